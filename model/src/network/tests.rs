@@ -1,0 +1,140 @@
+//! Every trained layer's gradient against finite differences, and the fast LSTM against the plain one.
+
+use super::config::{Convolution, Feature, FeatureKind};
+use super::lstm_sequence::{lstm_sequence, lstm_step_by_step};
+use super::*;
+
+const DEVICE: Device = Device::Cpu;
+
+fn tensor(rng: &mut SplitMix64, shape: &[usize]) -> Tensor {
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|_| rng.next_f32() * 2.0 - 1.0).collect();
+    Tensor::from_vec(values, shape, &DEVICE).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32) {
+    let worst = values(a).iter().zip(&values(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < tolerance, "they differ by {worst}");
+}
+
+#[test]
+fn the_fast_lstm_is_the_plain_lstm_forwards_and_backwards() {
+    let mut rng = SplitMix64::new(1);
+    let gates = Var::from_tensor(&tensor(&mut rng, &[7, 3, 20])).unwrap();
+    let w_hh = Var::from_tensor(&tensor(&mut rng, &[5, 20])).unwrap();
+    let weigh = tensor(&mut rng, &[7, 3, 5]);
+    let run = |lstm: fn(&Tensor, &Tensor) -> Result<Tensor>| {
+        let out = lstm(&gates, &w_hh).unwrap();
+        let grads = (&out * &weigh).unwrap().sum_all().unwrap().backward().unwrap();
+        (out, grads.get(&gates).unwrap().clone(), grads.get(&w_hh).unwrap().clone())
+    };
+    let (fast, plain) = (run(lstm_sequence), run(lstm_step_by_step));
+    assert_close(&fast.0, &plain.0, 1e-6);
+    assert_close(&fast.1, &plain.1, 1e-5);
+    assert_close(&fast.2, &plain.2, 1e-5);
+}
+
+fn small_network() -> (Network, Inputs, Tensor) {
+    let features = [FeatureKind::Voice, FeatureKind::Beat, FeatureKind::Sounding, FeatureKind::Held];
+    let config = NetworkConfig {
+        vocab_size: 48,
+        embedding: 3,
+        features: features.map(|kind| Feature { kind, width: 2 }).to_vec(),
+        convolutions: vec![
+            Convolution { channels: 6, kernel: 2, dilation: 1 },
+            Convolution { channels: 5, kernel: 3, dilation: 2 },
+        ],
+        dropout: 0.3,
+        lstm: vec![4, 6],
+        dense: vec![7],
+    };
+    let network = Network::init(config, 3, &DEVICE).unwrap();
+    let mut rng = SplitMix64::new(4);
+    // Away from the fresh values, so that no gradient is tested at zero only.
+    for (name, var) in network.variables() {
+        if !name.ends_with("norm.var") {
+            let noise = (tensor(&mut rng, var.dims()) * 0.3).unwrap();
+            var.set(&(var.as_detached_tensor() + noise).unwrap()).unwrap();
+        }
+    }
+    let (steps, batch) = (9, 4);
+    let slots = network.config.features.iter().flat_map(|f| vec![f.kind.rows(); f.kind.slots()]);
+    let slots: Vec<_> = slots.collect();
+    let previous: Vec<u32> = (0..steps * batch).map(|_| rng.next_below(49) as u32).collect();
+    let features: Vec<u32> =
+        (0..steps * batch).flat_map(|_| slots.iter().map(|&n| rng.next_below(n) as u32).collect::<Vec<_>>()).collect();
+    let targets: Vec<u32> = (0..steps * batch).map(|_| rng.next_below(48) as u32).collect();
+    let inputs = Inputs {
+        previous: Tensor::from_vec(previous, (steps, batch), &DEVICE).unwrap(),
+        features: Tensor::from_vec(features, (steps, batch, slots.len()), &DEVICE).unwrap(),
+    };
+    (network, inputs, Tensor::from_vec(targets, steps * batch, &DEVICE).unwrap())
+}
+
+/// The training loss with a dropout that is the same at every call.
+fn loss(network: &Network, inputs: &Inputs, targets: &Tensor) -> Tensor {
+    let mut rng = SplitMix64::new(5);
+    let logits = network.forward(inputs, Some(Training { rng: &mut rng })).unwrap();
+    candle_nn::loss::cross_entropy(&logits, targets).unwrap()
+}
+
+#[test]
+fn every_gradient_agrees_with_finite_differences() {
+    let (network, inputs, targets) = small_network();
+    let grads = loss(&network, &inputs, &targets).backward().unwrap();
+    let mut rng = SplitMix64::new(6);
+    for (name, var) in network.trainable() {
+        let grad = match grads.get(var) {
+            Some(grad) => grad,
+            // Normalisation takes a convolution's bias away again: it has no slope, and is left out.
+            None if name.starts_with("conv") && name.ends_with(".bias") => continue,
+            None => panic!("{name} has no gradient"),
+        };
+        // Along a random direction: one number checks every entry of the tensor at once.
+        let direction = tensor(&mut rng, var.dims());
+        let slope = values(&(grad * &direction).unwrap()).iter().sum::<f32>();
+        let start = var.as_detached_tensor().copy().unwrap();
+        let step = 2e-3;
+        let at = |offset: f64| {
+            var.set(&(&start + (&direction * offset).unwrap()).unwrap()).unwrap();
+            f64::from(loss(&network, &inputs, &targets).to_scalar::<f32>().unwrap())
+        };
+        let measured = (at(step) - at(-step)) / (2.0 * step);
+        var.set(&start).unwrap();
+        let error = (measured - f64::from(slope)).abs();
+        assert!(error < 0.02 * measured.abs() + 2e-3, "{name}: {slope} by backward, {measured} by differences");
+    }
+}
+
+#[test]
+fn batch_normalisation_learns_the_figures_that_it_plays_with() {
+    let (network, inputs, targets) = small_network();
+    let gap = || {
+        let trained = loss(&network, &inputs, &targets).to_scalar::<f32>().unwrap();
+        let logits = network.forward(&inputs, None).unwrap();
+        let played = candle_nn::loss::cross_entropy(&logits, &targets).unwrap().to_scalar::<f32>().unwrap();
+        (trained - played).abs()
+    };
+    let before = gap();
+    for _ in 0..600 {
+        loss(&network, &inputs, &targets);
+    }
+    assert!(gap() < before, "the running figures did not move towards the batch's");
+}
+
+#[test]
+fn the_network_sees_no_future() {
+    let (network, inputs, _) = small_network();
+    let before = network.forward(&inputs, None).unwrap();
+    let mut previous = inputs.previous.to_vec2::<u32>().unwrap();
+    previous[5].fill(1);
+    let changed = Inputs { previous: Tensor::new(previous, &DEVICE).unwrap(), features: inputs.features.clone() };
+    let after = network.forward(&changed, None).unwrap();
+    let rows = |t: &Tensor, from: usize, n: usize| values(&t.narrow(0, from * 4, n * 4).unwrap());
+    assert_eq!(rows(&before, 0, 5), rows(&after, 0, 5));
+    assert_ne!(rows(&before, 5, 4), rows(&after, 5, 4));
+}

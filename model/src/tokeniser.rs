@@ -1,0 +1,3 @@
+//! From music to tokens and back.
+
+pub mod grid;

@@ -1,0 +1,217 @@
+//! Four voices on a grid of 16th steps, and the reading order of its cells: one token a voice and step.
+
+use crate::network::config::{Feature, FeatureKind, HELD_BUCKETS};
+use crate::vocabulary::{Symbol, Vocabulary};
+
+/// Soprano, alto, tenor and bass, in the order in which a step's cells are read.
+pub const NUM_VOICES: usize = 4;
+/// Steps in a quarter note.
+pub const STEPS_PER_BEAT: usize = 4;
+/// The voices' names, from the top.
+pub const VOICE_NAMES: [&str; NUM_VOICES] = ["Soprano", "Alto", "Tenor", "Bass"];
+
+/// A piece as tokens: one row a step, in it one token a voice, soprano first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grid {
+    /// The rows; step 0 is on a beat.
+    pub steps: Vec<[u16; NUM_VOICES]>,
+}
+
+impl Grid {
+    /// Reads rows of sounding pitches (`None` = rest) in which a note that goes on is repeated. Where
+    /// `attacks` is given, its bit v (0 = soprano) says that voice v starts a note there; without it a
+    /// note starts where the pitch changes.
+    pub fn from_pitches(pitches: &[[Option<u8>; NUM_VOICES]], attacks: Option<&[u8]>) -> Self {
+        let vocabulary = Vocabulary::GRID;
+        let steps = pitches
+            .iter()
+            .enumerate()
+            .map(|(step_idx, row)| {
+                std::array::from_fn(|voice| {
+                    let before = step_idx.checked_sub(1).and_then(|i| pitches[i][voice]);
+                    let struck = attacks.is_some_and(|a| a[step_idx] >> voice & 1 == 1);
+                    vocabulary.token(match row[voice] {
+                        None => Symbol::Rest,
+                        Some(pitch) if struck || before != Some(pitch) => Symbol::Pitch(pitch),
+                        Some(_) => Symbol::Hold,
+                    })
+                })
+            })
+            .collect();
+        Self { steps }
+    }
+
+    /// The lowest and the highest pitch, or `None` if nothing sounds.
+    pub fn pitch_range(&self) -> Option<(u8, u8)> {
+        let pitches = || {
+            self.steps.iter().flatten().filter_map(|&token| match Vocabulary::GRID.symbol(token) {
+                Some(Symbol::Pitch(pitch)) => Some(pitch),
+                _ => None,
+            })
+        };
+        Some((pitches().min()?, pitches().max()?))
+    }
+
+    /// The same music `semitones` higher. The caller sees to it that it stays in the vocabulary's range.
+    pub fn transposed(&self, semitones: i8) -> Self {
+        let vocabulary = Vocabulary::GRID;
+        let shift = |token| match vocabulary.symbol(token) {
+            Some(Symbol::Pitch(pitch)) => {
+                vocabulary.token(Symbol::Pitch(pitch.wrapping_add_signed(semitones)))
+            }
+            _ => token,
+        };
+        Self { steps: self.steps.iter().map(|row| row.map(shift)).collect() }
+    }
+}
+
+/// What is known before a cell is predicted: the token before it, what sounds, where in the beat it is.
+///
+/// The reader is fed every token in turn and yields, for the next one, the numbers that the network's
+/// feature embeddings are looked up with. Training and streaming both go through it, so they cannot differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellReader {
+    previous: Option<u16>,
+    sounding: [Option<u8>; NUM_VOICES],
+    held: [u8; NUM_VOICES],
+    voice: usize,
+    step_in_beat: usize,
+}
+
+impl CellReader {
+    /// At the very start of a piece, on a beat.
+    pub const fn new() -> Self {
+        Self {
+            previous: None,
+            sounding: [None; NUM_VOICES],
+            held: [0; NUM_VOICES],
+            voice: 0,
+            step_in_beat: 0,
+        }
+    }
+
+    /// The voice whose token comes next, 0 = soprano.
+    pub const fn voice(&self) -> usize {
+        self.voice
+    }
+
+    /// The token before, or `None` at the start.
+    pub const fn previous(&self) -> Option<u16> {
+        self.previous
+    }
+
+    /// What `voice` sounds after the last token fed for it.
+    pub const fn sounding(&self, voice: usize) -> Option<u8> {
+        self.sounding[voice]
+    }
+
+    /// Says where in the beat the coming step is (0 to 3). Called at a step's first cell only: a host may
+    /// jump, and then the count must follow it.
+    pub fn set_step_in_beat(&mut self, step_in_beat: usize) {
+        debug_assert_eq!(self.voice, 0, "the beat position belongs to a whole step");
+        self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
+    }
+
+    /// Takes the next cell's token and moves on to the cell after it.
+    pub fn feed(&mut self, token: u16) {
+        let voice = self.voice;
+        match Vocabulary::GRID.symbol(token) {
+            Some(Symbol::Rest) | None => {
+                self.held[voice] = if self.sounding[voice].is_none() { longer(self.held[voice]) } else { 0 };
+                self.sounding[voice] = None;
+            }
+            Some(Symbol::Pitch(pitch)) => {
+                self.sounding[voice] = Some(pitch);
+                self.held[voice] = 0;
+            }
+            Some(Symbol::Hold) => self.held[voice] = longer(self.held[voice]),
+        }
+        self.previous = Some(token);
+        self.voice += 1;
+        if self.voice == NUM_VOICES {
+            self.voice = 0;
+            self.step_in_beat = (self.step_in_beat + 1) % STEPS_PER_BEAT;
+        }
+    }
+
+    /// Writes the rows to look up for each of `features`, in their order, to the front of `rows` and
+    /// returns how many there are.
+    pub fn feature_rows(&self, features: &[Feature], rows: &mut [u32]) -> usize {
+        let mut n = 0;
+        let mut push = |row: usize| {
+            rows[n] = row as u32;
+            n += 1;
+        };
+        for feature in features {
+            match feature.kind {
+                FeatureKind::Voice => push(self.voice),
+                FeatureKind::Beat => push(self.step_in_beat),
+                FeatureKind::Sounding => {
+                    for pitch in self.sounding {
+                        push(usize::from(Vocabulary::GRID.token(pitch.map_or(Symbol::Rest, Symbol::Pitch))));
+                    }
+                }
+                FeatureKind::Held => self.held.iter().for_each(|&steps| push(usize::from(steps))),
+            }
+        }
+        n
+    }
+}
+
+impl Default for CellReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn longer(held: u8) -> u8 {
+    (held + 1).min(HELD_BUCKETS as u8 - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `.` rest, `-` hold, else a pitch.
+    fn words(grid: &Grid) -> Vec<String> {
+        let word = |&token| match Vocabulary::GRID.symbol(token).unwrap() {
+            Symbol::Rest => ".".into(),
+            Symbol::Hold => "-".into(),
+            Symbol::Pitch(pitch) => pitch.to_string(),
+        };
+        grid.steps.iter().map(|row| row.iter().map(word).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    const ROWS: [[Option<u8>; 4]; 3] = [
+        [Some(67), None, Some(55), Some(48)],
+        [Some(67), Some(60), Some(55), Some(47)],
+        [Some(67), Some(60), None, Some(47)],
+    ];
+
+    #[test]
+    fn a_repeated_pitch_is_held() {
+        assert_eq!(words(&Grid::from_pitches(&ROWS, None)), ["67 . 55 48", "- 60 - 47", "- - . -"]);
+    }
+
+    #[test]
+    fn attacks_tell_a_struck_note_from_a_held_one() {
+        let grid = Grid::from_pitches(&ROWS, Some(&[0b1101, 0b1010, 0b0001]));
+        assert_eq!(words(&grid), ["67 . 55 48", "- 60 - 47", "67 - . -"]);
+        assert_eq!(words(&grid.transposed(2))[2], "69 - . -");
+        assert_eq!(grid.pitch_range(), Some((47, 67)));
+    }
+
+    #[test]
+    fn the_reader_says_what_is_known_before_each_cell() {
+        let features = [FeatureKind::Voice, FeatureKind::Beat, FeatureKind::Sounding, FeatureKind::Held]
+            .map(|kind| Feature { kind, width: 1 });
+        let mut reader = CellReader::new();
+        for row in Grid::from_pitches(&ROWS, None).steps {
+            row.into_iter().for_each(|token| reader.feed(token));
+        }
+        let mut rows = [0; 10];
+        assert_eq!(reader.feature_rows(&features, &mut rows), 10);
+        assert_eq!(rows, [0, 3, 67 - 35, 60 - 35, 0, 47 - 35, 2, 1, 0, 1]);
+        assert_eq!(reader.previous(), Some(47));
+    }
+}

@@ -1,0 +1,326 @@
+//! A weights file: safetensors whose metadata says what the network is, what it was trained on and how well it
+//! does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::network::Network;
+use crate::network::config::NetworkConfig;
+use crate::vocabulary::Vocabulary;
+
+/// The version of the format that this build writes and reads.
+pub const FORMAT: u32 = 1;
+/// The key of the metadata under which the description stands, as JSON.
+const METADATA_KEY: &str = "continuo";
+
+/// What a weights file says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Version of this format.
+    pub format: u32,
+    /// What a menu calls it.
+    pub name: String,
+    /// The shape of the network.
+    pub config: NetworkConfig,
+    /// Hash of the vocabulary that it speaks, eight hexadecimal digits.
+    pub vocabulary: String,
+    /// The recipe that made it, as it was.
+    pub recipe: String,
+    /// What it was trained on.
+    pub corpora: Vec<Corpus>,
+    /// The commit of the trainer that made it, or empty.
+    pub commit: String,
+    /// Measured figures by name, such as `valid_nats_per_note`.
+    pub figures: BTreeMap<String, f64>,
+}
+
+/// A source of training data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corpus {
+    /// Its name.
+    pub name: String,
+    /// The licence that it is under, or what is known of it.
+    pub licence: String,
+}
+
+/// A weights file that has been read and found whole: every tensor that its config asks for is there, with the
+/// right shape and finite numbers.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// What the file says of itself.
+    pub description: Description,
+    tensors: BTreeMap<String, Vec<f32>>,
+}
+
+/// Why weights cannot be used: whose fault, what was expected, what was found, what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{source_name}: {problem}")]
+pub struct WeightsError {
+    /// The file's path, or whatever the bytes came from.
+    pub source_name: String,
+    /// What is wrong with it.
+    pub problem: WeightsProblem,
+}
+
+/// What can be wrong with a weights file.
+#[derive(Debug)]
+pub enum WeightsProblem {
+    /// It cannot be read or written.
+    Io(std::io::Error),
+    /// The bytes are no safetensors file, or it is cut short.
+    NotSafetensors(String),
+    /// It is safetensors, but not one of ours.
+    NoDescription,
+    /// Its description cannot be understood.
+    BadDescription(String),
+    /// It is of another version of the format.
+    Format(u32),
+    /// It speaks another vocabulary: (its own, this build's).
+    Vocabulary(String, String),
+    /// A tensor is missing.
+    MissingTensor(String),
+    /// A tensor has another shape or type: (name, expected, got).
+    Shape(String, String, String),
+    /// A tensor holds a number that is not finite.
+    NotFinite(String),
+}
+
+impl fmt::Display for WeightsProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "cannot be opened ({error}); check the path"),
+            Self::NotSafetensors(error) => {
+                write!(f, "expected a whole safetensors file, got something else or a part ({error}); copy or train it again")
+            }
+            Self::NoDescription => write!(
+                f,
+                "expected weights with a `{METADATA_KEY}` description in their metadata, got safetensors without one; \
+                 only files written by Continuo's trainer can be played"
+            ),
+            Self::BadDescription(error) => {
+                write!(f, "its description cannot be understood ({error}); train it again")
+            }
+            Self::Format(got) => {
+                write!(f, "expected format {FORMAT}, got {got}; use the version of Continuo that wrote it, or train it again")
+            }
+            Self::Vocabulary(got, expected) => {
+                write!(f, "vocabulary {got}, this build needs {expected}; train it again")
+            }
+            Self::MissingTensor(name) => {
+                write!(f, "expected a tensor `{name}`, got none; train it again")
+            }
+            Self::Shape(name, expected, got) => {
+                write!(f, "expected tensor `{name}` to be {expected}, got {got}; train it again")
+            }
+            Self::NotFinite(name) => {
+                write!(f, "expected finite numbers in tensor `{name}`, got NaN or infinity; train it again")
+            }
+        }
+    }
+}
+
+impl Weights {
+    /// Takes the weights out of a network.
+    pub fn of_network(network: &Network, description: Description) -> candle_core::Result<Self> {
+        let tensors = network
+            .variables()
+            .iter()
+            .map(|(name, var)| Ok((name.clone(), var.flatten_all()?.to_vec1()?)))
+            .collect::<candle_core::Result<_>>()?;
+        Ok(Self { description, tensors })
+    }
+
+    /// Puts the weights into a network on `device`.
+    pub fn to_network(&self, device: &Device) -> candle_core::Result<Network> {
+        Network::from_tensors(self.description.config.clone(), |name, shape| {
+            Tensor::from_slice(self.tensor(name), shape, device)
+        })
+    }
+
+    /// The numbers of a tensor that the config asks for, row by row.
+    ///
+    /// # Panics
+    /// If the config asks for no tensor of that name.
+    pub fn tensor(&self, name: &str) -> &[f32] {
+        &self.tensors[name]
+    }
+
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        let source_name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| WeightsError {
+            source_name: source_name.clone(),
+            problem: WeightsProblem::Io(error),
+        })?;
+        Self::parse(&source_name, &bytes)
+    }
+
+    /// Checks bytes; `source_name` stands in errors.
+    pub fn parse(source_name: &str, bytes: &[u8]) -> Result<Self, WeightsError> {
+        Self::parse_bytes(bytes)
+            .map_err(|problem| WeightsError { source_name: source_name.to_string(), problem })
+    }
+
+    fn parse_bytes(bytes: &[u8]) -> Result<Self, WeightsProblem> {
+        let not_safetensors = |e: safetensors::SafeTensorError| WeightsProblem::NotSafetensors(e.to_string());
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
+        let file = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
+        let text = header
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(METADATA_KEY))
+            .ok_or(WeightsProblem::NoDescription)?;
+        // The version first: a later format may hold what this build cannot read.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let bad = |e: serde_json::Error| WeightsProblem::BadDescription(e.to_string());
+        let Version { format } = serde_json::from_str(text).map_err(bad)?;
+        if format != FORMAT {
+            return Err(WeightsProblem::Format(format));
+        }
+        let description: Description = serde_json::from_str(text).map_err(bad)?;
+        let ours = Vocabulary::GRID.hash().to_string();
+        if description.vocabulary != ours {
+            return Err(WeightsProblem::Vocabulary(description.vocabulary, ours));
+        }
+        description.config.check().map_err(WeightsProblem::BadDescription)?;
+        if description.config.vocab_size != Vocabulary::GRID.size() {
+            return Err(WeightsProblem::BadDescription(format!(
+                "expected {} tokens, got {}",
+                Vocabulary::GRID.size(),
+                description.config.vocab_size
+            )));
+        }
+        let mut tensors = BTreeMap::new();
+        for (name, shape) in description.config.tensors() {
+            let view = file.tensor(&name).map_err(|_| WeightsProblem::MissingTensor(name.clone()))?;
+            if view.dtype() != Dtype::F32 || view.shape() != shape {
+                let got = format!("{:?} of {:?}", view.shape(), view.dtype());
+                return Err(WeightsProblem::Shape(name, format!("{shape:?} of F32"), got));
+            }
+            let values: Vec<f32> = view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes(b.try_into().expect("chunks of four bytes")))
+                .collect();
+            if !values.iter().all(|x| x.is_finite()) {
+                return Err(WeightsProblem::NotFinite(name));
+            }
+            tensors.insert(name, values);
+        }
+        Ok(Self { description, tensors })
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let shapes = self.description.config.tensors();
+        let data: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
+            .into_iter()
+            .map(|(name, shape)| {
+                let bytes = self.tensor(&name).iter().flat_map(|x| x.to_le_bytes()).collect();
+                (name, shape, bytes)
+            })
+            .collect();
+        let views = data.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+            (name.as_str(), view.expect("the bytes were made from the shape"))
+        });
+        let text = serde_json::to_string(&self.description).expect("a description is plain data");
+        let metadata = HashMap::from([(METADATA_KEY.to_string(), text)]);
+        safetensors::serialize(views, Some(metadata)).expect("the views are whole")
+    }
+
+    /// Writes the file beside its place and moves it there, so that no reader ever sees half of it.
+    pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
+        let io = |error| WeightsError {
+            source_name: path.display().to_string(),
+            problem: WeightsProblem::Io(error),
+        };
+        let part = path.with_extension("part");
+        std::fs::write(&part, self.to_bytes()).map_err(io)?;
+        std::fs::rename(&part, path).map_err(io)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights() -> Weights {
+        let mut config = NetworkConfig::chorale(Vocabulary::GRID.size());
+        config.lstm = vec![8];
+        let network = Network::init(config.clone(), 1, &Device::Cpu).unwrap();
+        let description = Description {
+            format: FORMAT,
+            name: "Test".into(),
+            config,
+            vocabulary: Vocabulary::GRID.hash().to_string(),
+            recipe: "test".into(),
+            corpora: vec![Corpus { name: "none".into(), licence: "none".into() }],
+            commit: String::new(),
+            figures: BTreeMap::from([("valid_nats_per_note".into(), 0.5)]),
+        };
+        Weights::of_network(&network, description).unwrap()
+    }
+
+    fn problem(bytes: &[u8]) -> String {
+        Weights::parse("w.safetensors", bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_comes_back_as_it_was() {
+        let weights = weights();
+        let again = Weights::parse("w", &weights.to_bytes()).unwrap();
+        assert_eq!(again.description, weights.description);
+        assert_eq!(again.tensors, weights.tensors);
+    }
+
+    #[test]
+    fn every_cut_of_a_file_is_refused() {
+        let bytes = weights().to_bytes();
+        for len in (0..bytes.len()).step_by(997).chain([bytes.len() - 1]) {
+            assert!(problem(&bytes[..len]).contains("expected a whole safetensors file"), "cut at {len}");
+        }
+    }
+
+    #[test]
+    fn bad_files_say_what_is_wrong() {
+        let missing = Weights::read(Path::new("no/such/file")).unwrap_err().to_string();
+        assert!(missing.starts_with("no/such/file: cannot be opened"), "{missing}");
+
+        let plain = safetensors::serialize(Vec::<(String, TensorView)>::new(), None).unwrap();
+        assert!(problem(&plain).contains("safetensors without one"), "{}", problem(&plain));
+
+        let mut other = weights();
+        other.description.vocabulary = "3f2a91c0".into();
+        assert_eq!(
+            problem(&other.to_bytes()),
+            "w.safetensors: vocabulary 3f2a91c0, this build needs fd18f386; train it again"
+        );
+        let mut other = weights();
+        other.description.format = 9;
+        assert!(problem(&other.to_bytes()).contains("expected format 1, got 9"));
+
+        let mut other = weights();
+        other.tensors.get_mut("dense.0.bias").unwrap()[3] = f32::NAN;
+        assert!(problem(&other.to_bytes()).contains("finite numbers in tensor `dense.0.bias`"));
+
+        let named = |old: &str, new: &str| {
+            // Same length, so that the header's offsets stay true.
+            let bytes = weights().to_bytes();
+            let at = bytes.windows(old.len()).rposition(|w| w == old.as_bytes()).unwrap();
+            [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
+        };
+        assert!(problem(&named("dense.0.bias", "dense.0.blas")).contains("expected a tensor `dense.0.bias`"));
+        let wide = named("\"shape\":[8,32]", "\"shape\":[4,64]");
+        assert!(problem(&wide).contains("expected tensor `lstm.0.w_hh` to be [8, 32]"), "{}", problem(&wide));
+    }
+}

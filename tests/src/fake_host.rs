@@ -1,0 +1,385 @@
+//! A host without a screen: loads a built bundle as a DAW would and plays blocks into it, from whichever thread the test runs on.
+//!
+//! One API for both formats. What differs between them and cannot be hidden:
+//! - VST3 has no program change towards the plugin, so sending one there is an error.
+//! - VST3 delivers controllers as parameter changes: at one sample they arrive before the notes, in CLAP in the order given.
+//! - CLAP has no flag for the bar start: without `bar_start_beats` the plugin is told 0. VST3 has no bar number.
+//! - A saved state has a u64 length in front in CLAP, so states do not travel between formats as they are.
+//! - nice-plug's VST3 wrapper passes on the process mode one activation late (`set_offline`, then activate twice).
+//! - nice-plug's VST3 wrapper, built with an editor, aborts the process if an instance is dropped soon after a parameter was changed
+//!   in a block that ran on another thread than `load`. Process on the loading thread, or drop well after the last change.
+
+mod clap;
+mod event;
+mod param;
+mod vst3;
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+pub use event::{Event, EventKind, Transport};
+pub use param::{Edit, ParamInfo};
+
+/// A plugin format that this host speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A `.clap` file.
+    Clap,
+    /// A `.vst3` folder.
+    Vst3,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Clap => "clap",
+            Format::Vst3 => "vst3",
+        })
+    }
+}
+
+/// A class of the bundle, found by its place in the bundle's factory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The first class: notes in, notes and a stereo preview out.
+    Instrument,
+    /// The second class: notes in, notes out, no audio.
+    NoteEffect,
+}
+
+impl Class {
+    /// The place in the factory, from 0.
+    fn index(self) -> u32 {
+        match self {
+            Class::Instrument => 0,
+            Class::NoteEffect => 1,
+        }
+    }
+}
+
+/// What the host promises for as long as the plugin is active.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HostConfig {
+    /// In Hz.
+    pub sample_rate: f64,
+    /// The longest block, in samples.
+    pub max_block_size: usize,
+    /// Whether the host says that it renders faster than real time.
+    pub offline: bool,
+}
+
+/// What one block gave.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    /// The plugin's events with their timings, in the order in which it sent them.
+    pub events: Vec<Event>,
+    /// Left and right, each as long as the block; empty if the class has no audio. Samples that the plugin did not write are NaN.
+    pub audio: [Vec<f32>; 2],
+    /// Whether the plugin asks to be called on although it is silent.
+    pub keep_alive: bool,
+    /// How many events were turned away because of [`HostedPlugin::refuse_output`].
+    pub num_refused: usize,
+}
+
+/// Keeps a plugin's library in memory to the end of the process; its exit function is still called when nobody uses it.
+///
+/// Rust's standard library in the plugin leaves a destructor (`pthread_key_create`) with every thread that has called it. If the
+/// library were gone when such a thread ends, the test process would crash: it did, in one run of six.
+fn keep_loaded(library: &Path) -> Result<()> {
+    // SAFETY: the file is our own build; loading a library runs its code, which is what is wanted.
+    std::mem::forget(unsafe { libloading::Library::new(library) }?);
+    Ok(())
+}
+
+/// All that a block is made from. Both formats take it as it is: sorted and inside the block.
+struct BlockInput<'a> {
+    frames: usize,
+    transport: Option<&'a Transport>,
+    events: &'a [Event],
+    /// (timing, id, value 0 to 1)
+    params: &'a [(u32, u32, f64)],
+    refuse_output: bool,
+}
+
+/// What a format has to do. Ids are checked and calls come in the order of the formats' life cycles.
+trait Instance: Send {
+    fn activate(&mut self, config: &HostConfig) -> Result<()>;
+    fn deactivate(&mut self);
+    fn reset(&mut self);
+    fn process(&mut self, input: &BlockInput<'_>) -> Result<Block>;
+    fn params(&self) -> &[ParamInfo];
+    fn param_value(&self, id: u32) -> Result<f64>;
+    fn param_text(&self, id: u32, normalised: f64) -> Result<String>;
+    /// Only while inactive.
+    fn set_param(&mut self, id: u32, normalised: f64) -> Result<()>;
+    fn save_state(&mut self) -> Result<Vec<u8>>;
+    fn load_state(&mut self, state: &[u8]) -> Result<()>;
+    fn take_edits(&mut self) -> Vec<Edit>;
+    fn run_main_thread(&mut self);
+}
+
+/// One loaded instance of a plugin, of either format. Dropping it deactivates it.
+///
+/// It is `Send`: load it here and process it there, but only one thread at a time, as `&mut` says.
+pub struct HostedPlugin {
+    name: String,
+    instance: Box<dyn Instance>,
+    /// What the host was promised; `None` while inactive.
+    active: Option<HostConfig>,
+    offline: Option<bool>,
+    refuse_output: bool,
+    /// Waits for the next block: (timing, id, value 0 to 1).
+    queued_params: Vec<(u32, u32, f64)>,
+    loaded_on: std::thread::ThreadId,
+}
+
+impl HostedPlugin {
+    /// Loads the class from a bundle: a `.clap` file or a `.vst3` folder.
+    ///
+    /// # Errors
+    /// If the bundle is not there, is of another format, lacks the class, or has a layout that this host cannot serve.
+    pub fn load(bundle: &Path, format: Format, class: Class) -> Result<Self> {
+        let name = format!("{} ({format}, {class:?})", bundle.display());
+        ensure!(
+            bundle.exists(),
+            "{name}: expected a bundle there, got nothing; build it with `cargo xtask bundle`"
+        );
+        let instance: Box<dyn Instance> = match format {
+            Format::Clap => {
+                Box::new(clap::ClapInstance::load(bundle, class).with_context(|| name.clone())?)
+            }
+            Format::Vst3 => {
+                Box::new(vst3::Vst3Instance::load(bundle, class).with_context(|| name.clone())?)
+            }
+        };
+        Ok(Self {
+            name,
+            instance,
+            active: None,
+            offline: None,
+            refuse_output: false,
+            queued_params: Vec::new(),
+            loaded_on: std::thread::current().id(),
+        })
+    }
+
+    /// Makes the plugin ready and starts processing; if it was active it is deactivated first.
+    ///
+    /// # Errors
+    /// If the plugin refuses.
+    pub fn activate(&mut self, config: HostConfig) -> Result<()> {
+        self.deactivate();
+        let config = HostConfig {
+            offline: self.offline.unwrap_or(config.offline),
+            ..config
+        };
+        self.instance
+            .activate(&config)
+            .with_context(|| self.name.clone())?;
+        self.active = Some(config);
+        Ok(())
+    }
+
+    /// Stops processing and releases the plugin's buffers; nothing if it is not active.
+    pub fn deactivate(&mut self) {
+        if self.active.take().is_some() {
+            self.instance.deactivate();
+        }
+    }
+
+    /// Tells the plugin to forget what sounds, as hosts do when they are stopped or panicked; nothing while inactive.
+    pub fn reset(&mut self) {
+        if self.active.is_some() {
+            self.instance.reset();
+        }
+    }
+
+    /// Plays one block of `frames` samples. `params` are (timing, id, value 0 to 1); queued parameters go in front at sample 0.
+    ///
+    /// # Errors
+    /// If the plugin is inactive or reports an error, or if the input is not sorted, not inside the block, or not of this format.
+    pub fn process(
+        &mut self,
+        frames: usize,
+        transport: Option<&Transport>,
+        events: &[Event],
+        params: &[(u32, u32, f64)],
+    ) -> Result<Block> {
+        let Some(config) = self.active else {
+            bail!(
+                "{}: expected an active plugin, got an inactive one; call activate first",
+                self.name
+            );
+        };
+        ensure!(
+            (1..=config.max_block_size).contains(&frames),
+            "{}: expected a block of 1 to {} frames, got {frames}",
+            self.name,
+            config.max_block_size
+        );
+        self.check_timings("event", frames, events.iter().map(|event| event.timing))?;
+        self.check_timings("parameter", frames, params.iter().map(|param| param.0))?;
+        if let Some(event) = events
+            .iter()
+            .find(|event| matches!(event.kind, EventKind::Unrecognised { .. }))
+        {
+            bail!(
+                "{}: expected events that a host can send, got {event:?}",
+                self.name
+            );
+        }
+        let mut all_params = std::mem::take(&mut self.queued_params);
+        all_params.extend_from_slice(params);
+        for &(_, id, _) in &all_params {
+            self.param_info(id)?;
+        }
+        let input = BlockInput {
+            frames,
+            transport,
+            events,
+            params: &all_params,
+            refuse_output: self.refuse_output,
+        };
+        let block = self
+            .instance
+            .process(&input)
+            .with_context(|| self.name.clone())?;
+        // Elsewhere it would run the plugin's editor on a foreign thread.
+        if std::thread::current().id() == self.loaded_on {
+            self.instance.run_main_thread();
+        }
+        Ok(block)
+    }
+
+    /// Lets the plugin do what it asked to do on the main thread. Call it now and then on the thread that loaded the plugin
+    /// if the blocks are played on another one; [`Self::process`] does it otherwise.
+    pub fn run_main_thread(&mut self) {
+        self.instance.run_main_thread();
+    }
+
+    /// The parameters, in the plugin's order.
+    pub fn params(&self) -> Vec<ParamInfo> {
+        self.instance.params().to_vec()
+    }
+
+    /// The parameter with this name.
+    ///
+    /// # Errors
+    /// Lists the names that there are.
+    pub fn param_by_name(&self, name: &str) -> Result<ParamInfo> {
+        let params = self.instance.params();
+        params
+            .iter()
+            .find(|param| param.name == name)
+            .cloned()
+            .with_context(|| {
+                let names: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
+                format!(
+                    "{}: expected a parameter `{name}`, got {names:?}",
+                    self.name
+                )
+            })
+    }
+
+    /// The parameter's present value, 0 to 1.
+    ///
+    /// # Errors
+    /// If there is no such parameter.
+    pub fn param_value(&self, id: u32) -> Result<f64> {
+        self.param_info(id)?;
+        self.instance.param_value(id)
+    }
+
+    /// What the plugin shows for a value of 0 to 1, unit included.
+    ///
+    /// # Errors
+    /// If there is no such parameter.
+    pub fn param_text(&self, id: u32, normalised: f64) -> Result<String> {
+        self.param_info(id)?;
+        self.instance.param_text(id, normalised)
+    }
+
+    /// Sets a parameter at the start of the next block, or at once while the plugin is inactive. The value is 0 to 1.
+    ///
+    /// # Errors
+    /// If there is no such parameter.
+    pub fn set_param_by_name(&mut self, name: &str, normalised: f64) -> Result<()> {
+        let id = self.param_by_name(name)?.id;
+        if self.active.is_none() {
+            return self.instance.set_param(id, normalised);
+        }
+        self.queued_params.push((0, id, normalised));
+        Ok(())
+    }
+
+    /// What a host would write into its project file, as this format gives it.
+    ///
+    /// # Errors
+    /// If the plugin cannot save.
+    pub fn save_state(&mut self) -> Result<Vec<u8>> {
+        self.instance
+            .save_state()
+            .with_context(|| self.name.clone())
+    }
+
+    /// Gives the plugin what [`Self::save_state`] of the same format returned.
+    ///
+    /// # Errors
+    /// If the plugin does not take it.
+    pub fn load_state(&mut self, state: &[u8]) -> Result<()> {
+        self.instance
+            .load_state(state)
+            .with_context(|| self.name.clone())
+    }
+
+    /// While on, the host's output queue is full: it turns every event away.
+    pub fn refuse_output(&mut self, refuse: bool) {
+        self.refuse_output = refuse;
+    }
+
+    /// Overrides [`HostConfig::offline`] from the next activation on.
+    pub fn set_offline(&mut self, offline: bool) {
+        self.offline = Some(offline);
+    }
+
+    /// The edits that the plugin made itself since the last call. In VST3 the host has already given them back to it, as hosts must.
+    pub fn take_edits(&mut self) -> Vec<Edit> {
+        self.instance.take_edits()
+    }
+
+    fn param_info(&self, id: u32) -> Result<&ParamInfo> {
+        let found = self.instance.params().iter().find(|param| param.id == id);
+        found.with_context(|| {
+            format!(
+                "{}: expected the id of a parameter, got {id}; see params()",
+                self.name
+            )
+        })
+    }
+
+    fn check_timings(
+        &self,
+        what: &str,
+        frames: usize,
+        timings: impl Iterator<Item = u32>,
+    ) -> Result<()> {
+        let mut last = 0;
+        for timing in timings {
+            ensure!(
+                timing >= last && (timing as usize) < frames,
+                "{}: expected each {what} at {last} or later and before {frames}, got one at {timing}",
+                self.name
+            );
+            last = timing;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for HostedPlugin {
+    fn drop(&mut self) {
+        self.deactivate();
+    }
+}

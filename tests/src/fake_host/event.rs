@@ -1,0 +1,76 @@
+//! Musical time and events as the fake host speaks of them, whichever the format. Plain values, of no thread.
+
+/// What the host says about musical time at the first sample of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Transport {
+    /// Whether the playhead moves.
+    pub playing: bool,
+    /// Quarter notes a minute.
+    pub tempo_bpm: Option<f64>,
+    /// The playhead, in quarter notes from the start of the song.
+    pub pos_beats: Option<f64>,
+    /// Where the current bar began, in quarter notes from the start of the song.
+    pub bar_start_beats: Option<f64>,
+    /// The current bar, from 0. CLAP only.
+    pub bar_number: i32,
+    /// Numerator and denominator.
+    pub time_signature: Option<(u16, u16)>,
+    /// Start and end in quarter notes while the loop is on.
+    pub loop_range_beats: Option<(f64, f64)>,
+    /// The playhead, in samples from the start of the song.
+    pub pos_samples: i64,
+}
+
+/// What happens. The same kinds go into a plugin and come out of it; values are 0 to 1, channels 0 to 15, keys 0 to 127.
+///
+/// MIDI values are carried at MIDI's resolution (7 bits, pitch bend 14) in both formats; velocities and key pressures are not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the fields are said above")]
+pub enum EventKind {
+    /// A key goes down.
+    NoteOn { channel: u8, key: u8, velocity: f32 },
+    /// A key is let go.
+    NoteOff { channel: u8, key: u8, velocity: f32 },
+    /// Pressure on one key.
+    PolyPressure { channel: u8, key: u8, pressure: f32 },
+    /// A controller, 0 to 127.
+    MidiCc { channel: u8, cc: u8, value: f32 },
+    /// Pressure on the channel.
+    ChannelPressure { channel: u8, pressure: f32 },
+    /// The wheel: 0.5 is its centre.
+    PitchBend { channel: u8, value: f32 },
+    /// A program, 0 to 127. Not from the host in VST3.
+    ProgramChange { channel: u8, program: u8 },
+    /// Only from a plugin: an event that this host does not read (a wildcard address, a note expression, SysEx), by the format's own type number.
+    Unrecognised { event_type: u16 },
+}
+
+/// Something at a sample of a block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event {
+    /// Offset in samples from the start of the block.
+    pub timing: u32,
+    /// What happens.
+    pub kind: EventKind,
+}
+
+/// A value of 0 to 1 as a 7-bit MIDI number.
+pub(super) fn to_7_bits(value: f32) -> u8 {
+    (value.clamp(0.0, 1.0) * 127.0).round() as u8
+}
+
+/// A 7-bit MIDI number as a value of 0 to 1.
+pub(super) fn from_7_bits(number: u8) -> f32 {
+    f32::from(number & 0x7f) / 127.0
+}
+
+/// A value of 0 to 1 as a 14-bit MIDI number, low 7 bits first.
+pub(super) fn to_14_bits(value: f32) -> [u8; 2] {
+    let number = (value.clamp(0.0, 1.0) * 16383.0).round() as u16;
+    [(number & 0x7f) as u8, (number >> 7) as u8]
+}
+
+/// A 14-bit MIDI number, low 7 bits first, as a value of 0 to 1.
+pub(super) fn from_14_bits([low, high]: [u8; 2]) -> f32 {
+    f32::from(u16::from(low & 0x7f) | u16::from(high & 0x7f) << 7) / 16383.0
+}

@@ -1,0 +1,4 @@
+//! Hosts the built bundles as a DAW would, and judges what comes out of them. Also the host that `cargo xtask jam` plays in.
+
+pub mod fake_host;
+pub mod note_checker;

@@ -1,0 +1,76 @@
+//! All that training needs to go on where it was: a safetensors file beside the weights.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{Device, Tensor};
+use continuo_model::network::Network;
+use serde::{Deserialize, Serialize};
+
+use crate::optimisers::Nadam;
+
+/// Where training stands after an epoch. The random numbers of an epoch follow from the rng seed and its
+/// number, so nothing else is needed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs done.
+    pub epochs_done: usize,
+    /// The lowest validation loss so far, nats per note.
+    pub best_loss: f64,
+    /// The epoch that gave it, counted from 1.
+    pub best_epoch: usize,
+    /// The rng seed of the run.
+    pub rng_seed: u64,
+    /// The recipe of the run, as it was.
+    pub recipe: String,
+    /// The optimiser's step count and momentum product.
+    pub optimiser: (u32, f64),
+}
+
+/// The checkpoint that belongs to a weights file.
+pub fn path_beside(weights: &Path) -> PathBuf {
+    weights.with_extension("checkpoint")
+}
+
+/// Writes a checkpoint; a reader never sees half of one.
+pub fn save(path: &Path, network: &Network, optimiser: &mut Nadam, progress: &Progress) -> Result<()> {
+    let mut tensors = HashMap::new();
+    for (name, var) in network.variables() {
+        tensors.insert(name.clone(), var.as_detached_tensor());
+    }
+    for m in optimiser.moments() {
+        tensors.insert(format!("first.{}", m.name), m.first.clone());
+        tensors.insert(format!("second.{}", m.name), m.second.clone());
+    }
+    let metadata = HashMap::from([("progress".to_string(), serde_json::to_string(progress)?)]);
+    let part = path.with_extension("checkpoint-part");
+    safetensors::serialize_to_file(&tensors, Some(metadata), &part)?;
+    std::fs::rename(&part, path).with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// Puts a checkpoint back into a network and an optimiser of the same shapes.
+pub fn load(path: &Path, network: &Network, optimiser: &mut Nadam) -> Result<Progress> {
+    let name = path.display();
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("{name}: cannot be opened; leave out --resume to start afresh"))?;
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes)
+        .with_context(|| format!("{name}: expected a whole checkpoint; leave out --resume to start afresh"))?;
+    let text = header.metadata().as_ref().and_then(|m| m.get("progress"));
+    let progress: Progress = serde_json::from_str(text.with_context(|| format!("{name}: expected a checkpoint of the trainer"))?)?;
+    let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
+    let mut take = |key: String, shape: &[usize]| -> Result<Tensor> {
+        let tensor = tensors.remove(&key).with_context(|| format!("{name}: expected a tensor `{key}`, got none"))?;
+        ensure!(tensor.dims() == shape, "{name}: expected `{key}` to be {shape:?}, got {:?}", tensor.dims());
+        Ok(tensor)
+    };
+    for (name, var) in network.variables() {
+        var.set(&take(name.clone(), var.dims())?.to_device(var.device())?)?;
+    }
+    for m in optimiser.moments() {
+        m.first = take(format!("first.{}", m.name), m.var.dims())?.to_device(m.var.device())?;
+        m.second = take(format!("second.{}", m.name), m.var.dims())?.to_device(m.var.device())?;
+    }
+    optimiser.set_progress(progress.optimiser);
+    Ok(progress)
+}

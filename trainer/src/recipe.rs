@@ -1,0 +1,143 @@
+//! A recipe: which network, which splits, how to train; one TOML file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use continuo_model::network::config::NetworkConfig;
+use continuo_model::vocabulary::Vocabulary;
+use continuo_model::weights_file::Corpus;
+use serde::Deserialize;
+
+/// Everything that decides how weights come about, but for the data and the rng seed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What a menu will call the weights.
+    pub name: String,
+    /// The split to train on and the split to judge on.
+    pub split: (String, String),
+    /// The sources, for the weights file's description.
+    pub corpora: Vec<Corpus>,
+    /// The network.
+    pub network: NetworkConfig,
+    /// The training.
+    pub training: Training,
+}
+
+/// How to train.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// The rule by which weights move.
+    pub optimiser: Optimiser,
+    /// Its step size, at its highest.
+    pub learning_rate: f64,
+    /// How the step size goes over the epochs.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Windows in a batch.
+    pub batch: usize,
+    /// 16th steps in a window.
+    pub window_steps: usize,
+    /// 16th steps from one window's start to the next.
+    pub window_hop_steps: usize,
+    /// Whether each piece is put, each epoch, into a random key that stays in the corpus's ranges.
+    #[serde(default)]
+    pub transpose: bool,
+    /// The gradient's length is cut to this.
+    pub clip_norm: f64,
+    /// Passes over the corpus at the most.
+    pub epochs: usize,
+    /// Epochs without a better validation loss before training stops.
+    pub patience: usize,
+}
+
+/// The rule by which weights move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimiser {
+    /// Adam with Nesterov momentum.
+    Nadam,
+}
+
+/// How the step size goes over the epochs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// It stays as it is.
+    #[default]
+    Constant,
+    /// It falls along half a cosine to a hundredth.
+    Cosine,
+}
+
+impl Recipe {
+    /// Reads a recipe; the text comes back with it, to be kept in the weights.
+    pub fn read(path: &Path) -> Result<(Self, String)> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| format!("{name}: cannot be opened; check the path"))?;
+        let recipe: Self = toml::from_str(&text).with_context(|| format!("{name}: not a recipe"))?;
+        recipe.check().with_context(|| name.to_string())?;
+        Ok((recipe, text))
+    }
+
+    fn check(&self) -> Result<()> {
+        let (network, training) = (&self.network, &self.training);
+        network.check().map_err(anyhow::Error::msg).context("network")?;
+        let vocab_size = Vocabulary::GRID.size();
+        ensure!(network.vocab_size == vocab_size, "network.vocab_size: expected {vocab_size}, got {}", network.vocab_size);
+        for (what, value) in [
+            ("batch", training.batch),
+            ("window_steps", training.window_steps),
+            ("window_hop_steps", training.window_hop_steps),
+            ("epochs", training.epochs),
+            ("patience", training.patience),
+        ] {
+            ensure!(value > 0, "training.{what}: expected at least 1, got 0");
+        }
+        for (what, value) in [("learning_rate", training.learning_rate), ("clip_norm", training.clip_norm)] {
+            ensure!(value > 0.0 && value.is_finite(), "training.{what}: expected a number above 0, got {value}");
+        }
+        Ok(())
+    }
+}
+
+impl Training {
+    /// The step size in `epoch`, counted from 0.
+    pub fn learning_rate_at(&self, epoch: usize) -> f64 {
+        match self.schedule {
+            Schedule::Constant => self.learning_rate,
+            Schedule::Cosine => {
+                let done = epoch as f64 / self.epochs as f64;
+                self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_recipes_are_sound() {
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/recipes")).unwrap() {
+            Recipe::read(&entry.unwrap().path()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_wrong_recipe_says_what_is_wrong() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/chorale.toml")).unwrap();
+        let error = |old: &str, new: &str| {
+            assert!(text.contains(old));
+            match toml::from_str::<Recipe>(&text.replace(old, new)) {
+                Ok(recipe) => format!("{:#}", recipe.check().unwrap_err()),
+                Err(error) => error.message().to_string(),
+            }
+        };
+        assert_eq!(error("vocab_size = 48", "vocab_size = 47"), "network.vocab_size: expected 48, got 47");
+        assert_eq!(error("batch = 32", "batch = 0"), "training.batch: expected at least 1, got 0");
+        assert!(error("patience", "patients").contains("unknown field `patients`"));
+    }
+}
