@@ -1,9 +1,13 @@
 //! Networks, tokens, sampling and weights files: what the plugin and the trainer share. Knows no plugin,
 //! thread or host.
 
+pub mod generate;
 pub mod math;
+pub mod midi_file;
 pub mod network;
+pub mod phrase;
 pub mod random;
+pub mod sampling;
 pub mod stream;
 pub mod tokeniser;
 pub mod vocabulary;

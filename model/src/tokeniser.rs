@@ -1,3 +1,4 @@
 //! From music to tokens and back.
 
 pub mod grid;
+pub mod score;

@@ -1,1 +1,214 @@
-//! stub
+//! Continuo, a plugin that plays with you: what a host sees of it. The two classes differ in their audio output alone.
+
+pub mod audio_thread;
+pub mod bridge;
+mod editor;
+pub mod params;
+pub mod worker;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use continuo_model::generate::StepSettings;
+use continuo_model::sampling::Sampler;
+use nice_plug::prelude::*;
+use nice_plug_egui::EguiEditor;
+
+use audio_thread::preview::Organ;
+use audio_thread::process::{AudioThread, Block, Settings};
+use audio_thread::transport::HostTime;
+use bridge::{Shared, WorkerEnd};
+use editor::ContinuoEditor;
+use params::{ContinuoParams, Emit};
+use worker::{Status, Worker};
+
+/// Names a weights file to play in place of the shipped one.
+pub const WEIGHTS_VARIABLE: &str = "CONTINUO_WEIGHTS";
+/// Names a file to write figures and problems to when the plugin is dropped.
+pub const REPORT_VARIABLE: &str = "CONTINUO_REPORT";
+
+/// The first class: an instrument with a stereo output, which hosts load that refuse a plugin without audio.
+pub type Instrument = Continuo<true>;
+/// The second class: a note effect without audio.
+pub type NoteEffect = Continuo<false>;
+
+/// The plugin; with `HAS_AUDIO` it has a stereo output with a preview organ.
+pub struct Continuo<const HAS_AUDIO: bool> {
+    params: Arc<ContinuoParams>,
+    status: Arc<Mutex<Status>>,
+    shared: Arc<Shared>,
+    audio: AudioThread,
+    organ: Organ,
+    sample_rate: f32,
+    /// Until the plugin is activated for the first time: scanning it shall start no thread and read no weights.
+    worker_end: Option<WorkerEnd>,
+    worker: Option<Worker>,
+}
+
+impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
+    fn default() -> Self {
+        let (audio_end, worker_end) = bridge::new();
+        let shared = audio_end.shared.clone();
+        let sample_rate = 48_000.0;
+        Self {
+            params: Arc::default(),
+            status: Arc::default(),
+            shared,
+            audio: AudioThread::new(audio_end, sample_rate),
+            organ: Organ::new(sample_rate as f32),
+            sample_rate: sample_rate as f32,
+            worker_end: Some(worker_end),
+            worker: None,
+        }
+    }
+}
+
+impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
+    const NAME: &'static str = if HAS_AUDIO { "Continuo" } else { "Continuo Notes" };
+    const VENDOR: &'static str = "Continuo";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = if HAS_AUDIO {
+        &[AudioIOLayout { main_output_channels: NonZeroU32::new(2), ..AudioIOLayout::const_default() }]
+    } else {
+        &[]
+    };
+    // With controllers, so that the sustain pedal and all else reach the instrument behind.
+    const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
+    const INPUT_EVENT_CAPACITY: usize = audio_thread::events::MAX_EVENTS;
+
+    type Editor = EguiEditor<ContinuoEditor>;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.params.clone()
+    }
+
+    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::create(self.params.clone(), self.status.clone(), self.shared.clone())
+    }
+
+    fn activate(
+        &mut self,
+        _: &AudioIOLayout,
+        config: &BufferConfig,
+        _: &mut impl ActivateContext<Self>,
+    ) -> bool {
+        if let Some(end) = self.worker_end.take() {
+            let weights = std::env::var_os(WEIGHTS_VARIABLE).map(Into::into);
+            self.worker = Some(Worker::start(end, weights, self.status.clone()));
+        }
+        self.sample_rate = config.sample_rate;
+        self.audio.activate(f64::from(config.sample_rate));
+        self.organ = Organ::new(config.sample_rate);
+        true
+    }
+
+    fn reset(&mut self) {
+        self.audio.reset();
+        self.organ = Organ::new(self.sample_rate);
+    }
+
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        _: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        let now = Instant::now();
+        while let Some(event) = context.next_event() {
+            self.audio.hear(event);
+        }
+        let block = Block { host: host_time(context.transport()), frames: buffer.samples(), settings: self.settings(), now };
+        self.audio.process(&block, |event| context.try_send_event(event).is_ok());
+        if HAS_AUDIO {
+            self.organ.play(self.audio.out(), buffer.as_slice(), self.params.preview.value());
+        }
+        ProcessStatus::KeepAlive
+    }
+}
+
+impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
+    fn settings(&self) -> Settings {
+        let p = &self.params;
+        let emit = match p.emit.value() {
+            Emit::All => [true; 4],
+            one => std::array::from_fn(|voice| voice + 1 == one as usize),
+        };
+        Settings {
+            mode: p.mode.value(),
+            voice: p.your_voice.value() as usize,
+            emit,
+            lookahead_steps: i64::from(p.lookahead_steps.value()),
+            reply_delay_samples: (p.reply_delay_ms.value() * 1e-3 * self.sample_rate).round() as u64,
+            step: StepSettings {
+                sampler: Sampler { temperature: p.temperature.value(), top_p: p.top_p.value() },
+                rng_seed: p.rng_seed.value() as u64,
+                pass: 0,
+            },
+        }
+    }
+
+    /// Writes figures and problems for whoever started the host: `cargo xtask jam`, or a person with a question.
+    fn report(&self) {
+        let Some(path) = std::env::var_os(REPORT_VARIABLE) else { return };
+        let status = self.status.lock().map(|status| status.clone()).unwrap_or_default();
+        let report = serde_json::json!({
+            "style": status.style,
+            "problem": status.problem,
+            "misses": self.shared.misses.load(Ordering::Relaxed),
+            "refused": self.shared.refused.load(Ordering::Relaxed),
+            "reply_p99_us": self.shared.reply_p99_us.load(Ordering::Relaxed),
+            "step_p50_us": self.shared.step_p50_us.load(Ordering::Relaxed),
+        });
+        if let Err(error) = std::fs::write(&path, report.to_string()) {
+            nice_error!("{}: the report cannot be written ({error})", path.display());
+        }
+    }
+}
+
+impl<const HAS_AUDIO: bool> Drop for Continuo<HAS_AUDIO> {
+    fn drop(&mut self) {
+        self.worker = None;
+        self.report();
+    }
+}
+
+fn host_time(transport: &Transport) -> HostTime {
+    HostTime {
+        playing: transport.playing,
+        tempo_bpm: transport.tempo,
+        pos_beats: transport.pos_beats(),
+        bar_start_beats: transport.bar_start_pos_beats(),
+        time_signature: transport.time_sig_numerator.zip(transport.time_sig_denominator),
+    }
+}
+
+impl<const HAS_AUDIO: bool> ClapPlugin for Continuo<HAS_AUDIO> {
+    const CLAP_ID: &'static str = if HAS_AUDIO { "org.continuo.continuo" } else { "org.continuo.continuo-notes" };
+    const CLAP_DESCRIPTION: Option<&'static str> = Some("Harmonises and continues what you play");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = if HAS_AUDIO {
+        &[ClapFeature::Instrument, ClapFeature::NoteEffect, ClapFeature::Stereo]
+    } else {
+        &[ClapFeature::NoteEffect]
+    };
+}
+
+impl<const HAS_AUDIO: bool> Vst3Plugin for Continuo<HAS_AUDIO> {
+    const VST3_CLASS_ID: [u8; 16] = if HAS_AUDIO { *b"ContinuoInstrumt" } else { *b"ContinuoNoteEffc" };
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = if HAS_AUDIO {
+        &[Vst3SubCategory::Instrument, Vst3SubCategory::Generator]
+    } else {
+        &[Vst3SubCategory::Fx, Vst3SubCategory::Instrument]
+    };
+}
+
+nice_export_clap!(Instrument, NoteEffect);
+nice_export_vst3!(Instrument, NoteEffect);

@@ -4,6 +4,7 @@ mod batches;
 mod checkpoint;
 mod corpus;
 mod evaluate;
+mod generate;
 mod optimisers;
 mod recipe;
 mod train;
@@ -29,6 +30,8 @@ enum Command {
     Train(TrainArgs),
     /// Print the loss of weights on a corpus, in nats per note.
     Evaluate(EvaluateArgs),
+    /// Write music as MIDI files.
+    Generate(GenerateArgs),
 }
 
 #[derive(clap::Args)]
@@ -73,6 +76,33 @@ struct EvaluateArgs {
     json: bool,
 }
 
+#[derive(clap::Args)]
+struct GenerateArgs {
+    /// The weights file.
+    weights: PathBuf,
+    /// A MIDI file to begin with: a melody, or four tracks for four voices.
+    #[arg(long)]
+    seed: Option<PathBuf>,
+    /// How many pieces.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pieces: u64,
+    /// How long each is, the seed included.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    bars: u16,
+    /// How adventurous: 0 takes the likeliest, 1 is as learnt.
+    #[arg(long, default_value_t = 0.9)]
+    temperature: f32,
+    /// Share of the probability that is drawn from.
+    #[arg(long, default_value_t = 0.95)]
+    top_p: f32,
+    /// The first piece's number; the next has the next.
+    #[arg(long, default_value_t = 1)]
+    rng_seed: u64,
+    /// The folder to write to.
+    #[arg(long)]
+    out: PathBuf,
+}
+
 fn main() -> anyhow::Result<()> {
     // SAFETY: no other thread runs yet. Without this variable candle opens and parses /proc/cpuinfo at every
     // matrix product.
@@ -85,5 +115,6 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Generate(args) => generate::run(&args),
     }
 }

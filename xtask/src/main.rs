@@ -1,2 +1,73 @@
-//! stub
-fn main(){}
+//! `cargo xtask`: the commands that build, install, play and check Continuo.
+
+mod bundle;
+mod install;
+mod jam;
+mod system_packages;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+/// Builds, installs, plays and checks Continuo.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the plugin and bundle it as target/bundled/Continuo.clap and Continuo.vst3.
+    Bundle {
+        /// The cargo profile to build with; `checked` is `release` with every assertion on.
+        #[arg(long, default_value = "release")]
+        profile: String,
+    },
+    /// Bundle, and copy the bundles to the user's CLAP and VST3 folders.
+    Install,
+    /// Bundle, play a MIDI file into the built bundle, and write what it answered; `jam --help` lists the options.
+    #[command(disable_help_flag = true)]
+    Jam {
+        /// Handed to `jam` as they are.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run everything that CI runs.
+    Test {
+        /// Install missing system packages with apt-get; done without being asked where the environment has CI=true.
+        #[arg(long)]
+        install_packages: bool,
+    },
+    /// Check the house rules: file headers, file lengths, forbidden names, no home paths.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Bundle { profile } => bundle::run(&workspace, &profile).map(|_| ExitCode::SUCCESS),
+        Command::Install => install::run(&workspace).map(|()| ExitCode::SUCCESS),
+        Command::Jam { args } => jam::run(&workspace, &args),
+        Command::Test { install_packages } => test::run(&workspace, install_packages),
+        Command::Tidy => tidy::run(&workspace).map(|()| ExitCode::SUCCESS),
+    }
+}

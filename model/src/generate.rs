@@ -1,0 +1,156 @@
+//! A performance: steps decided one after the other, any voice given by the player or drawn.
+
+use crate::random::coin;
+use crate::sampling::{self, Sampler};
+use crate::stream::{Scratch, State, StreamingNetwork};
+use crate::tokeniser::grid::NUM_VOICES;
+use crate::vocabulary::{Symbol, Vocabulary};
+
+/// How many continuations are weighed against each other when a lower voice is given and a higher one is not.
+const NUM_CANDIDATES: usize = 12;
+/// The draw that chooses among candidates; draws 0 to `NUM_VOICES * NUM_CANDIDATES` belong to the voices.
+const CHOOSE: u64 = 1 << 16;
+
+/// One voice in one step: left to the network, or given by the player.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Given {
+    /// The network decides.
+    #[default]
+    Free,
+    /// The voice does this.
+    Symbol(Symbol),
+}
+
+/// What a step depends on beside what went before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepSettings {
+    /// How adventurous the choice is.
+    pub sampler: Sampler,
+    /// Chooses one performance out of all that are possible.
+    pub rng_seed: u64,
+    /// Which time round a loop it is, where every time shall differ; else 0.
+    pub pass: u64,
+}
+
+/// One step to decide: what the decision depends on beside what went before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Which step it is, 16ths; random numbers belong to it.
+    pub step_idx: i64,
+    /// Which 16th of the beat it is, counted from the start of the bar.
+    pub step_in_beat: usize,
+    /// What the player decides of it.
+    pub given: [Given; NUM_VOICES],
+    /// Every free voice starts a note or rests; none holds. For the first step after a silence.
+    pub attack: bool,
+    /// How to choose.
+    pub settings: StepSettings,
+}
+
+/// Plays a network step by step. Allocates only when it is made.
+pub struct Performer {
+    network: StreamingNetwork,
+    state: State,
+    scratch: Scratch,
+    candidates: Vec<Candidate>,
+}
+
+struct Candidate {
+    state: State,
+    row: [u16; NUM_VOICES],
+    /// Natural logarithm of the probability of what was given.
+    log_weight: f64,
+}
+
+impl Performer {
+    /// At the start of a piece.
+    pub fn new(network: StreamingNetwork) -> Self {
+        let candidate = |_| Candidate { state: network.state(), row: [0; NUM_VOICES], log_weight: 0.0 };
+        let candidates = (0..NUM_CANDIDATES).map(candidate).collect();
+        Self { state: network.state(), scratch: network.scratch(), candidates, network }
+    }
+
+    /// Where the performance stands; copy it to come back here with [`Self::rewind`].
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The network that plays.
+    pub fn network(&self) -> &StreamingNetwork {
+        &self.network
+    }
+
+    /// Goes back to a state of this performance.
+    pub fn rewind(&mut self, state: &State) {
+        self.state.copy_from(state);
+    }
+
+    /// Back to the start of a piece.
+    pub fn reset(&mut self) {
+        self.state.reset();
+    }
+
+    /// Decides what all voices do in a step and moves on. The result is a function of the network, what was
+    /// decided before, and `step`.
+    ///
+    /// Voices are decided from the top. If one is given below one that is free, several candidates for the free
+    /// ones are drawn, and one is chosen with the probability that it gives to what is given: sampling by
+    /// importance (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in practice", 2001, chapter 1).
+    pub fn step(&mut self, step: &Step) -> [Symbol; NUM_VOICES] {
+        self.state.reader.set_step_in_beat(step.step_in_beat);
+        let first_free = step.given.iter().position(|g| *g == Given::Free).unwrap_or(NUM_VOICES);
+        let given_below_free = step.given[first_free..].iter().any(|g| *g != Given::Free);
+        let count = if given_below_free { NUM_CANDIDATES } else { 1 };
+        for n in 0..count {
+            self.draw_candidate(n, step);
+        }
+        let chosen = if count == 1 { 0 } else { self.choose(step) };
+        let chosen = &self.candidates[chosen];
+        self.state.copy_from(&chosen.state);
+        chosen.row.map(|token| Vocabulary::GRID.symbol(token).expect("only tokens of the vocabulary are drawn"))
+    }
+
+    fn draw_candidate(&mut self, n: usize, step: &Step) {
+        let hold = Vocabulary::GRID.token(Symbol::Hold);
+        let candidate = &mut self.candidates[n];
+        candidate.state.copy_from(&self.state);
+        candidate.log_weight = 0.0;
+        for (voice, given) in step.given.iter().enumerate() {
+            let logits = self.network.step(&mut candidate.state, &mut self.scratch);
+            let nothing_to_hold = candidate.state.reader.sounding(voice).is_none();
+            let token = match given {
+                Given::Symbol(Symbol::Hold) if nothing_to_hold => Vocabulary::GRID.token(Symbol::Rest),
+                Given::Symbol(symbol) => Vocabulary::GRID.token(*symbol),
+                Given::Free => {
+                    sampling::mask(logits, |token| token != hold || !(nothing_to_hold || step.attack));
+                    let draw = (n * NUM_VOICES + voice) as u64;
+                    let coin = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, draw);
+                    sampling::sample(logits, step.settings.sampler, coin)
+                }
+            };
+            if *given != Given::Free {
+                sampling::log_softmax(logits);
+                candidate.log_weight += f64::from(logits[usize::from(token)]);
+            }
+            candidate.state.reader.feed(token);
+            candidate.row[voice] = token;
+        }
+    }
+
+    fn choose(&self, step: &Step) -> usize {
+        let weights = || self.candidates.iter().map(|c| c.log_weight);
+        let highest = weights().fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = weights().map(|w| (w - highest).exp()).sum();
+        let mut left = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, CHOOSE) * total;
+        for (n, weight) in weights().enumerate() {
+            left -= (weight - highest).exp();
+            if left < 0.0 {
+                return n;
+            }
+        }
+        weights().position(|w| w == highest).expect("one of them is the highest")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Performances of a small network with fresh weights: what holds whatever it has learnt.
+
+use candle_core::Device;
+
+use super::*;
+use crate::network::Network;
+use crate::network::config::{Feature, FeatureKind, NetworkConfig};
+use crate::weights_file::{Description, FORMAT, Weights};
+use Symbol::{Hold, Pitch, Rest};
+
+const SETTINGS: StepSettings =
+    StepSettings { sampler: Sampler { temperature: 1.0, top_p: 1.0 }, rng_seed: 7, pass: 0 };
+
+fn performer() -> Performer {
+    let config = NetworkConfig {
+        features: vec![Feature { kind: FeatureKind::Sounding, width: 4 }],
+        convolutions: Vec::new(),
+        lstm: vec![12],
+        ..NetworkConfig::chorale(48)
+    };
+    let network = Network::init(config.clone(), 3, &Device::Cpu).unwrap();
+    // Strong output weights, so that what is given matters.
+    for (name, var) in network.variables().iter().filter(|(name, _)| name.contains("weight")) {
+        var.set(&(var.as_detached_tensor() * if name.starts_with("dense") { 6.0 } else { 20.0 }).unwrap()).unwrap();
+    }
+    let description = Description {
+        format: FORMAT,
+        name: "Test".into(),
+        config,
+        vocabulary: Vocabulary::GRID.hash().to_string(),
+        recipe: String::new(),
+        corpora: Vec::new(),
+        commit: String::new(),
+        figures: Default::default(),
+    };
+    Performer::new(StreamingNetwork::new(Weights::of_network(&network, description).unwrap()).unwrap())
+}
+
+fn step(step_idx: i64, given: [Given; 4]) -> Step {
+    Step { step_idx, step_in_beat: step_idx.rem_euclid(4) as usize, given, attack: false, settings: SETTINGS }
+}
+
+const FREE: Given = Given::Free;
+
+fn given(symbol: Symbol) -> Given {
+    Given::Symbol(symbol)
+}
+
+#[test]
+fn given_voices_are_kept_whichever_they_are() {
+    let mut performer = performer();
+    for subset in 0..16_u8 {
+        performer.reset();
+        let pitches = [Pitch(72), Pitch(64), Pitch(57), Pitch(45)];
+        let ask = std::array::from_fn(|v| if subset >> v & 1 == 1 { given(pitches[v]) } else { FREE });
+        let row = performer.step(&step(0, ask));
+        for voice in 0..4 {
+            assert!(subset >> voice & 1 == 0 || row[voice] == pitches[voice], "subset {subset:04b}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_held_that_does_not_sound_and_an_attack_holds_nothing() {
+    let mut performer = performer();
+    for rng_seed in 0..200 {
+        performer.reset();
+        let settings = StepSettings { rng_seed, ..SETTINGS };
+        let first = performer.step(&Step { settings, ..step(0, [given(Hold), FREE, FREE, FREE]) });
+        assert_eq!(first[0], Rest);
+        assert!(!first.contains(&Hold), "{first:?}");
+        for step_idx in 1..4 {
+            performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
+        }
+        let attack = performer.step(&Step { settings, attack: true, ..step(4, [FREE; 4]) });
+        assert!(!attack.contains(&Hold), "{attack:?}");
+    }
+}
+
+#[test]
+fn a_step_is_a_function_of_what_went_before_and_its_number() {
+    let mut performer = performer();
+    let play = |performer: &mut Performer, range: std::ops::Range<i64>| -> Vec<_> {
+        range.map(|i| performer.step(&step(i, [FREE; 4]))).collect()
+    };
+    let whole = play(&mut performer, 0..40);
+    performer.reset();
+    play(&mut performer, 0..17);
+    let saved = performer.state().clone();
+    let tail = play(&mut performer, 17..40);
+    assert_eq!(tail, whole[17..]);
+    play(&mut performer, 40..60);
+    performer.rewind(&saved);
+    assert_eq!(play(&mut performer, 17..40), tail);
+}
+
+#[test]
+fn a_given_bass_is_heard_by_the_voices_above_it() {
+    // With a bass given, what is drawn above it must come as often as the network says that it does beside this bass:
+    // compared with plain draws of all four voices, of which those with this bass are kept.
+    let mut performer = performer();
+    let bass = Pitch(45);
+    let mut soprano = |row_given: [Given; 4], keep: &dyn Fn(&[Symbol; 4]) -> bool, draws: u64| -> Vec<f64> {
+        let mut counts = vec![0.0; 48];
+        let mut kept = 0.0;
+        for rng_seed in 0..draws {
+            performer.reset();
+            let row = performer.step(&Step { settings: StepSettings { rng_seed, ..SETTINGS }, ..step(0, row_given) });
+            if keep(&row) {
+                counts[usize::from(Vocabulary::GRID.token(row[0]))] += 1.0;
+                kept += 1.0;
+            }
+        }
+        assert!(kept > 200.0, "too few draws to compare: {kept}");
+        counts.into_iter().map(|count| count / kept).collect()
+    };
+    let truth = soprano([FREE; 4], &|row| row[3] == bass, 40_000);
+    let blind = soprano([FREE; 4], &|_| true, 4_000);
+    let heard = soprano([FREE, FREE, FREE, given(bass)], &|_| true, 4_000);
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>() / 2.0;
+    let (deaf, hearing) = (distance(&truth, &blind), distance(&truth, &heard));
+    assert!(hearing < 0.75 * deaf, "{hearing} is not nearer to the truth than {deaf}");
+}

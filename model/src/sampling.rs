@@ -1,0 +1,152 @@
+//! From logits to a token: pure functions, the random number comes in.
+
+use crate::math::exp;
+
+/// How adventurous the choice is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampler {
+    /// Below 1 the likely becomes likelier, above 1 the odds even out; 0 takes the likeliest.
+    pub temperature: f32,
+    /// Only the likeliest tokens that together have this share of the probability are drawn from, above 0 to 1.
+    pub top_p: f32,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self { temperature: 1.0, top_p: 1.0 }
+    }
+}
+
+/// Turns logits into the natural logarithm of probabilities, in place.
+pub fn log_softmax(logits: &mut [f32]) {
+    let highest = highest(logits);
+    let sum: f32 = logits.iter().map(|&x| exp(x - highest)).sum();
+    let shift = highest + sum.ln();
+    logits.iter_mut().for_each(|x| *x -= shift);
+}
+
+/// Takes every token for which `allowed` is false out of the draw. If that would be all, nothing is taken out.
+pub fn mask(logits: &mut [f32], allowed: impl Fn(u16) -> bool) {
+    if (0..logits.len() as u16).any(&allowed) {
+        for (token, logit) in logits.iter_mut().enumerate() {
+            if !allowed(token as u16) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+    }
+}
+
+/// Draws a token from `logits`, (vocab_size), which are used up. `coin` is uniform in [0, 1).
+///
+/// Temperature comes first, then top-p (Holtzman et al., "The curious case of neural text degeneration", 2020).
+///
+/// # Panics
+/// If there are no logits.
+pub fn sample(logits: &mut [f32], sampler: Sampler, coin: f64) -> u16 {
+    let likeliest = likeliest(logits);
+    if sampler.temperature <= 0.0 {
+        return likeliest;
+    }
+    let highest = logits[usize::from(likeliest)];
+    for x in logits.iter_mut() {
+        let scaled = (*x - highest) / sampler.temperature;
+        // Masked tokens are at minus infinity, which the polynomial would round up to e^-87.
+        *x = if scaled > -80.0 { exp(scaled) } else { 0.0 };
+    }
+    let total: f32 = logits.iter().sum();
+    let kept = keep_top_p(logits, sampler.top_p * total);
+    let mut left = coin * f64::from(kept);
+    for (token, &p) in logits.iter().enumerate() {
+        left -= f64::from(p);
+        if p > 0.0 && left < 0.0 {
+            return token as u16;
+        }
+    }
+    // Rounding can leave a hair of the coin over.
+    likeliest
+}
+
+/// Zeroes all but the likeliest entries that together reach `share`; returns the sum of what is left.
+fn keep_top_p(probs: &mut [f32], share: f32) -> f32 {
+    let mut kept = 0.0;
+    let mut threshold = f32::INFINITY;
+    // Down through the distinct values: a vocabulary is small, and nothing needs to be allocated.
+    while kept < share {
+        let next = probs.iter().copied().filter(|&p| p < threshold && p > 0.0).fold(0.0, f32::max);
+        if next == 0.0 {
+            break;
+        }
+        threshold = next;
+        kept += probs.iter().filter(|&&p| p == next).sum::<f32>();
+    }
+    probs.iter_mut().for_each(|p| *p = if *p < threshold { 0.0 } else { *p });
+    kept
+}
+
+fn highest(logits: &[f32]) -> f32 {
+    logits.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// The token of the highest logit, the first of equals.
+fn likeliest(logits: &[f32]) -> u16 {
+    let highest = highest(logits);
+    logits.iter().position(|&x| x == highest).expect("there are logits") as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGITS: [f32; 4] = [0.0, 2.0, 1.0, -1.0]; // probabilities 0.087, 0.644, 0.237, 0.032
+
+    fn draw(sampler: Sampler, coin: f64) -> u16 {
+        sample(&mut LOGITS.clone(), sampler, coin)
+    }
+
+    #[test]
+    fn the_coin_decides_by_probability() {
+        let plain = Sampler::default();
+        let coins = [0.0, 0.086, 0.088, 0.730, 0.732, 0.967, 0.969, 0.999_999];
+        assert_eq!(coins.map(|coin| draw(plain, coin)), [0, 0, 1, 1, 2, 2, 3, 3]);
+    }
+
+    #[test]
+    fn temperature_sharpens_and_flattens() {
+        let share_of_best = |temperature| {
+            let sampler = Sampler { temperature, top_p: 1.0 };
+            (0..1000).filter(|i| draw(sampler, f64::from(*i) / 1000.0) == 1).count()
+        };
+        assert_eq!(share_of_best(0.0), 1000);
+        let shares = [0.25, 1.0, 4.0].map(share_of_best);
+        assert_eq!(shares, [982, 644, 350]);
+    }
+
+    #[test]
+    fn top_p_cuts_the_tail() {
+        let drawn = |top_p| -> Vec<u16> {
+            let sampler = Sampler { temperature: 1.0, top_p };
+            let mut drawn: Vec<_> = (0..1000).map(|i| draw(sampler, f64::from(i) / 1000.0)).collect();
+            drawn.sort_unstable();
+            drawn.dedup();
+            drawn
+        };
+        assert_eq!(drawn(0.6), [1]);
+        assert_eq!(drawn(0.8), [1, 2]);
+        assert_eq!(drawn(0.95), [0, 1, 2]);
+        assert_eq!(drawn(1.0), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn masks_hold_and_log_softmax_sums_to_one() {
+        let mut logits = LOGITS;
+        mask(&mut logits, |token| token != 1);
+        for i in 0..1000 {
+            assert_ne!(sample(&mut logits.clone(), Sampler { temperature: 5.0, top_p: 1.0 }, f64::from(i) / 1000.0), 1);
+        }
+        let mut logits = LOGITS;
+        mask(&mut logits, |_| false);
+        assert_eq!(logits, LOGITS);
+        log_softmax(&mut logits);
+        assert!((logits.iter().map(|x| x.exp()).sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,128 @@
+//! What goes out in a block: collected, put in order, offered to the host. Audio thread.
+
+use nice_plug::midi::{Channel, Key, VoiceID};
+use nice_plug::prelude::NoteEvent;
+
+use super::held_notes::HeldNotes;
+
+/// Events in a block at the most, in and out; a host that sends more loses what is over, and it is counted.
+pub const MAX_EVENTS: usize = 16_384;
+
+/// A note's start or end at a sample of the host's time since the plugin was activated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the fields are MIDI's own; `at` is a sample")]
+pub enum NoteMessage {
+    On { channel: u8, key: u8, velocity: f32, at: u64 },
+    Off { channel: u8, key: u8, at: u64 },
+}
+
+/// The block's events, in a buffer that never grows.
+pub struct OutEvents {
+    events: Vec<Outgoing>,
+    block_start: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Outgoing {
+    timing: u32,
+    rank: u8,
+    order: u32,
+    event: NoteEvent<()>,
+}
+
+/// At one sample ends go before starts, and controllers between them.
+const OFF: u8 = 0;
+const OTHER: u8 = 1;
+const ON: u8 = 2;
+
+impl OutEvents {
+    /// Room for a block's events.
+    #[expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")]
+    pub fn new() -> Self {
+        Self { events: Vec::with_capacity(MAX_EVENTS), block_start: 0 }
+    }
+
+    /// Empties the buffer for a block that starts at sample `block_start`.
+    pub fn begin_block(&mut self, block_start: u64) {
+        self.events.clear();
+        self.block_start = block_start;
+    }
+
+    /// Adds a note message; `false` if there is no room.
+    pub fn push(&mut self, message: NoteMessage) -> bool {
+        let voice_id = VoiceID::Wildcard;
+        let number = |channel, key| (Channel::Number(channel), Key::Number(key));
+        match message {
+            NoteMessage::On { channel, key, velocity, at } => {
+                let timing = self.timing(at);
+                let (channel, key) = number(channel, key);
+                self.add(timing, ON, NoteEvent::NoteOn { timing, voice_id, channel, key, velocity })
+            }
+            NoteMessage::Off { channel, key, at } => {
+                let timing = self.timing(at);
+                let (channel, key) = number(channel, key);
+                self.add(timing, OFF, NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 })
+            }
+        }
+    }
+
+    /// Adds an event that is passed through as it is; `false` if there is no room.
+    pub fn pass(&mut self, event: NoteEvent<()>) -> bool {
+        self.add(event.timing(), OTHER, event)
+    }
+
+    fn timing(&self, at: u64) -> u32 {
+        at.saturating_sub(self.block_start) as u32
+    }
+
+    fn add(&mut self, timing: u32, rank: u8, event: NoteEvent<()>) -> bool {
+        let room = self.events.len() < MAX_EVENTS;
+        if room {
+            self.events.push(Outgoing { timing, rank, order: self.events.len() as u32, event });
+        }
+        room
+    }
+
+    /// Puts the events in order.
+    pub fn sort(&mut self) {
+        self.events.sort_unstable_by_key(|e| (e.timing, e.rank, e.order));
+    }
+
+    /// The events, in order once [`Self::sort`] has been called.
+    pub fn iter(&self) -> impl Iterator<Item = &NoteEvent<()>> {
+        self.events.iter().map(|e| &e.event)
+    }
+
+    /// Offers the sorted events to the host, which takes one if `send` returns `true`. What it refuses is put right in
+    /// the ledger: an end is owed again, a start never was. Returns how many were refused.
+    ///
+    /// After a first refusal nothing more of that key is offered in this block, or an end without a start could
+    /// go out.
+    pub fn send(&self, ledger: &mut HeldNotes, mut send: impl FnMut(NoteEvent<()>) -> bool) -> u64 {
+        let mut refused = 0;
+        let mut blocked = [0_u128; 16];
+        for event in self.iter() {
+            let (channel, key, is_on) = match event {
+                NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), .. } => (*c, *k, true),
+                NoteEvent::NoteOff { channel: Channel::Number(c), key: Key::Number(k), .. } => (*c, *k, false),
+                other => {
+                    refused += u64::from(!send(*other));
+                    continue;
+                }
+            };
+            let (bits, bit) = (&mut blocked[usize::from(channel)], 1_u128 << key);
+            if *bits & bit != 0 {
+                refused += 1;
+            } else if !send(*event) {
+                refused += 1;
+                *bits |= bit;
+                if is_on {
+                    ledger.forget(channel, key);
+                } else {
+                    ledger.owe(channel, key, self.block_start);
+                }
+            }
+        }
+        refused
+    }
+}

@@ -1,0 +1,140 @@
+//! The ledger: every note-on that went out, until the host has taken its note-off. Audio thread.
+
+use super::events::{NoteMessage, OutEvents};
+
+const NUM_CHANNELS: usize = 16;
+const NUM_KEYS: usize = 128;
+
+/// Whose note it is: its owner alone may end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The player's, passed through.
+    Player,
+    /// A generated one.
+    Generated,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Entry {
+    #[default]
+    Silent,
+    /// Sounding since this sample.
+    Sounding(Owner, u64),
+    /// Ended by us, but the host has not taken the note-off yet; to be sent at this sample or as soon as it can.
+    Ending(u64),
+}
+
+/// What sounds, by channel and key.
+pub struct HeldNotes {
+    entries: [[Entry; NUM_KEYS]; NUM_CHANNELS],
+    /// Entries that are not silent.
+    count: usize,
+}
+
+impl HeldNotes {
+    /// Nothing sounds.
+    pub const fn new() -> Self {
+        Self { entries: [[Entry::Silent; NUM_KEYS]; NUM_CHANNELS], count: 0 }
+    }
+
+    /// Forgets everything, where the host has silenced everything (reset).
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Whether nothing sounds and no note-off is owed.
+    pub fn is_silent(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Starts a note at sample `now`. One that sounds there already is ended first.
+    pub fn start(&mut self, out: &mut OutEvents, owner: Owner, channel: u8, key: u8, velocity: f32, now: u64) {
+        let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
+        match *entry {
+            Entry::Silent => {}
+            // A note lasts at least one sample: struck twice at one, it is one note.
+            Entry::Sounding(_, since) if since == now => {
+                *entry = Entry::Sounding(owner, since);
+                return;
+            }
+            // The off that is owed comes after `now` (or has been refused): the note goes on as the new one.
+            Entry::Ending(at) if at > now => {
+                *entry = Entry::Sounding(owner, now);
+                return;
+            }
+            Entry::Sounding(_, _) | Entry::Ending(_) => {
+                let at = if let Entry::Ending(at) = *entry { at } else { now };
+                if !out.push(NoteMessage::Off { channel, key, at }) {
+                    return;
+                }
+                self.count -= 1;
+                *entry = Entry::Silent;
+            }
+        }
+        if out.push(NoteMessage::On { channel, key, velocity, at: now }) {
+            *entry = Entry::Sounding(owner, now);
+            self.count += 1;
+        }
+    }
+
+    /// Ends a note at sample `now`, if it sounds and is the owner's. One that started at this very sample ends at
+    /// the next: no note has length zero.
+    pub fn end(&mut self, owner: Owner, channel: u8, key: u8, now: u64) {
+        let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
+        if let Entry::Sounding(whose, since) = *entry
+            && whose == owner
+        {
+            *entry = Entry::Ending(now.max(since + 1));
+        }
+    }
+
+    /// Ends everything of `owner`, or of both.
+    pub fn end_all(&mut self, owner: Option<Owner>, now: u64) {
+        if self.count == 0 {
+            return;
+        }
+        for entry in self.entries.as_flattened_mut() {
+            if let Entry::Sounding(whose, since) = *entry
+                && owner.is_none_or(|owner| owner == whose)
+            {
+                *entry = Entry::Ending(now.max(since + 1));
+            }
+        }
+    }
+
+    /// Sends the note-offs that are owed before sample `block_end`.
+    pub fn send_offs(&mut self, out: &mut OutEvents, block_end: u64) {
+        if self.count == 0 {
+            return;
+        }
+        for channel in 0..NUM_CHANNELS as u8 {
+            for key in 0..NUM_KEYS as u8 {
+                let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
+                if let Entry::Ending(at) = *entry
+                    && at < block_end
+                    && out.push(NoteMessage::Off { channel, key, at })
+                {
+                    *entry = Entry::Silent;
+                    self.count -= 1;
+                }
+            }
+        }
+    }
+
+    /// The host refused this note's off: it still sounds there, and the off is owed again.
+    pub fn owe(&mut self, channel: u8, key: u8, at: u64) {
+        self.set(channel, key, Entry::Ending(at));
+    }
+
+    /// The host refused this note's on: it never sounded.
+    pub fn forget(&mut self, channel: u8, key: u8) {
+        self.set(channel, key, Entry::Silent);
+    }
+
+    fn set(&mut self, channel: u8, key: u8, entry: Entry) {
+        let place = &mut self.entries[usize::from(channel)][usize::from(key)];
+        self.count -= usize::from(*place != Entry::Silent);
+        self.count += usize::from(entry != Entry::Silent);
+        *place = entry;
+    }
+}

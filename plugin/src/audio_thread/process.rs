@@ -1,0 +1,448 @@
+//! One block, in stages: time, discontinuities, the timeline of what happens in it, what goes out.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use continuo_model::generate::{Given, Step, StepSettings};
+use continuo_model::tokeniser::grid::NUM_VOICES;
+use continuo_model::vocabulary::Symbol;
+use nice_plug::midi::{Channel, Key};
+use nice_plug::prelude::NoteEvent;
+
+use super::capture::Capture;
+use super::events::{MAX_EVENTS, OutEvents};
+use super::held_notes::{HeldNotes, Owner};
+use super::sequencer::{PlannedRow, Sequencer};
+use super::transport::{BlockTime, Clock, HostTime, Motion};
+use crate::bridge::{AudioEnd, From};
+use crate::params::Mode;
+
+/// How long a result may be waited for when the host runs faster than real time.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// By how many blocks, and by how many seconds, audio must be ahead of the clock for that.
+const FAST_BLOCKS: f64 = 4.0;
+const FAST_SECONDS: f64 = 0.02;
+/// Without a transport the music ends this many steps after the last note: harmony, continuation.
+const FREE_RUN_STEPS: (i64, i64) = (16, 64);
+
+/// The parameters, as they are at a block's start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// What the plugin does.
+    pub mode: Mode,
+    /// The player's voice, 0 = soprano.
+    pub voice: usize,
+    /// The voices that go out.
+    pub emit: [bool; NUM_VOICES],
+    /// Steps that are decided ahead, 1 to 16.
+    pub lookahead_steps: i64,
+    /// Samples from a played note to its answer.
+    pub reply_delay_samples: u64,
+    /// How rows are chosen.
+    pub step: StepSettings,
+}
+
+/// A block to process.
+pub struct Block {
+    /// What the host says of time.
+    pub host: HostTime,
+    /// Length, samples.
+    pub frames: usize,
+    /// The parameters.
+    pub settings: Settings,
+    /// The clock at the block's start. It is handed in so that a test decides what real time is.
+    pub now: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Player,
+    /// The network plays, from this step on.
+    Network(i64),
+}
+
+/// All that the audio thread keeps between blocks.
+pub struct AudioThread {
+    sample_rate: f64,
+    bridge: AudioEnd,
+    clock: Clock,
+    capture: Capture,
+    sequencer: Sequencer,
+    ledger: HeldNotes,
+    out: OutEvents,
+    input: Vec<NoteEvent<()>>,
+    /// Samples processed since activation.
+    samples: u64,
+    /// The step whose boundary comes next.
+    next_step: i64,
+    /// The step that an early note has answered before it began.
+    answered_step: Option<i64>,
+    turn: Turn,
+    /// A phrase has been heard that can be continued.
+    heard: bool,
+    /// The step of the last played note.
+    last_note_step: i64,
+    /// The key that each generated voice sounds.
+    sounding: [Option<u8>; NUM_VOICES],
+    /// Where each of the player's notes went: [channel][key] -> channel.
+    passed_to: [[Option<u8>; 128]; 16],
+    mode: Mode,
+    /// When time began to run, by the clock and in samples.
+    run_began: (Instant, u64),
+}
+
+impl AudioThread {
+    /// Everything is allocated here.
+    #[expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")]
+    pub fn new(bridge: AudioEnd, sample_rate: f64) -> Self {
+        Self {
+            sample_rate,
+            bridge,
+            clock: Clock::new(sample_rate),
+            capture: Capture::new(),
+            sequencer: Sequencer::new(),
+            ledger: HeldNotes::new(),
+            out: OutEvents::new(),
+            input: Vec::with_capacity(MAX_EVENTS),
+            samples: 0,
+            next_step: 0,
+            answered_step: None,
+            turn: Turn::Player,
+            heard: false,
+            last_note_step: 0,
+            sounding: [None; NUM_VOICES],
+            passed_to: [[None; 128]; 16],
+            mode: Mode::Harmonise,
+            run_began: (Instant::now(), 0),
+        }
+    }
+
+    /// Takes a new sample rate, Hertz, and forgets what was under way.
+    pub fn activate(&mut self, sample_rate: f64) {
+        self.sample_rate = sample_rate;
+        self.reset();
+    }
+
+    /// The host has silenced everything: forget what was under way.
+    pub fn reset(&mut self) {
+        self.clock = Clock::new(self.sample_rate);
+        self.capture.clear();
+        self.sequencer.clear(From::Nothing);
+        self.ledger.clear();
+        self.sounding = [None; NUM_VOICES];
+        self.passed_to = [[None; 128]; 16];
+        self.turn = Turn::Player;
+        self.heard = false;
+        self.answered_step = None;
+    }
+
+    /// What goes out in this block, in order; valid after [`Self::process`].
+    pub fn out(&self) -> &OutEvents {
+        &self.out
+    }
+
+    /// Takes an input event for the coming block; one too many is dropped and counted.
+    pub fn hear(&mut self, event: NoteEvent<()>) {
+        if self.input.len() < MAX_EVENTS {
+            self.input.push(event);
+        } else {
+            self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Processes a block; `send` offers an event to the host and says whether it took it.
+    pub fn process(&mut self, block: &Block, send: impl FnMut(NoteEvent<()>) -> bool) {
+        let end = self.samples + block.frames as u64;
+        self.out.begin_block(self.samples);
+        self.sequencer.take_answers(&mut self.bridge);
+        let time = self.begin_time(block);
+        self.follow_motion(block, &time);
+        self.play_timeline(block, &time);
+        self.ledger.send_offs(&mut self.out, end);
+        self.out.sort();
+        let refused = self.out.send(&mut self.ledger, send);
+        if refused > 0 {
+            self.bridge.shared.refused.fetch_add(refused, Ordering::Relaxed);
+        }
+        self.input.clear();
+        self.samples = end;
+    }
+
+    /// Stage one: where are we? A note while the transport stands still starts time of its own.
+    fn begin_time(&mut self, block: &Block) -> BlockTime {
+        let host_runs = block.host.playing && block.host.pos_beats.is_some();
+        if !host_runs && !self.clock.is_free_running() {
+            let first_note = self.input.iter().find(|event| matches!(event, NoteEvent::NoteOn { .. }));
+            if let Some(note) = first_note {
+                self.clock.start_free_running(note.timing(), &block.host);
+            }
+        }
+        self.clock.begin_block(&block.host, block.frames)
+    }
+
+    /// Stage two: a start, a jump or a stop ends what sounds, at this very sample, and drops what was planned.
+    fn follow_motion(&mut self, block: &Block, time: &BlockTime) {
+        let mode_changed = block.settings.mode != self.mode;
+        self.mode = block.settings.mode;
+        match time.motion {
+            Motion::Started | Motion::Jumped => {
+                self.ledger.end_all(None, self.samples);
+                self.capture.clear();
+                self.heard = time.motion == Motion::Jumped && self.heard;
+                self.drop_plans(if time.motion == Motion::Jumped { From::Elsewhere } else { From::Nothing });
+                self.next_step = (time.pos_steps - 1e-6).ceil() as i64;
+                self.last_note_step = self.next_step;
+                self.run_began = (block.now, self.samples);
+            }
+            Motion::Halted => {
+                self.ledger.end_all(None, self.samples);
+                self.capture.clear();
+                self.heard = false;
+                self.drop_plans(From::Nothing);
+            }
+            Motion::Continued if mode_changed => {
+                self.ledger.end_all(Some(Owner::Generated), self.samples);
+                self.drop_plans(From::Here);
+            }
+            Motion::Continued | Motion::Stopped => {}
+        }
+    }
+
+    fn drop_plans(&mut self, from: From) {
+        self.sequencer.clear(from);
+        self.sounding = [None; NUM_VOICES];
+        self.answered_step = None;
+        self.turn = Turn::Player;
+    }
+
+    /// Stage three: what is played, the boundaries of steps, and rows that are due, in order of time.
+    fn play_timeline(&mut self, block: &Block, time: &BlockTime) {
+        let frames = block.frames as i64;
+        let runs = matches!(time.motion, Motion::Started | Motion::Jumped | Motion::Continued);
+        let mut heard = 0;
+        loop {
+            let input = self.input.get(heard).map_or(i64::MAX, |event| i64::from(event.timing()));
+            let step = if runs { time.sample_of(self.next_step as f64).max(0) } else { i64::MAX };
+            let due = self.sequencer.next_due().map_or(i64::MAX, |at| at.saturating_sub(self.samples) as i64);
+            // At one sample: first what is played, as it may change what follows; then the step; then what is due.
+            if input <= step && input <= due && input < i64::MAX {
+                let event = self.input[heard];
+                heard += 1;
+                self.on_input(block, time, event);
+            } else if step <= due && step < frames {
+                self.on_step(block, time, self.samples + step as u64);
+                self.next_step += 1;
+            } else if due < frames {
+                self.on_due(block, self.samples + due.max(0) as u64);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn on_input(&mut self, block: &Block, time: &BlockTime, event: NoteEvent<()>) {
+        // A host that sends an event past the block's end meant its last sample.
+        let timing = event.timing().min((block.frames as u32).saturating_sub(1));
+        match event {
+            NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), velocity, .. }
+                if velocity > 0.0 && channel < 16 && key < 128 =>
+            {
+                self.on_note_on(block, time, timing, (channel, key, velocity));
+            }
+            NoteEvent::NoteOn { channel, key, .. }
+            | NoteEvent::NoteOff { channel, key, .. }
+            | NoteEvent::Choke { channel, key, .. } => self.on_note_off(time, timing, channel, key),
+            NoteEvent::VoiceTerminated { .. } => {}
+            other => {
+                if !self.out.pass(other) {
+                    self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn on_note_on(&mut self, block: &Block, time: &BlockTime, timing: u32, (channel, key, velocity): (u8, u8, f32)) {
+        let at = self.samples + u64::from(timing);
+        let step = time.step_at(timing);
+        let onset = self.capture.note_on(channel, key, velocity, step);
+        self.last_note_step = onset;
+        if let (Mode::Continue, Turn::Network(_)) = (block.settings.mode, self.turn) {
+            // The player wins: what is generated ends here, and what was planned is not played.
+            self.ledger.end_all(Some(Owner::Generated), at);
+            self.drop_plans(From::Here);
+        }
+        let row = self.capture.row(onset, block.settings.voice);
+        let voice = row.and_then(|row| row.voice_of(key)).unwrap_or(block.settings.voice);
+        if block.settings.emit[voice] {
+            let went_before = self.passed_to[usize::from(channel)][usize::from(key)].replace(voice as u8);
+            if let Some(before) = went_before {
+                self.ledger.end(Owner::Player, before, key, at);
+            }
+            self.ledger.start(&mut self.out, Owner::Player, voice as u8, key, velocity, at);
+        }
+        if block.settings.mode == Mode::Harmonise {
+            self.answer(block, time, onset, step.floor() as i64, at);
+        }
+    }
+
+    fn on_note_off(&mut self, time: &BlockTime, timing: u32, channel: Channel, key: Key) {
+        let at = self.samples + u64::from(timing);
+        for channel in matching(channel.number(), 16) {
+            for key in matching(key.number(), 128) {
+                self.capture.note_off(channel, key, time.step_at(timing));
+                if let Some(out) = self.passed_to[usize::from(channel)][usize::from(key)].take() {
+                    self.ledger.end(Owner::Player, out, key, at);
+                }
+            }
+        }
+    }
+
+    /// Asks for the row that a played note falls on, and for those after it that had been planned without it.
+    fn answer(&mut self, block: &Block, time: &BlockTime, onset: i64, current: i64, at: u64) {
+        let attack = self.sounding.iter().all(Option::is_none);
+        let Some(row) = self.capture.row(onset, block.settings.voice) else { return };
+        self.ask(block, time, onset, row.given, attack, Some(Instant::now()));
+        self.sequencer.schedule(at + block.settings.reply_delay_samples, onset);
+        self.answered_step = Some(onset).filter(|onset| *onset > current);
+        for step in onset + 1..=current + block.settings.lookahead_steps {
+            self.plan_harmony(block, time, step);
+        }
+    }
+
+    /// Plans a row on which the player is expected to do what he does now.
+    fn plan_harmony(&mut self, block: &Block, time: &BlockTime, step: i64) {
+        match self.capture.row(step, block.settings.voice) {
+            Some(row) => self.ask(block, time, step, row.given, false, None),
+            None => self.sequencer.know(step, [Symbol::Rest; NUM_VOICES]),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        block: &Block,
+        time: &BlockTime,
+        step_idx: i64,
+        given: [Given; NUM_VOICES],
+        attack: bool,
+        asked: Option<Instant>,
+    ) {
+        let step_in_beat = time.step_in_beat(step_idx);
+        let step = Step { step_idx, step_in_beat, given, attack, settings: block.settings.step };
+        self.sequencer.ask(&mut self.bridge, step, asked);
+    }
+
+    /// A step begins: what was played before its cut-off decides the step that lies the lookahead away.
+    fn on_step(&mut self, block: &Block, time: &BlockTime, at: u64) {
+        let step = self.next_step;
+        match block.settings.mode {
+            Mode::Harmonise => self.on_harmonise_step(block, time, step, at),
+            Mode::Continue => self.on_continue_step(block, time, step, at),
+        }
+        self.capture.forget_before(step - 1);
+        self.end_free_run(block, step, at);
+    }
+
+    fn on_harmonise_step(&mut self, block: &Block, time: &BlockTime, step: i64, at: u64) {
+        let ahead = step + block.settings.lookahead_steps;
+        // Before the first note there is nothing to plan.
+        if self.sequencer.planned_through() >= step {
+            for step in self.sequencer.planned_through() + 1..=ahead {
+                self.plan_harmony(block, time, step);
+            }
+        }
+        if self.answered_step != Some(step) && self.sequencer.has(step) {
+            self.sequencer.schedule(at + block.settings.reply_delay_samples, step);
+        }
+    }
+
+    fn on_continue_step(&mut self, block: &Block, time: &BlockTime, step: i64, at: u64) {
+        let ahead = step + block.settings.lookahead_steps;
+        let free = [Given::Free; NUM_VOICES];
+        if let Turn::Network(first) = self.turn {
+            for step in self.sequencer.planned_through().max(first) + 1..=ahead {
+                self.ask(block, time, step, free, false, None);
+            }
+            if step >= first {
+                self.sequencer.schedule(at, step);
+            }
+            return;
+        }
+        // The network listens: it hears each step once it is over. Silence is no step.
+        if let Some(row) = self.capture.row(step - 1, block.settings.voice) {
+            self.ask(block, time, step - 1, row.given, false, None);
+            self.heard = true;
+        }
+        if self.heard && !self.capture.is_holding() && time.step_in_beat(ahead) == 0 {
+            self.turn = Turn::Network(ahead);
+            self.ask(block, time, ahead, free, true, None);
+        }
+    }
+
+    /// Without a transport the music ends some time after the last note.
+    fn end_free_run(&mut self, block: &Block, step: i64, at: u64) {
+        let (harmony, continuation) = FREE_RUN_STEPS;
+        let limit = if block.settings.mode == Mode::Harmonise { harmony } else { continuation };
+        let over = step - self.last_note_step > limit && !self.capture.is_holding();
+        if self.clock.is_free_running() && over {
+            self.clock.stop_free_running();
+            self.ledger.end_all(Some(Owner::Generated), at);
+            self.drop_plans(From::Nothing);
+        }
+    }
+
+    /// A row is due: play it, or count a miss and let what sounds go on.
+    fn on_due(&mut self, block: &Block, at: u64) {
+        let Some(step) = self.sequencer.pop_due() else { return };
+        let deadline = block.now + self.patience(block);
+        match self.sequencer.take_row(&mut self.bridge, step, deadline) {
+            Ok(planned) => self.play_row(block, &planned, at),
+            Err(_) => {
+                self.bridge.shared.misses.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How long this block may wait: a quarter of its own length, unless audio runs ahead of the clock.
+    fn patience(&self, block: &Block) -> Duration {
+        let block_seconds = block.frames as f64 / self.sample_rate;
+        let (began, began_at) = self.run_began;
+        let audio_seconds = (self.samples - began_at) as f64 / self.sample_rate;
+        let lead = audio_seconds - block.now.saturating_duration_since(began).as_secs_f64();
+        if lead > (FAST_BLOCKS * block_seconds).max(FAST_SECONDS) {
+            PATIENCE
+        } else {
+            Duration::from_secs_f64(block_seconds / 4.0)
+        }
+    }
+
+    fn play_row(&mut self, block: &Block, planned: &PlannedRow, at: u64) {
+        let velocity = self.capture.velocity();
+        for voice in 0..NUM_VOICES {
+            let (channel, mine) = (voice as u8, block.settings.emit[voice] && !planned.played[voice]);
+            let mut symbol = if mine { planned.row[voice] } else { Symbol::Rest };
+            if symbol == Symbol::Hold {
+                // An answer goes back to before its step; what has moved at the step since then moves back.
+                match planned.sounding[voice] {
+                    Some(key) if planned.answers && self.sounding[voice] != Some(key) => symbol = Symbol::Pitch(key),
+                    _ => continue,
+                }
+            }
+            if let Some(key) = self.sounding[voice].take() {
+                self.ledger.end(Owner::Generated, channel, key, at);
+            }
+            if let Symbol::Pitch(key) = symbol {
+                self.ledger.start(&mut self.out, Owner::Generated, channel, key, velocity, at);
+                self.sounding[voice] = Some(key);
+            }
+        }
+    }
+}
+
+/// The number itself, or all below `end` where the host means any.
+fn matching(number: Option<u8>, end: u8) -> std::ops::Range<u8> {
+    match number {
+        Some(n) if n < end => n..n + 1,
+        Some(_) => 0..0,
+        None => 0..end,
+    }
+}

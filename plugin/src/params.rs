@@ -1,0 +1,100 @@
+//! The parameters: what a host can automate and a project saves.
+
+use nice_plug::prelude::*;
+
+/// What the plugin does with what is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Mode {
+    /// A played note is answered by the other voices.
+    #[id = "harmonise"]
+    Harmonise,
+    /// A played phrase is gone on with.
+    #[id = "continue"]
+    Continue,
+}
+
+/// A voice of the four.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Voice {
+    #[id = "soprano"]
+    Soprano,
+    #[id = "alto"]
+    Alto,
+    #[id = "tenor"]
+    Tenor,
+    #[id = "bass"]
+    Bass,
+}
+
+/// Which voices go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Emit {
+    #[id = "all"]
+    All,
+    #[id = "soprano"]
+    Soprano,
+    #[id = "alto"]
+    Alto,
+    #[id = "tenor"]
+    Tenor,
+    #[id = "bass"]
+    Bass,
+}
+
+/// All parameters. Ids stay as they are for good: projects are saved with them.
+#[derive(Params)]
+pub struct ContinuoParams {
+    /// What the plugin does.
+    #[id = "mode"]
+    pub mode: EnumParam<Mode>,
+    /// The voice that is the player's.
+    #[id = "voice"]
+    pub your_voice: EnumParam<Voice>,
+    /// The voices that go out.
+    #[id = "emit"]
+    pub emit: EnumParam<Emit>,
+    /// How adventurous, 0 to 2; 1 is as the network learnt it.
+    #[id = "temp"]
+    pub temperature: FloatParam,
+    /// Share of the probability that is drawn from.
+    #[id = "top_p"]
+    pub top_p: FloatParam,
+    /// Steps (16ths) that music is decided ahead.
+    #[id = "ahead"]
+    pub lookahead_steps: IntParam,
+    /// Time from a played note to its answer, milliseconds.
+    #[id = "reply"]
+    pub reply_delay_ms: FloatParam,
+    /// One performance out of all that are possible.
+    #[id = "seed"]
+    pub rng_seed: IntParam,
+    /// Whether the instrument sounds.
+    #[id = "preview"]
+    pub preview: BoolParam,
+}
+
+impl Default for ContinuoParams {
+    fn default() -> Self {
+        let share = |name, default, min, max| {
+            FloatParam::new(name, default, FloatRange::Linear { min, max })
+                .with_step_size(0.01)
+                .with_value_to_string(formatters::v2s_f32_rounded(2))
+        };
+        Self {
+            mode: EnumParam::new("Mode", Mode::Harmonise),
+            your_voice: EnumParam::new("Your voice", Voice::Soprano),
+            emit: EnumParam::new("Emit", Emit::All),
+            temperature: share("Temperature", 0.9, 0.0, 2.0),
+            top_p: share("Top-p", 0.95, 0.05, 1.0),
+            lookahead_steps: IntParam::new("Lookahead", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" steps"),
+            reply_delay_ms: FloatParam::new("Reply delay", 5.0, FloatRange::Linear { min: 0.0, max: 50.0 })
+                .with_step_size(0.1)
+                .with_unit(" ms")
+                .with_value_to_string(formatters::v2s_f32_rounded(1)),
+            rng_seed: IntParam::new("Rng seed", 1, IntRange::Linear { min: 0, max: 9999 }),
+            preview: BoolParam::new("Preview", true),
+        }
+    }
+}

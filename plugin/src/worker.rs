@@ -1,0 +1,202 @@
+//! The worker's thread: it owns the network, decides rows in the order they are asked for, and sleeps between.
+
+mod figures;
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use continuo_model::generate::Performer;
+use continuo_model::stream::{State, StreamingNetwork};
+use continuo_model::weights_file::Weights;
+
+use crate::bridge::{Answer, From, Request, Shared, WorkerEnd};
+use figures::Durations;
+
+/// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
+const NUM_CHECKPOINTS: usize = 64;
+/// The weights that the plugin plays from the moment it is loaded.
+const SHIPPED: (&str, &[u8]) =
+    ("weights/chorale.safetensors", include_bytes!("../../weights/chorale.safetensors"));
+
+/// What the worker has to say, for people: read by the editor, never by the audio thread.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// The name of the weights that play, or empty.
+    pub style: String,
+    /// What went wrong, in words, or empty.
+    pub problem: String,
+}
+
+/// A running worker; dropping it ends the thread and waits for it.
+pub struct Worker {
+    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    /// Starts the thread. It plays the file at `weights` if there is one and it is sound, else the shipped
+    /// weights.
+    pub fn start(end: WorkerEnd, weights: Option<PathBuf>, status: Arc<Mutex<Status>>) -> Self {
+        let shared = end.shared.clone();
+        let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
+            let status = status.clone();
+            move || run(end, weights, &status)
+        });
+        let thread = match spawned {
+            Ok(thread) => Some(thread),
+            Err(error) => {
+                shared.worker_gone.store(true, Ordering::Release);
+                set_problem(&status, format!("no thread for the network ({error}); notes are passed through"));
+                None
+            }
+        };
+        Self { thread, shared }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // If it panicked, it has said so in the status and there is nothing left to end.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Says that the worker is gone, however its thread ends.
+struct Farewell<'a> {
+    shared: Arc<Shared>,
+    status: &'a Mutex<Status>,
+}
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        self.shared.worker_gone.store(true, Ordering::Release);
+        if std::thread::panicking() {
+            set_problem(self.status, "the network's thread has failed; notes are passed through".into());
+        }
+    }
+}
+
+fn set_problem(status: &Mutex<Status>, problem: String) {
+    if let Ok(mut status) = status.lock() {
+        status.problem = problem;
+    }
+}
+
+fn run(mut end: WorkerEnd, weights: Option<PathBuf>, status: &Mutex<Status>) {
+    let _farewell = Farewell { shared: end.shared.clone(), status };
+    end.register();
+    let Some(performer) = load(weights, status) else { return };
+    let mut ensemble = Ensemble::new(performer);
+    end.shared.ready.store(true, Ordering::Release);
+    while !end.shared.stop.load(Ordering::Acquire) {
+        match end.request() {
+            Some(request) => {
+                let answer = ensemble.decide(&request);
+                end.answer(answer);
+                ensemble.publish(&request, &end.shared);
+            }
+            // An unpark between the pop and here is kept, and park returns at once.
+            None => std::thread::park(),
+        }
+    }
+}
+
+/// The network of the file at `path`, or of the shipped weights where that is wanting.
+fn load(path: Option<PathBuf>, status: &Mutex<Status>) -> Option<Performer> {
+    let network = |weights: Weights| -> Result<(String, StreamingNetwork), String> {
+        let name = weights.description.name.clone();
+        Ok((name, StreamingNetwork::new(weights)?))
+    };
+    let chosen = path.and_then(|path| {
+        let loaded = Weights::read(&path).map_err(|error| error.to_string()).and_then(network);
+        loaded.map_err(|problem| set_problem(status, problem)).ok()
+    });
+    let loaded = chosen.or_else(|| {
+        let shipped = Weights::parse(SHIPPED.0, SHIPPED.1).map_err(|error| error.to_string()).and_then(network);
+        shipped.map_err(|problem| set_problem(status, problem)).ok()
+    });
+    let (name, network) = loaded?;
+    if let Ok(mut status) = status.lock() {
+        status.style = name;
+    }
+    Some(Performer::new(network))
+}
+
+/// The performance and the states that it can go back to.
+struct Ensemble {
+    performer: Performer,
+    /// (step, the state before it was decided), in order of steps.
+    checkpoints: Vec<(i64, State)>,
+    /// States out of use, so that none is allocated while playing.
+    spare: Vec<State>,
+    started: Instant,
+    steps: Durations,
+    replies: Durations,
+}
+
+impl Ensemble {
+    fn new(performer: Performer) -> Self {
+        let spare = vec![performer.state().clone(); NUM_CHECKPOINTS];
+        Self {
+            performer,
+            checkpoints: Vec::with_capacity(NUM_CHECKPOINTS),
+            spare,
+            started: Instant::now(),
+            steps: Durations::new(),
+            replies: Durations::new(),
+        }
+    }
+
+    fn decide(&mut self, request: &Request) -> Answer {
+        self.started = Instant::now();
+        if request.from != From::Here {
+            self.spare.extend(self.checkpoints.drain(..).map(|(_, state)| state));
+        }
+        if request.from == From::Nothing {
+            self.performer.reset();
+        }
+        self.undo_from(request.step.step_idx);
+        self.keep_checkpoint(request.step.step_idx);
+        let row = self.performer.step(&request.step);
+        let reader = &self.performer.state().reader;
+        Answer { id: request.id, row, sounding: std::array::from_fn(|voice| reader.sounding(voice)) }
+    }
+
+    /// Goes back to before `step_idx`, if that or anything later has been decided.
+    fn undo_from(&mut self, step_idx: i64) {
+        let keep = self.checkpoints.partition_point(|(step, _)| *step < step_idx);
+        if let Some((_, state)) = self.checkpoints.get(keep) {
+            self.performer.rewind(state);
+        }
+        self.spare.extend(self.checkpoints.drain(keep..).map(|(_, state)| state));
+    }
+
+    fn keep_checkpoint(&mut self, step_idx: i64) {
+        if self.checkpoints.len() == NUM_CHECKPOINTS {
+            let (_, state) = self.checkpoints.remove(0);
+            self.spare.push(state);
+        }
+        let mut state = self.spare.pop().expect("there are as many states as checkpoints");
+        state.copy_from(self.performer.state());
+        self.checkpoints.push((step_idx, state));
+    }
+
+    fn publish(&mut self, request: &Request, shared: &Shared) {
+        self.steps.add(self.started.elapsed());
+        shared.step_p50_us.store(self.steps.percentile_us(0.5), Ordering::Relaxed);
+        if let Some(asked) = request.asked {
+            self.replies.add(asked.elapsed());
+            shared.reply_p99_us.store(self.replies.percentile_us(0.99), Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

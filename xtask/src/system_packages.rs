@@ -1,0 +1,97 @@
+//! The system packages that building and checking need: found by what they provide, named or installed if missing.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::run_to_success;
+
+/// Something that has to work, and which Debian and Ubuntu packages make it work.
+struct Need {
+    what: &'static str,
+    works: fn() -> bool,
+    packages: &'static [&'static str],
+}
+
+const NEEDS: &[Need] = &[Need {
+    what: "a C compiler that links (`cc`)",
+    works: compiles_c,
+    packages: &["gcc", "libc6-dev"],
+}];
+
+/// Makes sure that everything is there. With `may_install`, root and apt-get, missing packages are installed.
+pub fn require(may_install: bool) -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.works)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|need| need.packages)
+        .copied()
+        .collect();
+    if may_install && is_root() && answers("apt-get", &["--version"]) {
+        println!("installing {}", packages.join(" "));
+        run_to_success(Command::new("apt-get").args(["update", "-qq"]))?;
+        return run_to_success(
+            Command::new("apt-get")
+                .args(["install", "-y", "--no-install-recommends"])
+                .args(&packages)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+        );
+    }
+    let whats: Vec<&str> = missing.iter().map(|need| need.what).collect();
+    bail!(
+        "expected {}, got none; on Debian or Ubuntu run: sudo apt-get install {}",
+        whats.join(" and "),
+        packages.join(" ")
+    )
+}
+
+/// The parts of the Rust toolchain that not every installation has.
+pub fn require_components() -> Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !answers("cargo", &[subcommand, "--version"]) {
+            bail!("expected `cargo {subcommand}`, got none; run: rustup component add {component}");
+        }
+    }
+    Ok(())
+}
+
+/// Compiles and links an empty program: headers and start files are looked for too, not the compiler alone.
+fn compiles_c() -> bool {
+    try_compiling().unwrap_or(false)
+}
+
+fn try_compiling() -> Result<bool> {
+    let program = std::env::temp_dir().join(format!("continuo-cc-{}", std::process::id()));
+    let mut cc = Command::new("cc")
+        .args(["-x", "c", "-", "-o"])
+        .arg(&program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut stdin = cc.stdin.take().context("cc has an input")?;
+    // A compiler that gives up early closes its input; its exit status says it.
+    let _ = stdin.write_all(b"#include <stdio.h>\nint main(void) { return puts(\"\"); }\n");
+    drop(stdin);
+    let status = cc.wait()?;
+    let _ = std::fs::remove_file(program);
+    Ok(status.success())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn answers(program: &str, args: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,181 @@
+//! `cargo xtask tidy`: the house rules that a program can check.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::workspace::Workspace;
+
+/// A file is read in one sitting.
+const MAX_LINES: usize = 500;
+/// Names that say nothing of what is inside.
+const FORBIDDEN_NAMES: [&str; 7] = [
+    "util", "utils", "helper", "helpers", "manager", "managers", "common",
+];
+/// How paths on someone's own machine begin. In two parts, or this file would break its own rule.
+const HOME_PATHS: [&str; 4] = [
+    concat!("/ho", "me/"),
+    concat!("/Us", "ers/"),
+    concat!("/ro", "ot/"),
+    concat!("C:\\Us", "ers\\"),
+];
+
+/// Checks every file that git tracks or would track.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    let mut faults = Vec::new();
+    for path in files(&workspace.root)? {
+        // A file that is deleted and not yet committed is still listed; what is not text has no lines to judge.
+        let Ok(bytes) = std::fs::read(workspace.root.join(&path)) else {
+            continue;
+        };
+        let text = String::from_utf8(bytes).ok();
+        faults.extend(faults_in(&path, text.as_deref()));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "expected a tidy workspace, got {} faults:\n  {}",
+        faults.len(),
+        faults.join("\n  ")
+    )
+}
+
+fn files(root: &Path) -> Result<Vec<String>> {
+    // CI often checks out as another user, which git refuses without the word about safety.
+    let output = Command::new("git")
+        .args(["-c", "safe.directory=*", "ls-files", "-z"])
+        .args(["--cached", "--others", "--exclude-standard"])
+        .current_dir(root)
+        .output()
+        .context("cannot start git, which tells tidy the workspace's files; install git")?;
+    ensure!(
+        output.status.success(),
+        "git ls-files in {}: {}",
+        root.display(),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let mut files: Vec<String> = String::from_utf8_lossy(&output.stdout)
+        .split('\0')
+        .filter(|path| !path.is_empty())
+        .map(String::from)
+        .collect();
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+/// What is wrong with a file; `text` is `None` if it is not UTF-8.
+fn faults_in(path: &str, text: Option<&str>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for part in Path::new(path).iter().filter_map(|part| part.to_str()) {
+        faults.extend(
+            forbidden_word(part)
+                .map(|word| format!("{path}: `{word}` says nothing; name it for what it does")),
+        );
+    }
+    let Some(text) = text else { return faults };
+    for (idx, line) in text.lines().enumerate() {
+        let at = format!("{path}:{}", idx + 1);
+        if let Some(home) = home_path(line) {
+            faults.push(format!("{at}: `{home}` is a path on someone's own machine; use one relative to the workspace"));
+        }
+        if path.ends_with(".rs") {
+            let word = declared_module(line).and_then(forbidden_word);
+            faults.extend(
+                word.map(|word| format!("{at}: `{word}` says nothing; name it for what it does")),
+            );
+        }
+    }
+    if path.ends_with(".rs") {
+        if !text.starts_with("//! ") {
+            faults.push(format!(
+                "{path}: expected a first line `//! What this file is.`, got none"
+            ));
+        }
+        let num_lines = text.lines().count();
+        if num_lines > MAX_LINES {
+            faults.push(format!(
+                "{path}: expected at most {MAX_LINES} lines, got {num_lines}; one idea a file"
+            ));
+        }
+    }
+    faults
+}
+
+/// A forbidden word in a name such as `audio_helper.rs`.
+fn forbidden_word(name: &str) -> Option<&'static str> {
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    words.find_map(|word| {
+        FORBIDDEN_NAMES
+            .into_iter()
+            .find(|forbidden| word == *forbidden)
+    })
+}
+
+/// The name in `mod name;` or `pub mod name {`.
+fn declared_module(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let line = line.strip_prefix("pub ").unwrap_or(line);
+    line.strip_prefix("mod ")
+}
+
+fn home_path(line: &str) -> Option<&'static str> {
+    HOME_PATHS.into_iter().find(|home| {
+        line.match_indices(home).any(|(at, _)| {
+            // `example.org/home/x` is an address, not a path.
+            let before = line[..at].chars().next_back();
+            let after = line[at + home.len()..].chars().next();
+            !before.is_some_and(|c| c.is_alphanumeric())
+                && after.is_some_and(|c| c.is_alphanumeric() || c == '.')
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, text: &str, expect: &[&str]) {
+        assert_eq!(faults_in(path, Some(text)), expect, "{path}");
+    }
+
+    #[test]
+    fn tidy_files_pass() {
+        check("a/src/lib.rs", "//! What it is.\nmod commonplace;\n", &[]);
+        check("notes.md", "see example.org/home/page and /home/\n", &[]);
+        assert!(faults_in("a.mid", None).is_empty());
+    }
+
+    #[test]
+    fn untidy_files_are_named() {
+        check(
+            "a/src/lib.rs",
+            "fn main() {}\n",
+            &["a/src/lib.rs: expected a first line `//! What this file is.`, got none"],
+        );
+        check(
+            "a/midi_utils.rs",
+            "//! x\n    pub mod helper {\n",
+            &[
+                "a/midi_utils.rs: `utils` says nothing; name it for what it does",
+                "a/midi_utils.rs:2: `helper` says nothing; name it for what it does",
+            ],
+        );
+        let long = format!("//! x\n{}", "\n".repeat(500));
+        check(
+            "a.rs",
+            &long,
+            &["a.rs: expected at most 500 lines, got 501; one idea a file"],
+        );
+        let home = HOME_PATHS[0];
+        check(
+            "a.toml",
+            &format!("x = 1\npath = \"{home}ann/x\"\n"),
+            &[&format!(
+                "a.toml:2: `{home}` is a path on someone's own machine; use one relative to the workspace"
+            )],
+        );
+    }
+}
