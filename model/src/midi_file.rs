@@ -123,6 +123,8 @@ fn check_length(bytes: &[u8]) -> Result<(), MidiFileProblem> {
             return Err(MidiFileProblem::Truncated(end, bytes.len()));
         }
         match (&chunk[..4], &bytes[at + 8..end]) {
+            // Seen to here, as midly stumbles over some frame rates.
+            (b"MThd", [_, _, _, _, 0x80..=0xff, ..]) => return Err(MidiFileProblem::Smpte),
             (b"MThd", [_, _, high, low, ..]) => announced = usize::from(u16::from_be_bytes([*high, *low])),
             (b"MTrk", _) => tracks += 1,
             _ => {}
@@ -180,10 +182,8 @@ fn read_track(events: &[TrackEvent], ticks_per_beat: f64) -> Track {
 
 /// Writes a file of type 1: tempo and time signature in a first track, then one named track each.
 pub fn write(path: &Path, phrase: &Phrase) -> Result<(), MidiFileError> {
-    std::fs::write(path, to_bytes(phrase)).map_err(|error| MidiFileError {
-        source_name: path.display().to_string(),
-        problem: MidiFileProblem::Io(error),
-    })
+    std::fs::write(path, to_bytes(phrase))
+        .map_err(|error| MidiFileError { source_name: path.display().to_string(), problem: MidiFileProblem::Io(error) })
 }
 
 /// A file's bytes. Times are rounded to the nearest tick; a note lasts at least one.
@@ -241,12 +241,16 @@ mod tests {
     use super::*;
 
     fn phrase() -> Phrase {
-        let note = |pitch, start_beats, length_beats| Note { pitch, velocity: 90, channel: 1, start_beats, length_beats };
+        let note =
+            |pitch, start_beats, length_beats| Note { pitch, velocity: 90, channel: 1, start_beats, length_beats };
         Phrase {
             tempo_bpm: 96.0,
             time_signature: (3, 4),
             tracks: vec![
-                Track { name: "Soprano".into(), notes: vec![note(67, 0.0, 1.0), note(67, 1.0, 0.25), note(69, 1.25, 0.75)] },
+                Track {
+                    name: "Soprano".into(),
+                    notes: vec![note(67, 0.0, 1.0), note(67, 1.0, 0.25), note(69, 1.25, 0.75)],
+                },
                 Track { name: "Bass".into(), notes: vec![note(48, 0.5, 2.5)] },
             ],
         }

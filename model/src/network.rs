@@ -48,9 +48,8 @@ impl Network {
         let mut variables = Vec::new();
         for (name, shape) in config.tensors() {
             let count: usize = shape.iter().product();
-            let mut uniform = |limit: f32| -> Vec<f32> {
-                (0..count).map(|_| (rng.next_f32() * 2.0 - 1.0) * limit).collect()
-            };
+            let mut uniform =
+                |limit: f32| -> Vec<f32> { (0..count).map(|_| (rng.next_f32() * 2.0 - 1.0) * limit).collect() };
             let values = match name.rsplit('.').next().expect("split yields at least one part") {
                 "bias" if name.starts_with("lstm") => {
                     let units = count / 4;
@@ -211,8 +210,7 @@ impl Network {
             Some(training) if p > 0.0 => {
                 let keep = 1.0 / (1.0 - p);
                 let rng = &mut training.rng;
-                let mask: Vec<f32> =
-                    (0..x.elem_count()).map(|_| if rng.next_f32() < p { 0.0 } else { keep }).collect();
+                let mask: Vec<f32> = (0..x.elem_count()).map(|_| if rng.next_f32() < p { 0.0 } else { keep }).collect();
                 &x * Tensor::from_vec(mask, x.shape(), x.device())?
             }
             _ => Ok(x),

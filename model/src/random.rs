@@ -23,7 +23,7 @@ impl SplitMix64 {
 
     /// Uniform in 0..bound; `bound` is at least 1 and far below 2^32.
     pub fn next_below(&mut self, bound: usize) -> usize {
-        ((self.next_u64() >> 32) * bound as u64 >> 32) as usize
+        (((self.next_u64() >> 32) * bound as u64) >> 32) as usize
     }
 
     /// Puts `items` in random order.

@@ -91,10 +91,7 @@ impl StreamingNetwork {
     pub fn new(weights: Weights) -> Result<Self, String> {
         let config = &weights.description.config;
         if config.feature_slots() > MAX_FEATURE_SLOTS {
-            return Err(format!(
-                "expected at most {MAX_FEATURE_SLOTS} feature slots, got {}",
-                config.feature_slots()
-            ));
+            return Err(format!("expected at most {MAX_FEATURE_SLOTS} feature slots, got {}", config.feature_slots()));
         }
         let mut layers = Vec::new();
         let mut width = config.input_width();
@@ -227,9 +224,8 @@ fn folded_convolution(weights: &Weights, i: usize, channels: usize) -> (Vec<f32>
         .map(|(gamma, var)| gamma / (var + NORM_EPSILON as f32).sqrt())
         .collect();
     let matrix = part("weight").iter().enumerate().map(|(n, w)| w * scale[n % channels]).collect();
-    let bias = (0..channels)
-        .map(|n| (part("bias")[n] - part("norm.mean")[n]) * scale[n] + part("norm.beta")[n])
-        .collect();
+    let bias =
+        (0..channels).map(|n| (part("bias")[n] - part("norm.mean")[n]) * scale[n] + part("norm.beta")[n]).collect();
     (matrix, bias)
 }
 

@@ -82,9 +82,10 @@ impl Vocabulary {
 
     /// A short hash of the vocabulary (FNV-1a, 64 bits), eight hexadecimal digits in text.
     pub fn hash(self) -> VocabularyHash {
-        let hash = self.spelling().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = self
+            .spelling()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         VocabularyHash((hash ^ (hash >> 32)) as u32)
     }
 }

@@ -96,7 +96,10 @@ impl fmt::Display for WeightsProblem {
         match self {
             Self::Io(error) => write!(f, "cannot be opened ({error}); check the path"),
             Self::NotSafetensors(error) => {
-                write!(f, "expected a whole safetensors file, got something else or a part ({error}); copy or train it again")
+                write!(
+                    f,
+                    "expected a whole safetensors file, got something else or a part ({error}); copy or train it again"
+                )
             }
             Self::NoDescription => write!(
                 f,
@@ -107,7 +110,10 @@ impl fmt::Display for WeightsProblem {
                 write!(f, "its description cannot be understood ({error}); train it again")
             }
             Self::Format(got) => {
-                write!(f, "expected format {FORMAT}, got {got}; use the version of Continuo that wrote it, or train it again")
+                write!(
+                    f,
+                    "expected format {FORMAT}, got {got}; use the version of Continuo that wrote it, or train it again"
+                )
             }
             Self::Vocabulary(got, expected) => {
                 write!(f, "vocabulary {got}, this build needs {expected}; train it again")
@@ -154,17 +160,14 @@ impl Weights {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         let source_name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| WeightsError {
-            source_name: source_name.clone(),
-            problem: WeightsProblem::Io(error),
-        })?;
+        let bytes = std::fs::read(path)
+            .map_err(|error| WeightsError { source_name: source_name.clone(), problem: WeightsProblem::Io(error) })?;
         Self::parse(&source_name, &bytes)
     }
 
     /// Checks bytes; `source_name` stands in errors.
     pub fn parse(source_name: &str, bytes: &[u8]) -> Result<Self, WeightsError> {
-        Self::parse_bytes(bytes)
-            .map_err(|problem| WeightsError { source_name: source_name.to_string(), problem })
+        Self::parse_bytes(bytes).map_err(|problem| WeightsError { source_name: source_name.to_string(), problem })
     }
 
     fn parse_bytes(bytes: &[u8]) -> Result<Self, WeightsProblem> {
@@ -240,10 +243,7 @@ impl Weights {
 
     /// Writes the file beside its place and moves it there, so that no reader ever sees half of it.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
-        let io = |error| WeightsError {
-            source_name: path.display().to_string(),
-            problem: WeightsProblem::Io(error),
-        };
+        let io = |error| WeightsError { source_name: path.display().to_string(), problem: WeightsProblem::Io(error) };
         let part = path.with_extension("part");
         std::fs::write(&part, self.to_bytes()).map_err(io)?;
         std::fs::rename(&part, path).map_err(io)

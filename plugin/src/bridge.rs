@@ -55,10 +55,8 @@ pub struct Answer {
 /// Counters and flags, written by one thread, read by any.
 #[derive(Default)]
 pub struct Shared {
-    /// The worker has weights and answers.
-    pub ready: CachePadded<AtomicBool>,
-    /// The worker's thread has ended, or never began.
-    pub worker_gone: AtomicBool,
+    /// The worker's thread has ended, or never began: nothing will be answered. Spun on, so it has a cache line of its own.
+    pub worker_gone: CachePadded<AtomicBool>,
     /// Rows that were not there when they were due.
     pub misses: AtomicU64,
     /// Events that the host's output queue would not take.

@@ -1,10 +1,10 @@
 //! Continuo, a plugin that plays with you: what a host sees of it. The two classes differ in their audio output alone.
 
-pub mod audio_thread;
-pub mod bridge;
+mod audio_thread;
+mod bridge;
 mod editor;
-pub mod params;
-pub mod worker;
+mod params;
+mod worker;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -41,6 +41,7 @@ pub struct Continuo<const HAS_AUDIO: bool> {
     audio: AudioThread,
     organ: Organ,
     sample_rate: f32,
+    says_offline: bool,
     /// Until the plugin is activated for the first time: scanning it shall start no thread and read no weights.
     worker_end: Option<WorkerEnd>,
     worker: Option<Worker>,
@@ -58,6 +59,7 @@ impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
             audio: AudioThread::new(audio_end, sample_rate),
             organ: Organ::new(sample_rate as f32),
             sample_rate: sample_rate as f32,
+            says_offline: false,
             worker_end: Some(worker_end),
             worker: None,
         }
@@ -93,17 +95,13 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         editor::create(self.params.clone(), self.status.clone(), self.shared.clone())
     }
 
-    fn activate(
-        &mut self,
-        _: &AudioIOLayout,
-        config: &BufferConfig,
-        _: &mut impl ActivateContext<Self>,
-    ) -> bool {
+    fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         if let Some(end) = self.worker_end.take() {
             let weights = std::env::var_os(WEIGHTS_VARIABLE).map(Into::into);
             self.worker = Some(Worker::start(end, weights, self.status.clone()));
         }
         self.sample_rate = config.sample_rate;
+        self.says_offline = config.process_mode == ProcessMode::Offline;
         self.audio.activate(f64::from(config.sample_rate));
         self.organ = Organ::new(config.sample_rate);
         true
@@ -124,7 +122,13 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         while let Some(event) = context.next_event() {
             self.audio.hear(event);
         }
-        let block = Block { host: host_time(context.transport()), frames: buffer.samples(), settings: self.settings(), now };
+        let block = Block {
+            host: host_time(context.transport()),
+            frames: buffer.samples(),
+            settings: self.settings(),
+            now,
+            says_offline: self.says_offline,
+        };
         self.audio.process(&block, |event| context.try_send_event(event).is_ok());
         if HAS_AUDIO {
             self.organ.play(self.audio.out(), buffer.as_slice(), self.params.preview.value());

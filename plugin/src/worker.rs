@@ -18,8 +18,7 @@ use figures::Durations;
 /// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
 const NUM_CHECKPOINTS: usize = 64;
 /// The weights that the plugin plays from the moment it is loaded.
-const SHIPPED: (&str, &[u8]) =
-    ("weights/chorale.safetensors", include_bytes!("../../weights/chorale.safetensors"));
+const SHIPPED: (&str, &[u8]) = ("weights/chorale.safetensors", include_bytes!("../../weights/chorale.safetensors"));
 
 /// What the worker has to say, for people: read by the editor, never by the audio thread.
 #[derive(Clone, Debug, Default)]
@@ -37,13 +36,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread. It plays the file at `weights` if there is one and it is sound, else the shipped
-    /// weights.
+    /// Reads weights and starts the thread. It plays the file at `weights` if there is one and it is sound, else the
+    /// shipped weights. Some ten milliseconds; when it returns, the worker answers.
     pub fn start(end: WorkerEnd, weights: Option<PathBuf>, status: Arc<Mutex<Status>>) -> Self {
         let shared = end.shared.clone();
+        let Some(performer) = load(weights, &status) else {
+            shared.worker_gone.store(true, Ordering::Release);
+            return Self { thread: None, shared };
+        };
         let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
             let status = status.clone();
-            move || run(end, weights, &status)
+            move || run(end, performer, &status)
         });
         let thread = match spawned {
             Ok(thread) => Some(thread),
@@ -89,12 +92,10 @@ fn set_problem(status: &Mutex<Status>, problem: String) {
     }
 }
 
-fn run(mut end: WorkerEnd, weights: Option<PathBuf>, status: &Mutex<Status>) {
+fn run(mut end: WorkerEnd, performer: Performer, status: &Mutex<Status>) {
     let _farewell = Farewell { shared: end.shared.clone(), status };
     end.register();
-    let Some(performer) = load(weights, status) else { return };
     let mut ensemble = Ensemble::new(performer);
-    end.shared.ready.store(true, Ordering::Release);
     while !end.shared.stop.load(Ordering::Acquire) {
         match end.request() {
             Some(request) => {

@@ -142,17 +142,10 @@ impl HostedPlugin {
     /// If the bundle is not there, is of another format, lacks the class, or has a layout that this host cannot serve.
     pub fn load(bundle: &Path, format: Format, class: Class) -> Result<Self> {
         let name = format!("{} ({format}, {class:?})", bundle.display());
-        ensure!(
-            bundle.exists(),
-            "{name}: expected a bundle there, got nothing; build it with `cargo xtask bundle`"
-        );
+        ensure!(bundle.exists(), "{name}: expected a bundle there, got nothing; build it with `cargo xtask bundle`");
         let instance: Box<dyn Instance> = match format {
-            Format::Clap => {
-                Box::new(clap::ClapInstance::load(bundle, class).with_context(|| name.clone())?)
-            }
-            Format::Vst3 => {
-                Box::new(vst3::Vst3Instance::load(bundle, class).with_context(|| name.clone())?)
-            }
+            Format::Clap => Box::new(clap::ClapInstance::load(bundle, class).with_context(|| name.clone())?),
+            Format::Vst3 => Box::new(vst3::Vst3Instance::load(bundle, class).with_context(|| name.clone())?),
         };
         Ok(Self {
             name,
@@ -171,13 +164,8 @@ impl HostedPlugin {
     /// If the plugin refuses.
     pub fn activate(&mut self, config: HostConfig) -> Result<()> {
         self.deactivate();
-        let config = HostConfig {
-            offline: self.offline.unwrap_or(config.offline),
-            ..config
-        };
-        self.instance
-            .activate(&config)
-            .with_context(|| self.name.clone())?;
+        let config = HostConfig { offline: self.offline.unwrap_or(config.offline), ..config };
+        self.instance.activate(&config).with_context(|| self.name.clone())?;
         self.active = Some(config);
         Ok(())
     }
@@ -208,10 +196,7 @@ impl HostedPlugin {
         params: &[(u32, u32, f64)],
     ) -> Result<Block> {
         let Some(config) = self.active else {
-            bail!(
-                "{}: expected an active plugin, got an inactive one; call activate first",
-                self.name
-            );
+            bail!("{}: expected an active plugin, got an inactive one; call activate first", self.name);
         };
         ensure!(
             (1..=config.max_block_size).contains(&frames),
@@ -221,31 +206,16 @@ impl HostedPlugin {
         );
         self.check_timings("event", frames, events.iter().map(|event| event.timing))?;
         self.check_timings("parameter", frames, params.iter().map(|param| param.0))?;
-        if let Some(event) = events
-            .iter()
-            .find(|event| matches!(event.kind, EventKind::Unrecognised { .. }))
-        {
-            bail!(
-                "{}: expected events that a host can send, got {event:?}",
-                self.name
-            );
+        if let Some(event) = events.iter().find(|event| matches!(event.kind, EventKind::Unrecognised { .. })) {
+            bail!("{}: expected events that a host can send, got {event:?}", self.name);
         }
         let mut all_params = std::mem::take(&mut self.queued_params);
         all_params.extend_from_slice(params);
         for &(_, id, _) in &all_params {
             self.param_info(id)?;
         }
-        let input = BlockInput {
-            frames,
-            transport,
-            events,
-            params: &all_params,
-            refuse_output: self.refuse_output,
-        };
-        let block = self
-            .instance
-            .process(&input)
-            .with_context(|| self.name.clone())?;
+        let input = BlockInput { frames, transport, events, params: &all_params, refuse_output: self.refuse_output };
+        let block = self.instance.process(&input).with_context(|| self.name.clone())?;
         // Elsewhere it would run the plugin's editor on a foreign thread.
         if std::thread::current().id() == self.loaded_on {
             self.instance.run_main_thread();
@@ -270,17 +240,10 @@ impl HostedPlugin {
     /// Lists the names that there are.
     pub fn param_by_name(&self, name: &str) -> Result<ParamInfo> {
         let params = self.instance.params();
-        params
-            .iter()
-            .find(|param| param.name == name)
-            .cloned()
-            .with_context(|| {
-                let names: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
-                format!(
-                    "{}: expected a parameter `{name}`, got {names:?}",
-                    self.name
-                )
-            })
+        params.iter().find(|param| param.name == name).cloned().with_context(|| {
+            let names: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
+            format!("{}: expected a parameter `{name}`, got {names:?}", self.name)
+        })
     }
 
     /// The parameter's present value, 0 to 1.
@@ -319,9 +282,7 @@ impl HostedPlugin {
     /// # Errors
     /// If the plugin cannot save.
     pub fn save_state(&mut self) -> Result<Vec<u8>> {
-        self.instance
-            .save_state()
-            .with_context(|| self.name.clone())
+        self.instance.save_state().with_context(|| self.name.clone())
     }
 
     /// Gives the plugin what [`Self::save_state`] of the same format returned.
@@ -329,9 +290,7 @@ impl HostedPlugin {
     /// # Errors
     /// If the plugin does not take it.
     pub fn load_state(&mut self, state: &[u8]) -> Result<()> {
-        self.instance
-            .load_state(state)
-            .with_context(|| self.name.clone())
+        self.instance.load_state(state).with_context(|| self.name.clone())
     }
 
     /// While on, the host's output queue is full: it turns every event away.
@@ -351,20 +310,10 @@ impl HostedPlugin {
 
     fn param_info(&self, id: u32) -> Result<&ParamInfo> {
         let found = self.instance.params().iter().find(|param| param.id == id);
-        found.with_context(|| {
-            format!(
-                "{}: expected the id of a parameter, got {id}; see params()",
-                self.name
-            )
-        })
+        found.with_context(|| format!("{}: expected the id of a parameter, got {id}; see params()", self.name))
     }
 
-    fn check_timings(
-        &self,
-        what: &str,
-        frames: usize,
-        timings: impl Iterator<Item = u32>,
-    ) -> Result<()> {
+    fn check_timings(&self, what: &str, frames: usize, timings: impl Iterator<Item = u32>) -> Result<()> {
         let mut last = 0;
         for timing in timings {
             ensure!(

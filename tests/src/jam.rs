@@ -55,14 +55,13 @@ pub fn run(options: &Options) -> Result<Report> {
     let score = score(options, &seed_name, &seed_phrase)?;
     // Before the playing, which may last minutes.
     output::make_folder(&options.out)?;
+    let report_path = options.out.join("report.json");
+    // SAFETY: no other thread runs yet that could read the environment: the plugin, which starts some, is loaded below.
+    unsafe { std::env::set_var("CONTINUO_REPORT", &report_path) };
     let mut host = load(options)?;
     controls::set(&mut host, options)?;
 
-    let pace = if options.offline {
-        Pace::AsFastAsPossible
-    } else {
-        Pace::RealTime
-    };
+    let pace = if options.offline { Pace::AsFastAsPossible } else { Pace::RealTime };
     eprintln!(
         "playing {seed_name} and on to bar {} at {:.1} bpm: {:.0} s{}",
         score.num_bars,
@@ -70,15 +69,11 @@ pub fn run(options: &Options) -> Result<Report> {
         score.seconds(),
         if options.offline { ", offline" } else { "" },
     );
-    let performance = performance::play(
-        &mut host,
-        &score,
-        options.block,
-        pace,
-        show_bar(score.num_bars),
-    )?;
-    let figures = Figures::from_state(&host.save_state()?);
+    let performance = performance::play(&mut host, &score, options.block, pace, show_bar(score.num_bars))?;
     host.deactivate();
+    // It writes its report as it goes.
+    drop(host);
+    let figures = Figures::read(&report_path)?;
 
     let phrase = performance.phrase(&score);
     let written = output::write(&options.out, &phrase, &score, &performance)?;
@@ -86,17 +81,22 @@ pub fn run(options: &Options) -> Result<Report> {
     let num_notes: usize = voices.iter().map(|track| track.notes.len()).sum();
     let mut remarks = written.remarks;
     remarks.push(performance.load.describe(pace));
+    remarks.push(format!("played by {}", if figures.style.is_empty() { "no network" } else { &figures.style }));
     if performance.timeline.num_elsewhere() > 0 {
         remarks.push(format!(
             "left out {} notes on channels above 4, where no voice is",
             performance.timeline.num_elsewhere()
         ));
     }
+    let mut faults = performance.faults;
+    if !figures.problem.is_empty() {
+        faults.push(format!("the plugin says: {}", figures.problem));
+    }
     Ok(Report {
         line: format!("notes {num_notes}, voices {}, {figures}", voices.len()),
         files: written.files,
         remarks,
-        faults: performance.faults,
+        faults,
     })
 }
 
@@ -142,11 +142,7 @@ fn load(options: &Options) -> Result<HostedPlugin> {
         Format::Vst3 => "Continuo.vst3",
     });
     let mut host = HostedPlugin::load(&bundle, options.format, options.class)?;
-    let config = HostConfig {
-        sample_rate: SAMPLE_RATE,
-        max_block_size: options.block,
-        offline: options.offline,
-    };
+    let config = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: options.block, offline: options.offline };
     host.activate(config)?;
     if options.offline && options.format == Format::Vst3 {
         // nice-plug's VST3 wrapper passes the process mode on one activation late.
@@ -176,8 +172,7 @@ mod tests {
     fn check(args: &str, expect: &str) {
         let options = Options::try_parse_from(["jam"].into_iter().chain(args.split_whitespace()))
             .unwrap_or_else(|error| panic!("{error}"));
-        let result =
-            seed_phrase(&options).and_then(|(name, phrase)| score(&options, &name, &phrase));
+        let result = seed_phrase(&options).and_then(|(name, phrase)| score(&options, &name, &phrase));
         let got = match result {
             Ok(score) => format!("{} bars at {:.1}", score.num_bars, score.tempo_bpm),
             Err(error) => error.to_string(),
@@ -194,10 +189,7 @@ mod tests {
             "--bars 3",
             "--bars 3: expected at least 4, the length of melody.mid; ask for more bars or give a shorter phrase",
         );
-        check(
-            "--tempo 2",
-            "melody.mid: expected a tempo of 3.576 to 999 bpm, got 2.000; say another with --tempo",
-        );
+        check("--tempo 2", "melody.mid: expected a tempo of 3.576 to 999 bpm, got 2.000; say another with --tempo");
         check(
             "--tempo 4 --bars 100",
             "melody.mid: expected a jam of at most an hour, got 100 bars at 4.0 bpm, which last 1.7 hours; ask for fewer with --bars",
@@ -225,9 +217,6 @@ mod tests {
     fn a_bundle_that_is_not_there_is_named() {
         let options = Options::try_parse_from(["jam", "--bundle", "no/such"]).unwrap();
         let error = format!("{:#}", run(&options).err().expect("no bundle"));
-        assert!(
-            error.contains("Continuo.clap") && error.contains("cargo xtask bundle"),
-            "{error}"
-        );
+        assert!(error.contains("Continuo.clap") && error.contains("cargo xtask bundle"), "{error}");
     }
 }

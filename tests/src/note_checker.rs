@@ -43,24 +43,12 @@ impl NoteChecker {
     pub fn block(&mut self, frames: usize, events: &[Event]) -> &mut Self {
         let mut last_timing = 0;
         for event in events {
-            let place = Place {
-                block: self.num_blocks,
-                timing: event.timing,
-            };
+            let place = Place { block: self.num_blocks, timing: event.timing };
             if event.timing as usize >= frames {
-                self.fault(
-                    place,
-                    format!("{:?} is outside the block of {frames} frames", event.kind),
-                );
+                self.fault(place, format!("{:?} is outside the block of {frames} frames", event.kind));
             }
             if event.timing < last_timing {
-                self.fault(
-                    place,
-                    format!(
-                        "{:?} comes after an event at sample {last_timing}",
-                        event.kind
-                    ),
-                );
+                self.fault(place, format!("{:?} comes after an event at sample {last_timing}", event.kind));
             }
             last_timing = last_timing.max(event.timing);
             match event.kind {
@@ -76,11 +64,7 @@ impl NoteChecker {
 
     /// States that nothing may sound now, at the end of the last block: after a stop, a locate or a bypass. Chains.
     pub fn expect_silence(&mut self) -> &mut Self {
-        let hanging: Vec<_> = self
-            .sounding
-            .iter()
-            .map(|(address, place)| (*address, *place))
-            .collect();
+        let hanging: Vec<_> = self.sounding.iter().map(|(address, place)| (*address, *place)).collect();
         for ((channel, key), place) in hanging {
             let blocks = self.num_blocks;
             self.fault(
@@ -115,18 +99,12 @@ impl NoteChecker {
     /// The first faults, one a line, and how many there were in all.
     pub fn finish(mut self) -> Result<(), String> {
         for ((channel, key), place) in std::mem::take(&mut self.sounding) {
-            self.fault(
-                place,
-                format!("channel {channel} key {key} has a note-on without a note-off"),
-            );
+            self.fault(place, format!("channel {channel} key {key} has a note-on without a note-off"));
         }
         if self.violations.is_empty() {
             return Ok(());
         }
-        let mut message = format!(
-            "the plugin's notes: expected no faults, got {}:",
-            self.violations.len()
-        );
+        let mut message = format!("the plugin's notes: expected no faults, got {}:", self.violations.len());
         for violation in self.violations.iter().take(NUM_SHOWN) {
             message.push_str("\n  ");
             message.push_str(violation);
@@ -140,21 +118,13 @@ impl NoteChecker {
     fn note_on(&mut self, place: Place, channel: u8, key: u8) {
         self.num_notes += 1;
         if let Some(first) = self.sounding.insert((channel, key), place) {
-            self.fault(
-                place,
-                format!(
-                    "channel {channel} key {key} has a second note-on, it sounds since {first}"
-                ),
-            );
+            self.fault(place, format!("channel {channel} key {key} has a second note-on, it sounds since {first}"));
         }
     }
 
     fn note_off(&mut self, place: Place, channel: u8, key: u8) {
         if self.sounding.remove(&(channel, key)).is_none() {
-            self.fault(
-                place,
-                format!("channel {channel} key {key} has a note-off but does not sound"),
-            );
+            self.fault(place, format!("channel {channel} key {key} has a note-off but does not sound"));
         }
     }
 
@@ -167,14 +137,12 @@ impl NoteChecker {
                 EventKind::NoteOn { channel, key, .. } => {
                     ons.insert((channel, key), event.timing);
                 }
-                EventKind::NoteOff { channel, key, .. }
-                    if ons.get(&(channel, key)) == Some(&event.timing) =>
-                {
-                    let place = Place {
-                        block: self.num_blocks,
-                        timing: event.timing,
-                    };
-                    self.fault(place, format!("channel {channel} key {key} has its note-off after its note-on at the same sample"));
+                EventKind::NoteOff { channel, key, .. } if ons.get(&(channel, key)) == Some(&event.timing) => {
+                    let place = Place { block: self.num_blocks, timing: event.timing };
+                    self.fault(
+                        place,
+                        format!("channel {channel} key {key} has its note-off after its note-on at the same sample"),
+                    );
                 }
                 _ => {}
             }
@@ -205,46 +173,24 @@ mod tests {
     /// Reads one block: `64 | 0 on 1 60, 32 off 1 60` is 64 frames, then timing, what, channel and key.
     fn parse(line: &str) -> (usize, Vec<Event>) {
         let (frames, events) = line.split_once('|').expect("FRAMES | EVENTS");
-        let events = events
-            .split(',')
-            .filter(|text| !text.trim().is_empty())
-            .map(|text| {
-                let words: Vec<&str> = text.split_whitespace().collect();
-                let number = |n: usize| words[n].parse::<u8>().expect("a number");
-                let kind = match words[1] {
-                    "on" => EventKind::NoteOn {
-                        channel: number(2),
-                        key: number(3),
-                        velocity: 0.8,
-                    },
-                    "off" => EventKind::NoteOff {
-                        channel: number(2),
-                        key: number(3),
-                        velocity: 0.0,
-                    },
-                    "cc" => EventKind::MidiCc {
-                        channel: number(2),
-                        cc: number(3),
-                        value: 0.5,
-                    },
-                    other => panic!("unknown event {other}"),
-                };
-                Event {
-                    timing: words[0].parse().expect("a timing"),
-                    kind,
-                }
-            });
+        let events = events.split(',').filter(|text| !text.trim().is_empty()).map(|text| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let number = |n: usize| words[n].parse::<u8>().expect("a number");
+            let kind = match words[1] {
+                "on" => EventKind::NoteOn { channel: number(2), key: number(3), velocity: 0.8 },
+                "off" => EventKind::NoteOff { channel: number(2), key: number(3), velocity: 0.0 },
+                "cc" => EventKind::MidiCc { channel: number(2), cc: number(3), value: 0.5 },
+                other => panic!("unknown event {other}"),
+            };
+            Event { timing: words[0].parse().expect("a timing"), kind }
+        });
         (frames.trim().parse().expect("frames"), events.collect())
     }
 
     /// Plays a timeline, a block a line (`silence` is a line of its own), and compares the faults found.
     fn check_timeline(timeline: &str, expect: &[&str]) {
         let mut checker = NoteChecker::new();
-        for line in timeline
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-        {
+        for line in timeline.lines().map(str::trim).filter(|line| !line.is_empty()) {
             if line == "silence" {
                 checker.expect_silence();
             } else {
@@ -262,18 +208,12 @@ mod tests {
         check_timeline("", &[]);
         check_timeline("64 | 0 on 1 60, 10 off 1 60", &[]);
         check_timeline("64 | 0 on 1 60\n 64 |\n 64 | 63 off 1 60\n silence", &[]);
-        check_timeline(
-            "64 | 0 on 1 60, 0 on 2 60, 5 off 2 60, 5 off 1 60, 5 on 1 60\n 64 | 0 off 1 60",
-            &[],
-        );
+        check_timeline("64 | 0 on 1 60, 0 on 2 60, 5 off 2 60, 5 off 1 60, 5 on 1 60\n 64 | 0 off 1 60", &[]);
     }
 
     #[test]
     fn note_on_without_note_off_is_caught() {
-        check_timeline(
-            "64 | 3 on 1 60",
-            &["block 0 sample 3: channel 1 key 60 has a note-on without a note-off"],
-        );
+        check_timeline("64 | 3 on 1 60", &["block 0 sample 3: channel 1 key 60 has a note-on without a note-off"]);
         check_timeline(
             "64 | 0 on 1 60, 9 off 2 60",
             &[
@@ -287,27 +227,20 @@ mod tests {
     fn doubled_note_on_is_caught() {
         check_timeline(
             "64 | 0 on 1 60\n 64 | 4 on 1 60, 8 off 1 60",
-            &[
-                "block 1 sample 4: channel 1 key 60 has a second note-on, it sounds since block 0 sample 0",
-            ],
+            &["block 1 sample 4: channel 1 key 60 has a second note-on, it sounds since block 0 sample 0"],
         );
     }
 
     #[test]
     fn note_off_alone_is_caught() {
-        check_timeline(
-            "64 | 7 off 1 60",
-            &["block 0 sample 7: channel 1 key 60 has a note-off but does not sound"],
-        );
+        check_timeline("64 | 7 off 1 60", &["block 0 sample 7: channel 1 key 60 has a note-off but does not sound"]);
     }
 
     #[test]
     fn disorder_is_caught_for_every_kind_of_event() {
         check_timeline(
             "64 | 9 cc 1 64, 8 on 1 60, 9 off 1 60",
-            &[
-                "block 0 sample 8: NoteOn { channel: 1, key: 60, velocity: 0.8 } comes after an event at sample 9",
-            ],
+            &["block 0 sample 8: NoteOn { channel: 1, key: 60, velocity: 0.8 } comes after an event at sample 9"],
         );
     }
 
@@ -316,18 +249,13 @@ mod tests {
         check_timeline("64 | 0 on 1 60, 63 off 1 60", &[]);
         check_timeline(
             "64 | 0 on 1 60, 64 off 1 60",
-            &[
-                "block 0 sample 64: NoteOff { channel: 1, key: 60, velocity: 0.0 } is outside the block of 64 frames",
-            ],
+            &["block 0 sample 64: NoteOff { channel: 1, key: 60, velocity: 0.0 } is outside the block of 64 frames"],
         );
     }
 
     #[test]
     fn note_on_before_note_off_at_one_sample_is_caught() {
-        check_timeline(
-            "64 | 0 on 1 60\n 64 | 5 off 1 60, 5 on 1 60, 6 off 1 60",
-            &[],
-        );
+        check_timeline("64 | 0 on 1 60\n 64 | 5 off 1 60, 5 on 1 60, 6 off 1 60", &[]);
         check_timeline(
             "64 | 0 on 1 60\n 64 | 5 on 1 60, 5 off 1 60",
             &[
@@ -341,9 +269,7 @@ mod tests {
     fn a_note_of_no_length_is_caught() {
         check_timeline(
             "64 | 5 on 1 60, 5 off 1 60",
-            &[
-                "block 0 sample 5: channel 1 key 60 has its note-off after its note-on at the same sample",
-            ],
+            &["block 0 sample 5: channel 1 key 60 has its note-off after its note-on at the same sample"],
         );
     }
 
@@ -351,22 +277,15 @@ mod tests {
     fn sound_where_silence_is_expected_is_caught() {
         check_timeline(
             "64 | 0 on 1 60\n silence\n 64 | 0 off 1 60",
-            &[
-                "block 0 sample 0: channel 1 key 60 still sounds after block 0, silence was expected",
-            ],
+            &["block 0 sample 0: channel 1 key 60 still sounds after block 0, silence was expected"],
         );
     }
 
     #[test]
     fn long_lists_are_cut() {
-        let events: Vec<Event> = (0..20)
-            .flat_map(|key| parse(&format!("64 | 0 off 1 {key}")).1)
-            .collect();
+        let events: Vec<Event> = (0..20).flat_map(|key| parse(&format!("64 | 0 off 1 {key}")).1).collect();
         let message = check([(64, events.as_slice())]).expect_err("20 faults");
-        assert!(
-            message.starts_with("the plugin's notes: expected no faults, got 20:"),
-            "{message}"
-        );
+        assert!(message.starts_with("the plugin's notes: expected no faults, got 20:"), "{message}");
         assert_eq!(message.lines().count(), 1 + NUM_SHOWN + 1);
     }
 }

@@ -49,23 +49,20 @@ const MIN_ROWS: u8 = 18;
 /// # Errors
 /// If the encoder fails, or there is no memory for the picture.
 pub fn png(phrase: &Phrase, num_bars: u32) -> Result<Vec<u8>> {
-    draw(phrase, num_bars)?
-        .encode_png()
-        .context("the PNG encoder")
+    draw(phrase, num_bars)?.encode_png().context("the PNG encoder")
 }
 
 fn draw(phrase: &Phrase, num_bars: u32) -> Result<Pixmap> {
     let layout = Layout::new(phrase, num_bars);
     let (width, height) = (layout.width() as u32, layout.height() as u32);
-    let pixmap = Pixmap::new(width, height)
-        .with_context(|| format!("no memory for a picture of {width} by {height} pixels"))?;
+    let pixmap =
+        Pixmap::new(width, height).with_context(|| format!("no memory for a picture of {width} by {height} pixels"))?;
     let mut canvas = Canvas(pixmap);
     canvas.0.fill(colour(PAPER, 1.0));
     draw_rows(&mut canvas, &layout);
     draw_grid(&mut canvas, &layout);
     // The lowest voice first, so that of two notes at one place the upper voice's is seen around its edge.
-    let (played, voices): (Vec<&Track>, Vec<&Track>) =
-        phrase.tracks.iter().partition(|track| track.name == PLAYED);
+    let (played, voices): (Vec<&Track>, Vec<&Track>) = phrase.tracks.iter().partition(|track| track.name == PLAYED);
     for track in voices.iter().rev() {
         draw_voice(&mut canvas, &layout, track);
     }
@@ -92,13 +89,7 @@ struct Layout {
 
 impl Layout {
     fn new(phrase: &Phrase, num_bars: u32) -> Self {
-        let pitches = || {
-            phrase
-                .tracks
-                .iter()
-                .flat_map(|track| &track.notes)
-                .map(|note| note.pitch)
-        };
+        let pitches = || phrase.tracks.iter().flat_map(|track| &track.notes).map(|note| note.pitch);
         let mut lowest = pitches().min().unwrap_or(60).saturating_sub(SPARE_ROWS);
         let mut highest = (pitches().max().unwrap_or(60) + SPARE_ROWS).min(127);
         while highest - lowest + 1 < MIN_ROWS {
@@ -169,13 +160,7 @@ fn draw_rows(canvas: &mut Canvas, layout: &Layout) {
             canvas.rect(left, y, right - left, layout.row_height, BLACK_KEY_ROW);
         }
         if pitch % 12 == 0 {
-            canvas.rect(
-                left,
-                y + layout.row_height - 0.5,
-                right - left,
-                1.0,
-                OCTAVE_LINE,
-            );
+            canvas.rect(left, y + layout.row_height - 0.5, right - left, 1.0, OCTAVE_LINE);
         }
     }
 }
@@ -184,10 +169,8 @@ fn draw_rows(canvas: &mut Canvas, layout: &Layout) {
 fn draw_grid(canvas: &mut Canvas, layout: &Layout) {
     let height = layout.bottom() - TOP;
     let beat_width = layout.bar_width / f32::from(layout.beats_in_bar);
-    let number_every = (0..31)
-        .map(|power| 1_u32 << power)
-        .find(|bars| *bars as f32 * layout.bar_width >= 36.0)
-        .unwrap_or(u32::MAX);
+    let number_every =
+        (0..31).map(|power| 1_u32 << power).find(|bars| *bars as f32 * layout.bar_width >= 36.0).unwrap_or(u32::MAX);
     for bar in 0..=layout.num_bars {
         let bar_beats = f64::from(bar) * layout.bar_beats();
         for beat in 1..layout.beats_in_bar {
@@ -208,10 +191,7 @@ fn draw_grid(canvas: &mut Canvas, layout: &Layout) {
 
 fn draw_voice(canvas: &mut Canvas, layout: &Layout, track: &Track) {
     for note in &track.notes {
-        if let Some(path) = layout
-            .note(note)
-            .and_then(|rect| rounded(rect, NOTE_RADIUS))
-        {
+        if let Some(path) = layout.note(note).and_then(|rect| rounded(rect, NOTE_RADIUS)) {
             canvas.fill(&path, note_colour(&track.name, note.velocity));
         }
     }
@@ -219,9 +199,7 @@ fn draw_voice(canvas: &mut Canvas, layout: &Layout, track: &Track) {
 
 fn draw_played(canvas: &mut Canvas, layout: &Layout, track: &Track) {
     for note in &track.notes {
-        let inset = layout
-            .note(note)
-            .and_then(|rect| rect.inset(OUTLINE / 2.0, OUTLINE / 2.0));
+        let inset = layout.note(note).and_then(|rect| rect.inset(OUTLINE / 2.0, OUTLINE / 2.0));
         if let Some(path) = inset.and_then(|rect| rounded(rect, NOTE_RADIUS)) {
             canvas.stroke(&path, OUTLINE, INK);
         }
@@ -241,21 +219,9 @@ fn draw_keyboard(canvas: &mut Canvas, layout: &Layout) {
             }
             // Two white keys meet in the middle of the black one between them.
             let middle = y + layout.row_height / 2.0;
-            canvas.rect(
-                left + width,
-                middle,
-                KEYBOARD_WIDTH - width,
-                1.0,
-                OCTAVE_LINE,
-            );
+            canvas.rect(left + width, middle, KEYBOARD_WIDTH - width, 1.0, OCTAVE_LINE);
         } else if matches!(pitch % 12, 0 | 5) {
-            canvas.rect(
-                left,
-                y + layout.row_height - 0.5,
-                KEYBOARD_WIDTH,
-                1.0,
-                OCTAVE_LINE,
-            );
+            canvas.rect(left, y + layout.row_height - 0.5, KEYBOARD_WIDTH, 1.0, OCTAVE_LINE);
         }
         if pitch % 12 == 0 {
             let name = format!("C{}", i32::from(pitch) / 12 - 1);
@@ -349,25 +315,19 @@ impl Canvas {
     /// Nothing if it has no area.
     fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, rgb: [u8; 3]) {
         if let Some(rect) = Rect::from_xywh(x, y, width, height) {
-            self.0
-                .fill_rect(rect, &Self::paint(rgb), Transform::identity(), None);
+            self.0.fill_rect(rect, &Self::paint(rgb), Transform::identity(), None);
         }
     }
 
     fn fill(&mut self, path: &Path, rgb: [u8; 3]) {
         let identity = Transform::identity();
-        self.0
-            .fill_path(path, &Self::paint(rgb), FillRule::Winding, identity, None);
+        self.0.fill_path(path, &Self::paint(rgb), FillRule::Winding, identity, None);
     }
 
     fn stroke(&mut self, path: &Path, width: f32, rgb: [u8; 3]) {
-        let stroke = Stroke {
-            width,
-            ..Stroke::default()
-        };
+        let stroke = Stroke { width, ..Stroke::default() };
         let identity = Transform::identity();
-        self.0
-            .stroke_path(path, &Self::paint(rgb), &stroke, identity, None);
+        self.0.stroke_path(path, &Self::paint(rgb), &stroke, identity, None);
     }
 
     /// Text whose capitals are `size` high, with its upper left corner there.
@@ -375,8 +335,7 @@ impl Canvas {
         if let Some(path) = lettering::path(text, size) {
             let stroke = lettering::stroke();
             let place = lettering::scale(size).post_translate(x, y);
-            self.0
-                .stroke_path(&path, &Self::paint(rgb), &stroke, place, None);
+            self.0.stroke_path(&path, &Self::paint(rgb), &stroke, place, None);
         }
     }
 }

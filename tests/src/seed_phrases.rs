@@ -37,13 +37,7 @@ pub fn files() -> Vec<(&'static str, Vec<u8>)> {
     let mut smpte = whole.clone();
     // The header's last two bytes: 25 frames a second, 40 ticks a frame, instead of ticks per beat.
     smpte[12..14].copy_from_slice(&[0xE7, 0x28]);
-    let no_notes = Phrase {
-        tracks: vec![Track {
-            name: "Silence".into(),
-            notes: Vec::new(),
-        }],
-        ..melody()
-    };
+    let no_notes = Phrase { tracks: vec![Track { name: "Silence".into(), notes: Vec::new() }], ..melody() };
     vec![
         ("melody.mid", whole.clone()),
         ("hymn.mid", midi_file::to_bytes(&hymn())),
@@ -64,11 +58,7 @@ fn phrase(name: &str, tempo_bpm: f64, text: &str) -> Phrase {
     let mut words = text.split_whitespace();
     while let Some(word) = words.next() {
         if word == "|" {
-            assert_eq!(
-                pos_beats % 4.0,
-                0.0,
-                "{name}: a bar line at beat {pos_beats}"
-            );
+            assert_eq!(pos_beats % 4.0, 0.0, "{name}: a bar line at beat {pos_beats}");
             continue;
         }
         let length_beats = beats(words.next().expect("a length behind each pitch"));
@@ -87,10 +77,7 @@ fn phrase(name: &str, tempo_bpm: f64, text: &str) -> Phrase {
     Phrase {
         tempo_bpm: on_the_grid_of_midi(tempo_bpm),
         time_signature: (4, 4),
-        tracks: vec![Track {
-            name: name.into(),
-            notes,
-        }],
+        tracks: vec![Track { name: name.into(), notes }],
     }
 }
 
@@ -166,10 +153,7 @@ mod tests {
     fn the_melody_leaves_a_beat_open() {
         assert_eq!(melody().end_beats(), 15.0);
         let pitches: Vec<u8> = melody().notes().iter().map(|note| note.pitch).collect();
-        assert_eq!(
-            (pitches[0], pitches.iter().min(), pitches.iter().max()),
-            (67, Some(&67), Some(&76))
-        );
+        assert_eq!((pitches[0], pitches.iter().min(), pitches.iter().max()), (67, Some(&67), Some(&76)));
     }
 
     #[test]

@@ -20,11 +20,7 @@ impl Timeline {
     /// Adds the next event; only note-ons and note-offs are kept. Times must not go back.
     pub fn push(&mut self, pos_beats: f64, kind: &EventKind) {
         match *kind {
-            EventKind::NoteOn {
-                channel,
-                key,
-                velocity,
-            } => {
+            EventKind::NoteOn { channel, key, velocity } => {
                 // A note that is struck again ends there, as readers of MIDI files have it.
                 self.end(pos_beats, channel, key);
                 self.sounding.push(self.notes.len());
@@ -65,15 +61,8 @@ impl Timeline {
     pub fn track(&self, name: &str, channel: u8) -> Track {
         let of_channel = |note: &&Note| note.channel == channel;
         let mut notes: Vec<Note> = self.notes.iter().filter(of_channel).copied().collect();
-        notes.sort_by(|a, b| {
-            a.start_beats
-                .total_cmp(&b.start_beats)
-                .then(b.pitch.cmp(&a.pitch))
-        });
-        Track {
-            name: name.into(),
-            notes,
-        }
+        notes.sort_by(|a, b| a.start_beats.total_cmp(&b.start_beats).then(b.pitch.cmp(&a.pitch)));
+        Track { name: name.into(), notes }
     }
 
     fn end(&mut self, pos_beats: f64, channel: u8, key: u8) {
@@ -107,16 +96,8 @@ mod tests {
             let key = words[3].parse().unwrap();
             let velocity = 100.0 / 127.0;
             let kind = match words[1] {
-                "on" => EventKind::NoteOn {
-                    channel,
-                    key,
-                    velocity,
-                },
-                "off" => EventKind::NoteOff {
-                    channel,
-                    key,
-                    velocity,
-                },
+                "on" => EventKind::NoteOn { channel, key, velocity },
+                "off" => EventKind::NoteOff { channel, key, velocity },
                 other => panic!("unknown event {other}"),
             };
             timeline.push(words[0].parse().unwrap(), &kind);
@@ -149,18 +130,12 @@ mod tests {
 
     #[test]
     fn equal_pitches_on_two_channels_are_two_notes() {
-        check(
-            "0 on 2 60, 0 on 3 60, 1 off 3 60, 2 off 2 60",
-            &["Alto 60 0+2", "Tenor 60 0+1"],
-        );
+        check("0 on 2 60, 0 on 3 60, 1 off 3 60, 2 off 2 60", &["Alto 60 0+2", "Tenor 60 0+1"]);
     }
 
     #[test]
     fn a_note_struck_again_ends_there() {
-        check(
-            "0 on 1 60, 1 on 1 60, 3 off 1 60",
-            &["Soprano 60 0+1", "Soprano 60 1+2"],
-        );
+        check("0 on 1 60, 1 on 1 60, 3 off 1 60", &["Soprano 60 0+1", "Soprano 60 1+2"]);
     }
 
     #[test]

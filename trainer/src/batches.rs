@@ -10,7 +10,6 @@ use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{CellReader, Grid, NUM_VOICES};
 use continuo_model::vocabulary::{Symbol, Vocabulary};
 
-use crate::corpus::Piece;
 use crate::recipe::Training;
 
 /// A batch as the network takes it.
@@ -42,19 +41,19 @@ pub struct Epoch<'a> {
 
 impl<'a> Epoch<'a> {
     /// Puts the pieces into their keys for this epoch and cuts windows.
-    pub fn new(config: &'a NetworkConfig, training: &Training, pieces: &[Piece], rng: &mut SplitMix64) -> Self {
+    pub fn new(config: &'a NetworkConfig, training: &Training, pieces: &[Grid], rng: &mut SplitMix64) -> Self {
         let ranges = voice_ranges(pieces);
         let mut cells = Vec::with_capacity(pieces.len());
         let mut windows = Vec::new();
         for (i, piece) in pieces.iter().enumerate() {
             let semitones = if training.transpose {
-                let keys: Vec<i8> = allowed_shifts(&piece.grid, &ranges).collect();
+                let keys: Vec<i8> = allowed_shifts(piece, &ranges).collect();
                 keys[rng.next_below(keys.len())]
             } else {
                 0
             };
-            cells.push(read_cells(config, &piece.grid.transposed(semitones)));
-            let steps = piece.grid.steps.len();
+            cells.push(read_cells(config, &piece.transposed(semitones)));
+            let steps = piece.steps.len();
             let last_start = steps.saturating_sub(training.window_steps);
             // A random phase, so that an epoch's windows do not start where the last one's did.
             let phase = rng.next_below(training.window_hop_steps);
@@ -122,9 +121,9 @@ fn read_cells(config: &NetworkConfig, grid: &Grid) -> Cells {
 /// Lowest and highest pitch of each voice.
 type Ranges = [RangeInclusive<u8>; NUM_VOICES];
 
-fn voice_ranges(pieces: &[Piece]) -> Ranges {
+fn voice_ranges(pieces: &[Grid]) -> Ranges {
     std::array::from_fn(|voice| {
-        let pitches = || pieces.iter().flat_map(move |piece| voice_pitches(&piece.grid, voice));
+        let pitches = || pieces.iter().flat_map(move |piece| voice_pitches(piece, voice));
         pitches().min().unwrap_or(0)..=pitches().max().unwrap_or(0)
     })
 }
@@ -150,9 +149,9 @@ fn allowed_shifts<'a>(grid: &'a Grid, ranges: &'a Ranges) -> impl Iterator<Item 
 mod tests {
     use super::*;
 
-    fn piece(rows: &[[u8; 4]]) -> Piece {
+    fn piece(rows: &[[u8; 4]]) -> Grid {
         let rows: Vec<_> = rows.iter().map(|row| row.map(Some)).collect();
-        Piece { name: "test".into(), grid: Grid::from_pitches(&rows, None) }
+        Grid::from_pitches(&rows, None)
     }
 
     #[test]
@@ -160,7 +159,7 @@ mod tests {
         let pieces = [piece(&[[72, 64, 55, 48], [74, 65, 53, 50]]), piece(&[[70, 62, 55, 46]])];
         let ranges = voice_ranges(&pieces);
         assert_eq!(ranges, [70..=74, 62..=65, 53..=55, 46..=50]);
-        let shifts = |i: usize| allowed_shifts(&pieces[i].grid, &ranges).collect::<Vec<_>>();
+        let shifts = |i: usize| allowed_shifts(&pieces[i], &ranges).collect::<Vec<_>>();
         assert_eq!(shifts(0), [0]);
         assert_eq!(shifts(1), [-2, -1, 0][2..]);
     }

@@ -52,12 +52,13 @@ pub fn save(path: &Path, network: &Network, optimiser: &mut Nadam, progress: &Pr
 /// Puts a checkpoint back into a network and an optimiser of the same shapes.
 pub fn load(path: &Path, network: &Network, optimiser: &mut Nadam) -> Result<Progress> {
     let name = path.display();
-    let bytes = std::fs::read(path)
-        .with_context(|| format!("{name}: cannot be opened; leave out --resume to start afresh"))?;
+    let bytes =
+        std::fs::read(path).with_context(|| format!("{name}: cannot be opened; leave out --resume to start afresh"))?;
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes)
         .with_context(|| format!("{name}: expected a whole checkpoint; leave out --resume to start afresh"))?;
     let text = header.metadata().as_ref().and_then(|m| m.get("progress"));
-    let progress: Progress = serde_json::from_str(text.with_context(|| format!("{name}: expected a checkpoint of the trainer"))?)?;
+    let progress: Progress =
+        serde_json::from_str(text.with_context(|| format!("{name}: expected a checkpoint of the trainer"))?)?;
     let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
     let mut take = |key: String, shape: &[usize]| -> Result<Tensor> {
         let tensor = tensors.remove(&key).with_context(|| format!("{name}: expected a tensor `{key}`, got none"))?;

@@ -7,16 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use continuo_model::tokeniser::grid::Grid;
 
-/// A piece and where it came from.
-pub struct Piece {
-    /// File, split and number, for messages.
-    pub name: String,
-    /// The music.
-    pub grid: Grid,
-}
-
 /// The pieces of `split` in the file at `path`.
-pub fn read_split(path: &Path, split: &str) -> Result<Vec<Piece>> {
+pub fn read_split(path: &Path, split: &str) -> Result<Vec<Grid>> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{}: cannot be opened; check the path", path.display()))?;
     let pieces = grid_json::parse(&text, split).with_context(|| path.display().to_string())?;

@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result};
 use continuo_model::stream::StreamingNetwork;
-use continuo_model::tokeniser::grid::NUM_VOICES;
+use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
 use continuo_model::weights_file::Weights;
 use serde::Serialize;
 
 use crate::EvaluateArgs;
-use crate::corpus::{self, Piece};
+use crate::corpus;
 
 /// A network's loss on a corpus. One note is one voice in one 16th step; state is zero at each piece's start,
 /// and nothing of a step is shown before it is predicted except the voices already drawn.
@@ -51,14 +51,14 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 }
 
 /// The loss of `network` on `pieces`.
-pub fn evaluate(network: &StreamingNetwork, pieces: &[Piece]) -> Evaluation {
+pub fn evaluate(network: &StreamingNetwork, pieces: &[Grid]) -> Evaluation {
     let (mut state, mut scratch) = (network.state(), network.scratch());
     let mut sums = [0.0; NUM_VOICES];
     let (mut steps, mut piece_means) = (0, 0.0);
     for piece in pieces {
         state.reset();
         let mut piece_sum = 0.0;
-        for row in &piece.grid.steps {
+        for row in &piece.steps {
             for (voice, &token) in row.iter().enumerate() {
                 let loss = surprise(network.step(&mut state, &mut scratch), token);
                 state.reader.feed(token);
@@ -66,8 +66,8 @@ pub fn evaluate(network: &StreamingNetwork, pieces: &[Piece]) -> Evaluation {
                 piece_sum += loss;
             }
         }
-        steps += piece.grid.steps.len();
-        piece_means += piece_sum / (piece.grid.steps.len().max(1) * NUM_VOICES) as f64;
+        steps += piece.steps.len();
+        piece_means += piece_sum / (piece.steps.len().max(1) * NUM_VOICES) as f64;
     }
     let notes = steps * NUM_VOICES;
     let features = network.weights().description.config.features.iter();

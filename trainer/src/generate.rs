@@ -30,7 +30,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     for n in (0..args.pieces).progress() {
         let settings = StepSettings {
             sampler: Sampler { temperature: args.temperature, top_p: args.top_p },
-            rng_seed: args.rng_seed.wrapping_add(n),
+            rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
             pass: 0,
         };
         let phrase = piece(&mut performer, seed_phrase.as_ref(), args.bars.into(), settings);
@@ -48,9 +48,9 @@ fn piece(performer: &mut Performer, seed_phrase: Option<&Phrase>, bars: usize, s
     performer.reset();
     let rows: Vec<[Symbol; NUM_VOICES]> = (0..bars * bar_steps)
         .map(|step| {
-            let given = seed_rows.get(step).map_or([Given::Free; NUM_VOICES], |row| {
-                row.map(|symbol| symbol.map_or(Given::Free, Given::Symbol))
-            });
+            let given = seed_rows
+                .get(step)
+                .map_or([Given::Free; NUM_VOICES], |row| row.map(|symbol| symbol.map_or(Given::Free, Given::Symbol)));
             performer.step(&Step {
                 step_idx: step as i64,
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,

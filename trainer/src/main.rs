@@ -84,8 +84,8 @@ struct GenerateArgs {
     #[arg(long)]
     seed: Option<PathBuf>,
     /// How many pieces.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    pieces: u64,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pieces: u32,
     /// How long each is, the seed included.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     bars: u16,

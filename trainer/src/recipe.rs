@@ -75,7 +75,8 @@ impl Recipe {
     /// Reads a recipe; the text comes back with it, to be kept in the weights.
     pub fn read(path: &Path) -> Result<(Self, String)> {
         let name = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| format!("{name}: cannot be opened; check the path"))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{name}: cannot be opened; check the path"))?;
         let recipe: Self = toml::from_str(&text).with_context(|| format!("{name}: not a recipe"))?;
         recipe.check().with_context(|| name.to_string())?;
         Ok((recipe, text))
@@ -85,7 +86,11 @@ impl Recipe {
         let (network, training) = (&self.network, &self.training);
         network.check().map_err(anyhow::Error::msg).context("network")?;
         let vocab_size = Vocabulary::GRID.size();
-        ensure!(network.vocab_size == vocab_size, "network.vocab_size: expected {vocab_size}, got {}", network.vocab_size);
+        ensure!(
+            network.vocab_size == vocab_size,
+            "network.vocab_size: expected {vocab_size}, got {}",
+            network.vocab_size
+        );
         for (what, value) in [
             ("batch", training.batch),
             ("window_steps", training.window_steps),

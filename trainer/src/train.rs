@@ -9,22 +9,23 @@ use candle_core::Device;
 use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
+use continuo_model::tokeniser::grid::Grid;
 use continuo_model::vocabulary::Vocabulary;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::batches::{Batch, Epoch};
 use crate::checkpoint::{self, Progress};
-use crate::corpus::{self, Piece};
+use crate::corpus;
 use crate::evaluate::Evaluation;
 use crate::optimisers::Nadam;
-use crate::recipe::Recipe;
+use crate::recipe::{Optimiser, Recipe};
 use crate::{TrainArgs, evaluate};
 
 struct Run {
     recipe: Recipe,
-    train: Vec<Piece>,
-    valid: Vec<Piece>,
+    train: Vec<Grid>,
+    valid: Vec<Grid>,
     network: Network,
     optimiser: Nadam,
     progress: Progress,
@@ -35,13 +36,15 @@ struct Run {
 pub fn run(args: &TrainArgs) -> Result<()> {
     let (recipe, recipe_text) = Recipe::read(&args.recipe)?;
     let device = open_device(args.device)?;
-    let split = |name: &str| -> Result<Vec<Piece>> {
+    let split = |name: &str| -> Result<Vec<Grid>> {
         let pieces = args.data.iter().map(|path| corpus::read_split(path, name)).collect::<Result<Vec<_>>>()?;
         Ok(pieces.into_iter().flatten().collect())
     };
     let (train, valid) = (split(&recipe.split.0)?, split(&recipe.split.1)?);
     let network = Network::init(recipe.network.clone(), args.rng_seed, &device)?;
-    let optimiser = Nadam::new(network.trainable())?;
+    let optimiser = match recipe.training.optimiser {
+        Optimiser::Nadam => Nadam::new(network.trainable())?,
+    };
     let progress = Progress {
         epochs_done: 0,
         best_loss: f64::INFINITY,
@@ -83,9 +86,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 fn open_device(device: crate::Device) -> Result<Device> {
     match device {
         crate::Device::Cpu => Ok(Device::Cpu),
-        crate::Device::Cuda if cfg!(feature = "cuda") => {
-            Device::new_cuda(0).context("--device cuda: expected an NVIDIA GPU with its driver; leave the flag out to train on the CPU")
-        }
+        crate::Device::Cuda if cfg!(feature = "cuda") => Device::new_cuda(0)
+            .context("--device cuda: expected an NVIDIA GPU with its driver; leave the flag out to train on the CPU"),
         crate::Device::Cuda => bail!(
             "--device cuda: this trainer was built without it; build it where CUDA's nvcc is, with \
              `cargo run -r -p trainer --features cuda -- train ...`"
@@ -145,7 +147,8 @@ impl Run {
         let batches = Epoch::new(&self.recipe.network, training, &self.train, &mut rng);
         let learning_rate = training.learning_rate_at(epoch);
         let style = "epoch {prefix} [{bar:30}] {pos}/{len} batches  {msg}  {eta} left";
-        let bar = ProgressBar::new(batches.len() as u64).with_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
+        let bar = ProgressBar::new(batches.len() as u64)
+            .with_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
         bar.set_prefix(format!("{}/{}", epoch + 1, training.epochs));
         bar.enable_steady_tick(Duration::from_millis(500));
         let (mut sum, mut cells) = (0.0, 0.0);
@@ -162,7 +165,11 @@ impl Run {
             self.optimiser.step(&loss.backward()?, learning_rate, training.clip_norm)?;
             sum += value * count;
             cells += count;
-            bar.set_message(format!("loss {:.4}  rate {learning_rate:.1e}  {:.0} notes/s", sum / cells, cells / bar.elapsed().as_secs_f64()));
+            bar.set_message(format!(
+                "loss {:.4}  rate {learning_rate:.1e}  {:.0} notes/s",
+                sum / cells,
+                cells / bar.elapsed().as_secs_f64()
+            ));
             bar.inc(1);
         }
         bar.finish_and_clear();

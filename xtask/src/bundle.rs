@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, cargo, run_to_success};
 
 /// The plugin's cargo package.
 const PACKAGE: &str = "continuo";
@@ -12,15 +12,19 @@ const PACKAGE: &str = "continuo";
 pub const BUNDLE_NAMES: [&str; 2] = ["Continuo.clap", "Continuo.vst3"];
 
 /// Builds and bundles the plugin with a cargo profile; returns the folder of the bundles.
+///
+/// The whole workspace is built, not the plugin alone: cargo settles the features of shared crates for what it builds
+/// together, and a plugin built alone would have candle compiled once more for the tests and for `jam`.
 pub fn run(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
+    let mut build = cargo();
+    run_to_success(build.current_dir(&workspace.root).args(["build", "--workspace", "--profile", profile]))?;
     // nice-plug-xtask's own entry point would take the outermost folder with a Cargo.toml for the workspace, which is
-    // another one if this is a checkout inside of it. Its two steps work in the current folder; nothing else here depends on it.
+    // another one if this is a checkout inside of it. Its bundling works in the current folder; nothing else here
+    // depends on it.
     let called_from = std::env::current_dir().context("the current folder")?;
-    std::env::set_current_dir(&workspace.root)
-        .with_context(|| workspace.root.display().to_string())?;
+    std::env::set_current_dir(&workspace.root).with_context(|| workspace.root.display().to_string())?;
     let cargo_args = ["--profile".to_string(), profile.to_string()];
-    nice_plug_xtask::build(&[PACKAGE.to_string()], &cargo_args)
-        .and_then(|()| nice_plug_xtask::bundle(&workspace.target_dir, PACKAGE, &cargo_args, false))
+    nice_plug_xtask::bundle(&workspace.target_dir, PACKAGE, &cargo_args, false)
         .with_context(|| format!("bundling {PACKAGE} with profile {profile}"))?;
     std::env::set_current_dir(called_from).context("the current folder")?;
 

@@ -15,8 +15,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let bundles = bundle::run(workspace, "release")?;
     for (name, folder) in BUNDLE_NAMES.iter().zip(folders) {
         let destination = folder.join(name);
-        replace(&bundles.join(name), &destination)
-            .with_context(|| format!("installing {}", destination.display()))?;
+        replace(&bundles.join(name), &destination).with_context(|| format!("installing {}", destination.display()))?;
         println!("installed {}", destination.display());
     }
     println!("now let your DAW scan its plugins again");
@@ -26,11 +25,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 /// The user's CLAP folder and VST3 folder on an operating system, in the order of [`BUNDLE_NAMES`].
 fn plugin_folders(os: &str, variable: impl Fn(&str) -> Option<OsString>) -> Result<[PathBuf; 2]> {
     let (name, clap, vst3) = match os {
-        "macos" => (
-            "HOME",
-            "Library/Audio/Plug-Ins/CLAP",
-            "Library/Audio/Plug-Ins/VST3",
-        ),
+        "macos" => ("HOME", "Library/Audio/Plug-Ins/CLAP", "Library/Audio/Plug-Ins/VST3"),
         "windows" => ("COMMONPROGRAMFILES", "CLAP", "VST3"),
         _ => ("HOME", ".clap", ".vst3"),
     };
@@ -78,22 +73,13 @@ mod tests {
 
     fn check(os: &str, variable: &str, clap: &str, vst3: &str) {
         let folders = plugin_folders(os, |name| (name == variable).then(|| "base".into()));
-        assert_eq!(
-            folders.unwrap(),
-            [PathBuf::from(clap), PathBuf::from(vst3)],
-            "{os}"
-        );
+        assert_eq!(folders.unwrap(), [PathBuf::from(clap), PathBuf::from(vst3)], "{os}");
     }
 
     #[test]
     fn each_system_has_its_folders() {
         check("linux", "HOME", "base/.clap", "base/.vst3");
-        check(
-            "macos",
-            "HOME",
-            "base/Library/Audio/Plug-Ins/CLAP",
-            "base/Library/Audio/Plug-Ins/VST3",
-        );
+        check("macos", "HOME", "base/Library/Audio/Plug-Ins/CLAP", "base/Library/Audio/Plug-Ins/VST3");
         check("windows", "COMMONPROGRAMFILES", "base/CLAP", "base/VST3");
     }
 
@@ -117,11 +103,7 @@ mod tests {
         write("old/C.vst3/Contents/gone.so", "old");
         write("old/C.clap", "old");
         for name in ["C.vst3", "C.clap"] {
-            replace(
-                &folder.join("new").join(name),
-                &folder.join("old").join(name),
-            )
-            .unwrap();
+            replace(&folder.join("new").join(name), &folder.join("old").join(name)).unwrap();
         }
         let read = |path: &str| fs::read_to_string(folder.join(path)).unwrap();
         assert_eq!(read("old/C.vst3/Contents/x.so"), "new");

@@ -14,11 +14,8 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: &[Need] = &[Need {
-    what: "a C compiler that links (`cc`)",
-    works: compiles_c,
-    packages: &["gcc", "libc6-dev"],
-}];
+const NEEDS: &[Need] =
+    &[Need { what: "a C compiler that links (`cc`)", works: compiles_c, packages: &["gcc", "libc6-dev"] }];
 
 /// Makes sure that everything is there. With `may_install`, root and apt-get, missing packages are installed.
 pub fn require(may_install: bool) -> Result<()> {
@@ -26,11 +23,7 @@ pub fn require(may_install: bool) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing
-        .iter()
-        .flat_map(|need| need.packages)
-        .copied()
-        .collect();
+    let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
     if may_install && is_root() && answers("apt-get", &["--version"]) {
         println!("installing {}", packages.join(" "));
         run_to_success(Command::new("apt-get").args(["update", "-qq"]))?;
@@ -89,9 +82,6 @@ fn is_root() -> bool {
 
 fn answers(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command
-        .args(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

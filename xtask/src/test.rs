@@ -33,10 +33,7 @@ pub fn run(workspace: &Workspace, install_packages: bool) -> Result<ExitCode> {
         }
     }
 
-    println!(
-        "\n{}",
-        summary(&steps, &times, failure.as_ref().map(|f| f.0))
-    );
+    println!("\n{}", summary(&steps, &times, failure.as_ref().map(|f| f.0)));
     let Some((idx, error)) = failure else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -57,22 +54,9 @@ fn steps(workspace: &Workspace, may_install: bool) -> Vec<Step<'_>> {
                 system_packages::require_components()
             }),
         },
-        Step {
-            name: "tidy",
-            run: Box::new(|| tidy::run(workspace)),
-        },
+        Step { name: "tidy", run: Box::new(|| tidy::run(workspace)) },
         plain("format", &["fmt", "--all", "--", "--check"]),
-        plain(
-            "clippy",
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
+        plain("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         Step {
             name: "documentation",
             run: Box::new(|| {
@@ -83,10 +67,7 @@ fn steps(workspace: &Workspace, may_install: bool) -> Vec<Step<'_>> {
                 )
             }),
         },
-        Step {
-            name: "bundle",
-            run: Box::new(|| bundle::run(workspace, PROFILE).map(|_| ())),
-        },
+        Step { name: "bundle", run: Box::new(|| bundle::run(workspace, PROFILE).map(|_| ())) },
         Step {
             name: "tests",
             run: Box::new(|| {
@@ -114,11 +95,7 @@ fn summary(steps: &[Step<'_>], times: &[Duration], failed: Option<usize>) -> Str
         .map(|(idx, step)| match times.get(idx) {
             Some(time) => {
                 let verdict = if failed == Some(idx) { "FAILED" } else { "ok" };
-                format!(
-                    "{verdict:>8}  {:<16} {:7.1} s",
-                    step.name,
-                    time.as_secs_f64()
-                )
+                format!("{verdict:>8}  {:<16} {:7.1} s", step.name, time.as_secs_f64())
             }
             None => format!("{:>8}  {}", "not run", step.name),
         })
@@ -132,22 +109,14 @@ mod tests {
 
     #[test]
     fn the_summary_names_what_failed_and_what_did_not_run() {
-        let step = |name| Step {
-            name,
-            run: Box::new(|| Ok(())),
-        };
+        let step = |name| Step { name, run: Box::new(|| Ok(())) };
         let text = summary(
             &[step("tidy"), step("clippy"), step("tests")],
             &[Duration::from_millis(100), Duration::from_secs(2)],
             Some(1),
         );
-        let lines: Vec<String> = text
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect();
-        assert_eq!(
-            lines,
-            ["ok tidy 0.1 s", "FAILED clippy 2.0 s", "not run tests"]
-        );
+        let lines: Vec<String> =
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(lines, ["ok tidy 0.1 s", "FAILED clippy 2.0 s", "not run tests"]);
     }
 }

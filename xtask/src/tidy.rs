@@ -10,16 +10,10 @@ use crate::workspace::Workspace;
 /// A file is read in one sitting.
 const MAX_LINES: usize = 500;
 /// Names that say nothing of what is inside.
-const FORBIDDEN_NAMES: [&str; 7] = [
-    "util", "utils", "helper", "helpers", "manager", "managers", "common",
-];
+const FORBIDDEN_NAMES: [&str; 7] = ["util", "utils", "helper", "helpers", "manager", "managers", "common"];
 /// How paths on someone's own machine begin. In two parts, or this file would break its own rule.
-const HOME_PATHS: [&str; 4] = [
-    concat!("/ho", "me/"),
-    concat!("/Us", "ers/"),
-    concat!("/ro", "ot/"),
-    concat!("C:\\Us", "ers\\"),
-];
+const HOME_PATHS: [&str; 4] =
+    [concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/ro", "ot/"), concat!("C:\\Us", "ers\\")];
 
 /// Checks every file that git tracks or would track.
 pub fn run(workspace: &Workspace) -> Result<()> {
@@ -35,11 +29,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     if faults.is_empty() {
         return Ok(());
     }
-    bail!(
-        "expected a tidy workspace, got {} faults:\n  {}",
-        faults.len(),
-        faults.join("\n  ")
-    )
+    bail!("expected a tidy workspace, got {} faults:\n  {}", faults.len(), faults.join("\n  "))
 }
 
 fn files(root: &Path) -> Result<Vec<String>> {
@@ -56,11 +46,8 @@ fn files(root: &Path) -> Result<Vec<String>> {
         root.display(),
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    let mut files: Vec<String> = String::from_utf8_lossy(&output.stdout)
-        .split('\0')
-        .filter(|path| !path.is_empty())
-        .map(String::from)
-        .collect();
+    let mut files: Vec<String> =
+        String::from_utf8_lossy(&output.stdout).split('\0').filter(|path| !path.is_empty()).map(String::from).collect();
     files.sort();
     files.dedup();
     Ok(files)
@@ -71,34 +58,28 @@ fn faults_in(path: &str, text: Option<&str>) -> Vec<String> {
     let mut faults = Vec::new();
     for part in Path::new(path).iter().filter_map(|part| part.to_str()) {
         faults.extend(
-            forbidden_word(part)
-                .map(|word| format!("{path}: `{word}` says nothing; name it for what it does")),
+            forbidden_word(part).map(|word| format!("{path}: `{word}` says nothing; name it for what it does")),
         );
     }
     let Some(text) = text else { return faults };
     for (idx, line) in text.lines().enumerate() {
         let at = format!("{path}:{}", idx + 1);
         if let Some(home) = home_path(line) {
-            faults.push(format!("{at}: `{home}` is a path on someone's own machine; use one relative to the workspace"));
+            faults
+                .push(format!("{at}: `{home}` is a path on someone's own machine; use one relative to the workspace"));
         }
         if path.ends_with(".rs") {
             let word = declared_module(line).and_then(forbidden_word);
-            faults.extend(
-                word.map(|word| format!("{at}: `{word}` says nothing; name it for what it does")),
-            );
+            faults.extend(word.map(|word| format!("{at}: `{word}` says nothing; name it for what it does")));
         }
     }
     if path.ends_with(".rs") {
         if !text.starts_with("//! ") {
-            faults.push(format!(
-                "{path}: expected a first line `//! What this file is.`, got none"
-            ));
+            faults.push(format!("{path}: expected a first line `//! What this file is.`, got none"));
         }
         let num_lines = text.lines().count();
         if num_lines > MAX_LINES {
-            faults.push(format!(
-                "{path}: expected at most {MAX_LINES} lines, got {num_lines}; one idea a file"
-            ));
+            faults.push(format!("{path}: expected at most {MAX_LINES} lines, got {num_lines}; one idea a file"));
         }
     }
     faults
@@ -107,11 +88,7 @@ fn faults_in(path: &str, text: Option<&str>) -> Vec<String> {
 /// A forbidden word in a name such as `audio_helper.rs`.
 fn forbidden_word(name: &str) -> Option<&'static str> {
     let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    words.find_map(|word| {
-        FORBIDDEN_NAMES
-            .into_iter()
-            .find(|forbidden| word == *forbidden)
-    })
+    words.find_map(|word| FORBIDDEN_NAMES.into_iter().find(|forbidden| word == *forbidden))
 }
 
 /// The name in `mod name;` or `pub mod name {`.
@@ -127,8 +104,7 @@ fn home_path(line: &str) -> Option<&'static str> {
             // `example.org/home/x` is an address, not a path.
             let before = line[..at].chars().next_back();
             let after = line[at + home.len()..].chars().next();
-            !before.is_some_and(|c| c.is_alphanumeric())
-                && after.is_some_and(|c| c.is_alphanumeric() || c == '.')
+            !before.is_some_and(|c| c.is_alphanumeric()) && after.is_some_and(|c| c.is_alphanumeric() || c == '.')
         })
     })
 }
@@ -164,18 +140,12 @@ mod tests {
             ],
         );
         let long = format!("//! x\n{}", "\n".repeat(500));
-        check(
-            "a.rs",
-            &long,
-            &["a.rs: expected at most 500 lines, got 501; one idea a file"],
-        );
+        check("a.rs", &long, &["a.rs: expected at most 500 lines, got 501; one idea a file"]);
         let home = HOME_PATHS[0];
         check(
             "a.toml",
             &format!("x = 1\npath = \"{home}ann/x\"\n"),
-            &[&format!(
-                "a.toml:2: `{home}` is a path on someone's own machine; use one relative to the workspace"
-            )],
+            &[&format!("a.toml:2: `{home}` is a path on someone's own machine; use one relative to the workspace")],
         );
     }
 }

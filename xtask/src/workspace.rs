@@ -16,24 +16,16 @@ pub struct Workspace {
 impl Workspace {
     /// Asks cargo.
     pub fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("xtask is a folder of the workspace")
-            .to_path_buf();
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace").to_path_buf();
         let metadata = cargo_metadata::MetadataCommand::new()
             .manifest_path(root.join("Cargo.toml"))
             .no_deps()
             .exec()
             .with_context(|| {
-                format!(
-                    "{}: expected a workspace; was it moved since xtask was built?",
-                    root.display()
-                )
-            })?;
-        Ok(Self {
-            root,
-            target_dir: metadata.target_directory.into_std_path_buf(),
-        })
+            format!("{}: expected a workspace; was it moved since xtask was built?", root.display())
+        })?;
+        Ok(Self { root, target_dir: metadata.target_directory.into_std_path_buf() })
     }
 
     /// Where bundles are put, whichever their profile.
@@ -55,9 +47,7 @@ pub fn run_to_success(command: &mut Command) -> Result<()> {
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let line = words.join(" ");
-    let status = command
-        .status()
-        .with_context(|| format!("`{line}`: cannot be started"))?;
+    let status = command.status().with_context(|| format!("`{line}`: cannot be started"))?;
     ensure!(status.success(), "`{line}`: expected success, got {status}");
     Ok(())
 }

@@ -8,8 +8,7 @@ use crate::network::config::{Feature, FeatureKind, NetworkConfig};
 use crate::weights_file::{Description, FORMAT, Weights};
 use Symbol::{Hold, Pitch, Rest};
 
-const SETTINGS: StepSettings =
-    StepSettings { sampler: Sampler { temperature: 1.0, top_p: 1.0 }, rng_seed: 7, pass: 0 };
+const SETTINGS: StepSettings = StepSettings { sampler: Sampler { temperature: 1.0, top_p: 1.0 }, rng_seed: 7, pass: 0 };
 
 fn performer() -> Performer {
     let config = NetworkConfig {

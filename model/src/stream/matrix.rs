@@ -36,11 +36,7 @@ impl PackedMatrix {
         }
         let mut padded = bias.to_vec();
         padded.resize(num_panels * PANEL, 0.0);
-        let weights = if converts_in_hardware() {
-            Panels::Half(packed)
-        } else {
-            Panels::Single(packed.to_f32_vec())
-        };
+        let weights = if converts_in_hardware() { Panels::Half(packed) } else { Panels::Single(packed.to_f32_vec()) };
         Self { inputs, outputs, bias: padded, weights }
     }
 

@@ -56,9 +56,7 @@ impl Grid {
     pub fn transposed(&self, semitones: i8) -> Self {
         let vocabulary = Vocabulary::GRID;
         let shift = |token| match vocabulary.symbol(token) {
-            Some(Symbol::Pitch(pitch)) => {
-                vocabulary.token(Symbol::Pitch(pitch.wrapping_add_signed(semitones)))
-            }
+            Some(Symbol::Pitch(pitch)) => vocabulary.token(Symbol::Pitch(pitch.wrapping_add_signed(semitones))),
             _ => token,
         };
         Self { steps: self.steps.iter().map(|row| row.map(shift)).collect() }
@@ -81,13 +79,7 @@ pub struct CellReader {
 impl CellReader {
     /// At the very start of a piece, on a beat.
     pub const fn new() -> Self {
-        Self {
-            previous: None,
-            sounding: [None; NUM_VOICES],
-            held: [0; NUM_VOICES],
-            voice: 0,
-            step_in_beat: 0,
-        }
+        Self { previous: None, sounding: [None; NUM_VOICES], held: [0; NUM_VOICES], voice: 0, step_in_beat: 0 }
     }
 
     /// The voice whose token comes next, 0 = soprano.

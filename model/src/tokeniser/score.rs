@@ -69,11 +69,8 @@ mod tests {
 
     #[test]
     fn rows_become_notes_and_come_back() {
-        let rows = [
-            [Pitch(67), Rest, Pitch(55), Pitch(48)],
-            [Hold, Pitch(60), Hold, Hold],
-            [Pitch(67), Hold, Rest, Hold],
-        ];
+        let rows =
+            [[Pitch(67), Rest, Pitch(55), Pitch(48)], [Hold, Pitch(60), Hold, Hold], [Pitch(67), Hold, Rest, Hold]];
         let phrase = to_phrase(&rows, 100.0, (4, 4));
         let soprano = &phrase.tracks[0];
         assert_eq!(soprano.name, "Soprano");
@@ -84,9 +81,11 @@ mod tests {
 
     #[test]
     fn one_track_is_a_melody() {
-        let note = |pitch, start_beats, length_beats| Note { pitch, velocity: 80, channel: 0, start_beats, length_beats };
+        let note =
+            |pitch, start_beats, length_beats| Note { pitch, velocity: 80, channel: 0, start_beats, length_beats };
         let notes = vec![note(60, 0.02, 1.0), note(64, 0.26, 0.25), note(67, 1.0, 0.1)];
-        let phrase = Phrase { tempo_bpm: 120.0, time_signature: (4, 4), tracks: vec![Track { name: String::new(), notes }] };
+        let phrase =
+            Phrase { tempo_bpm: 120.0, time_signature: (4, 4), tracks: vec![Track { name: String::new(), notes }] };
         let rows = from_phrase(&phrase);
         let melody: Vec<_> = rows.iter().map(|row| row[0].unwrap()).collect();
         assert_eq!(melody, [Pitch(60), Pitch(64), Rest, Rest, Pitch(67)]);

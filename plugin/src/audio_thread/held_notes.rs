@@ -42,11 +42,6 @@ impl HeldNotes {
         *self = Self::new();
     }
 
-    /// Whether nothing sounds and no note-off is owed.
-    pub fn is_silent(&self) -> bool {
-        self.count == 0
-    }
-
     /// Starts a note at sample `now`. One that sounds there already is ended first.
     pub fn start(&mut self, out: &mut OutEvents, owner: Owner, channel: u8, key: u8, velocity: f32, now: u64) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];

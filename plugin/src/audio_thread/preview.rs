@@ -50,7 +50,9 @@ impl Organ {
             self.sound(outputs, from, at, audible);
             from = at;
             match *event {
-                NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), velocity, .. } => self.open(c, k, velocity),
+                NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), velocity, .. } => {
+                    self.open(c, k, velocity)
+                }
                 NoteEvent::NoteOff { channel: Channel::Number(c), key: Key::Number(k), .. } => self.close(c, k),
                 _ => {}
             }

@@ -12,6 +12,7 @@ use nice_plug::prelude::NoteEvent;
 use super::capture::Capture;
 use super::events::{MAX_EVENTS, OutEvents};
 use super::held_notes::{HeldNotes, Owner};
+use super::pace::Pace;
 use super::sequencer::{PlannedRow, Sequencer};
 use super::transport::{BlockTime, Clock, HostTime, Motion};
 use crate::bridge::{AudioEnd, From};
@@ -19,9 +20,6 @@ use crate::params::Mode;
 
 /// How long a result may be waited for when the host runs faster than real time.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// By how many blocks, and by how many seconds, audio must be ahead of the clock for that.
-const FAST_BLOCKS: f64 = 4.0;
-const FAST_SECONDS: f64 = 0.02;
 /// Without a transport the music ends this many steps after the last note: harmony, continuation.
 const FREE_RUN_STEPS: (i64, i64) = (16, 64);
 
@@ -52,6 +50,8 @@ pub struct Block {
     pub settings: Settings,
     /// The clock at the block's start. It is handed in so that a test decides what real time is.
     pub now: Instant,
+    /// What the host says of itself; believed only until it has been measured.
+    pub says_offline: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +87,15 @@ pub struct AudioThread {
     /// Where each of the player's notes went: [channel][key] -> channel.
     passed_to: [[Option<u8>; 128]; 16],
     mode: Mode,
-    /// When time began to run, by the clock and in samples.
-    run_began: (Instant, u64),
+    pace: Pace,
 }
 
 impl AudioThread {
     /// Everything is allocated here.
-    #[expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")]
+    #[cfg_attr(
+        not(test),
+        expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")
+    )]
     pub fn new(bridge: AudioEnd, sample_rate: f64) -> Self {
         Self {
             sample_rate,
@@ -113,7 +115,7 @@ impl AudioThread {
             sounding: [None; NUM_VOICES],
             passed_to: [[None; 128]; 16],
             mode: Mode::Harmonise,
-            run_began: (Instant::now(), 0),
+            pace: Pace::new(),
         }
     }
 
@@ -126,6 +128,7 @@ impl AudioThread {
     /// The host has silenced everything: forget what was under way.
     pub fn reset(&mut self) {
         self.clock = Clock::new(self.sample_rate);
+        self.pace = Pace::new();
         self.capture.clear();
         self.sequencer.clear(From::Nothing);
         self.ledger.clear();
@@ -154,6 +157,7 @@ impl AudioThread {
     pub fn process(&mut self, block: &Block, send: impl FnMut(NoteEvent<()>) -> bool) {
         let end = self.samples + block.frames as u64;
         self.out.begin_block(self.samples);
+        self.pace.begin_block(block.now, block.frames as f64 / self.sample_rate);
         self.sequencer.take_answers(&mut self.bridge);
         let time = self.begin_time(block);
         self.follow_motion(block, &time);
@@ -170,8 +174,7 @@ impl AudioThread {
 
     /// Stage one: where are we? A note while the transport stands still starts time of its own.
     fn begin_time(&mut self, block: &Block) -> BlockTime {
-        let host_runs = block.host.playing && block.host.pos_beats.is_some();
-        if !host_runs && !self.clock.is_free_running() {
+        if !block.host.runs() && !self.clock.is_free_running() {
             let first_note = self.input.iter().find(|event| matches!(event, NoteEvent::NoteOn { .. }));
             if let Some(note) = first_note {
                 self.clock.start_free_running(note.timing(), &block.host);
@@ -192,7 +195,6 @@ impl AudioThread {
                 self.drop_plans(if time.motion == Motion::Jumped { From::Elsewhere } else { From::Nothing });
                 self.next_step = (time.pos_steps - 1e-6).ceil() as i64;
                 self.last_note_step = self.next_step;
-                self.run_began = (block.now, self.samples);
             }
             Motion::Halted => {
                 self.ledger.end_all(None, self.samples);
@@ -402,17 +404,12 @@ impl AudioThread {
         }
     }
 
-    /// How long this block may wait: a quarter of its own length, unless audio runs ahead of the clock.
+    /// How long this block may wait: a quarter of its own length, unless audio runs ahead of the clock. What the host
+    /// says of itself counts only for the first blocks, when there is nothing to measure yet.
     fn patience(&self, block: &Block) -> Duration {
         let block_seconds = block.frames as f64 / self.sample_rate;
-        let (began, began_at) = self.run_began;
-        let audio_seconds = (self.samples - began_at) as f64 / self.sample_rate;
-        let lead = audio_seconds - block.now.saturating_duration_since(began).as_secs_f64();
-        if lead > (FAST_BLOCKS * block_seconds).max(FAST_SECONDS) {
-            PATIENCE
-        } else {
-            Duration::from_secs_f64(block_seconds / 4.0)
-        }
+        let is_fast = self.pace.is_fast() || block.says_offline && !self.pace.is_known();
+        if is_fast { PATIENCE } else { Duration::from_secs_f64(block_seconds / 4.0) }
     }
 
     fn play_row(&mut self, block: &Block, planned: &PlannedRow, at: u64) {

@@ -24,6 +24,19 @@ pub struct HostTime {
     pub time_signature: Option<(i32, i32)>,
 }
 
+impl HostTime {
+    /// The tempo, if it is one.
+    fn tempo_bpm(&self) -> Option<f64> {
+        self.tempo_bpm.filter(|tempo| TEMPO_RANGE_BPM.contains(tempo))
+    }
+
+    /// Whether the host's transport runs and says where it is. Without a tempo its position means nothing: some hosts
+    /// then report one that stands still.
+    pub fn runs(&self) -> bool {
+        self.playing && self.pos_beats.is_some_and(f64::is_finite) && self.tempo_bpm().is_some()
+    }
+}
+
 /// How a block goes on from the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Motion {
@@ -102,7 +115,7 @@ impl Clock {
     }
 
     fn samples_per_step(&self, host: &HostTime) -> f64 {
-        let tempo_bpm = host.tempo_bpm.filter(|t| TEMPO_RANGE_BPM.contains(t)).unwrap_or(DEFAULT_TEMPO_BPM);
+        let tempo_bpm = host.tempo_bpm().unwrap_or(DEFAULT_TEMPO_BPM);
         self.sample_rate * 60.0 / tempo_bpm / STEPS_PER_BEAT
     }
 
@@ -110,13 +123,13 @@ impl Clock {
     pub fn begin_block(&mut self, host: &HostTime, frames: usize) -> BlockTime {
         let samples_per_step = self.samples_per_step(host);
         let frames_steps = frames as f64 / samples_per_step;
-        let host_steps = host.pos_beats.filter(|p| p.is_finite()).map(|p| p * STEPS_PER_BEAT);
-        let host_runs = host.playing && host_steps.is_some();
+        let host_runs = host.runs();
         if host_runs {
             self.free_running = false;
         }
         let runs = host_runs || self.free_running;
-        let pos_steps = host_steps.filter(|_| host_runs).unwrap_or(self.expected_steps);
+        let host_steps = host.pos_beats.filter(|_| host_runs).map(|beats| beats * STEPS_PER_BEAT);
+        let pos_steps = host_steps.unwrap_or(self.expected_steps);
         // A tempo ramp drifts within a block; anything more is a jump.
         let tolerance = 0.08_f64.max(0.1 * frames_steps);
         let motion = match (self.was_running, runs) {
@@ -146,7 +159,8 @@ mod tests {
     fn motions_are_told_apart() {
         let mut clock = Clock::new(48_000.0);
         let beats = 480.0 / 24_000.0;
-        let script = [(false, 0.0), (true, 0.0), (true, beats), (true, 7.0), (true, 7.0 + beats), (false, 9.0), (false, 9.0)];
+        let script =
+            [(false, 0.0), (true, 0.0), (true, beats), (true, 7.0), (true, 7.0 + beats), (false, 9.0), (false, 9.0)];
         let motions = script.map(|(playing, pos)| clock.begin_block(&host(playing, pos), 480).motion);
         use Motion::*;
         assert_eq!(motions, [Stopped, Started, Continued, Jumped, Continued, Halted, Stopped]);
@@ -156,7 +170,8 @@ mod tests {
     fn a_tempo_of_nothing_is_120() {
         for tempo_bpm in [None, Some(0.0), Some(-5.0), Some(f64::NAN), Some(1e9)] {
             let time = HostTime { tempo_bpm, ..host(true, 1.0) };
-            assert_eq!(Clock::new(48_000.0).begin_block(&time, 64).samples_per_step, 6000.0, "{tempo_bpm:?}");
+            let block = Clock::new(48_000.0).begin_block(&time, 64);
+            assert_eq!((block.samples_per_step, block.motion), (6000.0, Motion::Stopped), "{tempo_bpm:?}");
         }
     }
 

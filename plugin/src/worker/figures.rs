@@ -52,6 +52,11 @@ mod tests {
         assert_eq!(durations.percentile_us(0.5), 0.0);
         (1..=1000).for_each(|us| durations.add(Duration::from_micros(us)));
         let near = |p, us: f32| (durations.percentile_us(p) / us - 1.0).abs() < 0.09;
-        assert!(near(0.5, 500.0) && near(0.99, 990.0), "{} {}", durations.percentile_us(0.5), durations.percentile_us(0.99));
+        assert!(
+            near(0.5, 500.0) && near(0.99, 990.0),
+            "{} {}",
+            durations.percentile_us(0.5),
+            durations.percentile_us(0.99)
+        );
     }
 }

@@ -25,7 +25,7 @@ fn run(options: &Options) -> Result<ExitCode> {
             "--weights {}: expected a weights file there, got nothing; check the path",
             weights.display()
         );
-        // SAFETY: no other thread runs yet: the plugin, which starts some, is loaded later.
+        // SAFETY: no other thread runs yet: the plugin, which starts some and reads this, is loaded later.
         unsafe { std::env::set_var("CONTINUO_WEIGHTS", path) };
     }
     let report = jam::run(options)?;
@@ -39,9 +39,5 @@ fn run(options: &Options) -> Result<ExitCode> {
         eprintln!("error: {fault}");
     }
     println!("{}", report.line);
-    Ok(if report.faults.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

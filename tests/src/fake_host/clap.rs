@@ -50,34 +50,18 @@ impl ClapInstance {
         keep_loaded(bundle).context("expected a CLAP library")?;
         // SAFETY: the file is our own build; loading a library runs its code, which is what is wanted.
         let entry = unsafe { PluginEntry::load(bundle) }.context("expected a CLAP library")?;
-        let factory = entry
-            .get_plugin_factory()
-            .context("expected a plugin factory, got none")?;
+        let factory = entry.get_plugin_factory().context("expected a plugin factory, got none")?;
         let descriptor = factory.plugin_descriptor(class.index()).with_context(|| {
-            format!(
-                "expected class number {}, got {} classes",
-                class.index() + 1,
-                factory.plugin_count()
-            )
+            format!("expected class number {}, got {} classes", class.index() + 1, factory.plugin_count())
         })?;
-        let id = descriptor
-            .id()
-            .context("expected a class with an id, got none")?;
-        let info = HostInfo::new(
-            "Continuo fake host",
-            "Continuo",
-            "",
-            env!("CARGO_PKG_VERSION"),
-        )?;
-        let mut instance =
-            PluginInstance::<Host>::new(|()| Shared::default(), |_| MainThread, &entry, id, &info)?;
+        let id = descriptor.id().context("expected a class with an id, got none")?;
+        let info = HostInfo::new("Continuo fake host", "Continuo", "", env!("CARGO_PKG_VERSION"))?;
+        let mut instance = PluginInstance::<Host>::new(|()| Shared::default(), |_| MainThread, &entry, id, &info)?;
         let mut handle = instance.plugin_handle();
-        let param_extension = handle
-            .get_extension::<PluginParams>()
-            .context("expected the params extension, got none")?;
-        let state_extension = handle
-            .get_extension::<PluginState>()
-            .context("expected the state extension, got none")?;
+        let param_extension =
+            handle.get_extension::<PluginParams>().context("expected the params extension, got none")?;
+        let state_extension =
+            handle.get_extension::<PluginState>().context("expected the state extension, got none")?;
         let render_extension = handle.get_extension::<PluginRender>();
         let params = read_params(&mut handle, &param_extension);
         let num_channels = count_channels(&mut handle)?;
@@ -101,12 +85,7 @@ impl ClapInstance {
     }
 
     fn param_event(&self, timing: u32, id: u32, normalised: f64) -> ParamValueEvent {
-        ParamValueEvent::new(
-            timing,
-            ClapId::new(id),
-            Pckn::match_all(),
-            normalised * self.scale(id),
-        )
+        ParamValueEvent::new(timing, ClapId::new(id), Pckn::match_all(), normalised * self.scale(id))
     }
 
     /// Parameters and events in one sorted list, parameters first at each sample.
@@ -125,10 +104,7 @@ impl ClapInstance {
     fn keep_edits(&mut self, edits: Vec<Edit>) {
         for edit in edits {
             self.edits.push(match edit {
-                Edit::Set { id, value } => Edit::Set {
-                    id,
-                    value: value / self.scale(id),
-                },
+                Edit::Set { id, value } => Edit::Set { id, value: value / self.scale(id) },
                 other => other,
             });
         }
@@ -140,10 +116,7 @@ impl ClapInstance {
         let instance = self.instance.get_mut();
         if let Some(mut handle) = instance.inactive_plugin_handle() {
             let output = &mut OutputEvents::from_buffer(&mut outbox);
-            in_role(Role::Main, || {
-                self.param_extension
-                    .flush(&mut handle, &input.as_input(), output)
-            });
+            in_role(Role::Main, || self.param_extension.flush(&mut handle, &input.as_input(), output));
         }
         self.keep_edits(outbox.edits);
     }
@@ -152,16 +125,8 @@ impl ClapInstance {
 impl Instance for ClapInstance {
     fn activate(&mut self, config: &HostConfig) -> Result<()> {
         let max_frames_count = u32::try_from(config.max_block_size)?;
-        let audio = PluginAudioConfiguration {
-            sample_rate: config.sample_rate,
-            min_frames_count: 1,
-            max_frames_count,
-        };
-        let mode = if config.offline {
-            RenderMode::Offline
-        } else {
-            RenderMode::Realtime
-        };
+        let audio = PluginAudioConfiguration { sample_rate: config.sample_rate, min_frames_count: 1, max_frames_count };
+        let mode = if config.offline { RenderMode::Offline } else { RenderMode::Realtime };
         let instance = self.instance.get_mut();
         let stopped = in_role(Role::Main, || {
             if let Some(render) = &self.render_extension {
@@ -194,36 +159,19 @@ impl Instance for ClapInstance {
 
     fn process(&mut self, input: &BlockInput<'_>) -> Result<Block> {
         let input_events = self.input_events(input);
-        let mut outbox = Outbox {
-            refuse: input.refuse_output,
-            ..Outbox::default()
-        };
-        let transport = input
-            .transport
-            .map(|transport| transport_event(transport, self.sample_rate));
-        let num_frames = if self.num_channels == 0 {
-            0
-        } else {
-            input.frames
-        };
+        let mut outbox = Outbox { refuse: input.refuse_output, ..Outbox::default() };
+        let transport = input.transport.map(|transport| transport_event(transport, self.sample_rate));
+        let num_frames = if self.num_channels == 0 { 0 } else { input.frames };
         let mut audio = [(); 2].map(|()| vec![f32::NAN; num_frames]);
         let mut ports = AudioPorts::with_capacity(self.num_channels, 1);
         let mut outputs = if self.num_channels == 0 {
             // SAFETY: there is no buffer that could be too short.
             unsafe { OutputAudioBuffers::from_raw_buffers(&mut [], input.frames as u32) }
         } else {
-            let channels =
-                AudioPortBufferType::f32_output_only(audio.iter_mut().map(Vec::as_mut_slice));
-            ports.with_output_buffers([AudioPortBuffer {
-                latency: 0,
-                channels,
-            }])
+            let channels = AudioPortBufferType::f32_output_only(audio.iter_mut().map(Vec::as_mut_slice));
+            ports.with_output_buffers([AudioPortBuffer { latency: 0, channels }])
         };
-        let processor = self
-            .processor
-            .as_mut()
-            .context("expected an active plugin")?
-            .as_started_mut()?;
+        let processor = self.processor.as_mut().context("expected an active plugin")?.as_started_mut()?;
         let status = in_role(Role::Audio, || {
             processor.process(
                 &InputAudioBuffers::empty(),
@@ -234,19 +182,9 @@ impl Instance for ClapInstance {
                 transport.as_ref(),
             )
         })?;
-        let Outbox {
-            events,
-            edits,
-            num_refused,
-            ..
-        } = outbox;
+        let Outbox { events, edits, num_refused, .. } = outbox;
         self.keep_edits(edits);
-        Ok(Block {
-            events,
-            audio,
-            keep_alive: status == ProcessStatus::Continue,
-            num_refused,
-        })
+        Ok(Block { events, audio, keep_alive: status == ProcessStatus::Continue, num_refused })
     }
 
     fn params(&self) -> &[ParamInfo] {
@@ -256,9 +194,7 @@ impl Instance for ClapInstance {
     fn param_value(&self, id: u32) -> Result<f64> {
         let mut instance = self.instance.borrow_mut();
         let handle = instance.plugin_handle();
-        let value = in_role(Role::Main, || {
-            self.param_extension.get_value(&handle, ClapId::new(id))
-        });
+        let value = in_role(Role::Main, || self.param_extension.get_value(&handle, ClapId::new(id)));
         Ok(value.context("expected a parameter value, got none")? / self.scale(id))
     }
 
@@ -267,10 +203,8 @@ impl Instance for ClapInstance {
         let handle = instance.plugin_handle();
         let value = normalised * self.scale(id);
         let mut buffer = [0; 256];
-        let text = in_role(Role::Main, || {
-            self.param_extension
-                .value_to_text(&handle, ClapId::new(id), value, &mut buffer)
-        })?;
+        let text =
+            in_role(Role::Main, || self.param_extension.value_to_text(&handle, ClapId::new(id), value, &mut buffer))?;
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
@@ -284,17 +218,13 @@ impl Instance for ClapInstance {
     fn save_state(&mut self) -> Result<Vec<u8>> {
         let mut state = Vec::new();
         let handle = self.instance.get_mut().plugin_handle();
-        in_role(Role::Main, || {
-            self.state_extension.save(&handle, &mut state)
-        })?;
+        in_role(Role::Main, || self.state_extension.save(&handle, &mut state))?;
         Ok(state)
     }
 
     fn load_state(&mut self, state: &[u8]) -> Result<()> {
         let handle = self.instance.get_mut().plugin_handle();
-        in_role(Role::Main, || {
-            self.state_extension.load(&handle, &mut Cursor::new(state))
-        })?;
+        in_role(Role::Main, || self.state_extension.load(&handle, &mut Cursor::new(state)))?;
         Ok(())
     }
 
@@ -304,14 +234,10 @@ impl Instance for ClapInstance {
 
     fn run_main_thread(&mut self) {
         let instance = self.instance.get_mut();
-        if instance
-            .access_shared_handler(|shared| shared.callback_requested.swap(false, Ordering::AcqRel))
-        {
+        if instance.access_shared_handler(|shared| shared.callback_requested.swap(false, Ordering::AcqRel)) {
             in_role(Role::Main, || instance.call_on_main_thread_callback());
         }
-        if instance
-            .access_shared_handler(|shared| shared.flush_requested.swap(false, Ordering::AcqRel))
-        {
+        if instance.access_shared_handler(|shared| shared.flush_requested.swap(false, Ordering::AcqRel)) {
             self.flush(&EventBuffer::new());
         }
     }
@@ -323,10 +249,7 @@ impl Drop for ClapInstance {
     }
 }
 
-fn read_params(
-    handle: &mut PluginMainThreadHandle<'_>,
-    extension: &PluginParams,
-) -> Vec<ParamInfo> {
+fn read_params(handle: &mut PluginMainThreadHandle<'_>, extension: &PluginParams) -> Vec<ParamInfo> {
     let mut buffer = ParamInfoBuffer::new();
     let mut params = Vec::new();
     for index in 0..extension.count(handle) {
@@ -358,9 +281,8 @@ fn count_channels(handle: &mut PluginMainThreadHandle<'_>) -> Result<usize> {
     let num_inputs = extension.count(handle, true);
     let num_outputs = extension.count(handle, false);
     let mut buffer = AudioPortInfoBuffer::new();
-    let channels = extension
-        .get(handle, 0, false, &mut buffer)
-        .map_or(0, |port| port.channel_count);
+    let first = (num_outputs > 0).then(|| extension.get(handle, 0, false, &mut buffer)).flatten();
+    let channels = first.map_or(0, |port| port.channel_count);
     ensure!(
         num_inputs == 0 && matches!((num_outputs, channels), (0, 0) | (1, 2)),
         "expected no audio input and at most one stereo output, got {num_inputs} inputs and {num_outputs} outputs, the first with {channels} channels"

@@ -15,10 +15,9 @@ use vst3::Steinberg::Vst::MediaTypes_::{kAudio, kEvent};
 use vst3::Steinberg::Vst::ProcessModes_::{kOffline, kRealtime};
 use vst3::Steinberg::Vst::SymbolicSampleSizes_::kSample32;
 use vst3::Steinberg::Vst::{
-    AudioBusBuffers, AudioBusBuffers__type0, BusInfo, IAudioProcessor, IAudioProcessorTrait,
-    IComponent, IComponentHandler, IComponentTrait, IEditController, IEditControllerTrait,
-    IEventList, IHostApplication, IMidiMapping, IMidiMappingTrait, IParameterChanges, ProcessData,
-    ProcessSetup, SpeakerArr::kStereo,
+    AudioBusBuffers, AudioBusBuffers__type0, BusInfo, IAudioProcessor, IAudioProcessorTrait, IComponent,
+    IComponentHandler, IComponentTrait, IEditController, IEditControllerTrait, IEventList, IHostApplication,
+    IMidiMapping, IMidiMappingTrait, IParameterChanges, ProcessData, ProcessSetup, SpeakerArr::kStereo,
 };
 use vst3::Steinberg::{FUnknown, IBStream, IPluginBaseTrait, kResultOk, tresult};
 use vst3::{ComPtr, ComWrapper};
@@ -26,9 +25,7 @@ use vst3::{ComPtr, ComWrapper};
 use super::{Block, BlockInput, Class, Edit, HostConfig, Instance, ParamInfo};
 use events::{Incoming, incoming, outgoing, process_context};
 use module::Module;
-use objects::{
-    ComponentHandler, HostApplication, InputEvents, MemoryStream, OutputEvents, ParamChanges,
-};
+use objects::{ComponentHandler, HostApplication, InputEvents, MemoryStream, OutputEvents, ParamChanges};
 use params::{param_infos, read_params, read_string};
 
 /// One instance of a class of a `.vst3` folder. nice-plug's component and controller are one object.
@@ -56,23 +53,15 @@ impl Vst3Instance {
     pub(super) fn load(bundle: &Path, class: Class) -> Result<Self> {
         let module = Module::load(bundle)?;
         let component = module.create_component(class)?;
-        let host = ComWrapper::new(HostApplication)
-            .to_com_ptr::<IHostApplication>()
-            .context("our own object")?;
+        let host = ComWrapper::new(HostApplication).to_com_ptr::<IHostApplication>().context("our own object")?;
         // SAFETY: the context outlives the component, it is a field of the instance.
         let result = unsafe { component.initialize(host.as_ptr().cast::<FUnknown>()) };
         expect_ok("IPluginBase::initialize", result)?;
-        let controller = component
-            .cast::<IEditController>()
-            .context("expected an IEditController, got none")?;
-        let processor = component
-            .cast::<IAudioProcessor>()
-            .context("expected an IAudioProcessor, got none")?;
+        let controller = component.cast::<IEditController>().context("expected an IEditController, got none")?;
+        let processor = component.cast::<IAudioProcessor>().context("expected an IAudioProcessor, got none")?;
         let midi_mapping = component.cast::<IMidiMapping>();
         let handler = ComWrapper::new(ComponentHandler::default());
-        let handler_pointer = handler
-            .to_com_ptr::<IComponentHandler>()
-            .context("our own object")?;
+        let handler_pointer = handler.to_com_ptr::<IComponentHandler>().context("our own object")?;
         // SAFETY: the plugin takes its own reference to the handler.
         let result = unsafe { controller.setComponentHandler(handler_pointer.as_ptr()) };
         expect_ok("IEditController::setComponentHandler", result)?;
@@ -95,25 +84,14 @@ impl Vst3Instance {
 
     /// Turns the block's events and parameter changes into VST3's two lists.
     fn sort_input(&self, input: &BlockInput<'_>) -> Result<(InputEvents, ParamChanges)> {
-        let mut to_give_back = self
-            .handler
-            .to_give_back
-            .lock()
-            .expect("no panic while recording");
-        let mut changes: Vec<_> = to_give_back
-            .drain(..)
-            .map(|(id, value)| (0, id, value))
-            .collect();
+        let mut to_give_back = self.handler.to_give_back.lock().expect("no panic while recording");
+        let mut changes: Vec<_> = to_give_back.drain(..).map(|(id, value)| (0, id, value)).collect();
         changes.extend_from_slice(input.params);
         let mut notes = Vec::with_capacity(input.events.len());
         for event in input.events {
             match incoming(event)? {
                 Incoming::Note(note) => notes.push(note),
-                Incoming::Controller {
-                    channel,
-                    number,
-                    value,
-                } => {
+                Incoming::Controller { channel, number, value } => {
                     // A host drops the controllers that the plugin does not map to a parameter.
                     if let Some(id) = self.mapped_param(channel, number) {
                         changes.push((event.timing, id, value));
@@ -128,8 +106,7 @@ impl Vst3Instance {
         let mut id = 0;
         let mapping = self.midi_mapping.as_ref()?;
         // SAFETY: `id` outlives the call.
-        let result =
-            unsafe { mapping.getMidiControllerAssignment(0, i16::from(channel), number, &mut id) };
+        let result = unsafe { mapping.getMidiControllerAssignment(0, i16::from(channel), number, &mut id) };
         (result == kResultOk).then_some(id)
     }
 
@@ -139,13 +116,9 @@ impl Vst3Instance {
         // SAFETY: the arrangements outlive the calls. nice-plug reads the output's even if there is none, hence the condition.
         unsafe {
             if self.num_channels == 2 {
-                let result =
-                    self.processor
-                        .setBusArrangements(&mut stereo.clone(), 0, &mut stereo, 1);
+                let result = self.processor.setBusArrangements(&mut stereo.clone(), 0, &mut stereo, 1);
                 expect_ok("IAudioProcessor::setBusArrangements", result)?;
-                let result = self
-                    .component
-                    .activateBus(kAudio as i32, kOutput as i32, 0, 1);
+                let result = self.component.activateBus(kAudio as i32, kOutput as i32, 0, 1);
                 expect_ok("IComponent::activateBus of the audio output", result)?;
             }
             for direction in [kInput as i32, kOutput as i32] {
@@ -170,20 +143,13 @@ impl Instance for Vst3Instance {
         };
         // SAFETY: called in the order that VST3 asks for; `setup` outlives its call.
         unsafe {
-            expect_ok(
-                "IAudioProcessor::setupProcessing",
-                self.processor.setupProcessing(&mut setup),
-            )?;
+            expect_ok("IAudioProcessor::setupProcessing", self.processor.setupProcessing(&mut setup))?;
             expect_ok("IComponent::setActive", self.component.setActive(1))?;
             // Its result is optional in VST3.
             self.processor.setProcessing(1);
         }
         // Edits made while inactive the plugin has applied itself.
-        self.handler
-            .to_give_back
-            .lock()
-            .expect("no panic while recording")
-            .clear();
+        self.handler.to_give_back.lock().expect("no panic while recording").clear();
         self.config = Some(*config);
         self.samples_run = 0;
         Ok(())
@@ -210,35 +176,19 @@ impl Instance for Vst3Instance {
     fn process(&mut self, input: &BlockInput<'_>) -> Result<Block> {
         let config = self.config.context("expected an active plugin")?;
         let (events, changes) = self.sort_input(input)?;
-        let events = ComWrapper::new(events)
-            .to_com_ptr::<IEventList>()
-            .context("our own object")?;
-        let changes = ComWrapper::new(changes)
-            .to_com_ptr::<IParameterChanges>()
-            .context("our own object")?;
-        let output = ComWrapper::new(OutputEvents {
-            refuse: input.refuse_output,
-            ..OutputEvents::default()
-        });
-        let output_pointer = output
-            .to_com_ptr::<IEventList>()
-            .context("our own object")?;
-        let mut context = input
-            .transport
-            .map(|transport| process_context(transport, config.sample_rate, self.samples_run));
-        let num_frames = if self.num_channels == 0 {
-            0
-        } else {
-            input.frames
-        };
+        let events = ComWrapper::new(events).to_com_ptr::<IEventList>().context("our own object")?;
+        let changes = ComWrapper::new(changes).to_com_ptr::<IParameterChanges>().context("our own object")?;
+        let output = ComWrapper::new(OutputEvents { refuse: input.refuse_output, ..OutputEvents::default() });
+        let output_pointer = output.to_com_ptr::<IEventList>().context("our own object")?;
+        let mut context =
+            input.transport.map(|transport| process_context(transport, config.sample_rate, self.samples_run));
+        let num_frames = if self.num_channels == 0 { 0 } else { input.frames };
         let mut audio = [(); 2].map(|()| vec![f32::NAN; num_frames]);
         let mut channels = audio.each_mut().map(|channel| channel.as_mut_ptr());
         let mut bus = AudioBusBuffers {
             numChannels: 2,
             silenceFlags: 0,
-            __field0: AudioBusBuffers__type0 {
-                channelBuffers32: channels.as_mut_ptr(),
-            },
+            __field0: AudioBusBuffers__type0 { channelBuffers32: channels.as_mut_ptr() },
         };
         let has_audio = self.num_channels > 0;
         let mut data = ProcessData {
@@ -262,12 +212,7 @@ impl Instance for Vst3Instance {
         let taken = output.taken.lock().expect("no panic while taking an event");
         // SAFETY: the plugin is active.
         let keep_alive = unsafe { self.processor.getTailSamples() } > 0;
-        Ok(Block {
-            events: taken.0.iter().map(outgoing).collect(),
-            audio,
-            keep_alive,
-            num_refused: taken.1,
-        })
+        Ok(Block { events: taken.0.iter().map(outgoing).collect(), audio, keep_alive, num_refused: taken.1 })
     }
 
     fn params(&self) -> &[ParamInfo] {
@@ -282,42 +227,30 @@ impl Instance for Vst3Instance {
     fn param_text(&self, id: u32, normalised: f64) -> Result<String> {
         let mut text = [0; 128];
         // SAFETY: `text` outlives the call.
-        let result = unsafe {
-            self.controller
-                .getParamStringByValue(id, normalised, &mut text)
-        };
+        let result = unsafe { self.controller.getParamStringByValue(id, normalised, &mut text) };
         expect_ok("IEditController::getParamStringByValue", result)?;
         // In VST3 the host appends the unit.
-        let unit = param_infos(&self.controller)
-            .find(|info| info.id == id)
-            .map(|info| read_string(&info.units));
+        let unit = param_infos(&self.controller).find(|info| info.id == id).map(|info| read_string(&info.units));
         Ok(read_string(&text) + &unit.unwrap_or_default())
     }
 
     fn set_param(&mut self, id: u32, normalised: f64) -> Result<()> {
         // SAFETY: the controller is initialised.
-        expect_ok("IEditController::setParamNormalized", unsafe {
-            self.controller.setParamNormalized(id, normalised)
-        })
+        expect_ok("IEditController::setParamNormalized", unsafe { self.controller.setParamNormalized(id, normalised) })
     }
 
     fn save_state(&mut self) -> Result<Vec<u8>> {
         let stream = ComWrapper::new(MemoryStream::default());
         let pointer = stream.to_com_ptr::<IBStream>().context("our own object")?;
         // SAFETY: the stream outlives the call.
-        expect_ok("IComponent::getState", unsafe {
-            IComponentTrait::getState(&self.component, pointer.as_ptr())
-        })?;
+        expect_ok("IComponent::getState", unsafe { IComponentTrait::getState(&self.component, pointer.as_ptr()) })?;
         let bytes = std::mem::take(&mut stream.0.lock().expect("no panic in a stream").0);
         Ok(bytes)
     }
 
     fn load_state(&mut self, state: &[u8]) -> Result<()> {
-        let stream = |bytes: &[u8]| {
-            ComWrapper::new(MemoryStream::new(bytes))
-                .to_com_ptr::<IBStream>()
-                .context("our own object")
-        };
+        let stream =
+            |bytes: &[u8]| ComWrapper::new(MemoryStream::new(bytes)).to_com_ptr::<IBStream>().context("our own object");
         let (for_component, for_controller) = (stream(state)?, stream(state)?);
         // SAFETY: the streams outlive the calls.
         unsafe {
@@ -350,19 +283,12 @@ impl Drop for Vst3Instance {
 /// # Errors
 /// If the plugin's answer to the call is not kResultOk.
 fn expect_ok(call: &str, result: tresult) -> Result<()> {
-    ensure!(
-        result == kResultOk,
-        "{call}: expected kResultOk, got {result}"
-    );
+    ensure!(result == kResultOk, "{call}: expected kResultOk, got {result}");
     Ok(())
 }
 
 fn process_mode(config: &HostConfig) -> i32 {
-    if config.offline {
-        kOffline as i32
-    } else {
-        kRealtime as i32
-    }
+    if config.offline { kOffline as i32 } else { kRealtime as i32 }
 }
 
 /// The number of output channels: 2 or 0. This host has no other layout to give.
@@ -373,10 +299,7 @@ fn count_channels(component: &ComPtr<IComponent>) -> Result<usize> {
         let num_outputs = component.getBusCount(kAudio as i32, kOutput as i32);
         let mut bus: BusInfo = std::mem::zeroed();
         if num_outputs > 0 {
-            expect_ok(
-                "IComponent::getBusInfo",
-                component.getBusInfo(kAudio as i32, kOutput as i32, 0, &mut bus),
-            )?;
+            expect_ok("IComponent::getBusInfo", component.getBusInfo(kAudio as i32, kOutput as i32, 0, &mut bus))?;
         }
         let channels = bus.channelCount;
         ensure!(

@@ -10,12 +10,8 @@ use crate::fake_host::{HostedPlugin, ParamInfo};
 pub fn set(host: &mut HostedPlugin, options: &Options) -> Result<()> {
     let values = [
         Some(("Mode", Target::Text(name_of(&options.mode)))),
-        options
-            .voice
-            .map(|voice| ("Your voice", Target::Text(name_of(&voice)))),
-        options
-            .rng_seed
-            .map(|number| ("Rng seed", Target::Number(number))),
+        options.voice.map(|voice| ("Your voice", Target::Text(name_of(&voice)))),
+        options.rng_seed.map(|number| ("Rng seed", Target::Number(number))),
     ];
     for (name, target) in values.into_iter().flatten() {
         let param = host.param_by_name(name)?;
@@ -66,19 +62,12 @@ fn find_text(param: &ParamInfo, wanted: &str, text: impl Fn(f64) -> Result<Strin
 }
 
 /// The range is too long to try every step, but its steps are even.
-fn find_number(
-    param: &ParamInfo,
-    wanted: i64,
-    text: impl Fn(f64) -> Result<String>,
-) -> Result<f64> {
+fn find_number(param: &ParamInfo, wanted: i64, text: impl Fn(f64) -> Result<String>) -> Result<f64> {
     let number = |normalised: f64| -> Result<i64> {
         let text = text(normalised)?;
-        text.trim().parse().with_context(|| {
-            format!(
-                "the plugin's parameter `{}`: expected whole numbers, got `{text}`",
-                param.name
-            )
-        })
+        text.trim()
+            .parse()
+            .with_context(|| format!("the plugin's parameter `{}`: expected whole numbers, got `{text}`", param.name))
     };
     let (min, max) = (number(0.0)?, number(1.0)?);
     ensure!(
@@ -125,9 +114,7 @@ mod tests {
         check(
             Target::Text("respond".into()),
             &["Continue", "Harmonise"],
-            Err(
-                "the plugin's parameter `Mode`: expected a choice `respond`, got only Continue, Harmonise",
-            ),
+            Err("the plugin's parameter `Mode`: expected a choice `respond`, got only Continue, Harmonise"),
         );
         check(Target::Text("only".into()), &["Only"], Ok(0.0));
     }
@@ -137,11 +124,7 @@ mod tests {
         let numbers = ["10", "11", "12", "13", "14"];
         check(Target::Number(10), &numbers, Ok(0.0));
         check(Target::Number(13), &numbers, Ok(0.75));
-        check(
-            Target::Number(15),
-            &numbers,
-            Err("the plugin's parameter `Mode`: expected 10 to 14, got 15"),
-        );
+        check(Target::Number(15), &numbers, Err("the plugin's parameter `Mode`: expected 10 to 14, got 15"));
         check(
             Target::Number(2),
             &["0", "1", "20"],

@@ -105,8 +105,7 @@ fn to_class(name: String) -> Class {
 
 fn parse_bars(text: &str) -> Result<u32, String> {
     let bars = text.parse().ok();
-    bars.filter(|bars| (1..=MAX_BARS).contains(bars))
-        .ok_or_else(|| format!("expected 1 to {MAX_BARS} bars"))
+    bars.filter(|bars| (1..=MAX_BARS).contains(bars)).ok_or_else(|| format!("expected 1 to {MAX_BARS} bars"))
 }
 
 fn parse_tempo(text: &str) -> Result<f64, String> {
@@ -165,18 +164,9 @@ mod tests {
     fn all_options_together() {
         let options = parse("s.mid --mode harmonise --voice tenor --bars 8 --tempo 60.5 --rng-seed 7 --weights w --format vst3 --class note-effect --block 64 --offline").unwrap();
         assert_eq!(options.seed_phrase, Some(PathBuf::from("s.mid")));
-        assert_eq!(
-            (options.mode, options.voice),
-            (Mode::Harmonise, Some(Voice::Tenor))
-        );
-        assert_eq!(
-            (options.bars, options.tempo, options.rng_seed),
-            (Some(8), Some(60.5), Some(7))
-        );
-        assert_eq!(
-            (options.format, options.class, options.block),
-            (Format::Vst3, Class::NoteEffect, 64)
-        );
+        assert_eq!((options.mode, options.voice), (Mode::Harmonise, Some(Voice::Tenor)));
+        assert_eq!((options.bars, options.tempo, options.rng_seed), (Some(8), Some(60.5), Some(7)));
+        assert_eq!((options.format, options.class, options.block), (Format::Vst3, Class::NoteEffect, 64));
         assert!(options.offline);
     }
 }

@@ -20,65 +20,37 @@ pub struct Written {
 
 /// Makes the folder if need be.
 pub fn make_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("--out {}: cannot make that folder", folder.display()))
+    std::fs::create_dir_all(folder).with_context(|| format!("--out {}: cannot make that folder", folder.display()))
 }
 
 /// Writes all files to the folder.
-pub fn write(
-    folder: &Path,
-    phrase: &Phrase,
-    score: &Score,
-    performance: &Performance,
-) -> Result<Written> {
+pub fn write(folder: &Path, phrase: &Phrase, score: &Score, performance: &Performance) -> Result<Written> {
     let [mid, png, wav] = ["jam.mid", "jam.png", "jam.wav"].map(|name| folder.join(name));
     midi_file::write(&mid, phrase)?;
-    let picture =
-        piano_roll::png(phrase, score.num_bars).with_context(|| png.display().to_string())?;
+    let picture = piano_roll::png(phrase, score.num_bars).with_context(|| png.display().to_string())?;
     std::fs::write(&png, picture).with_context(|| png.display().to_string())?;
-    let mut written = Written {
-        files: vec![mid, png],
-        remarks: Vec::new(),
-    };
+    let mut written = Written { files: vec![mid, png], remarks: Vec::new() };
     if performance.audio[0].is_empty() {
         // One from an earlier jam would pass for this one's.
         if wav.exists() {
             std::fs::remove_file(&wav).with_context(|| wav.display().to_string())?;
         }
-        written
-            .remarks
-            .push("no jam.wav: this class of the plugin has no audio".into());
+        written.remarks.push("no jam.wav: this class of the plugin has no audio".into());
         return Ok(written);
     }
-    write_wav(&wav, score.sample_rate as u32, &performance.audio)
-        .with_context(|| wav.display().to_string())?;
-    let peak = performance
-        .audio
-        .iter()
-        .flatten()
-        .fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    write_wav(&wav, score.sample_rate as u32, &performance.audio).with_context(|| wav.display().to_string())?;
+    let peak = performance.audio.iter().flatten().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
     if peak > 1.0 {
-        written.remarks.push(format!(
-            "jam.wav is clipped: its peak was {:+.1} dB",
-            20.0 * peak.log10()
-        ));
+        written.remarks.push(format!("jam.wav is clipped: its peak was {:+.1} dB", 20.0 * peak.log10()));
     }
     written.files.push(wav);
     Ok(written)
 }
 
 /// 16 bits, which everything plays.
-fn write_wav(
-    path: &Path,
-    sample_rate: u32,
-    [left, right]: &[Vec<f32>; 2],
-) -> Result<(), hound::Error> {
-    let spec = hound::WavSpec {
-        channels: 2,
-        sample_rate,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
+fn write_wav(path: &Path, sample_rate: u32, [left, right]: &[Vec<f32>; 2]) -> Result<(), hound::Error> {
+    let spec =
+        hound::WavSpec { channels: 2, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut writer = hound::WavWriter::create(path, spec)?;
     for (left, right) in left.iter().zip(right) {
         writer.write_sample(to_16_bits(*left))?;
@@ -100,10 +72,7 @@ mod tests {
     #[test]
     fn samples_are_clipped_not_wrapped() {
         let samples = [0.0, 1.0, -1.0, 2.0, -9.0, 0.5, f32::NAN];
-        assert_eq!(
-            samples.map(to_16_bits),
-            [0, 32_767, -32_767, 32_767, -32_767, 16_384, 0]
-        );
+        assert_eq!(samples.map(to_16_bits), [0, 32_767, -32_767, 32_767, -32_767, 16_384, 0]);
     }
 
     #[test]
@@ -111,10 +80,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("continuo-jam-{}", std::process::id()));
         make_folder(&folder).unwrap();
         let score = Score::new(&seed_phrases::melody(), 92.0, 4, 48_000.0);
-        let mut performance = Performance {
-            audio: [vec![0.25; 480], vec![-0.25; 480]],
-            ..Performance::default()
-        };
+        let mut performance = Performance { audio: [vec![0.25; 480], vec![-0.25; 480]], ..Performance::default() };
         let phrase = performance.phrase(&score);
         let mut write_all = |audio: bool| {
             if !audio {
@@ -122,10 +88,7 @@ mod tests {
             }
             let written = write(&folder, &phrase, &score, &performance).unwrap();
             let read = |path: &PathBuf| std::fs::read(path).unwrap();
-            (
-                written.files.iter().map(read).collect::<Vec<_>>(),
-                written.remarks,
-            )
+            (written.files.iter().map(read).collect::<Vec<_>>(), written.remarks)
         };
         let (first, remarks) = write_all(true);
         assert_eq!((first.len(), remarks.len()), (3, 0));
@@ -133,10 +96,7 @@ mod tests {
         // Without audio the older file goes.
         let (files, remarks) = write_all(false);
         assert!(files == first[..2]);
-        assert_eq!(
-            remarks,
-            ["no jam.wav: this class of the plugin has no audio"]
-        );
+        assert_eq!(remarks, ["no jam.wav: this class of the plugin has no audio"]);
         assert!(!folder.join("jam.wav").exists());
         std::fs::remove_dir_all(folder).unwrap();
     }

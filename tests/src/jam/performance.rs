@@ -53,11 +53,7 @@ impl Performance {
     pub fn phrase(&self, score: &Score) -> Phrase {
         let mut tracks = self.timeline.voices();
         tracks.push(score.played());
-        Phrase {
-            tempo_bpm: score.tempo_bpm,
-            time_signature: score.time_signature,
-            tracks,
-        }
+        Phrase { tempo_bpm: score.tempo_bpm, time_signature: score.time_signature, tracks }
     }
 }
 
@@ -108,8 +104,7 @@ pub fn play(
     while pos < end {
         let frames = frames_at(score, pos, block_size);
         let transport = score.transport(pos);
-        if transport.playing && last_bar.replace(transport.bar_number) != Some(transport.bar_number)
-        {
+        if transport.playing && last_bar.replace(transport.bar_number) != Some(transport.bar_number) {
             entering_bar(transport.bar_number as u32 + 1);
         }
         next_event = gather(score, next_event, pos, frames, &mut events);
@@ -144,10 +139,7 @@ pub fn play(
 /// The first sample that is processed and the one after the last; the song starts at 0.
 fn range(score: &Score) -> [i64; 2] {
     let samples = |seconds: f64| (seconds * score.sample_rate).round() as i64;
-    [
-        -samples(BEFORE_SECONDS),
-        score.end_samples() + samples(AFTER_SECONDS),
-    ]
+    [-samples(BEFORE_SECONDS), score.end_samples() + samples(AFTER_SECONDS)]
 }
 
 /// How long the block at `pos` is: it ends early where the transport starts or stops.
@@ -162,21 +154,13 @@ fn frames_at(score: &Score, pos: i64, block_size: usize) -> usize {
 fn gather(score: &Score, next: usize, pos: i64, frames: usize, events: &mut Vec<Event>) -> usize {
     events.clear();
     let until = pos + frames as i64;
-    let of_block = score.events[next..]
-        .iter()
-        .take_while(|(at, _)| *at < until);
-    events.extend(of_block.map(|(at, kind)| Event {
-        timing: (at - pos) as u32,
-        kind: *kind,
-    }));
+    let of_block = score.events[next..].iter().take_while(|(at, _)| *at < until);
+    events.extend(of_block.map(|(at, kind)| Event { timing: (at - pos) as u32, kind: *kind }));
     next + events.len()
 }
 
 fn audio_fault(audio: &[Vec<f32>; 2]) -> Option<String> {
-    let num_bad: usize = audio
-        .iter()
-        .map(|channel| channel.iter().filter(|sample| !sample.is_finite()).count())
-        .sum();
+    let num_bad: usize = audio.iter().map(|channel| channel.iter().filter(|sample| !sample.is_finite()).count()).sum();
     (num_bad > 0).then(|| {
         format!("the plugin's audio: expected a number in every sample, got {num_bad} samples unwritten or infinite")
     })
@@ -190,22 +174,11 @@ mod tests {
     use crate::fake_host::EventKind;
 
     fn score() -> Score {
-        let note = |pitch, start_beats, length_beats| Note {
-            pitch,
-            velocity: 80,
-            channel: 0,
-            start_beats,
-            length_beats,
-        };
+        let note =
+            |pitch, start_beats, length_beats| Note { pitch, velocity: 80, channel: 0, start_beats, length_beats };
         let notes = vec![note(60, 0.0, 1.0), note(62, 1.0, 2.5), note(64, 3.5, 0.5)];
-        let phrase = Phrase {
-            tempo_bpm: 133.0,
-            time_signature: (4, 4),
-            tracks: vec![Track {
-                name: String::new(),
-                notes,
-            }],
-        };
+        let phrase =
+            Phrase { tempo_bpm: 133.0, time_signature: (4, 4), tracks: vec![Track { name: String::new(), notes }] };
         Score::new(&phrase, 133.0, 1, 48_000.0)
     }
 
@@ -222,11 +195,7 @@ mod tests {
                 let crosses = |bound: i64| pos < bound && bound < pos + frames as i64;
                 assert!(!crosses(0) && !crosses(score.end_samples()));
                 next = gather(&score, next, pos, frames, &mut events);
-                played.extend(
-                    events
-                        .iter()
-                        .map(|event| (pos + i64::from(event.timing), event.kind)),
-                );
+                played.extend(events.iter().map(|event| (pos + i64::from(event.timing), event.kind)));
                 pos += frames as i64;
             }
             assert_eq!(pos, end);
@@ -238,19 +207,11 @@ mod tests {
     fn the_file_holds_voices_and_what_was_played() {
         let mut performance = Performance::default();
         let (channel, key, velocity) = (3, 48, 0.5);
-        let on = EventKind::NoteOn {
-            channel,
-            key,
-            velocity,
-        };
+        let on = EventKind::NoteOn { channel, key, velocity };
         performance.timeline.push(1.0, &on);
         performance.timeline.end_all(4.0);
         let phrase = performance.phrase(&score());
-        let names: Vec<&str> = phrase
-            .tracks
-            .iter()
-            .map(|track| track.name.as_str())
-            .collect();
+        let names: Vec<&str> = phrase.tracks.iter().map(|track| track.name.as_str()).collect();
         assert_eq!(names, ["Bass", "Played"]);
         assert_eq!((phrase.tempo_bpm, phrase.time_signature), (133.0, (4, 4)));
         assert_eq!(phrase.tracks[1].notes.len(), 3);

@@ -96,10 +96,7 @@ impl Score {
 
     /// The played notes as a track of the file.
     pub fn played(&self) -> Track {
-        Track {
-            name: "Played".into(),
-            notes: self.notes.clone(),
-        }
+        Track { name: "Played".into(), notes: self.notes.clone() }
     }
 
     fn note_events(&self) -> Vec<(i64, EventKind)> {
@@ -109,22 +106,8 @@ impl Score {
             let velocity = f32::from(note.velocity) / 127.0;
             let start = self.to_samples(note.start_beats);
             let end = self.to_samples(note.end_beats()).max(start + 1);
-            events.push((
-                start,
-                EventKind::NoteOn {
-                    channel,
-                    key,
-                    velocity,
-                },
-            ));
-            events.push((
-                end,
-                EventKind::NoteOff {
-                    channel,
-                    key,
-                    velocity: 0.5,
-                },
-            ));
+            events.push((start, EventKind::NoteOn { channel, key, velocity }));
+            events.push((end, EventKind::NoteOff { channel, key, velocity: 0.5 }));
         }
         events.sort_by_key(|(at, kind)| (*at, matches!(kind, EventKind::NoteOn { .. })));
         events
@@ -136,10 +119,7 @@ impl Score {
 fn one_line(notes: &[Note]) -> Vec<Note> {
     let mut line: Vec<Note> = Vec::with_capacity(notes.len());
     for note in notes {
-        let same_key = line
-            .iter_mut()
-            .rev()
-            .find(|earlier| earlier.pitch == note.pitch);
+        let same_key = line.iter_mut().rev().find(|earlier| earlier.pitch == note.pitch);
         match same_key {
             Some(earlier) if earlier.start_beats == note.start_beats => {
                 earlier.length_beats = earlier.length_beats.max(note.length_beats);
@@ -161,23 +141,14 @@ mod tests {
     use super::*;
 
     fn note(pitch: u8, start_beats: f64, length_beats: f64) -> Note {
-        Note {
-            pitch,
-            velocity: 80,
-            channel: 3,
-            start_beats,
-            length_beats,
-        }
+        Note { pitch, velocity: 80, channel: 3, start_beats, length_beats }
     }
 
     fn score(notes: &[Note], time_signature: (u8, u8)) -> Score {
         let phrase = Phrase {
             tempo_bpm: 100.0,
             time_signature,
-            tracks: vec![Track {
-                name: "Seed".into(),
-                notes: notes.to_vec(),
-            }],
+            tracks: vec![Track { name: "Seed".into(), notes: notes.to_vec() }],
         };
         Score::new(&phrase, 120.0, 4, 48_000.0)
     }
@@ -188,12 +159,8 @@ mod tests {
         let found: Vec<String> = events
             .iter()
             .map(|(at, kind)| match kind {
-                EventKind::NoteOn {
-                    channel: 0, key, ..
-                } => format!("{at} on {key}"),
-                EventKind::NoteOff {
-                    channel: 0, key, ..
-                } => format!("{at} off {key}"),
+                EventKind::NoteOn { channel: 0, key, .. } => format!("{at} on {key}"),
+                EventKind::NoteOff { channel: 0, key, .. } => format!("{at} off {key}"),
                 other => panic!("unexpected {other:?}"),
             })
             .collect();
@@ -202,23 +169,14 @@ mod tests {
 
     #[test]
     fn notes_become_events_at_samples() {
-        check(
-            &[note(60, 0.0, 1.0), note(62, 1.0, 0.5)],
-            &["0 on 60", "24000 off 60", "24000 on 62", "36000 off 62"],
-        );
+        check(&[note(60, 0.0, 1.0), note(62, 1.0, 0.5)], &["0 on 60", "24000 off 60", "24000 on 62", "36000 off 62"]);
         check(&[note(60, 0.0, 0.000001)], &["0 on 60", "1 off 60"]);
     }
 
     #[test]
     fn a_key_is_never_struck_twice() {
-        check(
-            &[note(60, 0.0, 2.0), note(60, 1.0, 1.0)],
-            &["0 on 60", "24000 off 60", "24000 on 60", "48000 off 60"],
-        );
-        check(
-            &[note(60, 0.0, 1.0), note(60, 0.0, 2.0)],
-            &["0 on 60", "48000 off 60"],
-        );
+        check(&[note(60, 0.0, 2.0), note(60, 1.0, 1.0)], &["0 on 60", "24000 off 60", "24000 on 60", "48000 off 60"]);
+        check(&[note(60, 0.0, 1.0), note(60, 0.0, 2.0)], &["0 on 60", "48000 off 60"]);
     }
 
     #[test]
@@ -229,10 +187,7 @@ mod tests {
             let found = (transport.playing, transport.pos_beats, transport.bar_number);
             assert_eq!(found, (playing, Some(pos_beats), bar), "sample {samples}");
             assert_eq!(transport.bar_start_beats, Some(f64::from(bar) * 3.0));
-            assert_eq!(
-                (transport.tempo_bpm, transport.time_signature),
-                (Some(120.0), Some((3, 4)))
-            );
+            assert_eq!((transport.tempo_bpm, transport.time_signature), (Some(120.0), Some((3, 4))));
         };
         check(-512, false, 0.0, 0);
         check(0, true, 0.0, 0);
@@ -252,12 +207,8 @@ mod tests {
                 let line = score.to_samples(f64::from(bar) * 4.0);
                 for samples in line - 2..=line + 2 {
                     let transport = score.transport(samples);
-                    let into_bar =
-                        transport.pos_beats.unwrap() - transport.bar_start_beats.unwrap();
-                    assert!(
-                        (-1e-9..4.0).contains(&into_bar),
-                        "tempo {tempo} sample {samples}: {into_bar}"
-                    );
+                    let into_bar = transport.pos_beats.unwrap() - transport.bar_start_beats.unwrap();
+                    assert!((-1e-9..4.0).contains(&into_bar), "tempo {tempo} sample {samples}: {into_bar}");
                 }
             }
         }

@@ -8,8 +8,6 @@ use continuo_model::vocabulary::{HIGHEST_PITCH, LOWEST_PITCH};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Piece;
-
 type Rows = Vec<[i16; NUM_VOICES]>;
 
 #[derive(Deserialize)]
@@ -20,7 +18,7 @@ enum JsonPiece {
 }
 
 /// The pieces of one split.
-pub fn parse(text: &str, split: &str) -> Result<Vec<Piece>> {
+pub fn parse(text: &str, split: &str) -> Result<Vec<Grid>> {
     let file: serde_json::Map<String, Value> =
         serde_json::from_str(text).context("expected a JSON object of splits")?;
     let Some(pieces) = file.get(split) else {
@@ -28,15 +26,7 @@ pub fn parse(text: &str, split: &str) -> Result<Vec<Piece>> {
         bail!("expected a split `{split}`, got only {}; name one with --split or in the recipe", splits.join(", "));
     };
     let pieces = pieces.as_array().with_context(|| format!("split `{split}`: expected a list of pieces"))?;
-    pieces
-        .iter()
-        .enumerate()
-        .map(|(i, value)| {
-            let name = format!("{split}/{i:03}");
-            let grid = piece(value).with_context(|| format!("piece {name}"))?;
-            Ok(Piece { name, grid })
-        })
-        .collect()
+    pieces.iter().enumerate().map(|(i, value)| piece(value).with_context(|| format!("piece {split}/{i:03}"))).collect()
 }
 
 fn piece(value: &Value) -> Result<Grid> {
@@ -81,7 +71,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        format!("{:#}", parse(text, "train").err().expect("an error"))
+        format!("{:#}", parse(text, "train").expect_err("an error"))
     }
 
     #[test]
@@ -89,9 +79,8 @@ mod tests {
         let text = r#"{"format": 1, "train": [[[72, -1, 55, 48], [72, 64, 55, 48]],
             {"pitch": [[72, 64, 55, 48], [72, 64, 55, 48]], "attack": [15, 1]}]}"#;
         let pieces = parse(text, "train").unwrap();
-        assert_eq!(pieces[0].grid.steps, [[37, 0, 20, 13], [47, 29, 47, 47]]);
-        assert_eq!(pieces[1].grid.steps[1], [37, 47, 47, 47]);
-        assert_eq!(pieces[1].name, "train/001");
+        assert_eq!(pieces[0].steps, [[37, 0, 20, 13], [47, 29, 47, 47]]);
+        assert_eq!(pieces[1].steps[1], [37, 47, 47, 47]);
     }
 
     #[test]

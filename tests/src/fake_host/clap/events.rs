@@ -1,8 +1,7 @@
 //! Events and musical time, between the fake host's form and CLAP's; on the thread that plays the block.
 
 use clack_host::events::event_types::{
-    MidiEvent, NoteExpressionEvent, NoteExpressionType, NoteOffEvent, NoteOnEvent, TransportEvent,
-    TransportFlags,
+    MidiEvent, NoteExpressionEvent, NoteExpressionType, NoteOffEvent, NoteOnEvent, TransportEvent, TransportFlags,
 };
 use clack_host::events::io::{OutputEventBuffer, TryPushError};
 use clack_host::events::spaces::CoreEventSpace;
@@ -31,26 +30,18 @@ impl OutputEventBuffer for Outbox {
         }
         let event_type = event.header().type_id();
         let edit = match event.as_core_event() {
-            Some(CoreEventSpace::ParamValue(event)) => event.param_id().map(|id| Edit::Set {
-                id: id.get(),
-                value: event.value(),
-            }),
-            Some(CoreEventSpace::ParamGestureBegin(event)) => {
-                event.param_id().map(|id| Edit::Begin { id: id.get() })
+            Some(CoreEventSpace::ParamValue(event)) => {
+                event.param_id().map(|id| Edit::Set { id: id.get(), value: event.value() })
             }
-            Some(CoreEventSpace::ParamGestureEnd(event)) => {
-                event.param_id().map(|id| Edit::End { id: id.get() })
-            }
+            Some(CoreEventSpace::ParamGestureBegin(event)) => event.param_id().map(|id| Edit::Begin { id: id.get() }),
+            Some(CoreEventSpace::ParamGestureEnd(event)) => event.param_id().map(|id| Edit::End { id: id.get() }),
             _ => None,
         };
         if let Some(edit) = edit {
             self.edits.push(edit);
         } else {
             let kind = read_event(event).unwrap_or(EventKind::Unrecognised { event_type });
-            self.events.push(Event {
-                timing: event.header().time(),
-                kind,
-            });
+            self.events.push(Event { timing: event.header().time(), kind });
         }
         Ok(())
     }
@@ -60,29 +51,15 @@ fn read_event(event: &UnknownEvent) -> Option<EventKind> {
     match event.as_core_event()? {
         CoreEventSpace::NoteOn(event) => {
             let (channel, key) = address(event.pckn())?;
-            Some(EventKind::NoteOn {
-                channel,
-                key,
-                velocity: event.velocity() as f32,
-            })
+            Some(EventKind::NoteOn { channel, key, velocity: event.velocity() as f32 })
         }
         CoreEventSpace::NoteOff(event) => {
             let (channel, key) = address(event.pckn())?;
-            Some(EventKind::NoteOff {
-                channel,
-                key,
-                velocity: event.velocity() as f32,
-            })
+            Some(EventKind::NoteOff { channel, key, velocity: event.velocity() as f32 })
         }
-        CoreEventSpace::NoteExpression(event)
-            if event.expression_type() == Some(NoteExpressionType::Pressure) =>
-        {
+        CoreEventSpace::NoteExpression(event) if event.expression_type() == Some(NoteExpressionType::Pressure) => {
             let (channel, key) = address(event.pckn())?;
-            Some(EventKind::PolyPressure {
-                channel,
-                key,
-                pressure: event.value() as f32,
-            })
+            Some(EventKind::PolyPressure { channel, key, pressure: event.value() as f32 })
         }
         CoreEventSpace::Midi(event) => read_midi(event.data()),
         _ => None,
@@ -101,43 +78,14 @@ fn address(pckn: Pckn) -> Option<(u8, u8)> {
 fn read_midi([status, a, b]: [u8; 3]) -> Option<EventKind> {
     let channel = status & 0x0f;
     match status & 0xf0 {
-        0x80 => Some(EventKind::NoteOff {
-            channel,
-            key: a,
-            velocity: from_7_bits(b),
-        }),
-        0x90 if b == 0 => Some(EventKind::NoteOff {
-            channel,
-            key: a,
-            velocity: 0.0,
-        }),
-        0x90 => Some(EventKind::NoteOn {
-            channel,
-            key: a,
-            velocity: from_7_bits(b),
-        }),
-        0xa0 => Some(EventKind::PolyPressure {
-            channel,
-            key: a,
-            pressure: from_7_bits(b),
-        }),
-        0xb0 => Some(EventKind::MidiCc {
-            channel,
-            cc: a,
-            value: from_7_bits(b),
-        }),
-        0xc0 => Some(EventKind::ProgramChange {
-            channel,
-            program: a,
-        }),
-        0xd0 => Some(EventKind::ChannelPressure {
-            channel,
-            pressure: from_7_bits(a),
-        }),
-        0xe0 => Some(EventKind::PitchBend {
-            channel,
-            value: from_14_bits([a, b]),
-        }),
+        0x80 => Some(EventKind::NoteOff { channel, key: a, velocity: from_7_bits(b) }),
+        0x90 if b == 0 => Some(EventKind::NoteOff { channel, key: a, velocity: 0.0 }),
+        0x90 => Some(EventKind::NoteOn { channel, key: a, velocity: from_7_bits(b) }),
+        0xa0 => Some(EventKind::PolyPressure { channel, key: a, pressure: from_7_bits(b) }),
+        0xb0 => Some(EventKind::MidiCc { channel, cc: a, value: from_7_bits(b) }),
+        0xc0 => Some(EventKind::ProgramChange { channel, program: a }),
+        0xd0 => Some(EventKind::ChannelPressure { channel, pressure: from_7_bits(a) }),
+        0xe0 => Some(EventKind::PitchBend { channel, value: from_14_bits([a, b]) }),
         _ => None,
     }
 }
@@ -145,50 +93,22 @@ fn read_midi([status, a, b]: [u8; 3]) -> Option<EventKind> {
 /// Appends a host event in CLAP's form.
 pub(super) fn push_event(buffer: &mut EventBuffer, event: &Event) {
     let time = event.timing;
-    let pckn =
-        |channel: u8, key: u8| Pckn::new(0u16, u16::from(channel), u16::from(key), Match::All);
+    let pckn = |channel: u8, key: u8| Pckn::new(0u16, u16::from(channel), u16::from(key), Match::All);
     let mut midi = |data: [u8; 3]| buffer.push(&MidiEvent::new(time, 0, data));
     match event.kind {
-        EventKind::NoteOn {
-            channel,
-            key,
-            velocity,
-        } => {
-            buffer.push(&NoteOnEvent::new(
-                time,
-                pckn(channel, key),
-                f64::from(velocity),
-            ));
+        EventKind::NoteOn { channel, key, velocity } => {
+            buffer.push(&NoteOnEvent::new(time, pckn(channel, key), f64::from(velocity)));
         }
-        EventKind::NoteOff {
-            channel,
-            key,
-            velocity,
-        } => {
-            buffer.push(&NoteOffEvent::new(
-                time,
-                pckn(channel, key),
-                f64::from(velocity),
-            ));
+        EventKind::NoteOff { channel, key, velocity } => {
+            buffer.push(&NoteOffEvent::new(time, pckn(channel, key), f64::from(velocity)));
         }
-        EventKind::PolyPressure {
-            channel,
-            key,
-            pressure,
-        } => {
+        EventKind::PolyPressure { channel, key, pressure } => {
             let pckn = pckn(channel, key);
-            buffer.push(&NoteExpressionEvent::new(
-                time,
-                pckn,
-                NoteExpressionType::Pressure,
-                f64::from(pressure),
-            ));
+            buffer.push(&NoteExpressionEvent::new(time, pckn, NoteExpressionType::Pressure, f64::from(pressure)));
         }
         EventKind::MidiCc { channel, cc, value } => midi([0xb0 | channel, cc, to_7_bits(value)]),
         EventKind::ProgramChange { channel, program } => midi([0xc0 | channel, program, 0]),
-        EventKind::ChannelPressure { channel, pressure } => {
-            midi([0xd0 | channel, to_7_bits(pressure), 0])
-        }
+        EventKind::ChannelPressure { channel, pressure } => midi([0xd0 | channel, to_7_bits(pressure), 0]),
         EventKind::PitchBend { channel, value } => {
             let [low, high] = to_14_bits(value);
             midi([0xe0 | channel, low, high]);
@@ -204,22 +124,11 @@ pub(super) fn transport_event(transport: &Transport, sample_rate: f64) -> Transp
     let mut flags = TransportFlags::HAS_SECONDS_TIMELINE;
     flags.set(TransportFlags::IS_PLAYING, transport.playing);
     flags.set(TransportFlags::HAS_TEMPO, transport.tempo_bpm.is_some());
-    flags.set(
-        TransportFlags::HAS_BEATS_TIMELINE,
-        transport.pos_beats.is_some(),
-    );
-    flags.set(
-        TransportFlags::HAS_TIME_SIGNATURE,
-        transport.time_signature.is_some(),
-    );
-    flags.set(
-        TransportFlags::IS_LOOP_ACTIVE,
-        transport.loop_range_beats.is_some(),
-    );
+    flags.set(TransportFlags::HAS_BEATS_TIMELINE, transport.pos_beats.is_some());
+    flags.set(TransportFlags::HAS_TIME_SIGNATURE, transport.time_signature.is_some());
+    flags.set(TransportFlags::IS_LOOP_ACTIVE, transport.loop_range_beats.is_some());
     let (loop_start, loop_end) = transport.loop_range_beats.unwrap_or_default();
-    let seconds_per_beat = transport
-        .tempo_bpm
-        .map_or(0.0, |tempo_bpm| 60.0 / tempo_bpm);
+    let seconds_per_beat = transport.tempo_bpm.map_or(0.0, |tempo_bpm| 60.0 / tempo_bpm);
     let (numerator, denominator) = transport.time_signature.unwrap_or_default();
     TransportEvent {
         header: EventHeader::new_core(0, EventFlags::empty()),

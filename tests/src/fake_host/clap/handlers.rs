@@ -78,8 +78,6 @@ impl HostHandlers for Host {
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Self::Shared<'_>) {
-        builder
-            .register::<HostParams>()
-            .register::<HostThreadCheck>();
+        builder.register::<HostParams>().register::<HostThreadCheck>();
     }
 }

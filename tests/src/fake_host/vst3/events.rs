@@ -1,10 +1,6 @@
 //! Events and musical time, between the fake host's form and VST3's; on the thread that plays the block.
 
-#![allow(
-    non_upper_case_globals,
-    non_snake_case,
-    reason = "the bindings name things as the SDK does"
-)]
+#![allow(non_upper_case_globals, non_snake_case, reason = "the bindings name things as the SDK does")]
 
 use anyhow::{Result, bail};
 use vst3::Steinberg::Vst::ControllerNumbers_::{kAfterTouch, kCtrlProgramChange, kPitchBend};
@@ -12,12 +8,11 @@ use vst3::Steinberg::Vst::Event_::EventTypes_::{
     kLegacyMIDICCOutEvent, kNoteOffEvent, kNoteOnEvent, kPolyPressureEvent,
 };
 use vst3::Steinberg::Vst::ProcessContext_::StatesAndFlags_::{
-    kBarPositionValid, kContTimeValid, kCycleActive, kCycleValid, kPlaying, kProjectTimeMusicValid,
-    kTempoValid, kTimeSigValid,
+    kBarPositionValid, kContTimeValid, kCycleActive, kCycleValid, kPlaying, kProjectTimeMusicValid, kTempoValid,
+    kTimeSigValid,
 };
 use vst3::Steinberg::Vst::{
-    Event as Vst3Event, LegacyMIDICCOutEvent, NoteOffEvent, NoteOnEvent, PolyPressureEvent,
-    ProcessContext,
+    Event as Vst3Event, LegacyMIDICCOutEvent, NoteOffEvent, NoteOnEvent, PolyPressureEvent, ProcessContext,
 };
 
 use crate::fake_host::event::{from_7_bits, from_14_bits, to_7_bits, to_14_bits};
@@ -47,25 +42,14 @@ pub(super) fn incoming(event: &Event) -> Result<Incoming> {
         EventKind::NoteOn { .. } | EventKind::NoteOff { .. } | EventKind::PolyPressure { .. } => {
             return Ok(Incoming::Note(note_event(event)));
         }
-        EventKind::MidiCc { channel, cc, value } => {
-            (channel, u32::from(cc), from_7_bits(to_7_bits(value)))
+        EventKind::MidiCc { channel, cc, value } => (channel, u32::from(cc), from_7_bits(to_7_bits(value))),
+        EventKind::ChannelPressure { channel, pressure } => (channel, kAfterTouch, from_7_bits(to_7_bits(pressure))),
+        EventKind::PitchBend { channel, value } => (channel, kPitchBend, from_14_bits(to_14_bits(value))),
+        EventKind::ProgramChange { .. } | EventKind::Unrecognised { .. } => {
+            bail!("expected an event that VST3 can carry to a plugin, got {:?}; send it in CLAP only", event.kind)
         }
-        EventKind::ChannelPressure { channel, pressure } => {
-            (channel, kAfterTouch, from_7_bits(to_7_bits(pressure)))
-        }
-        EventKind::PitchBend { channel, value } => {
-            (channel, kPitchBend, from_14_bits(to_14_bits(value)))
-        }
-        EventKind::ProgramChange { .. } | EventKind::Unrecognised { .. } => bail!(
-            "expected an event that VST3 can carry to a plugin, got {:?}; send it in CLAP only",
-            event.kind
-        ),
     };
-    Ok(Incoming::Controller {
-        channel,
-        number: number as i16,
-        value: f64::from(value),
-    })
+    Ok(Incoming::Controller { channel, number: number as i16, value: f64::from(value) })
 }
 
 /// A note's event; for other kinds an empty one.
@@ -75,50 +59,20 @@ fn note_event(event: &Event) -> Vst3Event {
     note.sampleOffset = event.timing as i32;
     let noteId = NO_NOTE_ID;
     match event.kind {
-        EventKind::NoteOn {
-            channel,
-            key,
-            velocity,
-        } => {
+        EventKind::NoteOn { channel, key, velocity } => {
             let (channel, pitch) = (i16::from(channel), i16::from(key));
             note.r#type = kNoteOnEvent as u16;
-            note.__field0.noteOn = NoteOnEvent {
-                channel,
-                pitch,
-                tuning: 0.0,
-                velocity,
-                length: 0,
-                noteId,
-            };
+            note.__field0.noteOn = NoteOnEvent { channel, pitch, tuning: 0.0, velocity, length: 0, noteId };
         }
-        EventKind::NoteOff {
-            channel,
-            key,
-            velocity,
-        } => {
+        EventKind::NoteOff { channel, key, velocity } => {
             let (channel, pitch) = (i16::from(channel), i16::from(key));
             note.r#type = kNoteOffEvent as u16;
-            note.__field0.noteOff = NoteOffEvent {
-                channel,
-                pitch,
-                velocity,
-                noteId,
-                tuning: 0.0,
-            };
+            note.__field0.noteOff = NoteOffEvent { channel, pitch, velocity, noteId, tuning: 0.0 };
         }
-        EventKind::PolyPressure {
-            channel,
-            key,
-            pressure,
-        } => {
+        EventKind::PolyPressure { channel, key, pressure } => {
             let (channel, pitch) = (i16::from(channel), i16::from(key));
             note.r#type = kPolyPressureEvent as u16;
-            note.__field0.polyPressure = PolyPressureEvent {
-                channel,
-                pitch,
-                pressure,
-                noteId,
-            };
+            note.__field0.polyPressure = PolyPressureEvent { channel, pitch, pressure, noteId };
         }
         _ => {}
     }
@@ -127,64 +81,31 @@ fn note_event(event: &Event) -> Vst3Event {
 
 /// A plugin's event in the fake host's form.
 pub(super) fn outgoing(event: &Vst3Event) -> Event {
-    let kind = read_event(event).unwrap_or(EventKind::Unrecognised {
-        event_type: event.r#type,
-    });
+    let kind = read_event(event).unwrap_or(EventKind::Unrecognised { event_type: event.r#type });
     // A negative offset would be the plugin's fault; as a huge number it falls outside of the block and is caught.
-    Event {
-        timing: event.sampleOffset as u32,
-        kind,
-    }
+    Event { timing: event.sampleOffset as u32, kind }
 }
 
 fn read_event(event: &Vst3Event) -> Option<EventKind> {
-    let address =
-        |channel: i16, pitch: i16| Some((u8::try_from(channel).ok()?, u8::try_from(pitch).ok()?));
+    let address = |channel: i16, pitch: i16| Some((u8::try_from(channel).ok()?, u8::try_from(pitch).ok()?));
     match u32::from(event.r#type) {
         kNoteOnEvent => {
             // SAFETY: the type says which field is set.
-            let NoteOnEvent {
-                channel,
-                pitch,
-                velocity,
-                ..
-            } = unsafe { event.__field0.noteOn };
+            let NoteOnEvent { channel, pitch, velocity, .. } = unsafe { event.__field0.noteOn };
             let (channel, key) = address(channel, pitch)?;
-            Some(EventKind::NoteOn {
-                channel,
-                key,
-                velocity,
-            })
+            Some(EventKind::NoteOn { channel, key, velocity })
         }
         kNoteOffEvent => {
             // SAFETY: the type says which field is set.
-            let NoteOffEvent {
-                channel,
-                pitch,
-                velocity,
-                ..
-            } = unsafe { event.__field0.noteOff };
+            let NoteOffEvent { channel, pitch, velocity, .. } = unsafe { event.__field0.noteOff };
             let (channel, key) = address(channel, pitch)?;
-            Some(EventKind::NoteOff {
-                channel,
-                key,
-                velocity,
-            })
+            Some(EventKind::NoteOff { channel, key, velocity })
         }
         kPolyPressureEvent => {
             // SAFETY: the type says which field is set.
-            let PolyPressureEvent {
-                channel,
-                pitch,
-                pressure,
-                ..
-            } = unsafe { event.__field0.polyPressure };
+            let PolyPressureEvent { channel, pitch, pressure, .. } = unsafe { event.__field0.polyPressure };
             let (channel, key) = address(channel, pitch)?;
-            Some(EventKind::PolyPressure {
-                channel,
-                key,
-                pressure,
-            })
+            Some(EventKind::PolyPressure { channel, key, pressure })
         }
         kLegacyMIDICCOutEvent => {
             // SAFETY: the type says which field is set.
@@ -199,33 +120,16 @@ fn read_controller(event: LegacyMIDICCOutEvent) -> Option<EventKind> {
     let first = u8::try_from(event.value).ok()?;
     let second = u8::try_from(event.value2).ok()?;
     match u32::from(event.controlNumber) {
-        0..128 => Some(EventKind::MidiCc {
-            channel,
-            cc: event.controlNumber,
-            value: from_7_bits(first),
-        }),
-        kAfterTouch => Some(EventKind::ChannelPressure {
-            channel,
-            pressure: from_7_bits(first),
-        }),
-        kPitchBend => Some(EventKind::PitchBend {
-            channel,
-            value: from_14_bits([first, second]),
-        }),
-        kCtrlProgramChange => Some(EventKind::ProgramChange {
-            channel,
-            program: first,
-        }),
+        0..128 => Some(EventKind::MidiCc { channel, cc: event.controlNumber, value: from_7_bits(first) }),
+        kAfterTouch => Some(EventKind::ChannelPressure { channel, pressure: from_7_bits(first) }),
+        kPitchBend => Some(EventKind::PitchBend { channel, value: from_14_bits([first, second]) }),
+        kCtrlProgramChange => Some(EventKind::ProgramChange { channel, program: first }),
         _ => None,
     }
 }
 
 /// Musical time in VST3's form; each flag says that its field is set.
-pub(super) fn process_context(
-    transport: &Transport,
-    sample_rate: f64,
-    samples_run: i64,
-) -> ProcessContext {
+pub(super) fn process_context(transport: &Transport, sample_rate: f64, samples_run: i64) -> ProcessContext {
     let mut state = kContTimeValid;
     let mut flag = |set: bool, flags| state |= if set { flags } else { 0 };
     flag(transport.playing, kPlaying);
@@ -233,10 +137,7 @@ pub(super) fn process_context(
     flag(transport.pos_beats.is_some(), kProjectTimeMusicValid);
     flag(transport.bar_start_beats.is_some(), kBarPositionValid);
     flag(transport.time_signature.is_some(), kTimeSigValid);
-    flag(
-        transport.loop_range_beats.is_some(),
-        kCycleActive | kCycleValid,
-    );
+    flag(transport.loop_range_beats.is_some(), kCycleActive | kCycleValid);
     let (loop_start, loop_end) = transport.loop_range_beats.unwrap_or_default();
     let (numerator, denominator) = transport.time_signature.unwrap_or_default();
     // SAFETY: a context is plain data, and zeros are a valid one.

@@ -27,19 +27,12 @@ pub(super) struct Module {
 impl Module {
     /// Opens the library of a `.vst3` folder and calls its entry, unless that has been done.
     pub(super) fn load(bundle: &Path) -> Result<Arc<Self>> {
-        ensure!(
-            cfg!(target_os = "linux"),
-            "expected Linux, the fake host opens VST3 folders nowhere else"
-        );
+        ensure!(cfg!(target_os = "linux"), "expected Linux, the fake host opens VST3 folders nowhere else");
         let stem = bundle.file_stem().context("expected a folder NAME.vst3")?;
         let folder = format!("Contents/{}-linux", std::env::consts::ARCH);
         let path = bundle.join(folder).join(stem).with_extension("so");
-        let path = path
-            .canonicalize()
-            .with_context(|| format!("{}: expected the plugin's library", path.display()))?;
-        let mut modules = MODULES
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let path = path.canonicalize().with_context(|| format!("{}: expected the plugin's library", path.display()))?;
+        let mut modules = MODULES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(module) = modules.get(&path).and_then(Weak::upgrade) {
             return Ok(module);
         }
@@ -65,23 +58,14 @@ impl Module {
             let factory = ComPtr::from_raw(get()).context("expected a plugin factory, got none")?;
             let num_classes = factory.countClasses();
             let index = class.index() as i32;
-            ensure!(
-                index < num_classes,
-                "expected class number {}, got {num_classes} classes",
-                index + 1
-            );
+            ensure!(index < num_classes, "expected class number {}, got {num_classes} classes", index + 1);
             let mut info: PClassInfo = std::mem::zeroed();
-            expect_ok(
-                "IPluginFactory::getClassInfo",
-                factory.getClassInfo(index, &mut info),
-            )?;
+            expect_ok("IPluginFactory::getClassInfo", factory.getClassInfo(index, &mut info))?;
             let mut object = std::ptr::null_mut();
             let iid = IComponent::IID;
-            let result =
-                factory.createInstance(info.cid.as_ptr(), iid.as_ptr().cast(), &mut object);
+            let result = factory.createInstance(info.cid.as_ptr(), iid.as_ptr().cast(), &mut object);
             expect_ok("IPluginFactory::createInstance", result)?;
-            ComPtr::from_raw(object.cast::<IComponent>())
-                .context("expected an IComponent, got nothing")
+            ComPtr::from_raw(object.cast::<IComponent>()).context("expected an IComponent, got nothing")
         }
     }
 }
@@ -89,15 +73,10 @@ impl Module {
 impl Drop for Module {
     fn drop(&mut self) {
         // Held so that nobody enters the library again while it is being left.
-        let _modules = MODULES
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _modules = MODULES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         // SAFETY: the signature is the SDK's; every object of the library has been released, as instances hold the module last.
         unsafe {
-            if let Ok(exit) = self
-                .library
-                .get::<unsafe extern "C" fn() -> bool>(b"ModuleExit")
-            {
+            if let Ok(exit) = self.library.get::<unsafe extern "C" fn() -> bool>(b"ModuleExit") {
                 exit();
             }
         }

@@ -6,13 +6,12 @@ use std::sync::Mutex;
 
 use vst3::Class;
 use vst3::Steinberg::Vst::{
-    Event as Vst3Event, IComponentHandler, IComponentHandlerTrait, IEventList, IEventListTrait,
-    IHostApplication, IHostApplicationTrait, IParamValueQueue, IParamValueQueueTrait,
-    IParameterChanges, IParameterChangesTrait, ParamID, ParamValue, String128,
+    Event as Vst3Event, IComponentHandler, IComponentHandlerTrait, IEventList, IEventListTrait, IHostApplication,
+    IHostApplicationTrait, IParamValueQueue, IParamValueQueueTrait, IParameterChanges, IParameterChangesTrait, ParamID,
+    ParamValue, String128,
 };
 use vst3::Steinberg::{
-    IBStream, IBStreamTrait, TUID, int32, int64, kInvalidArgument, kNotImplemented, kResultFalse,
-    kResultOk, tresult,
+    IBStream, IBStreamTrait, TUID, int32, int64, kInvalidArgument, kNotImplemented, kResultFalse, kResultOk, tresult,
 };
 use vst3::{ComPtr, ComWrapper};
 
@@ -39,12 +38,7 @@ impl IHostApplicationTrait for HostApplication {
         kResultOk
     }
 
-    unsafe fn createInstance(
-        &self,
-        _cid: *mut TUID,
-        _iid: *mut TUID,
-        _obj: *mut *mut c_void,
-    ) -> tresult {
+    unsafe fn createInstance(&self, _cid: *mut TUID, _iid: *mut TUID, _obj: *mut *mut c_void) -> tresult {
         kNotImplemented
     }
 }
@@ -60,10 +54,7 @@ pub(super) struct ComponentHandler {
 
 impl ComponentHandler {
     fn record(&self, edit: Edit) -> tresult {
-        self.edits
-            .lock()
-            .expect("no panic while recording")
-            .push(edit);
+        self.edits.lock().expect("no panic while recording").push(edit);
         kResultOk
     }
 }
@@ -78,10 +69,7 @@ impl IComponentHandlerTrait for ComponentHandler {
     }
 
     unsafe fn performEdit(&self, id: ParamID, value: ParamValue) -> tresult {
-        self.to_give_back
-            .lock()
-            .expect("no panic while recording")
-            .push((id, value));
+        self.to_give_back.lock().expect("no panic while recording").push((id, value));
         self.record(Edit::Set { id, value })
     }
 
@@ -107,10 +95,7 @@ impl IEventListTrait for InputEvents {
     }
 
     unsafe fn getEvent(&self, index: int32, event: *mut Vst3Event) -> tresult {
-        match usize::try_from(index)
-            .ok()
-            .and_then(|index| self.0.get(index))
-        {
+        match usize::try_from(index).ok().and_then(|index| self.0.get(index)) {
             Some(found) if !event.is_null() => {
                 // SAFETY: checked above; the plugin gives room for one event.
                 unsafe { *event = *found };
@@ -183,10 +168,7 @@ impl IParamValueQueueTrait for ParamQueue {
     }
 
     unsafe fn getPoint(&self, index: int32, timing: *mut int32, value: *mut ParamValue) -> tresult {
-        match usize::try_from(index)
-            .ok()
-            .and_then(|index| self.points.get(index))
-        {
+        match usize::try_from(index).ok().and_then(|index| self.points.get(index)) {
             Some(point) if !timing.is_null() && !value.is_null() => {
                 // SAFETY: checked above.
                 unsafe {
@@ -214,18 +196,10 @@ impl ParamChanges {
         for &(timing, id, value) in changes {
             match queues.iter_mut().find(|queue| queue.id == id) {
                 Some(queue) => queue.points.push((timing, value)),
-                None => queues.push(ParamQueue {
-                    id,
-                    points: vec![(timing, value)],
-                }),
+                None => queues.push(ParamQueue { id, points: vec![(timing, value)] }),
             }
         }
-        Self(
-            queues
-                .into_iter()
-                .filter_map(|queue| ComWrapper::new(queue).to_com_ptr())
-                .collect(),
-        )
+        Self(queues.into_iter().filter_map(|queue| ComWrapper::new(queue).to_com_ptr()).collect())
     }
 }
 
@@ -239,17 +213,11 @@ impl IParameterChangesTrait for ParamChanges {
     }
 
     unsafe fn getParameterData(&self, index: int32) -> *mut IParamValueQueue {
-        let queue = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.0.get(index));
+        let queue = usize::try_from(index).ok().and_then(|index| self.0.get(index));
         queue.map_or(std::ptr::null_mut(), ComPtr::as_ptr)
     }
 
-    unsafe fn addParameterData(
-        &self,
-        _id: *const ParamID,
-        _index: *mut int32,
-    ) -> *mut IParamValueQueue {
+    unsafe fn addParameterData(&self, _id: *const ParamID, _index: *mut int32) -> *mut IParamValueQueue {
         std::ptr::null_mut()
     }
 }
@@ -273,9 +241,7 @@ impl IBStreamTrait for MemoryStream {
     unsafe fn read(&self, buffer: *mut c_void, num_bytes: int32, num_read: *mut int32) -> tresult {
         let mut stream = self.0.lock().expect("no panic in a stream");
         let (bytes, place) = &mut *stream;
-        let count = usize::try_from(num_bytes)
-            .unwrap_or(0)
-            .min(bytes.len() - *place);
+        let count = usize::try_from(num_bytes).unwrap_or(0).min(bytes.len() - *place);
         // SAFETY: the plugin gives room for `num_bytes`, and `count` bytes remain from `place`.
         unsafe { std::ptr::copy_nonoverlapping(bytes[*place..].as_ptr(), buffer.cast(), count) };
         *place += count;
@@ -286,12 +252,7 @@ impl IBStreamTrait for MemoryStream {
         kResultOk
     }
 
-    unsafe fn write(
-        &self,
-        buffer: *mut c_void,
-        num_bytes: int32,
-        num_written: *mut int32,
-    ) -> tresult {
+    unsafe fn write(&self, buffer: *mut c_void, num_bytes: int32, num_written: *mut int32) -> tresult {
         let Ok(count) = usize::try_from(num_bytes) else {
             return kInvalidArgument;
         };

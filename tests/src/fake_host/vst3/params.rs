@@ -2,17 +2,13 @@
 
 use vst3::ComPtr;
 use vst3::Steinberg::Vst::ParameterInfo_::ParameterFlags_::{kCanAutomate, kIsHidden};
-use vst3::Steinberg::Vst::{
-    IEditController, IEditControllerTrait, IUnitInfo, IUnitInfoTrait, ParameterInfo, UnitInfo,
-};
+use vst3::Steinberg::Vst::{IEditController, IEditControllerTrait, IUnitInfo, IUnitInfoTrait, ParameterInfo, UnitInfo};
 use vst3::Steinberg::kResultOk;
 
 use crate::fake_host::ParamInfo;
 
 /// Every parameter, the hidden ones too.
-pub(super) fn param_infos(
-    controller: &ComPtr<IEditController>,
-) -> impl Iterator<Item = ParameterInfo> {
+pub(super) fn param_infos(controller: &ComPtr<IEditController>) -> impl Iterator<Item = ParameterInfo> {
     // SAFETY: the controller is initialised.
     let count = unsafe { controller.getParameterCount() };
     (0..count).filter_map(|index| {
@@ -61,20 +57,13 @@ fn unit_path(units: &[UnitInfo], id: i32) -> String {
         Some(unit) => {
             let parent = unit_path(units, unit.parentUnitId);
             let name = read_string(&unit.name);
-            if parent.is_empty() {
-                name
-            } else {
-                parent + "/" + &name
-            }
+            if parent.is_empty() { name } else { parent + "/" + &name }
         }
     }
 }
 
 /// UTF-16 up to its zero.
 pub(super) fn read_string(text: &[u16]) -> String {
-    let length = text
-        .iter()
-        .position(|unit| *unit == 0)
-        .unwrap_or(text.len());
+    let length = text.iter().position(|unit| *unit == 0).unwrap_or(text.len());
     String::from_utf16_lossy(&text[..length])
 }

@@ -1,0 +1,78 @@
+//! Whether the host runs in real time or renders faster, measured: what hosts say of it cannot be trusted. Audio thread.
+
+use std::time::Instant;
+
+/// By how many blocks, and by how many seconds, audio must be ahead of the clock to count as fast. A host that fills
+/// its buffers at the start is ahead by two or three blocks.
+const FAST_BLOCKS: f64 = 4.0;
+const FAST_SECONDS: f64 = 0.02;
+/// The lead is not counted further than this, seconds: so soon is it noticed that a fast host has become a live one.
+const MAX_LEAD_SECONDS: f64 = 0.5;
+
+/// Follows how far the audio that has been asked for is ahead of the clock.
+pub struct Pace {
+    last: Option<(Instant, f64)>,
+    lead_seconds: f64,
+    measured_blocks: u32,
+    is_fast: bool,
+}
+
+impl Pace {
+    /// Nothing has been measured.
+    pub const fn new() -> Self {
+        Self { last: None, lead_seconds: 0.0, measured_blocks: 0, is_fast: false }
+    }
+
+    /// Takes the time at which a block of this length begins.
+    pub fn begin_block(&mut self, now: Instant, block_seconds: f64) {
+        if let Some((then, seconds)) = self.last.replace((now, block_seconds)) {
+            let gained = seconds - now.saturating_duration_since(then).as_secs_f64();
+            self.lead_seconds = (self.lead_seconds + gained).clamp(0.0, MAX_LEAD_SECONDS);
+            self.measured_blocks = self.measured_blocks.saturating_add(1);
+        }
+        let enough = (FAST_BLOCKS * block_seconds).clamp(FAST_SECONDS, 0.8 * MAX_LEAD_SECONDS);
+        self.is_fast = self.lead_seconds > enough;
+    }
+
+    /// Whether the host renders faster than real time.
+    pub const fn is_fast(&self) -> bool {
+        self.is_fast
+    }
+
+    /// Whether enough has been measured to know.
+    pub fn is_known(&self) -> bool {
+        self.measured_blocks as f64 > 2.0 * FAST_BLOCKS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Whether blocks of 10 ms that begin this many milliseconds after each other are fast, one by one.
+    fn check(gaps_ms: &[u64]) -> Vec<bool> {
+        let mut pace = Pace::new();
+        let mut now = Instant::now();
+        let mut verdict = |gap: &u64| {
+            now += Duration::from_millis(*gap);
+            pace.begin_block(now, 0.01);
+            pace.is_fast()
+        };
+        gaps_ms.iter().map(&mut verdict).collect()
+    }
+
+    #[test]
+    fn live_blocks_are_live_even_when_they_come_in_pairs() {
+        assert!(!check(&[10; 500]).contains(&true));
+        assert!(!check(&[0, 20].repeat(300)).contains(&true));
+        assert!(!check(&[0, 0, 0, 10, 10, 10, 13, 7, 10]).contains(&true));
+    }
+
+    #[test]
+    fn fast_blocks_are_found_out_and_live_ones_after_them() {
+        let verdicts = check(&[&[1; 100][..], &[10; 10], &[40; 40]].concat());
+        assert!(verdicts[6..110].iter().all(|fast| *fast), "{verdicts:?}");
+        assert!(!verdicts[130], "{verdicts:?}");
+    }
+}

@@ -1,0 +1,194 @@
+//! What hosts and files do wrong: each gets a clear word, and nothing that plays is lost.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::Result;
+use continuo_model::random::SplitMix64;
+use continuo_tests::bundles;
+use continuo_tests::fake_host::{Class, Event, EventKind, Format, HostConfig, HostedPlugin, Transport};
+use continuo_tests::note_checker::NoteChecker;
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
+}
+
+/// A folder of this test's own under the build's folder.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn jam(args: &[&std::ffi::OsStr]) -> Output {
+    let bundles = bundles::path(Format::Clap);
+    Command::new(env!("CARGO_BIN_EXE_jam"))
+        .arg("--bundle")
+        .arg(bundles.parent().expect("a bundle is in a folder"))
+        .args(["--offline", "--tempo", "300"])
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn bad_midi_files_are_named_with_what_is_wrong() {
+    let out = folder("bad_midi");
+    for (name, problem) in [
+        ("empty.mid", "expected a MIDI file, got an empty one"),
+        ("truncated.mid", "cut short"),
+        ("smpte.mid", "SMPTE"),
+        ("no_notes.mid", "expected notes, got none"),
+        ("none_there.mid", "cannot be opened"),
+    ] {
+        let output = jam(&[data(name).as_ref(), "--out".as_ref(), out.as_ref()]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{name}");
+        assert!(error.contains(name) && error.contains(problem), "{name}: {error}");
+        assert!(!error.contains("panicked"), "{error}");
+    }
+}
+
+/// Real weights, spoilt in four ways: (name, bytes, what is said).
+fn spoilt_weights() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let sound = std::fs::read(data("../../weights/chorale.safetensors")).unwrap();
+    let replaced = |old: &str, new: &str| {
+        assert_eq!(old.len(), new.len());
+        let at = sound.windows(old.len()).position(|window| window == old.as_bytes()).unwrap();
+        [&sound[..at], new.as_bytes(), &sound[at + old.len()..]].concat()
+    };
+    vec![
+        ("cut.safetensors", sound[..sound.len() / 2].to_vec(), "expected a whole safetensors file"),
+        ("vocabulary.safetensors", replaced("fd18f386", "3f2a91c0"), "vocabulary 3f2a91c0, this build needs fd18f386"),
+        ("shapes.safetensors", replaced("\\\"lstm\\\":[256]", "\\\"lstm\\\":[128]"), "expected tensor `lstm.0.w_ih`"),
+        ("text.safetensors", b"these are no weights".to_vec(), "expected a whole safetensors file"),
+    ]
+}
+
+#[test]
+fn bad_weights_are_named_and_the_shipped_ones_play_on() -> Result<()> {
+    let out = folder("bad_weights");
+    for (name, bytes, problem) in spoilt_weights() {
+        let path = out.join(name);
+        std::fs::write(&path, bytes)?;
+        let output = jam(&["--weights".as_ref(), path.as_ref(), "--out".as_ref(), out.as_ref()]);
+        let (text, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(error.contains(name) && error.contains(problem), "{name}: {error}");
+        assert!(text.contains("played by Chorale") && text.contains("voices 4"), "{name}: {text}");
+        assert!(
+            !output.status.success(),
+            "{name}: a jam with weights that were not wanted must not look like a success"
+        );
+    }
+    let missing = jam(&["--weights".as_ref(), "none_there.safetensors".as_ref(), "--out".as_ref(), out.as_ref()]);
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("expected a weights file there, got nothing"));
+    Ok(())
+}
+
+fn note(timing: u32, key: u8, on: bool) -> Event {
+    let (channel, velocity) = (0, 0.7);
+    let kind = if on {
+        EventKind::NoteOn { channel, key, velocity }
+    } else {
+        EventKind::NoteOff { channel, key, velocity: 0.0 }
+    };
+    Event { timing, kind }
+}
+
+#[test]
+fn a_host_without_tempo_or_transport_is_played_at_120() -> Result<()> {
+    for format in [Format::Clap, Format::Vst3] {
+        for tempo_bpm in [None, Some(0.0), Some(-1.0), Some(f64::NAN), Some(1e12)] {
+            let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
+            plugin.activate(HostConfig { sample_rate: 48_000.0, max_block_size: 480, offline: false })?;
+            let mut checker = NoteChecker::new();
+            let mut starts = Vec::new();
+            for n in 0..1200_u64 {
+                let transport = Transport { playing: true, tempo_bpm, pos_beats: None, ..Transport::default() };
+                // The key is held for two seconds of the twelve.
+                let events = match n {
+                    10 => vec![note(100, 72, true)],
+                    210 => vec![note(100, 72, false)],
+                    _ => Vec::new(),
+                };
+                let block = plugin.process(480, Some(&transport), &events, &[])?;
+                checker.block(480, &block.events);
+                let is_on = |event: &&Event| matches!(event.kind, EventKind::NoteOn { .. });
+                starts.extend(block.events.iter().filter(is_on).map(|e| n * 480 + u64::from(e.timing)));
+            }
+            let what = format!("{format}, tempo {tempo_bpm:?}");
+            let first: Vec<_> = starts.iter().take(4).map(|at| at - 4900).collect();
+            assert_eq!(first, [0, 240, 240, 240], "{what}: the note and its three answers");
+            checker.expect_silence();
+            checker.finish().map_err(|fault| anyhow::anyhow!("{what}: {fault}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_hail_of_notes_leaves_nothing_hanging() -> Result<()> {
+    let mut rng = SplitMix64::new(42);
+    for format in [Format::Clap, Format::Vst3] {
+        let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::Instrument)?;
+        plugin.activate(HostConfig { sample_rate: 44_100.0, max_block_size: 8192, offline: false })?;
+        let mut checker = NoteChecker::new();
+        let mut pos = 0_u64;
+        for n in 0..400 {
+            let frames = 1 + rng.next_below(8192);
+            let mut timings: Vec<_> = (0..rng.next_below(60)).map(|_| rng.next_below(frames) as u32).collect();
+            timings.sort_unstable();
+            let events: Vec<_> = timings
+                .into_iter()
+                .map(|timing| note(timing, rng.next_below(128) as u8, rng.next_below(2) == 0))
+                .collect();
+            let transport = Transport {
+                playing: n < 350,
+                tempo_bpm: Some(137.0),
+                pos_beats: Some(pos as f64 / 44_100.0 * 137.0 / 60.0),
+                pos_samples: pos as i64,
+                ..Transport::default()
+            };
+            // Stopped, all keys come up, and time enough passes for what runs freely to end.
+            let events = if n < 350 { events } else { (0..128).map(|key| note(0, key, false)).collect() };
+            let block = plugin.process(frames, Some(&transport), &events, &[])?;
+            checker.block(frames, &block.events);
+            pos += frames as u64;
+        }
+        checker.expect_silence();
+        checker.finish().map_err(|fault| anyhow::anyhow!("{format}: {fault}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_host_that_refuses_events_is_asked_again() -> Result<()> {
+    let format = Format::Clap;
+    let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
+    plugin.activate(HostConfig { sample_rate: 48_000.0, max_block_size: 512, offline: false })?;
+    let mut checker = NoteChecker::new();
+    let mut refused = 0;
+    for n in 0..400_u64 {
+        let transport = Transport {
+            playing: n < 300,
+            tempo_bpm: Some(120.0),
+            pos_beats: Some(n as f64 * 512.0 / 24_000.0),
+            ..Transport::default()
+        };
+        // Keys are struck and released before, while and after the host refuses everything.
+        let events = match n {
+            0 => vec![note(0, 67, true)],
+            60 => vec![note(9, 67, false), note(10, 69, true)],
+            120 => vec![note(0, 69, false), note(5, 71, true)],
+            250 => vec![note(0, 71, false)],
+            _ => Vec::new(),
+        };
+        plugin.refuse_output((50..150).contains(&n));
+        let block = plugin.process(512, Some(&transport), &events, &[])?;
+        refused += block.num_refused;
+        checker.block(512, &block.events);
+    }
+    assert!(refused > 10, "only {refused} events were refused");
+    checker.expect_silence();
+    checker.finish().map_err(anyhow::Error::msg)
+}

@@ -1,0 +1,203 @@
+//! The built bundle in both formats, both classes and all block sizes: it plays, and it plays the same.
+
+use anyhow::Result;
+use continuo_tests::bundles;
+use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
+
+const SAMPLE_RATE: f64 = 48_000.0;
+/// A beat at 120, samples.
+const BEAT: u64 = 24_000;
+
+fn hosted(format: Format, class: Class, mode: &str) -> Result<HostedPlugin> {
+    let mut plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
+    plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 8192, offline: false })?;
+    choose(&mut plugin, "Mode", mode)?;
+    Ok(plugin)
+}
+
+/// Sets a parameter to the choice that shows `text`.
+fn choose(plugin: &mut HostedPlugin, name: &str, text: &str) -> Result<()> {
+    let param = plugin.param_by_name(name)?;
+    let values = (0..=param.num_steps).map(|step| f64::from(step) / f64::from(param.num_steps.max(1)));
+    for value in values {
+        if plugin.param_text(param.id, value)? == text {
+            return plugin.set_param_by_name(name, value);
+        }
+    }
+    panic!("`{name}` has no choice `{text}`");
+}
+
+/// A phrase of two bars, then six bars in which nothing is played, then a stop.
+fn phrase() -> Script {
+    let stretches = vec![Stretch::stand(0.5), Stretch::play(0.0, 32.0), Stretch::stand(1.0)];
+    Script { stretches, ..Script::default() }.notes(1, "0 67 1, 1 69 1, 2 71 1, 3 72 1, 4 74 1.5, 5.5 72 0.5, 6 71 1")
+}
+
+fn run(format: Format, class: Class, mode: &str, blocks: Blocks) -> Result<Sent> {
+    phrase().run(&mut hosted(format, class, mode)?, SAMPLE_RATE, blocks, Pace::Fast)
+}
+
+/// The note-ons as (sample since the transport started, channel, key).
+fn starts(sent: &Sent) -> Vec<(i64, u8, u8)> {
+    let on = |(at, kind): &(u64, EventKind)| match *kind {
+        EventKind::NoteOn { channel, key, .. } => Some((*at as i64 - BEAT as i64 / 2, channel, key)),
+        _ => None,
+    };
+    sent.iter().filter_map(on).collect()
+}
+
+#[test]
+fn continue_goes_on_in_four_voices_on_the_grid() -> Result<()> {
+    let sent = run(Format::Clap, Class::NoteEffect, "Continue", Blocks::Of(512))?;
+    let (played, generated): (Vec<_>, Vec<_>) = starts(&sent).into_iter().partition(|(at, ..)| *at < 7 * BEAT as i64);
+    let keys: Vec<_> = played.iter().map(|(_, channel, key)| (*channel, *key)).collect();
+    assert_eq!(keys, [(0, 67), (0, 69), (0, 71), (0, 72), (0, 74), (0, 72), (0, 71)]);
+    assert_eq!(generated[0].0, 8 * BEAT as i64, "the answer begins on the bar line");
+    assert!(generated.iter().all(|(at, ..)| at % (BEAT as i64 / 4) == 0), "{generated:?}");
+    for voice in 0..4 {
+        assert!(generated.iter().filter(|(_, channel, _)| *channel == voice).count() > 4, "voice {voice} is idle");
+    }
+    Ok(())
+}
+
+#[test]
+fn harmonise_answers_each_note_after_five_milliseconds() -> Result<()> {
+    let sent = run(Format::Clap, Class::NoteEffect, "Harmonise", Blocks::Of(512))?;
+    let starts = starts(&sent);
+    let at_first_note: Vec<_> = starts.iter().take_while(|(at, ..)| *at < 1000).collect();
+    assert_eq!(at_first_note[0], &(0, 0, 67));
+    let mut answer: Vec<_> = at_first_note[1..].iter().map(|(at, channel, _)| (*at, *channel)).collect();
+    answer.sort_unstable();
+    assert_eq!(answer, [(240, 1), (240, 2), (240, 3)], "three voices, 5 ms late");
+    let late = |at: &i64| (at % (BEAT as i64 / 4)) == 240;
+    assert!(starts.iter().all(|(at, channel, _)| (*channel == 0) != late(at)), "{starts:?}");
+    Ok(())
+}
+
+#[test]
+fn any_voice_may_be_the_players() -> Result<()> {
+    for (voice, name, keys) in [(1_u8, "Alto", [64, 62]), (2, "Tenor", [57, 55]), (3, "Bass", [48, 43])] {
+        let mut plugin = hosted(Format::Clap, Class::NoteEffect, "Harmonise")?;
+        choose(&mut plugin, "Your voice", name)?;
+        let stretches = vec![Stretch::stand(0.5), Stretch::play(0.0, 4.0), Stretch::stand(1.0)];
+        let notes = format!("0 {} 1, 1 {} 2", keys[0], keys[1]);
+        let script = Script { stretches, ..Script::default() }.notes(1, &notes);
+        let sent = script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(256), Pace::Fast)?;
+        let first: Vec<_> = starts(&sent).into_iter().take_while(|(at, ..)| *at < 1000).collect();
+        assert_eq!(first[0], (0, voice, keys[0]));
+        assert_eq!(first.len(), 4, "{name}: {first:?}");
+        assert!(first[1..].iter().all(|(at, channel, _)| *at == 240 && *channel != voice), "{name}: {first:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn formats_classes_and_block_sizes_give_the_same_events() -> Result<()> {
+    for mode in ["Harmonise", "Continue"] {
+        let expected = run(Format::Clap, Class::NoteEffect, mode, Blocks::Of(512))?;
+        assert!(expected.len() > 40, "{mode}: only {} events", expected.len());
+        for format in [Format::Clap, Format::Vst3] {
+            for class in [Class::Instrument, Class::NoteEffect] {
+                assert_eq!(run(format, class, mode, Blocks::Of(512))?, expected, "{mode}, {format}, {class:?}");
+            }
+            for blocks in [Blocks::Of(17), Blocks::Of(64), Blocks::Of(4096), Blocks::Of(8192), Blocks::Random(700, 3)] {
+                let got = run(format, Class::NoteEffect, mode, blocks)?;
+                assert_eq!(got, expected, "{mode}, {format}, {blocks:?}");
+            }
+        }
+        assert_eq!(
+            run(Format::Clap, Class::NoteEffect, mode, Blocks::Of(1))?,
+            expected,
+            "{mode}, blocks of one sample"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn another_rng_seed_plays_something_else() -> Result<()> {
+    let play = |value: f64| -> Result<Sent> {
+        let mut plugin = hosted(Format::Clap, Class::NoteEffect, "Continue")?;
+        plugin.set_param_by_name("Rng seed", value)?;
+        phrase().run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)
+    };
+    assert_eq!(play(0.25)?, play(0.25)?);
+    assert_ne!(play(0.25)?, play(0.75)?);
+    Ok(())
+}
+
+#[test]
+fn the_player_takes_the_turn_back_at_once() -> Result<()> {
+    let script = phrase().notes(1, "18.3 76 1");
+    let mut plugin = hosted(Format::Clap, Class::NoteEffect, "Continue")?;
+    let sent = script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
+    let note_at = BEAT / 2 + (18.3 * BEAT as f64).round() as u64;
+    let (before, after): (Vec<_>, Vec<_>) = sent.iter().partition(|(at, _)| *at < note_at);
+    let count = |events: &[&(u64, EventKind)], on: bool| {
+        events.iter().filter(|(_, kind)| matches!(kind, EventKind::NoteOn { .. }) == on).count()
+    };
+    let open = count(&before, true) - count(&before, false);
+    let at_once: Vec<_> = after.iter().take(open + 1).collect();
+    assert!(open > 0 && at_once.iter().all(|(at, _)| *at == note_at), "{at_once:?}");
+    assert!(matches!(at_once[open].1, EventKind::NoteOn { channel: 0, key: 76, .. }), "{at_once:?}");
+    Ok(())
+}
+
+#[test]
+fn emit_lets_one_voice_out() -> Result<()> {
+    let all = starts(&run(Format::Clap, Class::NoteEffect, "Continue", Blocks::Of(512))?);
+    for (voice, name) in ["Soprano", "Alto", "Tenor", "Bass"].into_iter().enumerate() {
+        let mut plugin = hosted(Format::Clap, Class::NoteEffect, "Continue")?;
+        choose(&mut plugin, "Emit", name)?;
+        let sent = phrase().run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
+        let expected: Vec<_> = all.iter().copied().filter(|(_, channel, _)| usize::from(*channel) == voice).collect();
+        assert_eq!(starts(&sent), expected, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn everything_but_notes_is_passed_through() -> Result<()> {
+    let wheel = EventKind::PitchBend { channel: 2, value: 0.75 };
+    let pedal = EventKind::MidiCc { channel: 0, cc: 64, value: 1.0 };
+    let script = phrase().with(1, 2.25, Happening::Event(pedal)).with(1, 20.0, Happening::Event(wheel));
+    for format in [Format::Clap, Format::Vst3] {
+        let mut plugin = hosted(format, Class::Instrument, "Harmonise")?;
+        let sent = script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
+        let others: Vec<_> = sent
+            .iter()
+            .filter(|(_, kind)| !matches!(kind, EventKind::NoteOn { .. } | EventKind::NoteOff { .. }))
+            .map(|(at, kind)| (*at as f64 / BEAT as f64 - 0.5, format!("{kind:?}")))
+            .collect();
+        assert_eq!(others.len(), 2, "{format}: {others:?}");
+        assert_eq!((others[0].0, others[1].0), (2.25, 20.0), "{format}");
+        assert!(
+            others[0].1.starts_with("MidiCc { channel: 0, cc: 64") && others[1].1.starts_with("PitchBend { channel: 2")
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_instrument_sounds_and_falls_silent() -> Result<()> {
+    let mut plugin = hosted(Format::Clap, Class::Instrument, "Harmonise")?;
+    let transport = continuo_tests::fake_host::Transport::default();
+    let note =
+        continuo_tests::fake_host::Event { timing: 0, kind: EventKind::NoteOn { channel: 0, key: 69, velocity: 0.8 } };
+    let end =
+        continuo_tests::fake_host::Event { timing: 0, kind: EventKind::NoteOff { channel: 0, key: 69, velocity: 0.0 } };
+    let mut loudest = |events: &[_], blocks: usize| -> Result<f32> {
+        let mut peak = 0.0_f32;
+        for n in 0..blocks {
+            let block = plugin.process(480, Some(&transport), if n == 0 { events } else { &[] }, &[])?;
+            peak = block.audio.iter().flatten().fold(peak, |peak, sample| peak.max(sample.abs()));
+        }
+        Ok(peak)
+    };
+    let held = loudest(&[note], 50)?;
+    assert!((0.05..1.0).contains(&held), "a held note sounds at {held}");
+    loudest(&[end], 200)?;
+    assert_eq!(loudest(&[], 50)?, 0.0, "two seconds after its end nothing sounds");
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! `jam`, the main command, as a user runs it: what it writes and what it prints.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use continuo_model::midi_file;
+use continuo_model::phrase::Phrase;
+use continuo_tests::bundles;
+use continuo_tests::fake_host::Format;
+
+fn jam(name: &str, args: &[&str]) -> Result<(Phrase, String, PathBuf)> {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let bundle = bundles::path(Format::Clap);
+    let output = Command::new(env!("CARGO_BIN_EXE_jam"))
+        .arg("--bundle")
+        .arg(bundle.parent().context("a bundle is in a folder")?)
+        .arg("--out")
+        .arg(&out)
+        .args(args)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "jam {args:?}: {text}{error}");
+    let last = text.lines().last().context("jam printed nothing")?.to_string();
+    Ok((midi_file::read(&out.join("jam.mid"))?, last, out))
+}
+
+/// The figures of the last line by their names.
+fn figure(line: &str, name: &str) -> f64 {
+    let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let at = words.iter().position(|word| *word == name).unwrap_or_else(|| panic!("no {name} in `{line}`"));
+    words[at + 1].parse().unwrap_or_else(|_| panic!("no number after {name} in `{line}`"))
+}
+
+fn track<'a>(phrase: &'a Phrase, name: &str) -> &'a continuo_model::phrase::Track {
+    let found = phrase.tracks.iter().find(|track| track.name == name);
+    found.unwrap_or_else(|| {
+        panic!("no track {name}, only {:?}", phrase.tracks.iter().map(|t| &t.name).collect::<Vec<_>>())
+    })
+}
+
+#[test]
+fn a_jam_gives_four_voices_on_the_grid_in_tempo() -> Result<()> {
+    for format in ["clap", "vst3"] {
+        let (phrase, line, out) =
+            jam(&format!("continue_{format}"), &["--offline", "--format", format, "--tempo", "96"])?;
+        assert!((phrase.tempo_bpm - 96.0).abs() < 1e-3);
+        assert_eq!(phrase.time_signature, (4, 4));
+        let played_until = track(&phrase, "Played").notes.last().context("the seed phrase has notes")?.end_beats();
+        for name in ["Soprano", "Alto", "Tenor", "Bass"] {
+            let starts = track(&phrase, name).notes.iter().map(|note| note.start_beats);
+            let generated: Vec<f64> = starts.filter(|start| *start >= played_until).collect();
+            assert!(generated.len() > 8, "{format}, {name}: {generated:?}");
+            assert!(generated.iter().all(|start| (start * 4.0).fract() == 0.0), "{format}, {name}: {generated:?}");
+        }
+        assert!(figure(&line, "notes") > 50.0 && figure(&line, "voices") == 4.0, "{line}");
+        assert_eq!(figure(&line, "misses"), 0.0, "{line}");
+        assert!(figure(&line, "step_p50_us") > 0.0, "{line}");
+        for file in ["jam.mid", "jam.png", "jam.wav"] {
+            assert!(out.join(file).metadata()?.len() > 500, "{file}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn harmonise_answers_all_along() -> Result<()> {
+    let (phrase, line, _) = jam("harmonise", &["--offline", "--mode", "harmonise"])?;
+    assert!(figure(&line, "reply_p99_us") > 0.0, "{line}");
+    let beats = |name: &str| track(&phrase, name).notes.iter().map(|note| note.length_beats).sum::<f64>();
+    let played = beats("Played");
+    for name in ["Alto", "Tenor", "Bass"] {
+        assert!(beats(name) > 0.9 * played, "{name} sounds for {} of {played} beats", beats(name));
+    }
+    Ok(())
+}
+
+#[test]
+fn live_and_offline_and_large_blocks_write_the_same_notes() -> Result<()> {
+    // A fast tempo, so that the live one takes seconds. Harmonise is not run live here: on a machine that others share an
+    // answer may come after the quarter of a block that a live host can be made to wait.
+    let common = |mode| ["--mode", mode, "--tempo", "240", "--bars", "16"];
+    let with =
+        |mode: &str, name: &str, more: &[&str]| jam(&format!("{mode}_{name}"), &[&common(mode)[..], more].concat());
+    let live = with("continue", "live", &[])?.0;
+    for mode in ["continue", "harmonise"] {
+        let offline = with(mode, "offline", &["--offline"])?.0;
+        if mode == "continue" {
+            assert_eq!(offline, live);
+        }
+        assert_eq!(with(mode, "large", &["--offline", "--block", "4096"])?.0, offline, "{mode}");
+        let vst3 = ["--offline", "--format", "vst3", "--class", "note-effect"];
+        assert_eq!(with(mode, "vst3", &vst3)?.0, offline, "{mode}");
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! The shipped weights and their cards: what the card says is what the file says.
+
+use std::path::Path;
+
+use continuo_model::weights_file::Weights;
+
+#[test]
+fn every_shipped_file_is_sound_and_has_a_card_with_its_figures() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights");
+    let files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let weights = Weights::read(&path).unwrap();
+        let card_path = path.with_extension("md");
+        let card = std::fs::read_to_string(&card_path).unwrap_or_else(|e| panic!("{}: {e}", card_path.display()));
+        let description = &weights.description;
+        assert!(!description.corpora.is_empty() && !description.recipe.is_empty(), "{}", path.display());
+        let loss = format!("{:.4}", description.figures["valid_nats_per_note"]);
+        assert!(card.contains(&loss), "{}: expected the figure {loss} of the file", card_path.display());
+        let parameters = description.config.num_parameters().to_string();
+        assert!(
+            card.replace(',', "").contains(&parameters),
+            "{}: expected {parameters} parameters",
+            card_path.display()
+        );
+        for corpus in &description.corpora {
+            assert!(card.contains(&corpus.licence), "{}: expected the licence of {}", card_path.display(), corpus.name);
+        }
+    }
+}

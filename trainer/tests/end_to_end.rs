@@ -1,0 +1,162 @@
+//! The trainer as its user runs it, on a few bars made here: train, break off, go on, judge, generate.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use continuo_model::midi_file;
+use continuo_model::weights_file::Weights;
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn trainer(folder: &Path, words: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .args(words.split_whitespace())
+        .current_dir(folder)
+        .env("RAYON_NUM_THREADS", "1")
+        .output()
+        .unwrap()
+}
+
+fn succeed(folder: &Path, words: &str) -> String {
+    let output = trainer(folder, words);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "trainer {words}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn fail(folder: &Path, words: &str) -> String {
+    let output = trainer(folder, words);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && !error.contains("panicked"), "trainer {words}: {error}");
+    error
+}
+
+/// Cadences in several keys, four steps a chord: `{"train": [...], "valid": [...]}`.
+fn write_corpus(folder: &Path) {
+    const CHORDS: [[u8; 4]; 4] = [[67, 64, 60, 48], [69, 65, 60, 53], [67, 62, 59, 55], [67, 64, 60, 48]];
+    let piece = |shift: u8, rounds: usize| -> Vec<[u8; 4]> {
+        let chords = (0..rounds).flat_map(|_| CHORDS);
+        chords.flat_map(|chord| [chord.map(|pitch| pitch - 2 + shift); 4]).collect()
+    };
+    let train: Vec<_> = (0..6).map(|shift| piece(shift, 3)).collect();
+    let corpus = serde_json::json!({ "train": train, "valid": [piece(2, 2)] });
+    std::fs::write(folder.join("corpus.json"), corpus.to_string()).unwrap();
+}
+
+/// A recipe that trains in a second.
+fn write_recipe(folder: &Path, epochs: usize) {
+    let recipe = format!(
+        r#"
+        name = "Tiny"
+        split = ["train", "valid"]
+        [[corpora]]
+        name = "cadences"
+        licence = "ours"
+        [network]
+        vocab_size = 48
+        embedding = 4
+        features = [{{ kind = "voice", width = 2 }}, {{ kind = "beat", width = 2 }}]
+        convolutions = [{{ channels = 12, kernel = 2, dilation = 1 }}]
+        dropout = 0.1
+        lstm = [24]
+        [training]
+        optimiser = "nadam"
+        learning_rate = 0.02
+        batch = 4
+        window_steps = 16
+        window_hop_steps = 8
+        transpose = true
+        clip_norm = 1.0
+        epochs = {epochs}
+        patience = 100
+        "#
+    );
+    std::fs::write(folder.join("tiny.toml"), recipe).unwrap();
+}
+
+const TRAIN: &str = "train tiny.toml --data corpus.json --rng-seed 5 --out";
+
+#[test]
+fn training_learns_and_what_it_writes_can_be_judged_and_played() {
+    let folder = folder("learns");
+    write_corpus(&folder);
+    write_recipe(&folder, 40);
+    let text = succeed(&folder, &format!("{TRAIN} tiny.safetensors"));
+    assert!(text.contains("6 pieces to train on, 1 to judge by"), "{text}");
+    let weights = Weights::read(&folder.join("tiny.safetensors")).unwrap();
+    let loss = weights.description.figures["valid_nats_per_note"];
+    // Silence about everything costs ln 48 = 3.87; the cadence is always the same.
+    assert!(loss < 0.5, "the cadence was not learnt: {loss}");
+
+    let json = succeed(&folder, "evaluate tiny.safetensors --data corpus.json --split valid --json");
+    let evaluation: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(evaluation["micro"].as_f64(), Some(loss), "{json}");
+    assert_eq!((evaluation["notes"].as_u64(), evaluation["unit"].as_str()), (Some(128), Some("nats per note")));
+
+    succeed(&folder, "generate tiny.safetensors --pieces 2 --bars 4 --rng-seed 3 --out music");
+    let first = midi_file::read(&folder.join("music/piece-000.mid")).unwrap();
+    assert_ne!(Ok(&first), midi_file::read(&folder.join("music/piece-001.mid")).as_ref().map_err(|_| ()));
+    succeed(&folder, "generate tiny.safetensors --seed music/piece-000.mid --bars 8 --out more");
+    let more = midi_file::read(&folder.join("more/piece-000.mid")).unwrap();
+    assert_eq!(more.tracks[0].notes[0], first.tracks[0].notes[0], "a piece begins with its seed");
+    assert!(more.end_beats() > 24.0);
+}
+
+#[test]
+fn a_run_that_was_broken_off_comes_to_the_same_weights() {
+    let folder = folder("resume");
+    write_corpus(&folder);
+    write_recipe(&folder, 6);
+    succeed(&folder, &format!("{TRAIN} whole.safetensors"));
+    // A second run is killed as soon as it has left a checkpoint.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .args(format!("{TRAIN} broken.safetensors").split_whitespace())
+        .current_dir(&folder)
+        .env("RAYON_NUM_THREADS", "1")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let checkpoint = folder.join("broken.checkpoint");
+    while !checkpoint.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if checkpoint.exists() {
+        let refused = fail(&folder, &format!("{TRAIN} broken.safetensors"));
+        assert!(refused.contains("go on with --resume"), "{refused}");
+        let other = fail(&folder, "train tiny.toml --data corpus.json --rng-seed 6 --resume --out broken.safetensors");
+        assert!(other.contains("was made with --rng-seed 5, got 6"), "{other}");
+        succeed(&folder, &format!("{TRAIN} broken.safetensors --resume"));
+    }
+    let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "the weights differ");
+}
+
+#[test]
+fn bad_calls_say_what_to_do() {
+    let folder = folder("bad_calls");
+    write_corpus(&folder);
+    write_recipe(&folder, 1);
+    let cases = [
+        ("train none.toml --data corpus.json --out x", "none.toml: cannot be opened"),
+        ("train tiny.toml --data none.json --out x", "none.json: cannot be opened"),
+        ("train tiny.toml --data tiny.toml --out x", "expected a JSON object of splits"),
+        ("train tiny.toml --data corpus.json --resume --out x", "leave out --resume"),
+        ("train tiny.toml --data corpus.json --device cuda --out x", "--features cuda"),
+        ("evaluate corpus.json --data corpus.json", "expected a whole safetensors file"),
+        ("evaluate none --data corpus.json", "none: cannot be opened"),
+        ("generate none --out y", "none: cannot be opened"),
+        ("generate none --temperature=-1 --out y", "--temperature: expected 0 to 5, got -1"),
+        ("generate none --top-p 0 --out y", "--top-p: expected above 0 up to 1, got 0"),
+    ];
+    for (words, problem) in cases {
+        let error = fail(&folder, words);
+        assert!(error.contains(problem), "trainer {words}: {error}");
+    }
+}
