@@ -15,7 +15,6 @@ pub enum Mode {
 
 /// A voice of the four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Voice {
     #[id = "soprano"]
     Soprano,
@@ -29,7 +28,6 @@ pub enum Voice {
 
 /// Which voices go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Emit {
     #[id = "all"]
     All,

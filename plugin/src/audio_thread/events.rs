@@ -10,7 +10,6 @@ pub const MAX_EVENTS: usize = 16_384;
 
 /// A note's start or end at a sample of the host's time since the plugin was activated.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the fields are MIDI's own; `at` is a sample")]
 pub enum NoteMessage {
     On { channel: u8, key: u8, velocity: f32, at: u64 },
     Off { channel: u8, key: u8, at: u64 },
