@@ -80,9 +80,10 @@ fn harmonise_answers_all_along() -> Result<()> {
 fn live_and_offline_and_large_blocks_write_the_same_notes() -> Result<()> {
     // A fast tempo, so that the live one takes seconds. Harmonise is not run live here: on a machine that others share an
     // answer may come after the quarter of a block that a live host can be made to wait.
-    let common = |mode| ["--mode", mode, "--tempo", "240", "--bars", "16"];
-    let with =
-        |mode: &str, name: &str, more: &[&str]| jam(&format!("{mode}_{name}"), &[&common(mode)[..], more].concat());
+    let with = |mode: &str, name: &str, more: &[&str]| {
+        let common = ["--mode", mode, "--tempo", "240", "--bars", "16"];
+        jam(&format!("{mode}_{name}"), &[&common[..], more].concat())
+    };
     let live = with("continue", "live", &[])?.0;
     for mode in ["continue", "harmonise"] {
         let offline = with(mode, "offline", &["--offline"])?.0;
