@@ -7,6 +7,7 @@
 pub mod capture;
 pub mod events;
 pub mod held_notes;
+pub mod modes;
 pub mod pace;
 pub mod preview;
 pub mod process;

@@ -16,15 +16,17 @@ use crossbeam::utils::CachePadded;
 /// Requests under way at the most: some 16 s of music at 16 steps of lookahead and 120 beats a minute, however
 /// late the worker is.
 const CAPACITY: usize = 1024;
+/// Notes that went out and have not been taken down yet, at the most.
+const PLAYED_CAPACITY: usize = 16_384;
 
 /// What a row goes on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     /// What was decided before it.
     Here,
-    /// What was decided before it, but at another place in time: nothing of that can be undone by its step.
+    /// What was decided for the song's steps before it, as far as that is remembered.
     Elsewhere,
-    /// Nothing: it is the first of a piece.
+    /// Nothing: it is the first of a piece, and what was decided before is forgotten.
     Nothing,
 }
 
@@ -35,8 +37,12 @@ pub struct Request {
     pub id: u64,
     /// What it goes on from.
     pub from: From,
-    /// The row. What was decided for this step or later ones is undone first.
+    /// Which row it is, counted on through loops and jumps. What was decided for this or later ones is undone first.
+    pub count: i64,
+    /// What to decide; its step is the song's.
     pub step: Step,
+    /// The step begins a bar.
+    pub begins_bar: bool,
     /// When it was asked, if it answers a note: for the figures.
     pub asked: Option<Instant>,
 }
@@ -50,6 +56,21 @@ pub struct Answer {
     pub row: [Symbol; NUM_VOICES],
     /// What each voice sounds then, as the network heard it.
     pub sounding: [Option<u8>; NUM_VOICES],
+}
+
+/// A note's start or end that went out.
+#[derive(Clone, Copy, Debug)]
+pub struct Played {
+    /// Where in the song, beats.
+    pub song_beats: f64,
+    /// Beats since the plugin was made, whatever the transport did: for the note's length.
+    pub elapsed_beats: f64,
+    /// MIDI channel, from 0.
+    pub channel: u8,
+    /// MIDI key.
+    pub key: u8,
+    /// 0 to 1; 0 is an end.
+    pub velocity: f32,
 }
 
 /// Counters and flags, written by one thread, read by any.
@@ -73,6 +94,7 @@ pub struct Shared {
 pub struct AudioEnd {
     requests: rtrb::Producer<Request>,
     answers: rtrb::Consumer<Answer>,
+    played: rtrb::Producer<Played>,
     worker: Arc<OnceLock<Thread>>,
     /// Counters and flags.
     pub shared: Arc<Shared>,
@@ -82,6 +104,7 @@ pub struct AudioEnd {
 pub struct WorkerEnd {
     requests: rtrb::Consumer<Request>,
     answers: rtrb::Producer<Answer>,
+    played: rtrb::Consumer<Played>,
     worker: Arc<OnceLock<Thread>>,
     /// Counters and flags.
     pub shared: Arc<Shared>,
@@ -91,10 +114,11 @@ pub struct WorkerEnd {
 pub fn new() -> (AudioEnd, WorkerEnd) {
     let (ask, asked) = rtrb::RingBuffer::new(CAPACITY);
     let (answer, answered) = rtrb::RingBuffer::new(CAPACITY);
+    let (tell, told) = rtrb::RingBuffer::new(PLAYED_CAPACITY);
     let (worker, shared) = (Arc::new(OnceLock::new()), Arc::new(Shared::default()));
     (
-        AudioEnd { requests: ask, answers: answered, worker: worker.clone(), shared: shared.clone() },
-        WorkerEnd { requests: asked, answers: answer, worker, shared },
+        AudioEnd { requests: ask, answers: answered, played: tell, worker: worker.clone(), shared: shared.clone() },
+        WorkerEnd { requests: asked, answers: answer, played: told, worker, shared },
     )
 }
 
@@ -114,6 +138,11 @@ impl AudioEnd {
         self.answers.pop().ok()
     }
 
+    /// Tells what went out. Where the worker is too late to take it, it is missing from the take.
+    pub fn played(&mut self, played: Played) {
+        let _ = self.played.push(played);
+    }
+
     /// Whether waiting for an answer makes sense.
     pub fn can_answer(&self) -> bool {
         !self.shared.worker_gone.load(Ordering::Acquire)
@@ -129,6 +158,11 @@ impl WorkerEnd {
     /// The next request, if there is one.
     pub fn request(&mut self) -> Option<Request> {
         self.requests.pop().ok()
+    }
+
+    /// The next thing that went out, if there is one.
+    pub fn played(&mut self) -> Option<Played> {
+        self.played.pop().ok()
     }
 
     /// Answers. The audio thread takes answers at every block and requests are as few as answers, so there is

@@ -18,7 +18,7 @@ use crate::bridge::Shared;
 use crate::params::ContinuoParams;
 use crate::worker::Status;
 
-const SIZE: LogicalSize<f32> = LogicalSize { width: 460.0, height: 400.0 };
+const SIZE: LogicalSize<f32> = LogicalSize { width: 460.0, height: 520.0 };
 /// How often the status line is looked at while nothing else happens.
 const STATUS_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -76,6 +76,9 @@ impl Data {
         let p = &self.params;
         choice(ui, setter, &p.mode);
         choice(ui, setter, &p.your_voice);
+        slider(ui, setter, &p.respond_bars);
+        choice(ui, setter, &p.input);
+        choice(ui, setter, &p.looping);
         choice(ui, setter, &p.emit);
         slider(ui, setter, &p.temperature);
         slider(ui, setter, &p.top_p);
@@ -83,6 +86,7 @@ impl Data {
         slider(ui, setter, &p.reply_delay_ms);
         slider(ui, setter, &p.rng_seed);
         slider(ui, setter, &p.preview);
+        slider(ui, setter, &p.panic);
     }
 
     fn status_line(&self, ui: &mut egui::Ui) {

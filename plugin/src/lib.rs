@@ -4,6 +4,7 @@ mod audio_thread;
 mod bridge;
 mod editor;
 mod params;
+mod state;
 mod worker;
 
 use std::sync::atomic::Ordering;
@@ -20,7 +21,7 @@ use audio_thread::process::{AudioThread, Block, Settings};
 use audio_thread::transport::HostTime;
 use bridge::{Shared, WorkerEnd};
 use editor::ContinuoEditor;
-use params::{ContinuoParams, Emit};
+use params::{ContinuoParams, Emit, Loop};
 use worker::{Status, Worker};
 
 /// Names a weights file to play in place of the shipped one.
@@ -98,7 +99,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         if let Some(end) = self.worker_end.take() {
             let weights = std::env::var_os(WEIGHTS_VARIABLE).map(Into::into);
-            self.worker = Some(Worker::start(end, weights, self.status.clone()));
+            self.worker = Some(Worker::start(end, weights, self.status.clone(), self.params.take.clone()));
         }
         self.sample_rate = config.sample_rate;
         self.says_offline = config.process_mode == ProcessMode::Offline;
@@ -146,6 +147,11 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
         };
         Settings {
             mode: p.mode.value(),
+            respond_bars: i64::from(p.respond_bars.value()),
+            input: p.input.value(),
+            evolves: p.looping.value() == Loop::Evolve,
+            panic: p.panic.value(),
+            bypass: p.bypass.value(),
             voice: p.your_voice.value() as usize,
             emit,
             lookahead_steps: i64::from(p.lookahead_steps.value()),
@@ -153,6 +159,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             step: StepSettings {
                 sampler: Sampler { temperature: p.temperature.value(), top_p: p.top_p.value() },
                 rng_seed: p.rng_seed.value() as u64,
+                // The audio thread puts in the loop's.
                 pass: 0,
             },
         }
@@ -190,6 +197,7 @@ fn host_time(transport: &Transport) -> HostTime {
         pos_beats: transport.pos_beats(),
         bar_start_beats: transport.bar_start_pos_beats(),
         time_signature: transport.time_sig_numerator.zip(transport.time_sig_denominator),
+        loop_range_beats: transport.loop_range_beats(),
     }
 }
 

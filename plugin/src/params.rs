@@ -1,6 +1,10 @@
 //! The parameters: what a host can automate and a project saves.
 
+use std::sync::{Arc, Mutex};
+
 use nice_plug::prelude::*;
+
+use crate::state::Take;
 
 /// What the plugin does with what is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -11,6 +15,39 @@ pub enum Mode {
     /// A played phrase is gone on with.
     #[id = "continue"]
     Continue,
+    /// The player plays some bars, the network as many, in turn on the host's bars.
+    #[id = "respond"]
+    Respond,
+    /// The network plays whenever the player does not.
+    #[id = "free"]
+    Free,
+}
+
+/// What becomes of the notes that come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Input {
+    /// They go out on the channel of the voice that they are.
+    #[id = "voice"]
+    #[name = "As voice"]
+    AsVoice,
+    /// They go out as they came in.
+    #[id = "all"]
+    #[name = "As it is"]
+    AsItIs,
+    /// They do not go out.
+    #[id = "drop"]
+    Drop,
+}
+
+/// What a loop plays when it comes round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Loop {
+    /// The same bars again.
+    #[id = "repeat"]
+    Repeat,
+    /// Something else each time.
+    #[id = "evolve"]
+    Evolve,
 }
 
 /// A voice of the four.
@@ -44,12 +81,24 @@ pub enum Emit {
 /// All parameters. Ids stay as they are for good: projects are saved with them.
 #[derive(Params)]
 pub struct ContinuoParams {
+    /// The last 64 bars that went out.
+    #[persist = "take"]
+    pub take: Arc<Mutex<Take>>,
     /// What the plugin does.
     #[id = "mode"]
     pub mode: EnumParam<Mode>,
     /// The voice that is the player's.
     #[id = "voice"]
     pub your_voice: EnumParam<Voice>,
+    /// Bars that the player has in Respond, and then the network.
+    #[id = "bars"]
+    pub respond_bars: IntParam,
+    /// What becomes of the notes that come in.
+    #[id = "input"]
+    pub input: EnumParam<Input>,
+    /// What a loop plays when it comes round.
+    #[id = "loop"]
+    pub looping: EnumParam<Loop>,
     /// The voices that go out.
     #[id = "emit"]
     pub emit: EnumParam<Emit>,
@@ -71,6 +120,12 @@ pub struct ContinuoParams {
     /// Whether the instrument sounds.
     #[id = "preview"]
     pub preview: BoolParam,
+    /// Turning it on ends every note at once.
+    #[id = "panic"]
+    pub panic: BoolParam,
+    /// Everything goes through as it is and nothing is added.
+    #[id = "bypass"]
+    pub bypass: BoolParam,
 }
 
 impl Default for ContinuoParams {
@@ -81,8 +136,12 @@ impl Default for ContinuoParams {
                 .with_value_to_string(formatters::v2s_f32_rounded(2))
         };
         Self {
+            take: Arc::default(),
             mode: EnumParam::new("Mode", Mode::Harmonise),
             your_voice: EnumParam::new("Your voice", Voice::Soprano),
+            respond_bars: IntParam::new("Respond bars", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" bars"),
+            input: EnumParam::new("Input", Input::AsVoice),
+            looping: EnumParam::new("Loop", Loop::Repeat),
             emit: EnumParam::new("Emit", Emit::All),
             temperature: share("Temperature", 0.9, 0.0, 2.0),
             top_p: share("Top-p", 0.95, 0.05, 1.0),
@@ -93,6 +152,8 @@ impl Default for ContinuoParams {
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),
             rng_seed: IntParam::new("Rng seed", 1, IntRange::Linear { min: 0, max: 9999 }),
             preview: BoolParam::new("Preview", true),
+            panic: BoolParam::new("Panic", false),
+            bypass: BoolParam::new("Bypass", false).make_bypass(),
         }
     }
 }

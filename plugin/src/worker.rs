@@ -1,22 +1,27 @@
 //! The worker's thread: it owns the network, decides rows in the order they are asked for, and sleeps between.
 
 mod figures;
+mod song_memory;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use continuo_model::generate::Performer;
 use continuo_model::stream::{State, StreamingNetwork};
 use continuo_model::weights_file::Weights;
 
 use crate::bridge::{Answer, From, Request, Shared, WorkerEnd};
+use crate::state::Take;
 use figures::Durations;
+use song_memory::SongMemory;
 
 /// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
 const NUM_CHECKPOINTS: usize = 64;
+/// How long it sleeps at the most.
+const IDLE: Duration = Duration::from_millis(200);
 /// The weights that the plugin plays from the moment it is loaded.
 const SHIPPED: (&str, &[u8]) = ("weights/chorale.safetensors", include_bytes!("../../weights/chorale.safetensors"));
 
@@ -38,7 +43,7 @@ pub struct Worker {
 impl Worker {
     /// Reads weights and starts the thread. It plays the file at `weights` if there is one and it is sound, else the
     /// shipped weights. Some ten milliseconds; when it returns, the worker answers.
-    pub fn start(end: WorkerEnd, weights: Option<PathBuf>, status: Arc<Mutex<Status>>) -> Self {
+    pub fn start(end: WorkerEnd, weights: Option<PathBuf>, status: Arc<Mutex<Status>>, take: Arc<Mutex<Take>>) -> Self {
         let shared = end.shared.clone();
         let Some(performer) = load(weights, &status) else {
             shared.worker_gone.store(true, Ordering::Release);
@@ -46,7 +51,7 @@ impl Worker {
         };
         let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
             let status = status.clone();
-            move || run(end, performer, &status)
+            move || run(end, performer, &status, &take)
         });
         let thread = match spawned {
             Ok(thread) => Some(thread),
@@ -92,7 +97,7 @@ fn set_problem(status: &Mutex<Status>, problem: String) {
     }
 }
 
-fn run(mut end: WorkerEnd, performer: Performer, status: &Mutex<Status>) {
+fn run(mut end: WorkerEnd, performer: Performer, status: &Mutex<Status>, take: &Mutex<Take>) {
     let _farewell = Farewell { shared: end.shared.clone(), status };
     end.register();
     let mut ensemble = Ensemble::new(performer);
@@ -103,9 +108,21 @@ fn run(mut end: WorkerEnd, performer: Performer, status: &Mutex<Status>) {
                 end.answer(answer);
                 ensemble.publish(&request, &end.shared);
             }
-            // An unpark between the pop and here is kept, and park returns at once.
-            None => std::thread::park(),
+            None => {
+                take_down(&mut end, take);
+                // An unpark between the pop and here is kept, and this returns at once. What goes out while nothing is
+                // asked for is taken down a little later.
+                std::thread::park_timeout(IDLE);
+            }
         }
+    }
+}
+
+/// Writes what went out into the take.
+fn take_down(end: &mut WorkerEnd, take: &Mutex<Take>) {
+    let Ok(mut take) = take.lock() else { return };
+    while let Some(played) = end.played() {
+        take.add(&played);
     }
 }
 
@@ -133,7 +150,8 @@ fn load(path: Option<PathBuf>, status: &Mutex<Status>) -> Option<Performer> {
 /// The performance and the states that it can go back to.
 struct Ensemble {
     performer: Performer,
-    /// (step, the state before it was decided), in order of steps.
+    song: SongMemory,
+    /// (count, the state before that row was decided), in order of counts.
     checkpoints: Vec<(i64, State)>,
     /// States out of use, so that none is allocated while playing.
     spare: Vec<State>,
@@ -146,6 +164,7 @@ impl Ensemble {
     fn new(performer: Performer) -> Self {
         let spare = vec![performer.state().clone(); NUM_CHECKPOINTS];
         Self {
+            song: SongMemory::new(&performer),
             performer,
             checkpoints: Vec::with_capacity(NUM_CHECKPOINTS),
             spare,
@@ -157,36 +176,42 @@ impl Ensemble {
 
     fn decide(&mut self, request: &Request) -> Answer {
         self.started = Instant::now();
-        if request.from != From::Here {
-            self.spare.extend(self.checkpoints.drain(..).map(|(_, state)| state));
+        self.undo_from(request.count);
+        self.keep_checkpoint(request.count);
+        match request.from {
+            From::Here => {}
+            From::Elsewhere => self.song.go_to(&mut self.performer, request.step.step_idx),
+            From::Nothing => {
+                self.song.clear();
+                self.performer.reset();
+            }
         }
-        if request.from == From::Nothing {
-            self.performer.reset();
+        if request.begins_bar {
+            self.song.keep_state(request.step.step_idx, self.performer.state());
         }
-        self.undo_from(request.step.step_idx);
-        self.keep_checkpoint(request.step.step_idx);
         let row = self.performer.step(&request.step);
+        self.song.keep_row(&request.step, row);
         let reader = &self.performer.state().reader;
         Answer { id: request.id, row, sounding: std::array::from_fn(|voice| reader.sounding(voice)) }
     }
 
-    /// Goes back to before `step_idx`, if that or anything later has been decided.
-    fn undo_from(&mut self, step_idx: i64) {
-        let keep = self.checkpoints.partition_point(|(step, _)| *step < step_idx);
+    /// Goes back to before row `count`, if that or anything later has been decided.
+    fn undo_from(&mut self, count: i64) {
+        let keep = self.checkpoints.partition_point(|(before, _)| *before < count);
         if let Some((_, state)) = self.checkpoints.get(keep) {
             self.performer.rewind(state);
         }
         self.spare.extend(self.checkpoints.drain(keep..).map(|(_, state)| state));
     }
 
-    fn keep_checkpoint(&mut self, step_idx: i64) {
+    fn keep_checkpoint(&mut self, count: i64) {
         if self.checkpoints.len() == NUM_CHECKPOINTS {
             let (_, state) = self.checkpoints.remove(0);
             self.spare.push(state);
         }
         let mut state = self.spare.pop().expect("there are as many states as checkpoints");
         state.copy_from(self.performer.state());
-        self.checkpoints.push((step_idx, state));
+        self.checkpoints.push((count, state));
     }
 
     fn publish(&mut self, request: &Request, shared: &Shared) {

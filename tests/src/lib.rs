@@ -7,4 +7,5 @@ pub mod note_checker;
 pub mod piano_roll;
 pub mod script;
 pub mod seed_phrases;
+pub mod session;
 pub mod timeline;

@@ -59,7 +59,11 @@ impl Stretch {
         (self.tempo_bpm * seconds + 0.5 * slope * seconds * seconds) / 60.0
     }
 
+    /// What is said to happen after the stretch's end comes in its last tempo.
     fn seconds_after(&self, beats: f64) -> f64 {
+        if beats > self.beats {
+            return self.seconds() + (beats - self.beats) * 60.0 / self.end_tempo_bpm;
+        }
         let slope = (self.end_tempo_bpm - self.tempo_bpm) / self.seconds();
         if slope.abs() < 1e-9 {
             return beats * 60.0 / self.tempo_bpm;
@@ -165,7 +169,10 @@ impl Script {
                     Blocks::Of(size) => size,
                     Blocks::Random(largest, _) => 1 + rng.next_below(largest),
                 };
-                let frames = size.min((bound[1] - pos) as usize);
+                // Parameters change between blocks: a host that changes one inside of a block splits it there.
+                let change = timed[next..].iter().find(|(at, h)| *at > pos && matches!(h, Happening::Param(..)));
+                let end = change.map_or(bound[1], |(at, _)| bound[1].min(*at));
+                let frames = size.min((end - pos) as usize);
                 let transport = stretch.transport((pos - bound[0]) as f64 / sample_rate, pos as i64);
                 let (mut events, mut params) = (Vec::new(), Vec::new());
                 while let Some((at, happening)) = timed.get(next).filter(|(at, _)| *at < pos + frames as u64) {
@@ -229,6 +236,7 @@ mod tests {
         for beats in [0.0, 1.0, 4.5, 9.0] {
             assert!((ramp.beats_after(ramp.seconds_after(beats)) - beats).abs() < 1e-9);
         }
+        assert_eq!(ramp.seconds_after(10.0), 7.0);
         let transport = ramp.transport(3.0, 0);
         assert_eq!((transport.tempo_bpm, transport.bar_start_beats), (Some(90.0), Some(12.0)));
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use continuo_model::generate::{Given, Step, StepSettings};
+use continuo_model::generate::StepSettings;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 use nice_plug::midi::{Channel, Key};
@@ -15,8 +15,8 @@ use super::held_notes::{HeldNotes, Owner};
 use super::pace::Pace;
 use super::sequencer::{PlannedRow, Sequencer};
 use super::transport::{BlockTime, Clock, HostTime, Motion};
-use crate::bridge::{AudioEnd, From};
-use crate::params::Mode;
+use crate::bridge::{AudioEnd, From, Played};
+use crate::params::{Input, Mode};
 
 /// How long a result may be waited for when the host runs faster than real time.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,6 +28,16 @@ const FREE_RUN_STEPS: (i64, i64) = (16, 64);
 pub struct Settings {
     /// What the plugin does.
     pub mode: Mode,
+    /// Bars that the player has in Respond, and then the network.
+    pub respond_bars: i64,
+    /// What becomes of the notes that come in.
+    pub input: Input,
+    /// A loop plays something else each time it comes round.
+    pub evolves: bool,
+    /// All notes end where this turns on.
+    pub panic: bool,
+    /// Everything goes through as it is, and nothing is added.
+    pub bypass: bool,
     /// The player's voice, 0 = soprano.
     pub voice: usize,
     /// The voices that go out.
@@ -55,7 +65,8 @@ pub struct Block {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
+    /// The player plays, or nobody.
     Player,
     /// The network plays, from this step on.
     Network(i64),
@@ -63,31 +74,34 @@ enum Turn {
 
 /// All that the audio thread keeps between blocks.
 pub struct AudioThread {
-    sample_rate: f64,
-    bridge: AudioEnd,
-    clock: Clock,
-    capture: Capture,
-    sequencer: Sequencer,
-    ledger: HeldNotes,
-    out: OutEvents,
-    input: Vec<NoteEvent<()>>,
+    pub(super) sample_rate: f64,
+    pub(super) bridge: AudioEnd,
+    pub(super) clock: Clock,
+    pub(super) capture: Capture,
+    pub(super) sequencer: Sequencer,
+    pub(super) ledger: HeldNotes,
+    pub(super) out: OutEvents,
+    pub(super) input: Vec<NoteEvent<()>>,
     /// Samples processed since activation.
-    samples: u64,
+    pub(super) samples: u64,
+    /// Beats that have gone by, whatever the transport did.
+    pub(super) elapsed_beats: f64,
     /// The step whose boundary comes next.
-    next_step: i64,
+    pub(super) next_step: i64,
     /// The step that an early note has answered before it began.
-    answered_step: Option<i64>,
-    turn: Turn,
+    pub(super) answered_step: Option<i64>,
+    pub(super) turn: Turn,
     /// A phrase has been heard that can be continued.
-    heard: bool,
+    pub(super) heard: bool,
     /// The step of the last played note.
-    last_note_step: i64,
+    pub(super) last_note_step: i64,
     /// The key that each generated voice sounds.
-    sounding: [Option<u8>; NUM_VOICES],
+    pub(super) sounding: [Option<u8>; NUM_VOICES],
     /// Where each of the player's notes went: [channel][key] -> channel.
-    passed_to: [[Option<u8>; 128]; 16],
-    mode: Mode,
-    pace: Pace,
+    pub(super) passed_to: [[Option<u8>; 128]; 16],
+    /// The mode, panic and bypass of the last block.
+    pub(super) last: (Mode, bool, bool),
+    pub(super) pace: Pace,
 }
 
 impl AudioThread {
@@ -107,6 +121,7 @@ impl AudioThread {
             out: OutEvents::new(),
             input: Vec::with_capacity(MAX_EVENTS),
             samples: 0,
+            elapsed_beats: 0.0,
             next_step: 0,
             answered_step: None,
             turn: Turn::Player,
@@ -114,7 +129,7 @@ impl AudioThread {
             last_note_step: 0,
             sounding: [None; NUM_VOICES],
             passed_to: [[None; 128]; 16],
-            mode: Mode::Harmonise,
+            last: (Mode::Harmonise, false, false),
             pace: Pace::new(),
         }
     }
@@ -164,12 +179,35 @@ impl AudioThread {
         self.play_timeline(block, &time);
         self.ledger.send_offs(&mut self.out, end);
         self.out.sort();
+        self.remember(block, &time);
         let refused = self.out.send(&mut self.ledger, send);
         if refused > 0 {
             self.bridge.shared.refused.fetch_add(refused, Ordering::Relaxed);
         }
         self.input.clear();
         self.samples = end;
+    }
+
+    /// Tells the worker what goes out, for the take.
+    fn remember(&mut self, block: &Block, time: &BlockTime) {
+        let steps_per_beat = super::transport::STEPS_PER_BEAT;
+        let samples_per_beat = time.samples_per_step * steps_per_beat;
+        for event in self.out.iter() {
+            let (timing, channel, key, velocity) = match *event {
+                NoteEvent::NoteOn { timing, channel, key, velocity, .. } => (timing, channel, key, velocity),
+                NoteEvent::NoteOff { timing, channel, key, .. } => (timing, channel, key, 0.0),
+                _ => continue,
+            };
+            let (Some(channel), Some(key)) = (channel.number(), key.number()) else { continue };
+            self.bridge.played(Played {
+                song_beats: time.beats_at(timing),
+                elapsed_beats: self.elapsed_beats + f64::from(timing) / samples_per_beat,
+                channel,
+                key,
+                velocity,
+            });
+        }
+        self.elapsed_beats += block.frames as f64 / samples_per_beat;
     }
 
     /// Stage one: where are we? A note while the transport stands still starts time of its own.
@@ -183,31 +221,37 @@ impl AudioThread {
         self.clock.begin_block(&block.host, block.frames)
     }
 
-    /// Stage two: a start, a jump or a stop ends what sounds, at this very sample, and drops what was planned.
+    /// Stage two: a start, a jump or a stop ends what sounds, at this very sample, and drops what was planned. So do panic
+    /// and, of what is generated, another mode.
     fn follow_motion(&mut self, block: &Block, time: &BlockTime) {
-        let mode_changed = block.settings.mode != self.mode;
-        self.mode = block.settings.mode;
+        let settings = &block.settings;
+        let (mode, panic, bypass) = std::mem::replace(&mut self.last, (settings.mode, settings.panic, settings.bypass));
         match time.motion {
             Motion::Started | Motion::Jumped => {
-                self.ledger.end_all(None, self.samples);
-                self.capture.clear();
                 self.heard = time.motion == Motion::Jumped && self.heard;
-                self.drop_plans(if time.motion == Motion::Jumped { From::Elsewhere } else { From::Nothing });
+                self.end_everything(if time.motion == Motion::Jumped { From::Elsewhere } else { From::Nothing });
                 self.next_step = (time.pos_steps - 1e-6).ceil() as i64;
                 self.last_note_step = self.next_step;
             }
             Motion::Halted => {
-                self.ledger.end_all(None, self.samples);
-                self.capture.clear();
                 self.heard = false;
-                self.drop_plans(From::Nothing);
-            }
-            Motion::Continued if mode_changed => {
-                self.ledger.end_all(Some(Owner::Generated), self.samples);
-                self.drop_plans(From::Here);
+                self.end_everything(From::Nothing);
             }
             Motion::Continued | Motion::Stopped => {}
         }
+        if settings.panic && !panic {
+            self.heard = false;
+            self.end_everything(From::Here);
+        } else if settings.mode != mode || settings.bypass != bypass {
+            self.ledger.end_all(Some(Owner::Generated), self.samples);
+            self.drop_plans(From::Here);
+        }
+    }
+
+    fn end_everything(&mut self, from: From) {
+        self.ledger.end_all(None, self.samples);
+        self.capture.clear();
+        self.drop_plans(from);
     }
 
     fn drop_plans(&mut self, from: From) {
@@ -264,25 +308,33 @@ impl AudioThread {
     }
 
     fn on_note_on(&mut self, block: &Block, time: &BlockTime, timing: u32, (channel, key, velocity): (u8, u8, f32)) {
+        let settings = &block.settings;
         let at = self.samples + u64::from(timing);
         let step = time.step_at(timing);
         let onset = self.capture.note_on(channel, key, velocity, step);
         self.last_note_step = onset;
-        if let (Mode::Continue, Turn::Network(_)) = (block.settings.mode, self.turn) {
+        let network_plays = self.turn != Turn::Player || self.sequencer.has(self.next_step);
+        if settings.mode != Mode::Harmonise && network_plays {
             // The player wins: what is generated ends here, and what was planned is not played.
             self.ledger.end_all(Some(Owner::Generated), at);
             self.drop_plans(From::Here);
         }
-        let row = self.capture.row(onset, block.settings.voice);
-        let voice = row.and_then(|row| row.voice_of(key)).unwrap_or(block.settings.voice);
-        if block.settings.emit[voice] {
-            let went_before = self.passed_to[usize::from(channel)][usize::from(key)].replace(voice as u8);
-            if let Some(before) = went_before {
-                self.ledger.end(Owner::Player, before, key, at);
-            }
-            self.ledger.start(&mut self.out, Owner::Player, voice as u8, key, velocity, at);
+        let row = self.capture.row(onset, settings.voice);
+        let voice = row.and_then(|row| row.voice_of(key)).unwrap_or(settings.voice);
+        let out = match settings.input {
+            _ if settings.bypass => Some(channel),
+            Input::AsItIs => Some(channel),
+            Input::AsVoice => Some(voice as u8).filter(|_| settings.emit[voice]),
+            Input::Drop => None,
+        };
+        let passed_to = &mut self.passed_to[usize::from(channel)][usize::from(key)];
+        if let Some(before) = std::mem::replace(passed_to, out) {
+            self.ledger.end(Owner::Player, before, key, at);
         }
-        if block.settings.mode == Mode::Harmonise {
+        if let Some(out) = out {
+            self.ledger.start(&mut self.out, Owner::Player, out, key, velocity, at);
+        }
+        if settings.mode == Mode::Harmonise && !settings.bypass {
             self.answer(block, time, onset, step.floor() as i64, at);
         }
     }
@@ -299,85 +351,22 @@ impl AudioThread {
         }
     }
 
-    /// Asks for the row that a played note falls on, and for those after it that had been planned without it.
-    fn answer(&mut self, block: &Block, time: &BlockTime, onset: i64, current: i64, at: u64) {
-        let attack = self.sounding.iter().all(Option::is_none);
-        let Some(row) = self.capture.row(onset, block.settings.voice) else { return };
-        self.ask(block, time, onset, row.given, attack, Some(Instant::now()));
-        self.sequencer.schedule(at + block.settings.reply_delay_samples, onset);
-        self.answered_step = Some(onset).filter(|onset| *onset > current);
-        for step in onset + 1..=current + block.settings.lookahead_steps {
-            self.plan_harmony(block, time, step);
-        }
-    }
-
-    /// Plans a row on which the player is expected to do what he does now.
-    fn plan_harmony(&mut self, block: &Block, time: &BlockTime, step: i64) {
-        match self.capture.row(step, block.settings.voice) {
-            Some(row) => self.ask(block, time, step, row.given, false, None),
-            None => self.sequencer.know(step, [Symbol::Rest; NUM_VOICES]),
-        }
-    }
-
-    fn ask(
-        &mut self,
-        block: &Block,
-        time: &BlockTime,
-        step_idx: i64,
-        given: [Given; NUM_VOICES],
-        attack: bool,
-        asked: Option<Instant>,
-    ) {
-        let step_in_beat = time.step_in_beat(step_idx);
-        let step = Step { step_idx, step_in_beat, given, attack, settings: block.settings.step };
-        self.sequencer.ask(&mut self.bridge, step, asked);
-    }
-
     /// A step begins: what was played before its cut-off decides the step that lies the lookahead away.
     fn on_step(&mut self, block: &Block, time: &BlockTime, at: u64) {
         let step = self.next_step;
-        match block.settings.mode {
-            Mode::Harmonise => self.on_harmonise_step(block, time, step, at),
-            Mode::Continue => self.on_continue_step(block, time, step, at),
+        if time.place(step).is_seam {
+            // The notes of the loop's last step end with it; what its first step holds is started anew.
+            self.ledger.end_all(Some(Owner::Generated), at);
+            self.sounding = [None; NUM_VOICES];
+        }
+        if !block.settings.bypass {
+            match block.settings.mode {
+                Mode::Harmonise => self.on_harmonise_step(block, time, step, at),
+                Mode::Continue | Mode::Respond | Mode::Free => self.on_turn_step(block, time, step, at),
+            }
         }
         self.capture.forget_before(step - 1);
         self.end_free_run(block, step, at);
-    }
-
-    fn on_harmonise_step(&mut self, block: &Block, time: &BlockTime, step: i64, at: u64) {
-        let ahead = step + block.settings.lookahead_steps;
-        // Before the first note there is nothing to plan.
-        if self.sequencer.planned_through() >= step {
-            for step in self.sequencer.planned_through() + 1..=ahead {
-                self.plan_harmony(block, time, step);
-            }
-        }
-        if self.answered_step != Some(step) && self.sequencer.has(step) {
-            self.sequencer.schedule(at + block.settings.reply_delay_samples, step);
-        }
-    }
-
-    fn on_continue_step(&mut self, block: &Block, time: &BlockTime, step: i64, at: u64) {
-        let ahead = step + block.settings.lookahead_steps;
-        let free = [Given::Free; NUM_VOICES];
-        if let Turn::Network(first) = self.turn {
-            for step in self.sequencer.planned_through().max(first) + 1..=ahead {
-                self.ask(block, time, step, free, false, None);
-            }
-            if step >= first {
-                self.sequencer.schedule(at, step);
-            }
-            return;
-        }
-        // The network listens: it hears each step once it is over. Silence is no step.
-        if let Some(row) = self.capture.row(step - 1, block.settings.voice) {
-            self.ask(block, time, step - 1, row.given, false, None);
-            self.heard = true;
-        }
-        if self.heard && !self.capture.is_holding() && time.step_in_beat(ahead) == 0 {
-            self.turn = Turn::Network(ahead);
-            self.ask(block, time, ahead, free, true, None);
-        }
     }
 
     /// Without a transport the music ends some time after the last note.
@@ -418,9 +407,10 @@ impl AudioThread {
             let (channel, mine) = (voice as u8, block.settings.emit[voice] && !planned.played[voice]);
             let mut symbol = if mine { planned.row[voice] } else { Symbol::Rest };
             if symbol == Symbol::Hold {
-                // An answer goes back to before its step; what has moved at the step since then moves back.
+                // An answer goes back to before its step: what has moved at the step since then moves back. The first
+                // step of a loop holds what nobody has started.
                 match planned.sounding[voice] {
-                    Some(key) if planned.answers && self.sounding[voice] != Some(key) => symbol = Symbol::Pitch(key),
+                    Some(key) if planned.settles && self.sounding[voice] != Some(key) => symbol = Symbol::Pitch(key),
                     _ => continue,
                 }
             }

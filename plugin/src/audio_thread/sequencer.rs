@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use continuo_model::generate::{Given, Step};
+use continuo_model::generate::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 
@@ -25,8 +25,8 @@ pub struct PlannedRow {
     pub sounding: [Option<u8>; NUM_VOICES],
     /// True where the player plays the voice.
     pub played: [bool; NUM_VOICES],
-    /// It answers a played note.
-    pub answers: bool,
+    /// It goes back behind what sounds: held notes that do not sound are to be started.
+    pub settles: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +40,7 @@ enum Content {
 struct Planned {
     step: i64,
     played: [bool; NUM_VOICES],
-    answers: bool,
+    settles: bool,
     content: Content,
 }
 
@@ -85,22 +85,25 @@ impl Sequencer {
         self.planned_through
     }
 
-    /// Asks the worker for a row. `asked` is the moment of asking if a played note is answered by it.
-    pub fn ask(&mut self, bridge: &mut AudioEnd, step: Step, asked: Option<Instant>) {
-        let id = self.next_id;
+    /// Asks the worker for a row; the request's number and beginning are filled in here.
+    pub fn ask(&mut self, bridge: &mut AudioEnd, mut request: Request) {
+        request.id = self.next_id;
         self.next_id += 1;
-        let request = Request { id, from: self.from, step, asked };
+        if self.from != From::Here {
+            request.from = self.from;
+        }
         if bridge.ask(request) {
             self.from = From::Here;
         }
-        let played = step.given.map(|given| given != Given::Free);
-        self.put(Planned { step: step.step_idx, played, answers: asked.is_some(), content: Content::Asked(id) });
+        let played = request.step.given.map(|given| given != Given::Free);
+        let settles = request.asked.is_some() || request.from == From::Elsewhere;
+        self.put(Planned { step: request.count, played, settles, content: Content::Asked(request.id) });
     }
 
     /// Plans a row that needs no network.
     pub fn know(&mut self, step_idx: i64, row: Row) {
         let content = Content::Known(row, [None; NUM_VOICES]);
-        self.put(Planned { step: step_idx, played: [false; NUM_VOICES], answers: false, content });
+        self.put(Planned { step: step_idx, played: [false; NUM_VOICES], settles: false, content });
     }
 
     fn put(&mut self, planned: Planned) {
@@ -161,8 +164,8 @@ impl Sequencer {
             self.take_answers(bridge);
             let place = &mut self.rows[slot(step)];
             match place {
-                Some(Planned { step: s, played, answers, content: Content::Known(row, sounding) }) if *s == step => {
-                    let planned = PlannedRow { row: *row, sounding: *sounding, played: *played, answers: *answers };
+                Some(Planned { step: s, played, settles, content: Content::Known(row, sounding) }) if *s == step => {
+                    let planned = PlannedRow { row: *row, sounding: *sounding, played: *played, settles: *settles };
                     *place = None;
                     return Ok(planned);
                 }

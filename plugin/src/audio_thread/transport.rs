@@ -6,6 +6,8 @@ pub const STEPS_PER_BEAT: f64 = 4.0;
 /// Tempi outside this range are not music; a host that reports one is treated as if it had reported none.
 const TEMPO_RANGE_BPM: std::ops::RangeInclusive<f64> = 1.0..=999.0;
 const DEFAULT_TEMPO_BPM: f64 = 120.0;
+/// By how much the count of steps leaps at a jump: more than the longest lookahead.
+const JUMP_STEPS: i64 = 64;
 /// Two places in time that are nearer than this, in samples, are one: hosts round positions.
 const ROUNDING_SAMPLES: f64 = 0.01;
 
@@ -22,6 +24,8 @@ pub struct HostTime {
     pub bar_start_beats: Option<f64>,
     /// Beats in a bar and which note is one.
     pub time_signature: Option<(i32, i32)>,
+    /// What the host loops over, beats.
+    pub loop_range_beats: Option<(f64, f64)>,
 }
 
 impl HostTime {
@@ -46,23 +50,47 @@ pub enum Motion {
     Started,
     /// Time moved elsewhere while running.
     Jumped,
-    /// Time goes on.
+    /// Time goes on, be it from a loop's end to its start.
     Continued,
     /// Time ran, and stops here.
     Halted,
 }
 
 /// A block's place in musical time.
+///
+/// Steps are counted on while time runs, through loops and jumps: a count never comes back. [`Self::place`] says which
+/// step of the song a count is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlockTime {
     /// How it goes on.
     pub motion: Motion,
-    /// Position of the first sample, steps.
+    /// Position of the first sample, counted steps.
     pub pos_steps: f64,
     /// Length of a step, samples.
     pub samples_per_step: f64,
-    /// The step on which the bar began.
-    pub bar_start_step: i64,
+    /// Song step less counted step.
+    offset: i64,
+    /// The song step on which the bar began.
+    bar_start_step: i64,
+    /// Steps in a bar.
+    bar_steps: i64,
+    /// First song step of the host's loop, and the one after its last.
+    loop_steps: Option<(i64, i64)>,
+    /// How often the loop has come round.
+    pass: u64,
+    /// The counted step on which it came round last.
+    last_seam: Option<i64>,
+}
+
+/// Where a counted step is in the song.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The song's step, 16ths from its start.
+    pub song_step: i64,
+    /// How often the loop has come round by then.
+    pub pass: u64,
+    /// The step before it in the song is not the one that sounds before it: a loop comes round here.
+    pub is_seam: bool,
 }
 
 impl BlockTime {
@@ -71,14 +99,49 @@ impl BlockTime {
         ((step - self.pos_steps) * self.samples_per_step - ROUNDING_SAMPLES).ceil() as i64
     }
 
-    /// Where `sample` of the block lies, steps.
+    /// Where `sample` of the block lies, counted steps.
     pub fn step_at(&self, sample: u32) -> f64 {
         self.pos_steps + f64::from(sample) / self.samples_per_step
     }
 
-    /// Which 16th of the beat `step` is, counted from the start of the bar.
-    pub fn step_in_beat(&self, step: i64) -> usize {
-        (step - self.bar_start_step).rem_euclid(STEPS_PER_BEAT as i64) as usize
+    /// Where in the song counted step `step` is. Past the end of the host's loop it is in the next time round: so the
+    /// first steps after the seam are decided before it.
+    pub fn place(&self, step: i64) -> Place {
+        let song_step = step + self.offset;
+        let plain = Place { song_step, pass: self.pass, is_seam: self.last_seam == Some(step) };
+        match self.loop_steps {
+            Some((start, end)) if song_step >= end && self.pos_steps + (self.offset as f64) < end as f64 => {
+                let (rounds, within) = ((song_step - start) / (end - start), (song_step - start) % (end - start));
+                Place { song_step: start + within, pass: self.pass + rounds as u64, is_seam: within == 0 }
+            }
+            _ => plain,
+        }
+    }
+
+    /// Where in the song a sample of the block is, beats.
+    pub fn beats_at(&self, sample: u32) -> f64 {
+        (self.step_at(sample) + self.offset as f64) / STEPS_PER_BEAT
+    }
+
+    /// Which 16th of the beat a song step is, counted from the start of its bar.
+    pub fn step_in_beat(&self, song_step: i64) -> usize {
+        (self.step_in_bar(song_step) % STEPS_PER_BEAT as i64) as usize
+    }
+
+    /// As if all bars were as long as this one: which bar the host has named does not matter then.
+    fn step_in_bar(&self, song_step: i64) -> i64 {
+        (song_step - self.bar_start_step).rem_euclid(self.bar_steps)
+    }
+
+    /// Which bar a song step is in, counted from the song's start as if it had this bar's metre all along.
+    pub fn bar_of(&self, song_step: i64) -> i64 {
+        let bar = (self.bar_start_step as f64 / self.bar_steps as f64).round() as i64;
+        bar + (song_step - self.bar_start_step).div_euclid(self.bar_steps)
+    }
+
+    /// Whether a song step begins a bar.
+    pub fn begins_bar(&self, song_step: i64) -> bool {
+        self.step_in_bar(song_step) == 0
     }
 }
 
@@ -90,17 +153,31 @@ pub struct Clock {
     expected_steps: f64,
     /// Time runs on its own, without the host's transport.
     free_running: bool,
+    /// Song step less counted step.
+    offset: i64,
+    pass: u64,
+    last_seam: Option<i64>,
 }
 
 impl Clock {
     /// For a sample rate in Hertz.
     pub fn new(sample_rate: f64) -> Self {
-        Self { sample_rate, was_running: false, expected_steps: 0.0, free_running: false }
+        Self {
+            sample_rate,
+            was_running: false,
+            expected_steps: 0.0,
+            free_running: false,
+            offset: 0,
+            pass: 0,
+            last_seam: None,
+        }
     }
 
     /// Lets time run although the host's stands still; the sample `timing` of the coming block is its beginning.
     pub fn start_free_running(&mut self, timing: u32, host: &HostTime) {
         self.free_running = true;
+        // Whatever ran before, this is a new start.
+        self.was_running = false;
         self.expected_steps = -f64::from(timing) / self.samples_per_step(host);
     }
 
@@ -128,23 +205,67 @@ impl Clock {
             self.free_running = false;
         }
         let runs = host_runs || self.free_running;
-        let host_steps = host.pos_beats.filter(|_| host_runs).map(|beats| beats * STEPS_PER_BEAT);
-        let pos_steps = host_steps.unwrap_or(self.expected_steps);
+        let song_steps = host.pos_beats.filter(|_| host_runs).map(|beats| beats * STEPS_PER_BEAT);
+        let loop_steps = host.loop_range_beats.filter(|_| host_runs).and_then(whole_steps);
         // A tempo ramp drifts within a block; anything more is a jump.
         let tolerance = 0.08_f64.max(0.1 * frames_steps);
         let motion = match (self.was_running, runs) {
             (false, false) => Motion::Stopped,
             (true, false) => Motion::Halted,
-            (false, true) => Motion::Started,
-            (true, true) if (pos_steps - self.expected_steps).abs() > tolerance => Motion::Jumped,
-            (true, true) => Motion::Continued,
+            (false, true) => {
+                (self.offset, self.pass, self.last_seam) = (0, 0, None);
+                Motion::Started
+            }
+            (true, true) => self.follow(song_steps, loop_steps, tolerance),
         };
+        let pos_steps = song_steps.map_or(self.expected_steps, |steps| steps - self.offset as f64);
         self.was_running = runs;
         self.expected_steps = pos_steps + frames_steps;
-        let bar_start = host.bar_start_beats.filter(|_| host_runs && host.time_signature.is_some());
-        let bar_start_step = bar_start.map_or(0, |beats| (beats * STEPS_PER_BEAT).round() as i64);
-        BlockTime { motion, pos_steps, samples_per_step, bar_start_step }
+        let metre = host.time_signature.filter(|(beats, unit)| *beats > 0 && *unit > 0);
+        let bar_start = host.bar_start_beats.filter(|beats| host_runs && metre.is_some() && beats.is_finite());
+        let bar_steps = metre.map_or(16, |(beats, unit)| 16 * i64::from(beats) / i64::from(unit)).max(1);
+        BlockTime {
+            motion,
+            pos_steps,
+            samples_per_step,
+            offset: self.offset,
+            bar_start_step: bar_start.map_or(0, |beats| (beats * STEPS_PER_BEAT).round() as i64),
+            bar_steps,
+            loop_steps,
+            pass: self.pass,
+            last_seam: self.last_seam,
+        }
     }
+
+    /// Time ran and runs: does it go on, come round a loop, or jump?
+    fn follow(&mut self, song_steps: Option<f64>, loop_steps: Option<(i64, i64)>, tolerance: f64) -> Motion {
+        let Some(song_steps) = song_steps else { return Motion::Continued };
+        let expected = self.expected_steps + self.offset as f64;
+        if (song_steps - expected).abs() <= tolerance {
+            return Motion::Continued;
+        }
+        if let Some((start, end)) = loop_steps {
+            let length = end - start;
+            let past_the_end = expected > end as f64 - tolerance;
+            if past_the_end && (song_steps - (expected - length as f64)).abs() <= tolerance {
+                self.offset -= length;
+                self.pass += 1;
+                self.last_seam = Some(start - self.offset);
+                return Motion::Continued;
+            }
+        }
+        // The count goes on behind all that has been planned.
+        self.offset = song_steps.floor() as i64 - (self.expected_steps.ceil() as i64 + JUMP_STEPS);
+        (self.pass, self.last_seam) = (0, None);
+        Motion::Jumped
+    }
+}
+
+/// A loop that begins and ends on steps; others cannot be foreseen step by step and are jumps.
+fn whole_steps((start, end): (f64, f64)) -> Option<(i64, i64)> {
+    let step =
+        |beats: f64| Some(beats * STEPS_PER_BEAT).filter(|s| (s - s.round()).abs() < 1e-4).map(|s| s.round() as i64);
+    Some((step(start)?, step(end)?)).filter(|(start, end)| start < end)
 }
 
 #[cfg(test)]
@@ -185,7 +306,9 @@ mod tests {
             assert_eq!(near.sample_of(1.0), 3000);
         }
         assert_eq!(exact.step_at(3000), 0.5);
-        assert_eq!(BlockTime { bar_start_step: 14, ..exact }.step_in_beat(17), 3);
+        let seven_eights = BlockTime { bar_start_step: 14, bar_steps: 14, ..exact };
+        assert_eq!([13, 14, 17, 27, 28].map(|step| seven_eights.step_in_beat(step)), [1, 0, 3, 1, 0]);
+        assert_eq!([13, 14, 28].map(|step| seven_eights.bar_of(step)), [0, 1, 2]);
     }
 
     #[test]
@@ -197,5 +320,29 @@ mod tests {
         assert_eq!((second.pos_steps, second.motion), (1.0, Motion::Continued));
         assert_eq!(clock.begin_block(&host(true, 3.0), 6000).motion, Motion::Jumped);
         assert!(!clock.is_free_running());
+    }
+
+    #[test]
+    fn a_loop_is_foreseen_and_counted_through() {
+        let mut clock = Clock::new(48_000.0);
+        let at = |pos_beats| HostTime { loop_range_beats: Some((2.0, 4.0)), ..host(true, pos_beats) };
+        let place = |block: &BlockTime, step| {
+            let place = block.place(step);
+            (place.song_step, place.pass, place.is_seam)
+        };
+        let first = clock.begin_block(&at(3.0), 24_000);
+        assert_eq!(place(&first, 15), (15, 0, false));
+        assert_eq!(place(&first, 16), (8, 1, true));
+        assert_eq!(place(&first, 25), (9, 2, false));
+        let second = clock.begin_block(&at(2.0), 24_000);
+        assert_eq!((second.motion, second.pos_steps), (Motion::Continued, 16.0));
+        assert_eq!(place(&second, 16), (8, 1, true));
+        assert_eq!(place(&second, 17), (9, 1, false));
+        assert_eq!(place(&second, 24), (8, 2, true));
+        assert_eq!(second.beats_at(12_000), 2.5);
+        let jumped = clock.begin_block(&at(0.5), 24_000);
+        assert_eq!(jumped.motion, Motion::Jumped);
+        assert!(jumped.pos_steps > 64.0, "a count never comes back");
+        assert_eq!(jumped.place(jumped.pos_steps as i64).song_step, 2);
     }
 }

@@ -14,7 +14,7 @@ fn request(id: u64, step_idx: i64) -> Request {
         attack: false,
         settings: StepSettings { sampler: Sampler::default(), rng_seed: 5, pass: 0 },
     };
-    Request { id, from: From::Here, step, asked: None }
+    Request { id, from: From::Here, count: step_idx, step, begins_bar: step_idx.rem_euclid(16) == 0, asked: None }
 }
 
 fn ensemble() -> Ensemble {
@@ -36,20 +36,34 @@ fn asking_again_for_a_step_undoes_it_and_all_after() {
 }
 
 #[test]
-fn a_jump_goes_on_and_a_start_begins_anew() {
+fn a_jump_goes_on_from_what_stood_there_and_a_start_begins_anew() {
     let mut ensemble = ensemble();
-    let fresh: Vec<_> = (0..40).map(|step| ensemble.decide(&request(0, step)).row).collect();
-    let jumped = ensemble.decide(&Request { from: From::Elsewhere, ..request(0, 0) }).row;
-    assert_ne!(jumped, fresh[0], "after 40 steps another row is due than at the start of a piece");
-    let again = ensemble.decide(&Request { from: From::Nothing, ..request(0, 0) }).row;
-    assert_eq!(again, fresh[0]);
+    let mut count = -1;
+    let mut decide = |from: From, steps: std::ops::Range<i64>, pass: u64| -> Vec<_> {
+        let start = steps.start;
+        let rows = steps.map(|step_idx| {
+            count += 1;
+            let mut request =
+                Request { count, from: if step_idx == start { from } else { From::Here }, ..request(0, step_idx) };
+            request.step.settings.pass = pass;
+            ensemble.decide(&request).row
+        });
+        rows.collect()
+    };
+    let first = decide(From::Nothing, 0..80, 0);
+    assert_eq!(decide(From::Elsewhere, 32..64, 0), first[32..64], "from a bar line");
+    assert_eq!(decide(From::Elsewhere, 32..64, 0), first[32..64], "and again");
+    assert_eq!(decide(From::Elsewhere, 37..64, 0), first[37..64], "from the middle of a bar");
+    assert_ne!(decide(From::Elsewhere, 32..64, 1), first[32..64], "another time round");
+    decide(From::Elsewhere, 500..510, 0);
+    assert_eq!(decide(From::Nothing, 0..80, 0), first);
 }
 
 #[test]
 fn a_running_worker_answers_in_order_and_ends_when_dropped() {
     let (mut audio, end) = bridge::new();
     let status = Arc::new(Mutex::new(Status::default()));
-    let worker = Worker::start(end, None, status.clone());
+    let worker = Worker::start(end, None, status.clone(), Arc::default());
     assert_eq!(status.lock().unwrap().problem, "");
     for id in 0..100 {
         assert!(audio.ask(request(id, id as i64)));
@@ -70,7 +84,7 @@ fn a_running_worker_answers_in_order_and_ends_when_dropped() {
 fn a_bad_file_is_named_and_the_shipped_weights_play() {
     let (mut audio, end) = bridge::new();
     let status = Arc::new(Mutex::new(Status::default()));
-    let _worker = Worker::start(end, Some("no/such.safetensors".into()), status.clone());
+    let _worker = Worker::start(end, Some("no/such.safetensors".into()), status.clone(), Arc::default());
     let status = status.lock().unwrap().clone();
     assert!(status.problem.starts_with("no/such.safetensors: cannot be opened"), "{}", status.problem);
     assert_eq!(status.style, "Chorale");

@@ -1,0 +1,55 @@
+//! Instances of the built plugin, ready to be played: what the tests of several files begin with.
+
+use anyhow::{Result, bail};
+
+use crate::bundles;
+use crate::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
+use crate::script::Sent;
+
+/// The largest block that instances are made for, samples.
+pub const MAX_BLOCK: usize = 8192;
+
+/// An active note effect.
+pub fn note_effect(format: Format, sample_rate: f64, offline: bool) -> Result<HostedPlugin> {
+    hosted(format, Class::NoteEffect, sample_rate, offline)
+}
+
+/// An active instance.
+pub fn hosted(format: Format, class: Class, sample_rate: f64, offline: bool) -> Result<HostedPlugin> {
+    let mut plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
+    plugin.activate(HostConfig { sample_rate, max_block_size: MAX_BLOCK, offline })?;
+    Ok(plugin)
+}
+
+/// Sets a parameter to the value that shows `text`.
+///
+/// # Errors
+/// If it shows that nowhere.
+pub fn choose(plugin: &mut HostedPlugin, name: &str, text: &str) -> Result<()> {
+    let normalised = value_of(plugin, name, text)?;
+    plugin.set_param_by_name(name, normalised)
+}
+
+/// The value of 0 to 1 at which a stepped parameter shows `text`.
+///
+/// # Errors
+/// If it shows that nowhere.
+pub fn value_of(plugin: &HostedPlugin, name: &str, text: &str) -> Result<f64> {
+    let param = plugin.param_by_name(name)?;
+    let values = (0..=param.num_steps).map(|step| f64::from(step) / f64::from(param.num_steps.max(1)));
+    for value in values {
+        if plugin.param_text(param.id, value)? == text {
+            return Ok(value);
+        }
+    }
+    bail!("parameter `{name}`: expected a value that shows `{text}`, got none")
+}
+
+/// The note-ons as (sample, channel, key).
+pub fn starts(sent: &Sent) -> Vec<(u64, u8, u8)> {
+    let on = |(at, kind): &(u64, EventKind)| match *kind {
+        EventKind::NoteOn { channel, key, .. } => Some((*at, channel, key)),
+        _ => None,
+    };
+    sent.iter().filter_map(on).collect()
+}

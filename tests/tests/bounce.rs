@@ -1,0 +1,139 @@
+//! What is bounced is what was heard: the same session, rendered in every way a host can, gives the same music.
+
+use anyhow::Result;
+use continuo_model::{midi_file, phrase::Phrase};
+use continuo_tests::fake_host::{Format, HostedPlugin};
+use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
+use continuo_tests::session::{choose, note_effect, value_of};
+use continuo_tests::timeline::Timeline;
+
+/// A phrase, a turn of the network with automation in it, the player again, and a loop that comes round twice.
+fn session(plugin: &HostedPlugin) -> Result<Script> {
+    let in_loop = |from: f64, beats: f64| Stretch {
+        loop_range_beats: Some((16.0, 20.0)),
+        ..Stretch::play(from, beats).at_tempo(180.0)
+    };
+    let stretches = vec![
+        Stretch::stand(0.5).at_tempo(180.0),
+        in_loop(0.0, 20.0),
+        in_loop(16.0, 4.0),
+        in_loop(16.0, 4.0),
+        Stretch::stand(1.0).at_tempo(180.0),
+    ];
+    let set = |name: &str, value: f64| Happening::Param(name.into(), value);
+    Ok(Script { stretches, ..Script::default() }
+        .notes(1, "0 67 1, 1 69 1, 2 71 0.5, 2.5 72 0.5, 3 74 0.9, 9.1 76 0.8, 9.9 74 1.3, 11.3 72 0.6")
+        .notes(3, "1.1 79 1, 2.1 77 0.5")
+        .with(1, 6.0, set("Temperature", 0.9))
+        .with(1, 7.3, set("Lookahead", value_of(plugin, "Lookahead", "4 steps")?))
+        .with(1, 13.0, set("Rng seed", 0.5)))
+}
+
+/// How a host renders.
+struct Way {
+    name: &'static str,
+    format: Format,
+    sample_rate: f64,
+    says_offline: bool,
+    blocks: Blocks,
+    pace: Pace,
+}
+
+fn render(way: &Way, mode: &str) -> Result<Sent> {
+    let mut plugin = note_effect(way.format, way.sample_rate, way.says_offline)?;
+    choose(&mut plugin, "Mode", mode)?;
+    // Live, the answer to a note may take its time on a machine that others share.
+    plugin.set_param_by_name("Reply delay", 1.0)?;
+    let script = session(&plugin)?;
+    script.run(&mut plugin, way.sample_rate, way.blocks, way.pace)
+}
+
+fn midi(sent: &Sent, sample_rate: f64) -> Vec<u8> {
+    let mut timeline = Timeline::default();
+    for (at, kind) in sent {
+        timeline.push(*at as f64 / sample_rate * 3.0, kind);
+    }
+    midi_file::to_bytes(&Phrase { tempo_bpm: 180.0, time_signature: (4, 4), tracks: timeline.voices() })
+}
+
+const REFERENCE: Way = Way {
+    name: "offline",
+    format: Format::Clap,
+    sample_rate: 48_000.0,
+    says_offline: true,
+    blocks: Blocks::Of(512),
+    pace: Pace::Fast,
+};
+
+#[test]
+fn every_way_of_rendering_gives_the_same_events_and_file() -> Result<()> {
+    for mode in ["Continue", "Harmonise"] {
+        let expected = render(&REFERENCE, mode)?;
+        assert!(expected.len() > 100, "{mode}: only {} events", expected.len());
+        let ways = [
+            Way { name: "live", says_offline: false, pace: Pace::Live, ..REFERENCE },
+            Way { name: "fast, and silent about it", says_offline: false, ..REFERENCE },
+            Way { name: "live, but said to be offline", pace: Pace::Live, ..REFERENCE },
+            Way { name: "VST3", format: Format::Vst3, ..REFERENCE },
+            Way { name: "VST3, fast and silent about it", format: Format::Vst3, says_offline: false, ..REFERENCE },
+            Way { name: "blocks of 1", blocks: Blocks::Of(1), ..REFERENCE },
+            Way { name: "blocks of 17", blocks: Blocks::Of(17), ..REFERENCE },
+            Way { name: "blocks of 64", blocks: Blocks::Of(64), ..REFERENCE },
+            Way { name: "blocks of 4096", blocks: Blocks::Of(4096), ..REFERENCE },
+            Way { name: "blocks of any size", blocks: Blocks::Random(3000, 5), ..REFERENCE },
+        ];
+        for way in ways {
+            let got = render(&way, mode)?;
+            let differs = got.iter().zip(&expected).position(|(a, b)| a != b);
+            assert_eq!(
+                differs,
+                None,
+                "{mode}, {}: {:?} for {:?}",
+                way.name,
+                differs.map(|i| got[i]),
+                differs.map(|i| expected[i])
+            );
+            assert_eq!(got.len(), expected.len(), "{mode}, {}", way.name);
+            assert!(midi(&got, 48_000.0) == midi(&expected, 48_000.0), "{mode}, {}", way.name);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn other_sample_rates_give_the_same_notes_to_a_sample() -> Result<()> {
+    for mode in ["Continue", "Harmonise"] {
+        let expected = render(&REFERENCE, mode)?;
+        for sample_rate in [44_100.0, 96_000.0] {
+            let got = render(&Way { name: "", sample_rate, ..REFERENCE }, mode)?;
+            assert_eq!(got.len(), expected.len(), "{mode} at {sample_rate}");
+            for ((at, kind), (expected_at, expected_kind)) in got.iter().zip(&expected) {
+                assert_eq!(kind, expected_kind, "{mode} at {sample_rate}");
+                let off = *at as f64 / sample_rate - *expected_at as f64 / 48_000.0;
+                assert!(off.abs() < 1.6 / 44_100.0, "{mode} at {sample_rate}: {kind:?} is off by {off} s");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn four_instances_play_what_one_plays() -> Result<()> {
+    let render = |emit: &str| -> Result<Vec<(u64, u8, u8)>> {
+        let mut plugin = note_effect(Format::Clap, 48_000.0, true)?;
+        choose(&mut plugin, "Mode", "Continue")?;
+        choose(&mut plugin, "Emit", emit)?;
+        let script = session(&plugin)?;
+        let sent = script.run(&mut plugin, 48_000.0, Blocks::Of(512), Pace::Fast)?;
+        Ok(continuo_tests::session::starts(&sent))
+    };
+    let mut apart = Vec::new();
+    for voice in ["Soprano", "Alto", "Tenor", "Bass"] {
+        apart.extend(render(voice)?);
+    }
+    let mut together = render("All")?;
+    apart.sort_unstable();
+    together.sort_unstable();
+    assert_eq!(apart, together);
+    Ok(())
+}
