@@ -13,3 +13,6 @@ pub mod preview;
 pub mod process;
 pub mod sequencer;
 pub mod transport;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use continuo_model::generate::StepSettings;
+use continuo_model::random::SplitMix64;
+use continuo_model::sampling::Sampler;
+use continuo_model::vocabulary::Symbol;
+use nice_plug::midi::{Channel, Key, VoiceID};
+use nice_plug::prelude::NoteEvent;
+
+use super::process::{AudioThread, Block, Settings};
+use super::transport::HostTime;
+use crate::bridge::{self, Answer, Shared, WorkerEnd};
+use crate::params::{Input, Mode};
+use crate::worker::Worker;
+
+const SAMPLE_RATE: f64 = 48_000.0;
+const FRAMES: usize = 480;
+
+fn settings(mode: Mode) -> Settings {
+    Settings {
+        mode,
+        respond_bars: 1,
+        input: Input::AsVoice,
+        evolves: false,
+        panic: false,
+        bypass: false,
+        voice: 0,
+        emit: [true; 4],
+        lookahead_steps: 2,
+        reply_delay_samples: 240,
+        step: StepSettings { sampler: Sampler::default(), rng_seed: 1, pass: 0 },
+    }
+}
+
+fn note(timing: u32, key: u8, on: bool) -> NoteEvent<()> {
+    let (voice_id, channel, key) = (VoiceID::Wildcard, Channel::Number(0), Key::Number(key));
+    if on {
+        NoteEvent::NoteOn { timing, voice_id, channel, key, velocity: 0.7 }
+    } else {
+        NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 }
+    }
+}
+
+/// A block of 10 ms at 120, number `n` since the transport started, with the clock where it would be live.
+fn block(mode: Mode, n: u64, began: Instant) -> Block {
+    let host = HostTime {
+        playing: true,
+        tempo_bpm: Some(120.0),
+        pos_beats: Some(n as f64 * FRAMES as f64 / 24_000.0),
+        time_signature: Some((4, 4)),
+        bar_start_beats: Some((n as f64 * 0.02 / 4.0).floor() * 4.0),
+        loop_range_beats: None,
+    };
+    let now = began + Duration::from_millis(10 * n);
+    Block { host, frames: FRAMES, settings: settings(mode), now, says_offline: false }
+}
+
+#[test]
+fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
+    for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free] {
+        let (audio_end, worker_end) = bridge::new();
+        let _worker = Worker::start(worker_end, None, Arc::default(), Arc::default());
+        let mut audio = AudioThread::new(audio_end, SAMPLE_RATE);
+        let (mut rng, began, mut sent) = (SplitMix64::new(1), Instant::now(), 0);
+        for n in 0..10_000 {
+            let mut block = block(mode, n, began);
+            // Now and then the transport stands, or is somewhere else.
+            block.host.playing = n / 700 % 5 != 4;
+            block.host.loop_range_beats = (n / 900 % 2 == 1).then_some((4.0, 12.0));
+            nice_assert_no_alloc::assert_no_alloc(|| {
+                if n % 40 < 20 && n % 4 == 0 {
+                    let key = 50 + rng.next_below(30) as u8;
+                    audio.hear(note(rng.next_below(FRAMES) as u32, key, rng.next_below(2) == 0));
+                }
+                audio.process(&block, |_| {
+                    sent += 1;
+                    sent % 50 != 0
+                });
+            });
+        }
+        assert!(sent > 1000, "{mode:?}: only {sent} events were sent");
+    }
+}
+
+/// Allocates where it is forbidden, if this variable says so: the guard must end the process.
+#[cfg(debug_assertions)]
+#[test]
+fn the_allocation_guard_trips() {
+    const TRIP: &str = "CONTINUO_TRIP_THE_GUARD";
+    if std::env::var_os(TRIP).is_some() {
+        nice_assert_no_alloc::assert_no_alloc(|| drop(std::hint::black_box(Box::new(1))));
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    let name = "audio_thread::tests::the_allocation_guard_trips";
+    let run = |trip: bool| {
+        let mut command = std::process::Command::new(&this);
+        command.args([name, "--exact"]);
+        if trip {
+            command.env(TRIP, "1");
+        }
+        command.output().unwrap()
+    };
+    let output = run(true);
+    assert!(!output.status.success(), "an allocation went unnoticed: {}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Plays the worker: answers everything that has been asked with a chord, which rises a semitone with each id.
+fn answer_all(end: &mut WorkerEnd) -> u64 {
+    let mut answered = 0;
+    while let Some(request) = end.request() {
+        let root = 40 + (request.id % 12) as u8;
+        let keys = [root + 24, root + 19, root + 12, root];
+        end.answer(Answer { id: request.id, row: keys.map(Symbol::Pitch), sounding: keys.map(Some) });
+        answered += 1;
+    }
+    answered
+}
+
+struct Starved {
+    audio: AudioThread,
+    end: Option<WorkerEnd>,
+    shared: Arc<Shared>,
+    began: Instant,
+    n: u64,
+}
+
+impl Starved {
+    fn new() -> Self {
+        let (audio_end, end) = bridge::new();
+        let shared = audio_end.shared.clone();
+        Self { audio: AudioThread::new(audio_end, SAMPLE_RATE), end: Some(end), shared, began: Instant::now(), n: 0 }
+    }
+
+    /// Plays a block of Harmonise in real time, gives what was sent as (is on, channel, key), and how long it took.
+    fn block(&mut self, input: &[NoteEvent<()>]) -> (Vec<(bool, u8, u8)>, Duration) {
+        let mut block = block(Mode::Harmonise, self.n, self.began);
+        // Waiting is done by the real clock.
+        block.now = Instant::now();
+        input.iter().for_each(|event| self.audio.hear(*event));
+        let mut sent = Vec::new();
+        self.audio.process(&block, |event| {
+            let (on, channel, key) = match event {
+                NoteEvent::NoteOn { channel, key, .. } => (true, channel, key),
+                NoteEvent::NoteOff { channel, key, .. } => (false, channel, key),
+                other => panic!("nobody sent {other:?}"),
+            };
+            sent.push((on, channel.number().unwrap(), key.number().unwrap()));
+            true
+        });
+        let took = block.now.elapsed();
+        self.n += 1;
+        // A live host asks for the next block when this one has been heard.
+        std::thread::sleep(Duration::from_millis(10).saturating_sub(took));
+        (sent, took)
+    }
+}
+
+#[test]
+fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
+    let mut starved = Starved::new();
+    starved.block(&[]);
+    // The worker is there for the first note.
+    let answering = {
+        let mut end = starved.end.take().unwrap();
+        std::thread::spawn(move || {
+            while answer_all(&mut end) == 0 {
+                std::hint::spin_loop();
+            }
+            end
+        })
+    };
+    let (chord, _) = starved.block(&[note(0, 72, true)]);
+    let mut end = answering.join().unwrap();
+    assert_eq!(chord.len(), 4, "the note and its answer: {chord:?}");
+    answer_all(&mut end);
+    let misses = || starved.shared.misses.load(Ordering::Relaxed);
+    let before = misses();
+
+    // For the next it is not: 300 ms pass before it answers.
+    let mut all_sent = Vec::new();
+    let (sent, took) = starved.block(&[note(0, 72, false), note(1, 74, true)]);
+    all_sent.extend(sent);
+    // Ten milliseconds of block allow two and a half of waiting; the rest is the machine's, which others share.
+    assert!(took < Duration::from_secs(1), "the block waited for {took:?}");
+    for _ in 0..29 {
+        all_sent.extend(starved.block(&[]).0);
+    }
+    assert!(starved.shared.misses.load(Ordering::Relaxed) > before, "a miss was not counted");
+    let generated: Vec<_> = all_sent.iter().filter(|(_, channel, _)| *channel != 0).collect();
+    assert!(generated.is_empty(), "what sounds is held: {generated:?}");
+    assert_eq!(all_sent, [(false, 0, 72), (true, 0, 74)], "the player's notes go through");
+
+    // The late answers come now: none of them is played; the next note is answered as ever.
+    assert!(answer_all(&mut end) > 0);
+    let (sent, _) = starved.block(&[]);
+    assert!(sent.is_empty(), "a late answer was played: {sent:?}");
+    starved.end = Some(end);
+}
+
+#[test]
+fn without_a_worker_notes_go_through_at_once() {
+    let mut starved = Starved::new();
+    starved.shared.worker_gone.store(true, Ordering::Release);
+    let (mut sent, mut longest) = (Vec::new(), Duration::ZERO);
+    for n in 0..200_u8 {
+        let input = match n % 20 {
+            0 => vec![note(3, 60 + n / 20, true)],
+            10 => vec![note(3, 60 + n / 20, false)],
+            _ => Vec::new(),
+        };
+        let (events, took) = starved.block(&input);
+        sent.extend(events);
+        longest = longest.max(took);
+    }
+    let expected: Vec<_> = (60..70).flat_map(|key| [(true, 0, key), (false, 0, key)]).collect();
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn a_worker_that_fails_says_so() {
+    let (audio_end, worker_end) = bridge::new();
+    let status = Arc::new(Mutex::new(crate::worker::Status::default()));
+    let worker = Worker::start(worker_end, None, status, Arc::default());
+    assert!(audio_end.can_answer());
+    drop(worker);
+    assert!(!audio_end.can_answer());
+}
