@@ -15,12 +15,12 @@ use crossbeam::utils::CachePadded;
 
 /// Requests under way at the most: some 16 s of music at 16 steps of lookahead and 120 beats a minute, however
 /// late the worker is.
-const CAPACITY: usize = 1024;
+pub const CAPACITY: usize = 1024;
 /// Notes that went out and have not been taken down yet, at the most.
 const PLAYED_CAPACITY: usize = 16_384;
 
-/// What a row goes on from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a row goes on from; of two, the later one is the stronger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum From {
     /// What was decided before it.
     Here,
@@ -78,6 +78,8 @@ pub struct Played {
 pub struct Shared {
     /// The worker's thread has ended, or never began: nothing will be answered. Spun on, so it has a cache line of its own.
     pub worker_gone: CachePadded<AtomicBool>,
+    /// The host's transport runs without a tempo that is one, or without a position that moves.
+    pub host_without_time: AtomicBool,
     /// Rows that were not there when they were due.
     pub misses: AtomicU64,
     /// Events that the host's output queue would not take.
@@ -169,5 +171,65 @@ impl WorkerEnd {
     /// always room; if it has stopped for good, nobody misses the answer.
     pub fn answer(&mut self, answer: Answer) {
         let _ = self.answers.push(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_model::generate::{Given, StepSettings};
+    use continuo_model::sampling::Sampler;
+
+    fn request(id: u64) -> Request {
+        let settings = StepSettings { sampler: Sampler::default(), rng_seed: id, pass: id };
+        let step =
+            Step { step_idx: id as i64, step_in_beat: 0, given: [Given::Free; NUM_VOICES], attack: false, settings };
+        Request { id, from: From::Here, count: id as i64, step, begins_bar: false, asked: None }
+    }
+
+    #[test]
+    fn nothing_is_lost_torn_or_out_of_order_between_two_threads() {
+        const COUNT: u64 = 200_000;
+        let (mut audio, mut worker) = new();
+        let answering = std::thread::spawn(move || {
+            worker.register();
+            for expected in 0..COUNT {
+                let request = loop {
+                    match worker.request() {
+                        Some(request) => break request,
+                        None => std::thread::park_timeout(std::time::Duration::from_millis(1)),
+                    }
+                };
+                assert_eq!((request.id, request.count), (expected, expected as i64));
+                assert_eq!((request.step.settings.rng_seed, request.step.settings.pass), (expected, expected));
+                let key = (expected % 128) as u8;
+                let answer =
+                    Answer { id: expected, row: [Symbol::Pitch(key); NUM_VOICES], sounding: [Some(key); NUM_VOICES] };
+                // As many answers are under way as requests at the most, and both rings are as large.
+                worker.answer(answer);
+            }
+        });
+        let (mut asked, mut answered) = (0, 0);
+        while answered < COUNT {
+            // Never more under way than there is room for.
+            if asked < COUNT && asked - answered < CAPACITY as u64 {
+                assert!(audio.ask(request(asked)));
+                asked += 1;
+            }
+            while let Some(answer) = audio.answer() {
+                let key = (answered % 128) as u8;
+                assert_eq!((answer.id, answer.row[3], answer.sounding[0]), (answered, Symbol::Pitch(key), Some(key)));
+                answered += 1;
+            }
+        }
+        answering.join().unwrap();
+    }
+
+    #[test]
+    fn a_full_bridge_refuses_and_keeps_what_it_has() {
+        let (mut audio, mut worker) = new();
+        let taken = (0..CAPACITY as u64 + 10).filter(|id| audio.ask(request(*id))).count();
+        assert_eq!(taken, CAPACITY);
+        assert_eq!(std::iter::from_fn(|| worker.request()).count(), CAPACITY);
     }
 }

@@ -100,8 +100,17 @@ impl Data {
             get(&self.shared.step_p50_us),
             get(&self.shared.reply_p99_us),
         ));
-        if !status.problem.is_empty() {
-            ui.label(RichText::new(&status.problem).color(Color32::from_rgb(0xE6, 0x9F, 0x00)));
+        let refused = self.shared.refused.load(Ordering::Relaxed);
+        let problems = [
+            (!status.problem.is_empty()).then_some(status.problem),
+            (refused > 0).then(|| format!("host: expected room for all events, got {refused} turned away")),
+            self.shared.host_without_time.load(Ordering::Relaxed).then(|| {
+                "host: expected a tempo of 1 to 999 bpm and a position that moves, got none; time starts with your notes"
+                    .into()
+            }),
+        ];
+        for problem in problems.into_iter().flatten() {
+            ui.label(RichText::new(problem).color(Color32::from_rgb(0xE6, 0x9F, 0x00)));
         }
         ui.add_space(4.0);
     }

@@ -172,6 +172,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
         let report = serde_json::json!({
             "style": status.style,
             "problem": status.problem,
+            "host_without_time": self.shared.host_without_time.load(Ordering::Relaxed),
             "misses": self.shared.misses.load(Ordering::Relaxed),
             "refused": self.shared.refused.load(Ordering::Relaxed),
             "reply_p99_us": self.shared.reply_p99_us.load(Ordering::Relaxed),

@@ -3,6 +3,7 @@
 mod figures;
 mod song_memory;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use continuo_model::generate::Performer;
 use continuo_model::stream::{State, StreamingNetwork};
 use continuo_model::weights_file::Weights;
 
-use crate::bridge::{Answer, From, Request, Shared, WorkerEnd};
+use crate::bridge::{Answer, CAPACITY, From, Request, Shared, WorkerEnd};
 use crate::state::Take;
 use figures::Durations;
 use song_memory::SongMemory;
@@ -101,8 +102,14 @@ fn run(mut end: WorkerEnd, performer: Performer, status: &Mutex<Status>, take: &
     let _farewell = Farewell { shared: end.shared.clone(), status };
     end.register();
     let mut ensemble = Ensemble::new(performer);
+    let mut waiting = VecDeque::with_capacity(CAPACITY);
     while !end.shared.stop.load(Ordering::Acquire) {
-        match end.request() {
+        while let Some(request) = (waiting.len() < waiting.capacity()).then(|| end.request()).flatten() {
+            waiting.push_back(request);
+        }
+        match waiting.pop_front() {
+            // A chord's notes come one by one, and each asks anew for what the last one asked for.
+            Some(request) if waiting.iter().any(|later| later.count <= request.count) => ensemble.prepare(&request),
             Some(request) => {
                 let answer = ensemble.decide(&request);
                 end.answer(answer);
@@ -151,13 +158,20 @@ fn load(path: Option<PathBuf>, status: &Mutex<Status>) -> Option<Performer> {
 struct Ensemble {
     performer: Performer,
     song: SongMemory,
-    /// (count, the state before that row was decided), in order of counts.
-    checkpoints: Vec<(i64, State)>,
+    /// In order of counts.
+    checkpoints: Vec<Checkpoint>,
     /// States out of use, so that none is allocated while playing.
     spare: Vec<State>,
     started: Instant,
     steps: Durations,
     replies: Durations,
+}
+
+/// Where the performance stood before a row.
+struct Checkpoint {
+    count: i64,
+    song_step: i64,
+    state: State,
 }
 
 impl Ensemble {
@@ -176,16 +190,7 @@ impl Ensemble {
 
     fn decide(&mut self, request: &Request) -> Answer {
         self.started = Instant::now();
-        self.undo_from(request.count);
-        self.keep_checkpoint(request.count);
-        match request.from {
-            From::Here => {}
-            From::Elsewhere => self.song.go_to(&mut self.performer, request.step.step_idx),
-            From::Nothing => {
-                self.song.clear();
-                self.performer.reset();
-            }
-        }
+        self.prepare(request);
         if request.begins_bar {
             self.song.keep_state(request.step.step_idx, self.performer.state());
         }
@@ -195,23 +200,41 @@ impl Ensemble {
         Answer { id: request.id, row, sounding: std::array::from_fn(|voice| reader.sounding(voice)) }
     }
 
-    /// Goes back to before row `count`, if that or anything later has been decided.
-    fn undo_from(&mut self, count: i64) {
-        let keep = self.checkpoints.partition_point(|(before, _)| *before < count);
-        if let Some((_, state)) = self.checkpoints.get(keep) {
-            self.performer.rewind(state);
+    /// Goes to where the row begins, and remembers the place. All that is done for a row that a later request undoes
+    /// anyway: what is decided in the end is the same as if it had been decided.
+    fn prepare(&mut self, request: &Request) {
+        self.undo_from(request.count);
+        match request.from {
+            From::Here => {}
+            From::Elsewhere => self.song.go_to(&mut self.performer, request.step.step_idx),
+            From::Nothing => {
+                self.song.clear();
+                self.performer.reset();
+            }
         }
-        self.spare.extend(self.checkpoints.drain(keep..).map(|(_, state)| state));
+        self.keep_checkpoint(request.count, request.step.step_idx);
     }
 
-    fn keep_checkpoint(&mut self, count: i64) {
+    /// Goes back to before row `count`, if that or anything later has been decided.
+    fn undo_from(&mut self, count: i64) {
+        let keep = self.checkpoints.partition_point(|before| before.count < count);
+        if let Some(checkpoint) = self.checkpoints.get(keep) {
+            self.performer.rewind(&checkpoint.state);
+        }
+        for undone in self.checkpoints.drain(keep..) {
+            self.song.forget(undone.song_step);
+            self.spare.push(undone.state);
+        }
+    }
+
+    fn keep_checkpoint(&mut self, count: i64, song_step: i64) {
         if self.checkpoints.len() == NUM_CHECKPOINTS {
-            let (_, state) = self.checkpoints.remove(0);
-            self.spare.push(state);
+            let oldest = self.checkpoints.remove(0);
+            self.spare.push(oldest.state);
         }
         let mut state = self.spare.pop().expect("there are as many states as checkpoints");
         state.copy_from(self.performer.state());
-        self.checkpoints.push((count, state));
+        self.checkpoints.push(Checkpoint { count, song_step, state });
     }
 
     fn publish(&mut self, request: &Request, shared: &Shared) {

@@ -157,6 +157,22 @@ impl Script {
     /// If the plugin fails, or what it sends is not sound: unpaired, unsorted, outside its block, or still sounding at the
     /// end.
     pub fn run(&self, plugin: &mut HostedPlugin, sample_rate: f64, blocks: Blocks, pace: Pace) -> Result<Sent> {
+        self.run_timed(plugin, sample_rate, blocks, pace).map(|(sent, _)| sent)
+    }
+
+    /// The same, and by how much the latest block was late, where they are paced: a machine that others share stands still now
+    /// and then, and what is played over a stall is no measure of a live host.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_timed(
+        &self,
+        plugin: &mut HostedPlugin,
+        sample_rate: f64,
+        blocks: Blocks,
+        pace: Pace,
+    ) -> Result<(Sent, Duration)> {
+        let mut latest = Duration::ZERO;
         let bounds = self.bounds(sample_rate);
         let timed = self.timed(&bounds, sample_rate);
         let mut rng = SplitMix64::new(if let Blocks::Random(_, rng_seed) = blocks { rng_seed } else { 0 });
@@ -189,13 +205,14 @@ impl Script {
                 pos += frames as u64;
                 if pace == Pace::Live {
                     let due = Duration::from_secs_f64(pos as f64 / sample_rate);
+                    latest = latest.max(clock.elapsed().saturating_sub(due));
                     std::thread::sleep(due.saturating_sub(clock.elapsed()));
                 }
             }
         }
         checker.expect_silence();
         checker.finish().map_err(anyhow::Error::msg).context("the plugin's output")?;
-        Ok(sent)
+        Ok((sent, latest))
     }
 
     /// The sample on which each stretch starts, and the one after the last.

@@ -98,13 +98,22 @@ fn note(timing: u32, key: u8, on: bool) -> Event {
 #[test]
 fn a_host_without_tempo_or_transport_is_played_at_120() -> Result<()> {
     for format in [Format::Clap, Format::Vst3] {
-        for tempo_bpm in [None, Some(0.0), Some(-1.0), Some(f64::NAN), Some(1e12)] {
+        for (tempo_bpm, pos_beats) in [
+            (None, None),
+            (Some(120.0), None),
+            (Some(0.0), None),
+            (Some(0.0), Some(3.0)),
+            (None, Some(3.0)),
+            (Some(-1.0), Some(3.0)),
+            (Some(f64::NAN), None),
+            (Some(1e12), Some(3.0)),
+        ] {
             let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
             plugin.activate(HostConfig { sample_rate: 48_000.0, max_block_size: 480, offline: false })?;
             let mut checker = NoteChecker::new();
             let mut starts = Vec::new();
             for n in 0..1200_u64 {
-                let transport = Transport { playing: true, tempo_bpm, pos_beats: None, ..Transport::default() };
+                let transport = Transport { playing: true, tempo_bpm, pos_beats, ..Transport::default() };
                 // The key is held for two seconds of the twelve.
                 let events = match n {
                     10 => vec![note(100, 72, true)],
@@ -116,11 +125,42 @@ fn a_host_without_tempo_or_transport_is_played_at_120() -> Result<()> {
                 let is_on = |event: &&Event| matches!(event.kind, EventKind::NoteOn { .. });
                 starts.extend(block.events.iter().filter(is_on).map(|e| n * 480 + u64::from(e.timing)));
             }
-            let what = format!("{format}, tempo {tempo_bpm:?}");
+            let what = format!("{format}, tempo {tempo_bpm:?}, position {pos_beats:?}");
             let first: Vec<_> = starts.iter().take(4).map(|at| at - 4900).collect();
             assert_eq!(first, [0, 240, 240, 240], "{what}: the note and its three answers");
             checker.expect_silence();
             checker.finish().map_err(|fault| anyhow::anyhow!("{what}: {fault}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reset_and_another_activation_end_what_sounds() -> Result<()> {
+    for format in [Format::Clap, Format::Vst3] {
+        for activates in [false, true] {
+            let config = HostConfig { sample_rate: 48_000.0, max_block_size: 480, offline: false };
+            let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
+            plugin.activate(config)?;
+            let mut checker = NoteChecker::new();
+            for n in 0..100_u64 {
+                let pos_beats = Some(n as f64 * 0.02);
+                let transport =
+                    Transport { playing: n < 60, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+                let events = if n == 10 { vec![note(0, 72, true)] } else { Vec::new() };
+                if n == 40 && activates {
+                    plugin.activate(HostConfig { sample_rate: 96_000.0, ..config })?;
+                } else if n == 40 {
+                    plugin.reset();
+                }
+                let block = plugin.process(480, Some(&transport), &events, &[])?;
+                checker.block(480, &block.events);
+                if n == 39 {
+                    assert_eq!(checker.sounding().len(), 4, "{format}: the note and its answers");
+                }
+            }
+            checker.expect_silence();
+            checker.finish().map_err(|fault| anyhow::anyhow!("{format}, activates {activates}: {fault}"))?;
         }
     }
     Ok(())
@@ -191,4 +231,39 @@ fn a_host_that_refuses_events_is_asked_again() -> Result<()> {
     assert!(refused > 10, "only {refused} events were refused");
     checker.expect_silence();
     checker.finish().map_err(anyhow::Error::msg)
+}
+
+#[test]
+fn ten_thousand_events_a_block_and_a_handful_of_keys_are_taken() -> Result<()> {
+    for format in [Format::Clap, Format::Vst3] {
+        let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
+        let config = HostConfig { sample_rate: 48_000.0, max_block_size: 512, offline: true };
+        // Activated twice, as some hosts do.
+        plugin.activate(config)?;
+        plugin.activate(config)?;
+        let mut checker = NoteChecker::new();
+        for n in 0..300_u64 {
+            let events: Vec<Event> = match n {
+                // Every key goes down, and stays.
+                5 => (0..128).map(|key| note(u32::from(key), key, true)).collect(),
+                // A note-on with velocity 0 is a note-off.
+                20..30 => (0..10_000_u32)
+                    .map(|i| {
+                        let kind =
+                            EventKind::NoteOn { channel: 0, key: (i % 128) as u8, velocity: (i / 128 % 2) as f32 };
+                        Event { timing: i / 20, kind }
+                    })
+                    .collect(),
+                60 => (0..128).map(|key| note(0, key, false)).collect(),
+                _ => Vec::new(),
+            };
+            let pos_beats = Some(n as f64 * 512.0 / 24_000.0);
+            let transport = Transport { playing: n < 250, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+            let block = plugin.process(512, Some(&transport), &events, &[])?;
+            checker.block(512, &block.events);
+        }
+        checker.expect_silence();
+        checker.finish().map_err(|fault| anyhow::anyhow!("{format}: {fault}"))?;
+    }
+    Ok(())
 }

@@ -1,31 +1,18 @@
 //! The built bundle in both formats, both classes and all block sizes: it plays, and it plays the same.
 
 use anyhow::Result;
-use continuo_tests::bundles;
-use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::fake_host::{Class, EventKind, Format, HostedPlugin};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
+use continuo_tests::session::{self, choose};
 
 const SAMPLE_RATE: f64 = 48_000.0;
 /// A beat at 120, samples.
 const BEAT: u64 = 24_000;
 
 fn hosted(format: Format, class: Class, mode: &str) -> Result<HostedPlugin> {
-    let mut plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
-    plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 8192, offline: false })?;
+    let mut plugin = session::hosted(format, class, SAMPLE_RATE, false)?;
     choose(&mut plugin, "Mode", mode)?;
     Ok(plugin)
-}
-
-/// Sets a parameter to the choice that shows `text`.
-fn choose(plugin: &mut HostedPlugin, name: &str, text: &str) -> Result<()> {
-    let param = plugin.param_by_name(name)?;
-    let values = (0..=param.num_steps).map(|step| f64::from(step) / f64::from(param.num_steps.max(1)));
-    for value in values {
-        if plugin.param_text(param.id, value)? == text {
-            return plugin.set_param_by_name(name, value);
-        }
-    }
-    panic!("`{name}` has no choice `{text}`");
 }
 
 /// A phrase of two bars, then six bars in which nothing is played, then a stop.
@@ -40,11 +27,8 @@ fn run(format: Format, class: Class, mode: &str, blocks: Blocks) -> Result<Sent>
 
 /// The note-ons as (sample since the transport started, channel, key).
 fn starts(sent: &Sent) -> Vec<(i64, u8, u8)> {
-    let on = |(at, kind): &(u64, EventKind)| match *kind {
-        EventKind::NoteOn { channel, key, .. } => Some((*at as i64 - BEAT as i64 / 2, channel, key)),
-        _ => None,
-    };
-    sent.iter().filter_map(on).collect()
+    let since_start = |(at, channel, key)| (at as i64 - BEAT as i64 / 2, channel, key);
+    session::starts(sent).into_iter().map(since_start).collect()
 }
 
 #[test]
@@ -145,14 +129,49 @@ fn the_player_takes_the_turn_back_at_once() -> Result<()> {
 }
 
 #[test]
-fn emit_lets_one_voice_out() -> Result<()> {
-    let all = starts(&run(Format::Clap, Class::NoteEffect, "Continue", Blocks::Of(512))?);
-    for (voice, name) in ["Soprano", "Alto", "Tenor", "Bass"].into_iter().enumerate() {
-        let mut plugin = hosted(Format::Clap, Class::NoteEffect, "Continue")?;
-        choose(&mut plugin, "Emit", name)?;
-        let sent = phrase().run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
-        let expected: Vec<_> = all.iter().copied().filter(|(_, channel, _)| usize::from(*channel) == voice).collect();
-        assert_eq!(starts(&sent), expected, "{name}");
+fn emit_lets_one_voice_out_and_decides_nothing() -> Result<()> {
+    for mode in ["Harmonise", "Continue"] {
+        // With a chord, which takes two voices, and a gap after it.
+        let script = phrase().notes(1, "10 72 1, 10 65 1, 12 71 1, 12.1 62 0.8");
+        let play = |emit: &str| -> Result<Vec<(i64, u8, u8)>> {
+            let mut plugin = hosted(Format::Clap, Class::NoteEffect, mode)?;
+            choose(&mut plugin, "Emit", emit)?;
+            Ok(starts(&script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?))
+        };
+        let all = play("All")?;
+        for (voice, name) in ["Soprano", "Alto", "Tenor", "Bass"].into_iter().enumerate() {
+            let of_voice = |(_, channel, _): &(i64, u8, u8)| usize::from(*channel) == voice;
+            let expected: Vec<_> = all.iter().copied().filter(of_voice).collect();
+            assert_eq!(play(name)?, expected, "{mode}, {name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn state_comes_back() -> Result<()> {
+    for format in [Format::Clap, Format::Vst3] {
+        let mut plugin = hosted(format, Class::NoteEffect, "Continue")?;
+        choose(&mut plugin, "Your voice", "Tenor")?;
+        plugin.set_param_by_name("Rng seed", 0.25)?;
+        phrase().run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
+        // What went out is taken down by the worker, which looks now and then.
+        let mut state = plugin.save_state()?;
+        let has_notes = |state: &[u8]| String::from_utf8_lossy(state).contains(r#"\"version\":1,\"notes\":[["#);
+        for _ in 0..200 {
+            if has_notes(&state) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            state = plugin.save_state()?;
+        }
+        assert!(has_notes(&state), "{format}: {}", String::from_utf8_lossy(&state));
+        let mut again = HostedPlugin::load(&continuo_tests::bundles::path(format), format, Class::NoteEffect)?;
+        again.load_state(&state)?;
+        for param in plugin.params() {
+            assert_eq!(again.param_value(param.id)?, plugin.param_value(param.id)?, "{format}, {}", param.name);
+        }
+        assert_eq!(String::from_utf8_lossy(&again.save_state()?), String::from_utf8_lossy(&state), "{format}");
     }
     Ok(())
 }

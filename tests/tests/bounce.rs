@@ -1,5 +1,8 @@
 //! What is bounced is what was heard: the same session, rendered in every way a host can, gives the same music.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
 use anyhow::Result;
 use continuo_model::{midi_file, phrase::Phrase};
 use continuo_tests::fake_host::{Format, HostedPlugin};
@@ -39,13 +42,28 @@ struct Way {
     pace: Pace,
 }
 
+/// A live run is made again if the machine stood still for longer than this in it, some times at the most.
+const STALL: Duration = Duration::from_millis(35);
+const MAX_TRIES: usize = 5;
+/// One at a time: tests beside it would make a live run late.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn render(way: &Way, mode: &str) -> Result<Sent> {
-    let mut plugin = note_effect(way.format, way.sample_rate, way.says_offline)?;
-    choose(&mut plugin, "Mode", mode)?;
-    // Live, the answer to a note may take its time on a machine that others share.
-    plugin.set_param_by_name("Reply delay", 1.0)?;
-    let script = session(&plugin)?;
-    script.run(&mut plugin, way.sample_rate, way.blocks, way.pace)
+    let mut last = Sent::new();
+    for _ in 0..MAX_TRIES {
+        let mut plugin = note_effect(way.format, way.sample_rate, way.says_offline)?;
+        choose(&mut plugin, "Mode", mode)?;
+        // The answer to a note may take its time.
+        plugin.set_param_by_name("Reply delay", 1.0)?;
+        let script = session(&plugin)?;
+        let (sent, late) = script.run_timed(&mut plugin, way.sample_rate, way.blocks, way.pace)?;
+        last = sent;
+        if late < STALL {
+            break;
+        }
+        eprintln!("{}: the machine stood still for {late:?}; once more", way.name);
+    }
+    Ok(last)
 }
 
 fn midi(sent: &Sent, sample_rate: f64) -> Vec<u8> {
@@ -67,6 +85,7 @@ const REFERENCE: Way = Way {
 
 #[test]
 fn every_way_of_rendering_gives_the_same_events_and_file() -> Result<()> {
+    let _alone = ONE_AT_A_TIME.lock();
     for mode in ["Continue", "Harmonise"] {
         let expected = render(&REFERENCE, mode)?;
         assert!(expected.len() > 100, "{mode}: only {} events", expected.len());
@@ -102,6 +121,7 @@ fn every_way_of_rendering_gives_the_same_events_and_file() -> Result<()> {
 
 #[test]
 fn other_sample_rates_give_the_same_notes_to_a_sample() -> Result<()> {
+    let _alone = ONE_AT_A_TIME.lock();
     for mode in ["Continue", "Harmonise"] {
         let expected = render(&REFERENCE, mode)?;
         for sample_rate in [44_100.0, 96_000.0] {
@@ -119,6 +139,7 @@ fn other_sample_rates_give_the_same_notes_to_a_sample() -> Result<()> {
 
 #[test]
 fn four_instances_play_what_one_plays() -> Result<()> {
+    let _alone = ONE_AT_A_TIME.lock();
     let render = |emit: &str| -> Result<Vec<(u64, u8, u8)>> {
         let mut plugin = note_effect(Format::Clap, 48_000.0, true)?;
         choose(&mut plugin, "Mode", "Continue")?;

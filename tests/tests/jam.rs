@@ -43,8 +43,7 @@ fn track<'a>(phrase: &'a Phrase, name: &str) -> &'a continuo_model::phrase::Trac
 #[test]
 fn a_jam_gives_four_voices_on_the_grid_in_tempo() -> Result<()> {
     for format in ["clap", "vst3"] {
-        let (phrase, line, out) =
-            jam(&format!("continue_{format}"), &["--offline", "--format", format, "--tempo", "96"])?;
+        let (phrase, line, out) = jam(&format!("grid_{format}"), &["--offline", "--format", format, "--tempo", "96"])?;
         assert!((phrase.tempo_bpm - 96.0).abs() < 1e-3);
         assert_eq!(phrase.time_signature, (4, 4));
         let played_until = track(&phrase, "Played").notes.last().context("the seed phrase has notes")?.end_beats();
@@ -77,22 +76,19 @@ fn harmonise_answers_all_along() -> Result<()> {
 }
 
 #[test]
-fn live_and_offline_and_large_blocks_write_the_same_notes() -> Result<()> {
-    // A fast tempo, so that the live one takes seconds. Harmonise is not run live here: on a machine that others share an
-    // answer may come after the quarter of a block that a live host can be made to wait.
+fn formats_classes_and_blocks_write_the_same_file_and_a_live_jam_is_sound() -> Result<()> {
     let with = |mode: &str, name: &str, more: &[&str]| {
         let common = ["--mode", mode, "--tempo", "240", "--bars", "16"];
         jam(&format!("{mode}_{name}"), &[&common[..], more].concat())
     };
-    let live = with("continue", "live", &[])?.0;
-    for mode in ["continue", "harmonise"] {
+    for mode in ["continue", "harmonise", "respond"] {
         let offline = with(mode, "offline", &["--offline"])?.0;
-        if mode == "continue" {
-            assert_eq!(offline, live);
-        }
         assert_eq!(with(mode, "large", &["--offline", "--block", "4096"])?.0, offline, "{mode}");
         let vst3 = ["--offline", "--format", "vst3", "--class", "note-effect"];
         assert_eq!(with(mode, "vst3", &vst3)?.0, offline, "{mode}");
     }
+    // That it is the same music is tested where the machine's stalls are known of (bounce.rs).
+    let (phrase, line, _) = with("continue", "live", &[])?;
+    assert!(figure(&line, "voices") == 4.0 && phrase.tracks.len() == 5, "{line}");
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::system_packages;
 use crate::workspace::{Workspace, cargo, run_to_success};
 
 /// The plugin's cargo package.
@@ -16,6 +17,7 @@ pub const BUNDLE_NAMES: [&str; 2] = ["Continuo.clap", "Continuo.vst3"];
 /// The whole workspace is built, not the plugin alone: cargo settles the features of shared crates for what it builds
 /// together, and a plugin built alone would have candle compiled once more for the tests and for `jam`.
 pub fn run(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
+    system_packages::require(false)?;
     let mut build = cargo();
     run_to_success(build.current_dir(&workspace.root).args(["build", "--workspace", "--profile", profile]))?;
     // nice-plug-xtask's own entry point would take the outermost folder with a Cargo.toml for the workspace, which is

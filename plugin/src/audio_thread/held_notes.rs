@@ -37,11 +37,6 @@ impl HeldNotes {
         Self { entries: [[Entry::Silent; NUM_KEYS]; NUM_CHANNELS], count: 0 }
     }
 
-    /// Forgets everything, where the host has silenced everything (reset).
-    pub fn clear(&mut self) {
-        *self = Self::new();
-    }
-
     /// Starts a note at sample `now`. One that sounds there already is ended first.
     pub fn start(&mut self, out: &mut OutEvents, owner: Owner, channel: u8, key: u8, velocity: f32, now: u64) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];

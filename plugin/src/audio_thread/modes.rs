@@ -14,7 +14,8 @@ use crate::params::Mode;
 impl AudioThread {
     /// Asks for the row that a played note falls on, and for those after it that had been planned without it.
     pub(super) fn answer(&mut self, block: &Block, time: &BlockTime, onset: i64, current: i64, at: u64) {
-        let attack = self.sounding.iter().all(Option::is_none);
+        // After a silence all voices start; what went out does not matter, or another `Emit` would decide otherwise.
+        let attack = !self.capture.sounds_in(onset - 1);
         let Some(row) = self.capture.row(onset, block.settings.voice) else { return };
         self.ask(block, time, onset, row.given, attack, Some(Instant::now()));
         self.sequencer.schedule(at + block.settings.reply_delay_samples, onset);

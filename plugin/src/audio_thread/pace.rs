@@ -6,8 +6,10 @@ use std::time::Instant;
 /// its buffers at the start is ahead by two or three blocks.
 const FAST_BLOCKS: f64 = 4.0;
 const FAST_SECONDS: f64 = 0.02;
-/// The lead is not counted further than this, seconds: so soon is it noticed that a fast host has become a live one.
+/// Lead and debt are not counted further than this, seconds: so soon is it noticed that a host has changed its pace.
 const MAX_LEAD_SECONDS: f64 = 0.5;
+/// A lead is forgotten over this time, seconds: a host that renders ahead once and then goes on in real time is live.
+const FORGET_SECONDS: f64 = 1.0;
 
 /// Follows how far the audio that has been asked for is ahead of the clock.
 pub struct Pace {
@@ -27,7 +29,10 @@ impl Pace {
     pub fn begin_block(&mut self, now: Instant, block_seconds: f64) {
         if let Some((then, seconds)) = self.last.replace((now, block_seconds)) {
             let gained = seconds - now.saturating_duration_since(then).as_secs_f64();
-            self.lead_seconds = (self.lead_seconds + gained).clamp(0.0, MAX_LEAD_SECONDS);
+            // A stall is a debt, which the burst that catches up pays back; only what is over is a lead.
+            let lead = self.lead_seconds + gained;
+            self.lead_seconds =
+                lead.clamp(-MAX_LEAD_SECONDS, MAX_LEAD_SECONDS) * (1.0 - seconds / FORGET_SECONDS).max(0.5);
             self.measured_blocks = self.measured_blocks.saturating_add(1);
         }
         let enough = (FAST_BLOCKS * block_seconds).clamp(FAST_SECONDS, 0.8 * MAX_LEAD_SECONDS);
@@ -67,6 +72,8 @@ mod tests {
         assert!(!check(&[10; 500]).contains(&true));
         assert!(!check(&[0, 20].repeat(300)).contains(&true));
         assert!(!check(&[0, 0, 0, 10, 10, 10, 13, 7, 10]).contains(&true));
+        // A stall of 100 ms, and the blocks that catch up with it.
+        assert!(!check(&[&[10; 50][..], &[100], &[0; 9], &[10; 500]].concat()).contains(&true));
     }
 
     #[test]
@@ -74,5 +81,7 @@ mod tests {
         let verdicts = check(&[&[1; 100][..], &[10; 10], &[40; 40]].concat());
         assert!(verdicts[6..110].iter().all(|fast| *fast), "{verdicts:?}");
         assert!(!verdicts[130], "{verdicts:?}");
+        // A host that renders 200 ms ahead once is live again after two seconds.
+        assert!(!check(&[&[0; 20][..], &[10; 300]].concat())[220..].contains(&true));
     }
 }

@@ -102,6 +102,8 @@ pub struct AudioThread {
     /// The mode, panic and bypass of the last block.
     pub(super) last: (Mode, bool, bool),
     pub(super) pace: Pace,
+    /// Time of its own has ended within this block.
+    pub(super) free_run_over: bool,
 }
 
 impl AudioThread {
@@ -131,6 +133,7 @@ impl AudioThread {
             passed_to: [[None; 128]; 16],
             last: (Mode::Harmonise, false, false),
             pace: Pace::new(),
+            free_run_over: false,
         }
     }
 
@@ -146,7 +149,9 @@ impl AudioThread {
         self.pace = Pace::new();
         self.capture.clear();
         self.sequencer.clear(From::Nothing);
-        self.ledger.clear();
+        // The host may have silenced what it plays itself; an instrument behind us hears only what we send. The ends go
+        // out with the next block.
+        self.ledger.end_all(None, self.samples);
         self.sounding = [None; NUM_VOICES];
         self.passed_to = [[None; 128]; 16];
         self.turn = Turn::Player;
@@ -212,13 +217,15 @@ impl AudioThread {
 
     /// Stage one: where are we? A note while the transport stands still starts time of its own.
     fn begin_time(&mut self, block: &Block) -> BlockTime {
-        if !block.host.runs() && !self.clock.is_free_running() {
+        let host_runs = self.clock.host_runs(&block.host);
+        self.bridge.shared.host_without_time.store(block.host.playing && !host_runs, Ordering::Relaxed);
+        if !host_runs && !self.clock.is_free_running() {
             let first_note = self.input.iter().find(|event| matches!(event, NoteEvent::NoteOn { .. }));
             if let Some(note) = first_note {
                 self.clock.start_free_running(note.timing(), &block.host);
             }
         }
-        self.clock.begin_block(&block.host, block.frames)
+        self.clock.begin_block(&block.host, host_runs, block.frames)
     }
 
     /// Stage two: a start, a jump or a stop ends what sounds, at this very sample, and drops what was planned. So do panic
@@ -265,10 +272,13 @@ impl AudioThread {
     fn play_timeline(&mut self, block: &Block, time: &BlockTime) {
         let frames = block.frames as i64;
         let runs = matches!(time.motion, Motion::Started | Motion::Jumped | Motion::Continued);
+        self.free_run_over = false;
         let mut heard = 0;
         loop {
-            let input = self.input.get(heard).map_or(i64::MAX, |event| i64::from(event.timing()));
-            let step = if runs { time.sample_of(self.next_step as f64).max(0) } else { i64::MAX };
+            // A host that sends an event past the block's end meant its last sample.
+            let input = self.input.get(heard).map_or(i64::MAX, |event| i64::from(event.timing()).min(frames - 1));
+            let step =
+                if runs && !self.free_run_over { time.sample_of(self.next_step as f64).max(0) } else { i64::MAX };
             let due = self.sequencer.next_due().map_or(i64::MAX, |at| at.saturating_sub(self.samples) as i64);
             // At one sample: first what is played, as it may change what follows; then the step; then what is due.
             if input <= step && input <= due && input < i64::MAX {
@@ -287,7 +297,6 @@ impl AudioThread {
     }
 
     fn on_input(&mut self, block: &Block, time: &BlockTime, event: NoteEvent<()>) {
-        // A host that sends an event past the block's end meant its last sample.
         let timing = event.timing().min((block.frames as u32).saturating_sub(1));
         match event {
             NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), velocity, .. }
@@ -376,6 +385,8 @@ impl AudioThread {
         let over = step - self.last_note_step > limit && !self.capture.is_holding();
         if self.clock.is_free_running() && over {
             self.clock.stop_free_running();
+            self.free_run_over = true;
+            self.heard = false;
             self.ledger.end_all(Some(Owner::Generated), at);
             self.drop_plans(From::Nothing);
         }

@@ -74,10 +74,8 @@ impl Sequencer {
         self.rows = [None; NUM_ROWS];
         self.num_due = 0;
         self.planned_through = i64::MIN;
-        // A fresh start that has not been asked for yet stays one.
-        if self.from != From::Nothing {
-            self.from = from;
-        }
+        // A start or a jump after which nothing has been asked for yet still is one.
+        self.from = self.from.max(from);
     }
 
     /// The last step that has been planned, or the lowest number there is.

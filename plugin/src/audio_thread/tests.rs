@@ -203,6 +203,19 @@ fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
 }
 
 #[test]
+fn a_host_without_a_tempo_is_noticed() {
+    let mut starved = Starved::new();
+    let mut noticed = |tempo_bpm: Option<f64>| {
+        let mut block = block(Mode::Harmonise, starved.n, starved.began);
+        starved.n += 1;
+        block.host.tempo_bpm = tempo_bpm;
+        starved.audio.process(&block, |_| true);
+        starved.shared.host_without_time.load(Ordering::Relaxed)
+    };
+    assert_eq!([Some(0.0), None, Some(120.0)].map(&mut noticed), [true, true, false]);
+}
+
+#[test]
 fn without_a_worker_notes_go_through_at_once() {
     let mut starved = Starved::new();
     starved.shared.worker_gone.store(true, Ordering::Release);

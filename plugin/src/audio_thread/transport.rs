@@ -34,9 +34,8 @@ impl HostTime {
         self.tempo_bpm.filter(|tempo| TEMPO_RANGE_BPM.contains(tempo))
     }
 
-    /// Whether the host's transport runs and says where it is. Without a tempo its position means nothing: some hosts
-    /// then report one that stands still.
-    pub fn runs(&self) -> bool {
+    /// Whether the host's transport runs and says where it is. Without a tempo its position means nothing.
+    fn runs(&self) -> bool {
         self.playing && self.pos_beats.is_some_and(f64::is_finite) && self.tempo_bpm().is_some()
     }
 }
@@ -153,6 +152,8 @@ pub struct Clock {
     expected_steps: f64,
     /// Time runs on its own, without the host's transport.
     free_running: bool,
+    /// The position in the last block, if the transport ran.
+    last_pos_beats: Option<f64>,
     /// Song step less counted step.
     offset: i64,
     pass: u64,
@@ -167,6 +168,7 @@ impl Clock {
             was_running: false,
             expected_steps: 0.0,
             free_running: false,
+            last_pos_beats: None,
             offset: 0,
             pass: 0,
             last_seam: None,
@@ -196,11 +198,19 @@ impl Clock {
         self.sample_rate * 60.0 / tempo_bpm / STEPS_PER_BEAT
     }
 
+    /// Whether the host's transport can be followed in this block; to be asked once a block, before the block begins.
+    /// Some hosts say that they play, and report a position that stands still: that is no transport.
+    pub fn host_runs(&mut self, host: &HostTime) -> bool {
+        let pos_beats = host.pos_beats.filter(|_| host.runs());
+        let moves = pos_beats.is_some() && pos_beats != self.last_pos_beats;
+        self.last_pos_beats = pos_beats;
+        moves
+    }
+
     /// Takes the host's word for a block of `frames` samples.
-    pub fn begin_block(&mut self, host: &HostTime, frames: usize) -> BlockTime {
+    pub fn begin_block(&mut self, host: &HostTime, host_runs: bool, frames: usize) -> BlockTime {
         let samples_per_step = self.samples_per_step(host);
         let frames_steps = frames as f64 / samples_per_step;
-        let host_runs = host.runs();
         if host_runs {
             self.free_running = false;
         }
@@ -276,22 +286,34 @@ mod tests {
         HostTime { playing, tempo_bpm: Some(120.0), pos_beats: Some(pos_beats), ..Default::default() }
     }
 
+    fn begin(clock: &mut Clock, host: &HostTime, frames: usize) -> BlockTime {
+        let host_runs = clock.host_runs(host);
+        clock.begin_block(host, host_runs, frames)
+    }
+
     #[test]
     fn motions_are_told_apart() {
         let mut clock = Clock::new(48_000.0);
         let beats = 480.0 / 24_000.0;
         let script =
             [(false, 0.0), (true, 0.0), (true, beats), (true, 7.0), (true, 7.0 + beats), (false, 9.0), (false, 9.0)];
-        let motions = script.map(|(playing, pos)| clock.begin_block(&host(playing, pos), 480).motion);
+        let motions = script.map(|(playing, pos)| begin(&mut clock, &host(playing, pos), 480).motion);
         use Motion::*;
         assert_eq!(motions, [Stopped, Started, Continued, Jumped, Continued, Halted, Stopped]);
+    }
+
+    #[test]
+    fn a_position_that_stands_still_is_no_transport() {
+        let mut clock = Clock::new(48_000.0);
+        let motions = [(); 4].map(|()| begin(&mut clock, &host(true, 3.0), 480).motion);
+        assert_eq!(motions, [Motion::Started, Motion::Halted, Motion::Stopped, Motion::Stopped]);
     }
 
     #[test]
     fn a_tempo_of_nothing_is_120() {
         for tempo_bpm in [None, Some(0.0), Some(-5.0), Some(f64::NAN), Some(1e9)] {
             let time = HostTime { tempo_bpm, ..host(true, 1.0) };
-            let block = Clock::new(48_000.0).begin_block(&time, 64);
+            let block = begin(&mut Clock::new(48_000.0), &time, 64);
             assert_eq!((block.samples_per_step, block.motion), (6000.0, Motion::Stopped), "{tempo_bpm:?}");
         }
     }
@@ -299,7 +321,7 @@ mod tests {
     #[test]
     fn steps_fall_on_the_same_sample_whatever_the_rounding() {
         let mut clock = Clock::new(48_000.0);
-        let exact = clock.begin_block(&host(true, 0.0), 64);
+        let exact = begin(&mut clock, &host(true, 0.0), 64);
         assert_eq!(exact.sample_of(1.0), 6000);
         for rounding in [-2e-9, 2e-9] {
             let near = BlockTime { pos_steps: 0.5 + rounding, ..exact };
@@ -315,10 +337,10 @@ mod tests {
     fn free_running_time_starts_at_nought_and_yields_to_the_host() {
         let mut clock = Clock::new(48_000.0);
         clock.start_free_running(600, &host(false, 3.0));
-        assert_eq!(clock.begin_block(&host(false, 3.0), 6600).sample_of(0.0), 600);
-        let second = clock.begin_block(&host(false, 3.0), 6000);
+        assert_eq!(begin(&mut clock, &host(false, 3.0), 6600).sample_of(0.0), 600);
+        let second = begin(&mut clock, &host(false, 3.0), 6000);
         assert_eq!((second.pos_steps, second.motion), (1.0, Motion::Continued));
-        assert_eq!(clock.begin_block(&host(true, 3.0), 6000).motion, Motion::Jumped);
+        assert_eq!(begin(&mut clock, &host(true, 3.0), 6000).motion, Motion::Jumped);
         assert!(!clock.is_free_running());
     }
 
@@ -330,17 +352,17 @@ mod tests {
             let place = block.place(step);
             (place.song_step, place.pass, place.is_seam)
         };
-        let first = clock.begin_block(&at(3.0), 24_000);
+        let first = begin(&mut clock, &at(3.0), 24_000);
         assert_eq!(place(&first, 15), (15, 0, false));
         assert_eq!(place(&first, 16), (8, 1, true));
         assert_eq!(place(&first, 25), (9, 2, false));
-        let second = clock.begin_block(&at(2.0), 24_000);
+        let second = begin(&mut clock, &at(2.0), 24_000);
         assert_eq!((second.motion, second.pos_steps), (Motion::Continued, 16.0));
         assert_eq!(place(&second, 16), (8, 1, true));
         assert_eq!(place(&second, 17), (9, 1, false));
         assert_eq!(place(&second, 24), (8, 2, true));
         assert_eq!(second.beats_at(12_000), 2.5);
-        let jumped = clock.begin_block(&at(0.5), 24_000);
+        let jumped = begin(&mut clock, &at(0.5), 24_000);
         assert_eq!(jumped.motion, Motion::Jumped);
         assert!(jumped.pos_steps > 64.0, "a count never comes back");
         assert_eq!(jumped.place(jumped.pos_steps as i64).song_step, 2);

@@ -37,6 +37,13 @@ impl SongMemory {
         self.rows[slot(step.step_idx)] = Some((*step, row));
     }
 
+    /// Forgets the row of a song step, which has been undone; the state before it stays true.
+    pub fn forget(&mut self, song_step: i64) {
+        if self.row(song_step).is_some() {
+            self.rows[slot(song_step)] = None;
+        }
+    }
+
     /// Remembers the state at the beginning of a bar, in place of what stood there.
     pub fn keep_state(&mut self, song_step: i64, state: &State) {
         let place = self.bars.iter().position(|bar| bar.0 == Some(song_step)).unwrap_or_else(|| {
