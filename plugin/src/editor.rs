@@ -93,7 +93,11 @@ impl Data {
         let status = self.status.lock().map(|status| status.clone()).unwrap_or_default();
         let get = |figure: &atomic_float::AtomicF32| figure.load(Ordering::Relaxed);
         let misses = self.shared.misses.load(Ordering::Relaxed);
-        let style = if status.style.is_empty() { "no weights: notes are passed through" } else { &status.style };
+        let style = match (status.style.as_str(), status.problem.is_empty()) {
+            ("", true) => "not active yet",
+            ("", false) => "no weights: notes are passed through",
+            (style, _) => style,
+        };
         ui.add_space(4.0);
         ui.label(format!(
             "{style} · CPU · step {:.0} µs · reply {:.0} µs · {misses} missed",

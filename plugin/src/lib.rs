@@ -22,7 +22,8 @@ use audio_thread::transport::HostTime;
 use bridge::{Shared, WorkerEnd};
 use editor::ContinuoEditor;
 use params::{ContinuoParams, Emit, Loop};
-use worker::{Status, Worker};
+use state::ChosenWeights;
+use worker::{Desk, Status, Worker};
 
 /// Names a weights file to play in place of the shipped one.
 pub const WEIGHTS_VARIABLE: &str = "CONTINUO_WEIGHTS";
@@ -98,8 +99,15 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         if let Some(end) = self.worker_end.take() {
-            let weights = std::env::var_os(WEIGHTS_VARIABLE).map(Into::into);
-            self.worker = Some(Worker::start(end, weights, self.status.clone(), self.params.take.clone()));
+            let desk = Desk {
+                weights: self.params.weights.clone(),
+                take: self.params.take.clone(),
+                status: self.status.clone(),
+            };
+            if let (Some(path), Ok(mut chosen)) = (std::env::var_os(WEIGHTS_VARIABLE), desk.weights.lock()) {
+                *chosen = ChosenWeights { path: path.to_string_lossy().into_owned(), hash: String::new() };
+            }
+            self.worker = Some(Worker::start(end, desk));
         }
         self.sample_rate = config.sample_rate;
         self.says_offline = config.process_mode == ProcessMode::Offline;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use nice_plug::prelude::*;
 
-use crate::state::Take;
+use crate::state::{ChosenWeights, Take};
 
 /// What the plugin does with what is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -84,6 +84,9 @@ pub struct ContinuoParams {
     /// The last 64 bars that went out.
     #[persist = "take"]
     pub take: Arc<Mutex<Take>>,
+    /// The weights that it plays with.
+    #[persist = "weights"]
+    pub weights: Arc<Mutex<ChosenWeights>>,
     /// What the plugin does.
     #[id = "mode"]
     pub mode: EnumParam<Mode>,
@@ -137,6 +140,7 @@ impl Default for ContinuoParams {
         };
         Self {
             take: Arc::default(),
+            weights: Arc::default(),
             mode: EnumParam::new("Mode", Mode::Harmonise),
             your_voice: EnumParam::new("Your voice", Voice::Soprano),
             respond_bars: IntParam::new("Respond bars", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" bars"),

@@ -12,6 +12,15 @@ const TAKE_BEATS: f64 = 256.0;
 /// Resolution of saved times.
 const TICKS_PER_BEAT: f64 = 960.0;
 
+/// The weights that a project plays with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenWeights {
+    /// The file, or empty for the shipped weights.
+    pub path: String,
+    /// Fingerprint of the file's bytes when it was last read, sixteen hexadecimal digits; empty for a new choice.
+    pub hash: String,
+}
+
 /// The last 64 bars that went out, played and generated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Take {

@@ -2,30 +2,27 @@
 
 mod figures;
 mod song_memory;
+mod weights;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use continuo_model::generate::Performer;
-use continuo_model::stream::{State, StreamingNetwork};
-use continuo_model::weights_file::Weights;
+use continuo_model::stream::State;
 
 use crate::bridge::{Answer, CAPACITY, From, Request, Shared, WorkerEnd};
-use crate::state::Take;
+use crate::state::{ChosenWeights, Take};
 use figures::Durations;
 use song_memory::SongMemory;
+use weights::{Loaded, NextWeights, load};
 
 /// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
 const NUM_CHECKPOINTS: usize = 64;
 /// How long it sleeps at the most.
 const IDLE: Duration = Duration::from_millis(200);
-/// The weights that the plugin plays from the moment it is loaded.
-const SHIPPED: (&str, &[u8]) = ("weights/chorale.safetensors", include_bytes!("../../weights/chorale.safetensors"));
-
 /// What the worker has to say, for people: read by the editor, never by the audio thread.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
@@ -35,6 +32,50 @@ pub struct Status {
     pub problem: String,
 }
 
+/// What the worker shares with the host's main thread and the editor; the audio thread touches none of it.
+#[derive(Clone, Default)]
+pub struct Desk {
+    /// Which weights shall play. Another path here is followed at the next bar.
+    pub weights: Arc<Mutex<ChosenWeights>>,
+    /// What has gone out.
+    pub take: Arc<Mutex<Take>>,
+    /// What there is to say.
+    pub status: Arc<Mutex<Status>>,
+}
+
+impl Desk {
+    fn say(&self, problem: String) {
+        if let Ok(mut status) = self.status.lock() {
+            status.problem = problem;
+        }
+    }
+
+    /// Puts down what plays now.
+    fn put_down(&self, loaded: &Loaded) {
+        if let Ok(mut status) = self.status.lock() {
+            status.style.clone_from(&loaded.name);
+            status.problem.clone_from(&loaded.problem);
+        }
+        if let Ok(mut weights) = self.weights.lock()
+            && weights.path == loaded.chosen.path
+        {
+            weights.hash.clone_from(&loaded.chosen.hash);
+        }
+    }
+
+    fn chosen(&self) -> ChosenWeights {
+        self.weights.lock().map(|chosen| chosen.clone()).unwrap_or_default()
+    }
+
+    /// Writes what went out into the take.
+    fn take_down(&self, end: &mut WorkerEnd) {
+        let Ok(mut take) = self.take.lock() else { return };
+        while let Some(played) = end.played() {
+            take.add(&played);
+        }
+    }
+}
+
 /// A running worker; dropping it ends the thread and waits for it.
 pub struct Worker {
     thread: Option<JoinHandle<()>>,
@@ -42,23 +83,32 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Reads weights and starts the thread. It plays the file at `weights` if there is one and it is sound, else the
-    /// shipped weights. Some ten milliseconds; when it returns, the worker answers.
-    pub fn start(end: WorkerEnd, weights: Option<PathBuf>, status: Arc<Mutex<Status>>, take: Arc<Mutex<Take>>) -> Self {
+    /// Reads weights and starts the thread. It plays the chosen file if there is one and it is sound, else the shipped
+    /// weights. Some ten milliseconds; when it returns, the worker answers.
+    pub fn start(end: WorkerEnd, desk: Desk) -> Self {
         let shared = end.shared.clone();
-        let Some(performer) = load(weights, &status) else {
-            shared.worker_gone.store(true, Ordering::Release);
-            return Self { thread: None, shared };
+        let chosen = desk.chosen();
+        let loaded = load(&chosen).or_else(|problem| {
+            let shipped = load(&ChosenWeights::default())?;
+            Ok(Loaded { problem, chosen, ..shipped })
+        });
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(problem) => {
+                desk.say(problem);
+                shared.worker_gone.store(true, Ordering::Release);
+                return Self { thread: None, shared };
+            }
         };
         let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
-            let status = status.clone();
-            move || run(end, performer, &status, &take)
+            let desk = desk.clone();
+            move || run(end, loaded, &desk)
         });
         let thread = match spawned {
             Ok(thread) => Some(thread),
             Err(error) => {
                 shared.worker_gone.store(true, Ordering::Release);
-                set_problem(&status, format!("no thread for the network ({error}); notes are passed through"));
+                desk.say(format!("no thread for the network ({error}); notes are passed through"));
                 None
             }
         };
@@ -80,28 +130,24 @@ impl Drop for Worker {
 /// Says that the worker is gone, however its thread ends.
 struct Farewell<'a> {
     shared: Arc<Shared>,
-    status: &'a Mutex<Status>,
+    desk: &'a Desk,
 }
 
 impl Drop for Farewell<'_> {
     fn drop(&mut self) {
         self.shared.worker_gone.store(true, Ordering::Release);
         if std::thread::panicking() {
-            set_problem(self.status, "the network's thread has failed; notes are passed through".into());
+            self.desk.say("the network's thread has failed; notes are passed through".into());
         }
     }
 }
 
-fn set_problem(status: &Mutex<Status>, problem: String) {
-    if let Ok(mut status) = status.lock() {
-        status.problem = problem;
-    }
-}
-
-fn run(mut end: WorkerEnd, performer: Performer, status: &Mutex<Status>, take: &Mutex<Take>) {
-    let _farewell = Farewell { shared: end.shared.clone(), status };
+fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
+    let _farewell = Farewell { shared: end.shared.clone(), desk };
     end.register();
-    let mut ensemble = Ensemble::new(performer);
+    desk.put_down(&loaded);
+    let mut next_weights = NextWeights::after(&loaded);
+    let mut ensemble = Ensemble::new(loaded.performer);
     let mut waiting = VecDeque::with_capacity(CAPACITY);
     while !end.shared.stop.load(Ordering::Acquire) {
         while let Some(request) = (waiting.len() < waiting.capacity()).then(|| end.request()).flatten() {
@@ -111,47 +157,24 @@ fn run(mut end: WorkerEnd, performer: Performer, status: &Mutex<Status>, take: &
             // A chord's notes come one by one, and each asks anew for what the last one asked for.
             Some(request) if waiting.iter().any(|later| later.count <= request.count) => ensemble.prepare(&request),
             Some(request) => {
+                if request.begins_bar
+                    && let Some(loaded) = next_weights.take(desk)
+                {
+                    ensemble.hand_over_to(loaded.performer, request.step.step_idx);
+                }
                 let answer = ensemble.decide(&request);
                 end.answer(answer);
                 ensemble.publish(&request, &end.shared);
             }
             None => {
-                take_down(&mut end, take);
+                desk.take_down(&mut end);
+                next_weights.look(desk);
                 // An unpark between the pop and here is kept, and this returns at once. What goes out while nothing is
                 // asked for is taken down a little later.
                 std::thread::park_timeout(IDLE);
             }
         }
     }
-}
-
-/// Writes what went out into the take.
-fn take_down(end: &mut WorkerEnd, take: &Mutex<Take>) {
-    let Ok(mut take) = take.lock() else { return };
-    while let Some(played) = end.played() {
-        take.add(&played);
-    }
-}
-
-/// The network of the file at `path`, or of the shipped weights where that is wanting.
-fn load(path: Option<PathBuf>, status: &Mutex<Status>) -> Option<Performer> {
-    let network = |weights: Weights| -> Result<(String, StreamingNetwork), String> {
-        let name = weights.description.name.clone();
-        Ok((name, StreamingNetwork::new(weights)?))
-    };
-    let chosen = path.and_then(|path| {
-        let loaded = Weights::read(&path).map_err(|error| error.to_string()).and_then(network);
-        loaded.map_err(|problem| set_problem(status, problem)).ok()
-    });
-    let loaded = chosen.or_else(|| {
-        let shipped = Weights::parse(SHIPPED.0, SHIPPED.1).map_err(|error| error.to_string()).and_then(network);
-        shipped.map_err(|problem| set_problem(status, problem)).ok()
-    });
-    let (name, network) = loaded?;
-    if let Ok(mut status) = status.lock() {
-        status.style = name;
-    }
-    Some(Performer::new(network))
 }
 
 /// The performance and the states that it can go back to.
@@ -186,6 +209,13 @@ impl Ensemble {
             steps: Durations::new(),
             replies: Durations::new(),
         }
+    }
+
+    /// Lets another network go on from what stands before `song_step`.
+    fn hand_over_to(&mut self, performer: Performer, song_step: i64) {
+        let before = std::mem::replace(self, Self::new(performer));
+        (self.steps, self.replies) = (before.steps, before.replies);
+        self.song.hear(&mut self.performer, &before.song, song_step);
     }
 
     fn decide(&mut self, request: &Request) -> Answer {

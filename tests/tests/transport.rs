@@ -290,3 +290,37 @@ fn five_hundred_random_sessions_are_sound() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn weights_of_another_project_are_followed_at_a_bar_and_a_missing_file_changes_nothing() -> Result<()> {
+    // A project is loaded while the plugin plays: first one whose weights are a file, then one whose file is gone.
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/chorale.safetensors");
+    let copy = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied.safetensors");
+    std::fs::copy(shipped, &copy)?;
+    let mut plugin = plugin(Format::Clap, "Free")?;
+    let free = Script {
+        stretches: vec![Stretch::stand(0.5), Stretch::play(0.0, 16.0), Stretch::stand(1.0)],
+        ..Script::default()
+    };
+    let expected = free.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
+    for path in [copy.to_string_lossy().as_ref(), "no/such.safetensors"] {
+        let state = with_weights(&plugin.save_state()?, path);
+        plugin.load_state(&state)?;
+        // Time for the file to be read while the transport stands; then the same network plays the same.
+        std::thread::sleep(std::time::Duration::from_millis(600));
+        let sent = free.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
+        assert_eq!(starts(&sent), starts(&expected), "{path}");
+        assert!(String::from_utf8_lossy(&plugin.save_state()?).contains(path), "the choice is kept in the project");
+    }
+    Ok(())
+}
+
+/// The state with another path of weights in it.
+fn with_weights(state: &[u8], path: &str) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&state[8..]).into_owned();
+    let from = text.find(r#""weights":"{"#).expect("the state tells the weights");
+    let to = from + text[from..].find(r#"}""#).expect("it is an object") + 2;
+    let fields = format!(r#""weights":"{{\"path\":\"{path}\",\"hash\":\"\"}}""#);
+    let text = format!("{}{fields}{}", &text[..from], &text[to..]);
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+}

@@ -1,7 +1,7 @@
 //! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use continuo_model::generate::StepSettings;
@@ -15,7 +15,7 @@ use super::process::{AudioThread, Block, Settings};
 use super::transport::HostTime;
 use crate::bridge::{self, Answer, Shared, WorkerEnd};
 use crate::params::{Input, Mode};
-use crate::worker::Worker;
+use crate::worker::{Desk, Worker};
 
 const SAMPLE_RATE: f64 = 48_000.0;
 const FRAMES: usize = 480;
@@ -63,7 +63,7 @@ fn block(mode: Mode, n: u64, began: Instant) -> Block {
 fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
     for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free] {
         let (audio_end, worker_end) = bridge::new();
-        let _worker = Worker::start(worker_end, None, Arc::default(), Arc::default());
+        let _worker = Worker::start(worker_end, Desk::default());
         let mut audio = AudioThread::new(audio_end, SAMPLE_RATE);
         let (mut rng, began, mut sent) = (SplitMix64::new(1), Instant::now(), 0);
         for n in 0..10_000 {
@@ -243,8 +243,7 @@ fn without_a_worker_notes_go_through_at_once() {
 #[test]
 fn a_worker_that_fails_says_so() {
     let (audio_end, worker_end) = bridge::new();
-    let status = Arc::new(Mutex::new(crate::worker::Status::default()));
-    let worker = Worker::start(worker_end, None, status, Arc::default());
+    let worker = Worker::start(worker_end, Desk::default());
     assert!(audio_end.can_answer());
     drop(worker);
     assert!(!audio_end.can_answer());

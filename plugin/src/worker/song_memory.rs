@@ -72,6 +72,16 @@ impl SongMemory {
         }
     }
 
+    /// Lets another performance hear the rows before `song_step` that `other` remembers, two bars of 4/4 at the most, and
+    /// remembers them here.
+    pub fn hear(&mut self, performer: &mut Performer, other: &Self, song_step: i64) {
+        let known = (1..=MAX_REPLAY).take_while(|back| other.row(song_step - back).is_some()).count() as i64;
+        for (step, row) in (song_step - known..song_step).filter_map(|step| other.row(step)) {
+            performer.step(&Step { given: row.map(Given::Symbol), ..*step });
+            self.keep_row(step, *row);
+        }
+    }
+
     fn row(&self, song_step: i64) -> Option<&(Step, [Symbol; NUM_VOICES])> {
         self.rows[slot(song_step)].as_ref().filter(|(step, _)| step.step_idx == song_step)
     }

@@ -3,6 +3,10 @@
 use continuo_model::generate::{Given, Step, StepSettings};
 use continuo_model::sampling::Sampler;
 
+use continuo_model::stream::StreamingNetwork;
+use continuo_model::weights_file::Weights;
+
+use super::weights::SHIPPED;
 use super::*;
 use crate::bridge;
 
@@ -62,8 +66,9 @@ fn a_jump_goes_on_from_what_stood_there_and_a_start_begins_anew() {
 #[test]
 fn a_running_worker_answers_in_order_and_ends_when_dropped() {
     let (mut audio, end) = bridge::new();
-    let status = Arc::new(Mutex::new(Status::default()));
-    let worker = Worker::start(end, None, status.clone(), Arc::default());
+    let desk = Desk::default();
+    let status = desk.status.clone();
+    let worker = Worker::start(end, desk);
     assert_eq!(status.lock().unwrap().problem, "");
     for id in 0..100 {
         assert!(audio.ask(request(id, id as i64)));
@@ -80,16 +85,73 @@ fn a_running_worker_answers_in_order_and_ends_when_dropped() {
     assert!(!audio.can_answer());
 }
 
+fn wait_for(desk: &Desk, style: &str, mut meanwhile: impl FnMut()) -> Status {
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = desk.status.lock().unwrap().clone();
+        if status.style == style || Instant::now() > patience {
+            return status;
+        }
+        meanwhile();
+    }
+}
+
 #[test]
 fn a_bad_file_is_named_and_the_shipped_weights_play() {
     let (mut audio, end) = bridge::new();
-    let status = Arc::new(Mutex::new(Status::default()));
-    let _worker = Worker::start(end, Some("no/such.safetensors".into()), status.clone(), Arc::default());
-    let status = status.lock().unwrap().clone();
+    let desk = Desk::default();
+    desk.weights.lock().unwrap().path = "no/such.safetensors".into();
+    let _worker = Worker::start(end, desk.clone());
+    let status = wait_for(&desk, "Chorale", || ());
     assert!(status.problem.starts_with("no/such.safetensors: cannot be opened"), "{}", status.problem);
     assert_eq!(status.style, "Chorale");
     audio.ask(request(1, 0));
     while audio.answer().is_none() {
         assert!(audio.can_answer());
     }
+}
+
+#[test]
+fn weights_are_swapped_at_a_bar_while_playing() {
+    let path = std::env::temp_dir().join(format!("continuo-swap-{}.safetensors", std::process::id()));
+    let mut weights = Weights::parse(SHIPPED.0, SHIPPED.1).unwrap();
+    weights.description.name = "Mine".into();
+    weights.write(&path).unwrap();
+
+    let (mut audio, end) = bridge::new();
+    let desk = Desk::default();
+    let worker = Worker::start(end, desk.clone());
+    let mut step = 0;
+    let mut play = || {
+        audio.ask(request(step as u64, step));
+        let answer = loop {
+            assert!(audio.can_answer());
+            if let Some(answer) = audio.answer() {
+                break answer;
+            }
+        };
+        assert_eq!(answer.id, step as u64, "every row is answered");
+        step += 1;
+    };
+    (0..20).for_each(|_| play());
+    let choose = |path: &str| *desk.weights.lock().unwrap() = ChosenWeights { path: path.into(), hash: String::new() };
+    choose(&path.to_string_lossy());
+    assert_eq!(wait_for(&desk, "Mine", &mut play).style, "Mine");
+    (0..20).for_each(|_| play());
+    let hash = desk.weights.lock().unwrap().hash.clone();
+    assert_eq!(hash.len(), 16, "its hash is kept for the project: `{hash}`");
+
+    // A file that is no use is named, and what plays goes on; so is one that has changed since the project was saved.
+    choose("no/such.safetensors");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while desk.status.lock().unwrap().problem.is_empty() && Instant::now() < patience {
+        play();
+    }
+    let status = desk.status.lock().unwrap().clone();
+    assert!(status.problem.starts_with("no/such.safetensors") && status.style == "Mine", "{status:?}");
+    drop(worker);
+    let changed = load(&ChosenWeights { path: path.to_string_lossy().into_owned(), hash: "0123456789abcdef".into() });
+    let problem = changed.map(|loaded| loaded.problem).unwrap();
+    assert!(problem.contains("expected the file that the project was saved with (0123456789abcdef)"), "{problem}");
+    std::fs::remove_file(&path).unwrap();
 }
