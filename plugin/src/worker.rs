@@ -1,5 +1,6 @@
 //! The worker's thread: it owns the network, decides rows in the order they are asked for, and sleeps between.
 
+mod fault;
 mod figures;
 mod song_memory;
 mod weights;
@@ -15,6 +16,7 @@ use continuo_model::stream::State;
 
 use crate::bridge::{Answer, CAPACITY, From, Request, Shared, WorkerEnd};
 use crate::state::{ChosenWeights, Take};
+use fault::Fault;
 use figures::Durations;
 use song_memory::SongMemory;
 use weights::{Loaded, NextWeights, load};
@@ -149,6 +151,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
     let mut next_weights = NextWeights::after(&loaded);
     let mut ensemble = Ensemble::new(loaded.performer);
     let mut waiting = VecDeque::with_capacity(CAPACITY);
+    let mut fault = Fault::wished_for();
     while !end.shared.stop.load(Ordering::Acquire) {
         while let Some(request) = (waiting.len() < waiting.capacity()).then(|| end.request()).flatten() {
             waiting.push_back(request);
@@ -163,6 +166,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
                     ensemble.hand_over_to(loaded.performer, request.step.step_idx);
                 }
                 let answer = ensemble.decide(&request);
+                fault.strike();
                 end.answer(answer);
                 ensemble.publish(&request, &end.shared);
             }

@@ -26,6 +26,45 @@ fn jam(name: &str, args: &[&str]) -> Result<(Phrase, String, PathBuf)> {
     Ok((midi_file::read(&out.join("jam.mid"))?, last, out))
 }
 
+/// A jam with a fault in its worker, live unless `args` says otherwise: whether it was sound, what it printed, and its file.
+fn faulty_jam(name: &str, fault: (&str, &str), args: &[&str]) -> Result<(bool, String, Phrase)> {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let bundle = bundles::path(Format::Clap);
+    let output = Command::new(env!("CARGO_BIN_EXE_jam"))
+        .env(fault.0, fault.1)
+        .arg("--bundle")
+        .arg(bundle.parent().context("a bundle is in a folder")?)
+        .arg("--out")
+        .arg(&out)
+        .args(["--tempo", "240", "--bars", "16", "--mode", "harmonise"])
+        .args(args)
+        .output()?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok((output.status.success(), text, midi_file::read(&out.join("jam.mid"))?))
+}
+
+#[test]
+fn a_starved_worker_is_waited_for_within_bounds_and_nothing_hangs() -> Result<()> {
+    let (sound, text, phrase) = faulty_jam("starved", ("CONTINUO_SLOW_MS", "300"), &[])?;
+    assert!(sound, "{text}");
+    let line = text.lines().find(|line| line.starts_with("notes ")).context("no line of figures")?;
+    assert!(figure(line, "misses") > 20.0, "{line}");
+    // What the player plays goes through, all of it and on its beat.
+    assert_eq!(track(&phrase, "Soprano").notes, track(&phrase, "Played").notes);
+    Ok(())
+}
+
+#[test]
+fn a_failed_worker_says_so_and_notes_go_through() -> Result<()> {
+    let (sound, text, phrase) = faulty_jam("failed", ("CONTINUO_FAIL_AFTER", "60"), &["--offline"])?;
+    assert!(!sound && text.contains("the plugin says: the network's thread has failed"), "{text}");
+    assert!(!text.contains("note-on without"), "nothing hangs: {text}");
+    assert_eq!(track(&phrase, "Soprano").notes, track(&phrase, "Played").notes);
+    assert!(track(&phrase, "Alto").notes.len() > 3, "before it failed it played");
+    Ok(())
+}
+
 /// The figures of the last line by their names.
 fn figure(line: &str, name: &str) -> f64 {
     let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
