@@ -19,6 +19,13 @@ struct Played {
     voice: Option<(usize, i64)>,
 }
 
+/// The grid step that a position belongs to. Halfway between two it is the later, and a few samples of rounding in a
+/// host's position do not matter to that.
+fn nearest(step: f64) -> i64 {
+    const ROUNDING_STEPS: f64 = 1e-3;
+    (step + 0.5 + ROUNDING_STEPS).floor() as i64
+}
+
 impl Played {
     fn belongs_to(&self, step: i64) -> bool {
         self.onset <= step && self.end.is_none_or(|end| end > step)
@@ -66,7 +73,7 @@ impl Capture {
 
     /// A key goes down at `step` (steps, with a fraction). Returns the grid step that the note starts on.
     pub fn note_on(&mut self, channel: u8, key: u8, velocity: f32, step: f64) -> i64 {
-        let onset = (step + 0.5).floor() as i64;
+        let onset = nearest(step);
         self.velocity += (velocity - self.velocity) * 0.3;
         self.release(channel, key, onset);
         // With 128 notes at once the oldest gives way: no hand and no hearing will miss it.
@@ -80,7 +87,7 @@ impl Capture {
 
     /// A key comes up at `step`.
     pub fn note_off(&mut self, channel: u8, key: u8, step: f64) {
-        self.release(channel, key, (step + 0.5).floor() as i64);
+        self.release(channel, key, nearest(step));
     }
 
     fn release(&mut self, channel: u8, key: u8, step: i64) {
@@ -166,6 +173,12 @@ mod tests {
         let rows: Vec<_> = (3..8).map(|step| row(&mut capture, step, 0)).collect();
         assert_eq!(rows, ["nothing", "67 . . .", "- . . .", "nothing", "nothing"]);
         assert!(!capture.is_holding());
+    }
+
+    #[test]
+    fn halfway_is_the_later_step_whatever_the_rounding() {
+        let onsets = [3.5 - 1e-4, 3.5, 3.5 + 1e-4].map(|step| Capture::new().note_on(0, 60, 0.5, step));
+        assert_eq!(onsets, [4, 4, 4]);
     }
 
     #[test]

@@ -20,7 +20,9 @@ impl AudioThread {
         self.ask(block, time, onset, row.given, attack, Some(Instant::now()));
         self.sequencer.schedule(at + block.settings.reply_delay_samples, onset);
         self.answered_step = Some(onset).filter(|onset| *onset > current);
-        for step in onset + 1..=current + block.settings.lookahead_steps {
+        // All that was planned behind the note is planned anew, also what a longer lookahead had planned before.
+        let ahead = (current + block.settings.lookahead_steps).max(self.sequencer.planned_through());
+        for step in onset + 1..=ahead {
             self.plan_harmony(block, time, step);
         }
     }

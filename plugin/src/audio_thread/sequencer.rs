@@ -90,9 +90,12 @@ impl Sequencer {
         if self.from != From::Here {
             request.from = self.from;
         }
-        if bridge.ask(request) {
-            self.from = From::Here;
+        if !bridge.ask(request) {
+            // There is no room: the row is missing when it is due, and is counted then; nobody waits for it.
+            self.rows[slot(request.count)] = None;
+            return;
         }
+        self.from = From::Here;
         let played = request.step.given.map(|given| given != Given::Free);
         let settles = request.asked.is_some() || request.from == From::Elsewhere;
         self.put(Planned { step: request.count, played, settles, content: Content::Asked(request.id) });

@@ -64,6 +64,16 @@ pub struct NextWeights {
     loading: Option<JoinHandle<Result<Loaded, String>>>,
 }
 
+/// The plugin's code may be unloaded once the worker has ended: nothing may run in it then.
+impl Drop for NextWeights {
+    fn drop(&mut self) {
+        if let Some(loading) = self.loading.take() {
+            // What it has read is not wanted any more.
+            let _ = loading.join();
+        }
+    }
+}
+
 impl NextWeights {
     /// Nothing is chosen but what plays.
     pub fn after(loaded: &Loaded) -> Self {
