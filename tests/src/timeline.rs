@@ -5,7 +5,7 @@ use continuo_model::phrase::{Note, Track};
 use crate::fake_host::EventKind;
 
 /// The voices on output channels 1 to 4, from the top.
-pub const VOICE_NAMES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
+pub use continuo_model::tokeniser::grid::VOICE_NAMES;
 
 /// Notes as they were sent, channel by channel.
 #[derive(Clone, Debug, Default)]
