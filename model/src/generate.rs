@@ -4,6 +4,7 @@ use crate::random::coin;
 use crate::sampling::{self, Sampler};
 use crate::stream::{Scratch, State, StreamingNetwork};
 use crate::tokeniser::grid::NUM_VOICES;
+use crate::tokeniser::step_reader::Controls;
 use crate::vocabulary::{Symbol, Vocabulary};
 
 /// How many continuations are weighed against each other when a lower voice is given and a higher one is not.
@@ -30,6 +31,8 @@ pub struct StepSettings {
     pub rng_seed: u64,
     /// Which time round a loop it is, where every time shall differ; else 0.
     pub pass: u64,
+    /// What the player wishes for; heard by networks that were trained to follow it.
+    pub controls: Controls,
 }
 
 /// One step to decide: what the decision depends on beside what went before.
@@ -93,16 +96,28 @@ impl Performer {
     /// Decides what all voices do in a step and moves on. The result is a function of the network, what was
     /// decided before, and `step`.
     ///
-    /// Voices are decided from the top. If one is given below one that is free, several candidates for the free
-    /// ones are drawn, and one is chosen with the probability that it gives to what is given: sampling by
-    /// importance (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in practice", 2001, chapter 1).
+    /// A split network decides what is given first, then the free voices from the top. A stack knows one order only:
+    /// if a voice is given below one that is free, several candidates for the free ones are drawn, and one is chosen
+    /// with the probability that it gives to what is given: sampling by importance (Doucet, de Freitas and Gordon,
+    /// "Sequential Monte Carlo methods in practice", 2001, chapter 1).
     pub fn step(&mut self, step: &Step) -> [Symbol; NUM_VOICES] {
-        self.state.reader.set_step_in_beat(step.step_in_beat);
-        let first_free = step.given.iter().position(|g| *g == Given::Free).unwrap_or(NUM_VOICES);
-        let given_below_free = step.given[first_free..].iter().any(|g| *g != Given::Free);
-        let count = if given_below_free { NUM_CANDIDATES } else { 1 };
+        self.state.set_step_in_beat(step.step_in_beat);
+        self.network.begin_step(&mut self.state, step.settings.controls, &mut self.scratch);
+        let is_free = |voice: &usize| step.given[*voice] == Given::Free;
+        let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
+        let first_free = order.iter().position(is_free).unwrap_or(NUM_VOICES);
+        let given_below_free = !order[first_free..].iter().all(is_free);
+        let count = if self.network.takes_any_order() {
+            // A stable sort: what is given first, then the free voices from the top.
+            order.sort_by_key(is_free);
+            1
+        } else if given_below_free {
+            NUM_CANDIDATES
+        } else {
+            1
+        };
         for n in 0..count {
-            self.draw_candidate(n, step);
+            self.draw_candidate(n, step, order, count > 1);
         }
         let chosen = if count == 1 { 0 } else { self.choose(step) };
         let chosen = &self.candidates[chosen];
@@ -110,29 +125,38 @@ impl Performer {
         chosen.row.map(|token| Vocabulary::GRID.symbol(token).expect("only tokens of the vocabulary are drawn"))
     }
 
-    fn draw_candidate(&mut self, n: usize, step: &Step) {
+    /// Decides the voices in `order`. A candidate that is `weighed` against others is told what it gave to what is given.
+    fn draw_candidate(&mut self, n: usize, step: &Step, order: [usize; NUM_VOICES], weighed: bool) {
         let hold = Vocabulary::GRID.token(Symbol::Hold);
         let candidate = &mut self.candidates[n];
         candidate.state.copy_from(&self.state);
         candidate.log_weight = 0.0;
-        for (voice, given) in step.given.iter().enumerate() {
-            let logits = self.network.step(&mut candidate.state, &mut self.scratch);
-            let nothing_to_hold = candidate.state.reader.sounding(voice).is_none();
-            let token = match given {
-                Given::Symbol(Symbol::Hold) if nothing_to_hold => Vocabulary::GRID.token(Symbol::Rest),
-                Given::Symbol(symbol) => Vocabulary::GRID.token(*symbol),
-                Given::Free => {
+        for voice in order {
+            let given = step.given[voice];
+            let nothing_to_hold = candidate.state.sounding(voice).is_none();
+            let is_free = given == Given::Free;
+            // A stack has to run through every cell; a head is only asked for what is to be drawn.
+            let logits = (is_free || !self.network.takes_any_order())
+                .then(|| self.network.logits(&mut candidate.state, voice, &mut self.scratch));
+            let token = match (given, logits) {
+                (Given::Free, Some(logits)) => {
                     sampling::mask(logits, |token| token != hold || !(nothing_to_hold || step.attack));
                     let draw = (n * NUM_VOICES + voice) as u64;
                     let coin = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, draw);
                     sampling::sample(logits, step.settings.sampler, coin)
                 }
+                (Given::Free, None) => unreachable!("what is free has logits"),
+                (Given::Symbol(symbol), logits) => {
+                    let rests = symbol == Symbol::Hold && nothing_to_hold;
+                    let token = Vocabulary::GRID.token(if rests { Symbol::Rest } else { symbol });
+                    if let (true, Some(logits)) = (weighed, logits) {
+                        sampling::log_softmax(logits);
+                        candidate.log_weight += f64::from(logits[usize::from(token)]);
+                    }
+                    token
+                }
             };
-            if *given != Given::Free {
-                sampling::log_softmax(logits);
-                candidate.log_weight += f64::from(logits[usize::from(token)]);
-            }
-            candidate.state.reader.feed(token);
+            candidate.state.feed(voice, token);
             candidate.row[voice] = token;
         }
     }

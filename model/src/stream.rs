@@ -4,75 +4,98 @@
 //! weights are kept in 16-bit floats, which halves the memory that every step has to read.
 
 mod matrix;
+mod split;
+mod stack;
 
 use multiversion::multiversion;
 
 use crate::math;
-use crate::network::NORM_EPSILON;
-use crate::tokeniser::grid::CellReader;
+use crate::network::config::NetworkConfig;
+use crate::tokeniser::grid::{CellReader, NUM_VOICES};
+use crate::tokeniser::step_reader::{Controls, StepReader};
 use crate::weights_file::Weights;
-use matrix::PackedMatrix;
+use split::StreamingSplit;
+use stack::StreamingStack;
 
-/// Numbers looked up for one cell at the most; more features than that are refused.
-const MAX_FEATURE_SLOTS: usize = 32;
+/// Numbers looked up at once at the most; a network that looks up more is refused.
+const MAX_SLOTS: usize = 64;
 
 /// A network ready to play. It does not change; what does is in [`State`].
 pub struct StreamingNetwork {
     weights: Weights,
-    embedding: usize,
-    layers: Vec<Layer>,
-    /// Widest vector between two layers.
-    widest: usize,
-    state_len: usize,
+    kind: Kind,
 }
 
-enum Layer {
-    Convolution {
-        matrix: PackedMatrix, // (kernel * inputs, channels)
-        inputs: usize,
-        kernel: usize,
-        dilation: usize,
-        /// Where its history lies in the state: `(kernel - 1) * dilation` input vectors, a ring.
-        history: usize,
-    },
-    Lstm {
-        matrix: PackedMatrix, // (inputs + units, 4 * units)
-        inputs: usize,
-        units: usize,
-        /// Where its hidden and cell vectors lie in the state.
-        hidden: usize,
-    },
-    Dense {
-        matrix: PackedMatrix, // (inputs, outputs)
-        relu: bool,
-    },
+enum Kind {
+    Stack(StreamingStack),
+    Split(StreamingSplit),
 }
 
-/// All that a network remembers between two tokens, and the reader that goes with it.
+/// All that a network remembers between two tokens.
 ///
 /// Copying one onto another of the same network ([`State::copy_from`]) is how a performance goes back to an
 /// earlier step.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// What is known of the cell that comes next.
-    pub reader: CellReader,
+    reader: Reader,
     values: Vec<f32>,
     tokens_fed: usize,
+}
+
+/// What is known of the cell that comes next.
+#[derive(Clone, Debug)]
+enum Reader {
+    Cells(CellReader),
+    Steps(Box<StepReader>),
 }
 
 impl State {
     /// Makes this state the same as `other`, a state of the same network. Does not allocate.
     pub fn copy_from(&mut self, other: &Self) {
-        self.reader = other.reader;
+        match (&mut self.reader, &other.reader) {
+            (Reader::Cells(to), Reader::Cells(from)) => *to = *from,
+            (Reader::Steps(to), Reader::Steps(from)) => to.copy_from(from),
+            _ => unreachable!("both are states of one network"),
+        }
         self.values.copy_from_slice(&other.values);
         self.tokens_fed = other.tokens_fed;
     }
 
     /// Back to the start of a piece.
     pub fn reset(&mut self) {
-        self.reader = CellReader::new();
+        match &mut self.reader {
+            Reader::Cells(reader) => *reader = CellReader::new(),
+            Reader::Steps(reader) => reader.reset(),
+        }
         self.values.fill(0.0);
         self.tokens_fed = 0;
+    }
+
+    /// What `voice` sounded before its coming token.
+    pub fn sounding(&self, voice: usize) -> Option<u8> {
+        match &self.reader {
+            Reader::Cells(reader) => reader.sounding(voice),
+            Reader::Steps(reader) => reader.sounding(voice),
+        }
+    }
+
+    /// Says which 16th of the beat the coming step is; at a step's start only.
+    pub fn set_step_in_beat(&mut self, step_in_beat: usize) {
+        match &mut self.reader {
+            Reader::Cells(reader) => reader.set_step_in_beat(step_in_beat),
+            Reader::Steps(reader) => reader.set_step_in_beat(step_in_beat),
+        }
+    }
+
+    /// Decides `voice`'s token in this step.
+    pub fn feed(&mut self, voice: usize, token: u16) {
+        match &mut self.reader {
+            Reader::Cells(reader) => {
+                debug_assert_eq!(reader.voice(), voice, "a stack reads voices from the top");
+                reader.feed(token);
+            }
+            Reader::Steps(reader) => reader.feed(voice, token),
+        }
     }
 }
 
@@ -81,60 +104,21 @@ impl State {
 pub struct Scratch {
     x: Vec<f32>,
     y: Vec<f32>,
+    /// What a trunk says to its heads.
+    trunk: Vec<f32>,
 }
 
 impl StreamingNetwork {
     /// Packs checked weights.
     ///
     /// # Errors
-    /// If the network has more feature slots than a stream carries.
+    /// If the network looks up more numbers at once than a stream carries.
     pub fn new(weights: Weights) -> Result<Self, String> {
-        let config = &weights.description.config;
-        if config.feature_slots() > MAX_FEATURE_SLOTS {
-            return Err(format!("expected at most {MAX_FEATURE_SLOTS} feature slots, got {}", config.feature_slots()));
-        }
-        let mut layers = Vec::new();
-        let mut width = config.input_width();
-        let mut widest = width.max(config.vocab_size);
-        let mut state_len = 0;
-        for (i, conv) in config.convolutions.iter().enumerate() {
-            let (matrix, bias) = folded_convolution(&weights, i, conv.channels);
-            let rows = conv.kernel * width;
-            let history_len = (conv.kernel - 1) * conv.dilation * width;
-            layers.push(Layer::Convolution {
-                matrix: PackedMatrix::new(&matrix, &bias, rows),
-                inputs: width,
-                kernel: conv.kernel,
-                dilation: conv.dilation,
-                history: state_len,
-            });
-            state_len += history_len;
-            widest = widest.max(rows).max(conv.channels);
-            width = conv.channels;
-        }
-        for (i, &units) in config.lstm.iter().enumerate() {
-            let part = |part: &str| weights.tensor(&format!("lstm.{i}.{part}"));
-            let both = [part("w_ih"), part("w_hh")].concat();
-            layers.push(Layer::Lstm {
-                matrix: PackedMatrix::new(&both, part("bias"), width + units),
-                inputs: width,
-                units,
-                hidden: state_len,
-            });
-            state_len += 2 * units;
-            widest = widest.max(width + units).max(4 * units);
-            width = units;
-        }
-        for (i, &units) in config.dense.iter().chain([&config.vocab_size]).enumerate() {
-            let part = |part: &str| weights.tensor(&format!("dense.{i}.{part}"));
-            layers.push(Layer::Dense {
-                matrix: PackedMatrix::new(part("weight"), part("bias"), width),
-                relu: i < config.dense.len(),
-            });
-            widest = widest.max(units);
-            width = units;
-        }
-        Ok(Self { embedding: config.embedding, layers, widest, state_len, weights })
+        let kind = match &weights.description.config {
+            NetworkConfig::Stack(config) => Kind::Stack(StreamingStack::new(&weights, config)?),
+            NetworkConfig::Split(config) => Kind::Split(StreamingSplit::new(&weights, config)?),
+        };
+        Ok(Self { weights, kind })
     }
 
     /// The weights that it was made of.
@@ -142,116 +126,55 @@ impl StreamingNetwork {
         &self.weights
     }
 
+    /// Whether a step's voices may be decided in any order; else they are from the top.
+    pub fn takes_any_order(&self) -> bool {
+        matches!(self.kind, Kind::Split(_))
+    }
+
     /// A state at the start of a piece.
     pub fn state(&self) -> State {
-        State { reader: CellReader::new(), values: vec![0.0; self.state_len], tokens_fed: 0 }
+        let (reader, len) = match &self.kind {
+            Kind::Stack(stack) => (Reader::Cells(CellReader::new()), stack.state_len),
+            Kind::Split(split) => (Reader::Steps(Box::default()), split.state_len),
+        };
+        State { reader, values: vec![0.0; len], tokens_fed: 0 }
     }
 
     /// Room to work in.
     pub fn scratch(&self) -> Scratch {
-        Scratch { x: vec![0.0; self.widest], y: vec![0.0; self.widest] }
+        let (widest, trunk) = match &self.kind {
+            Kind::Stack(stack) => (stack.widest, 0),
+            Kind::Split(split) => (split.widest, split.trunk_len),
+        };
+        Scratch { x: vec![0.0; widest], y: vec![0.0; 2 * widest], trunk: vec![0.0; trunk] }
     }
 
-    /// Advances the network by one cell and returns the logits of that cell's token, (vocab_size). The token
-    /// that is then drawn or given goes to [`CellReader::feed`] of the state's reader.
-    pub fn step<'a>(&self, state: &mut State, scratch: &'a mut Scratch) -> &'a mut [f32] {
-        let mut width = self.embed(&state.reader, &mut scratch.x);
-        for layer in &self.layers {
-            let Scratch { x, y } = scratch;
-            width = match layer {
-                Layer::Convolution { matrix, inputs, kernel, dilation, history } => {
-                    let taps = kernel - 1;
-                    let ring = &mut state.values[*history..*history + taps * dilation * inputs];
-                    gather_taps(x, y, ring, *inputs, *dilation, taps, state.tokens_fed);
-                    matrix.multiply(&y[..kernel * inputs], x);
-                    x[..matrix.outputs()].iter_mut().for_each(|v| *v = v.max(0.0));
-                    matrix.outputs()
-                }
-                Layer::Lstm { matrix, inputs, units, hidden } => {
-                    let (h, c) = state.values[*hidden..*hidden + 2 * units].split_at_mut(*units);
-                    x[*inputs..inputs + units].copy_from_slice(h);
-                    matrix.multiply(&x[..inputs + units], y);
-                    update_cell(&mut y[..4 * units], c, h);
-                    x[..*units].copy_from_slice(h);
-                    *units
-                }
-                Layer::Dense { matrix, relu } => {
-                    matrix.multiply(&x[..width], y);
-                    if *relu {
-                        y[..matrix.outputs()].iter_mut().for_each(|v| *v = v.max(0.0));
-                    }
-                    std::mem::swap(x, y);
-                    matrix.outputs()
-                }
-            };
+    /// Begins a step: all that does not depend on what its voices do. `controls` are wishes for a network that was
+    /// trained to follow them.
+    pub fn begin_step(&self, state: &mut State, controls: Controls, scratch: &mut Scratch) {
+        if let (Kind::Split(split), Reader::Steps(reader)) = (&self.kind, &state.reader) {
+            split.run_trunk(reader, controls, &mut state.values, scratch);
         }
-        state.tokens_fed += 1;
-        &mut scratch.x[..width]
     }
 
-    /// Writes the embedding of what is known to the front of `x`, and returns its width.
-    fn embed(&self, reader: &CellReader, x: &mut [f32]) -> usize {
-        let mut at = self.embedding;
-        match reader.previous() {
-            None => x[..at].fill(0.0),
-            Some(token) => x[..at].copy_from_slice(row(self.weights.tensor("embedding.weight"), token.into(), at)),
-        }
-        let features = &self.weights.description.config.features;
-        let mut rows = [0; MAX_FEATURE_SLOTS];
-        reader.feature_rows(features, &mut rows);
-        let mut rows = rows.iter();
-        for feature in features {
-            let table = self.weights.tensor(feature.kind.tensor_name());
-            for &n in rows.by_ref().take(feature.kind.slots()) {
-                x[at..at + feature.width].copy_from_slice(row(table, n as usize, feature.width));
-                at += feature.width;
+    /// The logits of `voice`'s token in the step that was begun, (vocab_size). The token that is then drawn or given
+    /// goes to [`State::feed`].
+    pub fn logits<'a>(&self, state: &mut State, voice: usize, scratch: &'a mut Scratch) -> &'a mut [f32] {
+        match (&self.kind, &state.reader) {
+            (Kind::Stack(stack), Reader::Cells(reader)) => {
+                debug_assert_eq!(reader.voice() % NUM_VOICES, voice, "a stack reads voices from the top");
+                stack.step(&self.weights, reader, &mut state.values, state.tokens_fed, scratch);
+                state.tokens_fed += 1;
             }
+            (Kind::Split(split), Reader::Steps(reader)) => split.run_head(reader, voice, scratch),
+            _ => unreachable!("a state belongs to its network"),
         }
-        at
+        &mut scratch.x[..self.weights.description.config.vocab_size()]
     }
 }
 
 fn row(table: &[f32], row: usize, width: usize) -> &[f32] {
     &table[row * width..(row + 1) * width]
-}
-
-/// A convolution's weights and bias with its batch normalisation multiplied in.
-fn folded_convolution(weights: &Weights, i: usize, channels: usize) -> (Vec<f32>, Vec<f32>) {
-    let part = |part: &str| weights.tensor(&format!("conv.{i}.{part}"));
-    let scale: Vec<f32> = part("norm.gamma")
-        .iter()
-        .zip(part("norm.var"))
-        .map(|(gamma, var)| gamma / (var + NORM_EPSILON as f32).sqrt())
-        .collect();
-    let matrix = part("weight").iter().enumerate().map(|(n, w)| w * scale[n % channels]).collect();
-    let bias =
-        (0..channels).map(|n| (part("bias")[n] - part("norm.mean")[n]) * scale[n] + part("norm.beta")[n]).collect();
-    (matrix, bias)
-}
-
-/// Lays the taps of a convolution side by side in `y`, oldest first, and puts `x` into the ring. The ring has
-/// `taps * dilation` places; a token's place is its number modulo that.
-fn gather_taps(
-    x: &[f32],
-    y: &mut [f32],
-    ring: &mut [f32],
-    inputs: usize,
-    dilation: usize,
-    taps: usize,
-    token_idx: usize,
-) {
-    let places = taps * dilation;
-    for tap in 0..taps {
-        let back = (taps - tap) * dilation;
-        // Before the first token the ring holds the zeros that training pads with.
-        let place = (token_idx + places - back) % places;
-        y[tap * inputs..(tap + 1) * inputs].copy_from_slice(&ring[place * inputs..(place + 1) * inputs]);
-    }
-    y[taps * inputs..(taps + 1) * inputs].copy_from_slice(&x[..inputs]);
-    if places > 0 {
-        let place = token_idx % places;
-        ring[place * inputs..(place + 1) * inputs].copy_from_slice(&x[..inputs]);
-    }
 }
 
 /// Gates in the order input, forget, cell, output, each of `c.len()`; updates the cell and hidden vectors.

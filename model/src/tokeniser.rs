@@ -1,4 +1,6 @@
 //! From music to tokens and back.
 
+pub mod echo;
 pub mod grid;
 pub mod score;
+pub mod step_reader;

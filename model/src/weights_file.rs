@@ -195,11 +195,11 @@ impl Weights {
             return Err(WeightsProblem::Vocabulary(description.vocabulary, ours));
         }
         description.config.check().map_err(WeightsProblem::BadDescription)?;
-        if description.config.vocab_size != Vocabulary::GRID.size() {
+        if description.config.vocab_size() != Vocabulary::GRID.size() {
             return Err(WeightsProblem::BadDescription(format!(
                 "expected {} tokens, got {}",
                 Vocabulary::GRID.size(),
-                description.config.vocab_size
+                description.config.vocab_size()
             )));
         }
         let mut tensors = BTreeMap::new();
@@ -253,10 +253,11 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::config::StackConfig;
 
     fn weights() -> Weights {
-        let mut config = NetworkConfig::chorale(Vocabulary::GRID.size());
-        config.lstm = vec![8];
+        let config =
+            NetworkConfig::Stack(StackConfig { lstm: vec![8], ..StackConfig::chorale(Vocabulary::GRID.size()) });
         let network = Network::init(config.clone(), 1, &Device::Cpu).unwrap();
         let description = Description {
             format: FORMAT,

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use continuo_model::generate::StepSettings;
 use continuo_model::sampling::Sampler;
+use continuo_model::tokeniser::step_reader::Controls;
 use nice_plug::prelude::*;
 use nice_plug_egui::EguiEditor;
 
@@ -169,6 +170,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
                 rng_seed: p.rng_seed.value() as u64,
                 // The audio thread puts in the loop's.
                 pass: 0,
+                controls: Controls::default(),
             },
         }
     }

@@ -230,8 +230,8 @@ impl Ensemble {
         }
         let row = self.performer.step(&request.step);
         self.song.keep_row(&request.step, row);
-        let reader = &self.performer.state().reader;
-        Answer { id: request.id, row, sounding: std::array::from_fn(|voice| reader.sounding(voice)) }
+        let state = self.performer.state();
+        Answer { id: request.id, row, sounding: std::array::from_fn(|voice| state.sounding(voice)) }
     }
 
     /// Goes to where the row begins, and remembers the place. All that is done for a row that a later request undoes

@@ -8,7 +8,8 @@ use candle_core::{Device, Tensor};
 use continuo_model::network::Network;
 use serde::{Deserialize, Serialize};
 
-use crate::optimisers::Nadam;
+use crate::averaging::Averages;
+use crate::optimisers::Optimiser;
 
 /// Where training stands after an epoch. The random numbers of an epoch follow from the rng seed and its
 /// number, so nothing else is needed.
@@ -34,7 +35,13 @@ pub fn path_beside(weights: &Path) -> PathBuf {
 }
 
 /// Writes a checkpoint; a reader never sees half of one.
-pub fn save(path: &Path, network: &Network, optimiser: &mut Nadam, progress: &Progress) -> Result<()> {
+pub fn save(
+    path: &Path,
+    network: &Network,
+    optimiser: &mut Optimiser,
+    averages: &Averages,
+    progress: &Progress,
+) -> Result<()> {
     let mut tensors = HashMap::new();
     for (name, var) in network.variables() {
         tensors.insert(name.clone(), var.as_detached_tensor());
@@ -43,6 +50,9 @@ pub fn save(path: &Path, network: &Network, optimiser: &mut Nadam, progress: &Pr
         tensors.insert(format!("first.{}", m.name), m.first.clone());
         tensors.insert(format!("second.{}", m.name), m.second.clone());
     }
+    for (name, tensor) in averages.tensors() {
+        tensors.insert(format!("average.{name}"), tensor.clone());
+    }
     let metadata = HashMap::from([("progress".to_string(), serde_json::to_string(progress)?)]);
     let part = path.with_extension("checkpoint-part");
     safetensors::serialize_to_file(&tensors, Some(metadata), &part)?;
@@ -50,7 +60,7 @@ pub fn save(path: &Path, network: &Network, optimiser: &mut Nadam, progress: &Pr
 }
 
 /// Puts a checkpoint back into a network and an optimiser of the same shapes.
-pub fn load(path: &Path, network: &Network, optimiser: &mut Nadam) -> Result<Progress> {
+pub fn load(path: &Path, network: &Network, optimiser: &mut Optimiser, averages: &mut Averages) -> Result<Progress> {
     let name = path.display();
     let bytes =
         std::fs::read(path).with_context(|| format!("{name}: cannot be opened; leave out --resume to start afresh"))?;
@@ -71,6 +81,9 @@ pub fn load(path: &Path, network: &Network, optimiser: &mut Nadam) -> Result<Pro
     for m in optimiser.moments() {
         m.first = take(format!("first.{}", m.name), m.var.dims())?.to_device(m.var.device())?;
         m.second = take(format!("second.{}", m.name), m.var.dims())?.to_device(m.var.device())?;
+    }
+    for (name, tensor) in averages.tensors_mut() {
+        *tensor = take(format!("average.{name}"), tensor.dims())?.to_device(tensor.device())?;
     }
     optimiser.set_progress(progress.optimiser);
     Ok(progress)

@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result};
 use continuo_model::stream::StreamingNetwork;
-use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
+use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
+use continuo_model::tokeniser::step_reader::Controls;
 use continuo_model::weights_file::Weights;
 use serde::Serialize;
 
 use crate::EvaluateArgs;
-use crate::corpus;
+use crate::corpus::{self, GridPiece};
 
 /// A network's loss on a corpus. One note is one voice in one 16th step; state is zero at each piece's start,
 /// and nothing of a step is shown before it is predicted except the voices already drawn.
@@ -15,11 +16,13 @@ use crate::corpus;
 pub struct Evaluation {
     /// What the figures are in.
     pub unit: &'static str,
+    /// The voices that were given in each step before the others were predicted; they are not counted.
+    pub given: Vec<String>,
     /// Mean over all notes.
     pub micro: f64,
     /// Mean of the pieces' means.
     pub macro_: f64,
-    /// Mean over the notes of each voice, soprano first.
+    /// Mean over the notes of each voice, soprano first; 0 for one that was given.
     pub per_voice: [f64; NUM_VOICES],
     /// How many pieces.
     pub pieces: usize,
@@ -36,7 +39,16 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let network = StreamingNetwork::new(weights)
         .map_err(anyhow::Error::msg)
         .with_context(|| args.weights.display().to_string())?;
-    let evaluation = evaluate(&network, &pieces);
+    anyhow::ensure!(!pieces.is_empty(), "{}: split `{}` holds no piece", args.data.display(), args.split);
+    let given = given_voices(&args.given)?;
+    let free_at_top = given.iter().position(|given| !given).context("--given: expected a voice left to predict")?;
+    anyhow::ensure!(
+        network.takes_any_order() || !given[free_at_top..].contains(&true),
+        "--given {}: {} is a stack, which decides voices from the top; only voices above all others can be given",
+        args.given,
+        args.weights.display()
+    );
+    let evaluation = evaluate(&network, &pieces, given);
     if args.json {
         let text = serde_json::to_string(&evaluation)?.replace("\"macro_\"", "\"macro\"");
         println!("{text}");
@@ -50,35 +62,55 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     Ok(())
 }
 
-/// The loss of `network` on `pieces`.
-pub fn evaluate(network: &StreamingNetwork, pieces: &[Grid]) -> Evaluation {
+/// The voices that letters stand for, `SB` for soprano and bass.
+fn given_voices(letters: &str) -> Result<[bool; NUM_VOICES]> {
+    let mut given = [false; NUM_VOICES];
+    for letter in letters.chars() {
+        let voice = "SATB".find(letter.to_ascii_uppercase());
+        given[voice.with_context(|| format!("--given: expected letters of SATB, got `{letters}`"))?] = true;
+    }
+    Ok(given)
+}
+
+/// The loss of `network` on `pieces`, over the voices that are not `given`. Those that are come first in each step; a
+/// stack can only be given the voices at the top.
+pub fn evaluate(network: &StreamingNetwork, pieces: &[GridPiece], given: [bool; NUM_VOICES]) -> Evaluation {
     let (mut state, mut scratch) = (network.state(), network.scratch());
+    let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
+    if network.takes_any_order() {
+        order.sort_by_key(|&voice| !given[voice]);
+    }
+    let free = given.iter().filter(|&&given| !given).count();
     let mut sums = [0.0; NUM_VOICES];
     let (mut steps, mut piece_means) = (0, 0.0);
     for piece in pieces {
         state.reset();
-        let mut piece_sum = 0.0;
-        for row in &piece.steps {
-            for (voice, &token) in row.iter().enumerate() {
-                let loss = surprise(network.step(&mut state, &mut scratch), token);
-                state.reader.feed(token);
-                sums[voice] += loss;
-                piece_sum += loss;
+        let before: f64 = sums.iter().sum();
+        for (step, row) in piece.grid.steps.iter().enumerate() {
+            state.set_step_in_beat(step % STEPS_PER_BEAT);
+            network.begin_step(&mut state, Controls::default(), &mut scratch);
+            for voice in order {
+                let logits = network.logits(&mut state, voice, &mut scratch);
+                if !given[voice] {
+                    sums[voice] += surprise(logits, row[voice]);
+                }
+                state.feed(voice, row[voice]);
             }
         }
-        steps += piece.steps.len();
-        piece_means += piece_sum / (piece.steps.len().max(1) * NUM_VOICES) as f64;
+        let notes = piece.grid.steps.len() * free;
+        steps += piece.grid.steps.len();
+        piece_means += (sums.iter().sum::<f64>() - before) / notes.max(1) as f64;
     }
-    let notes = steps * NUM_VOICES;
-    let features = network.weights().description.config.features.iter();
+    let notes = steps * free;
     Evaluation {
         unit: "nats per note",
+        given: VOICE_NAMES.iter().zip(given).filter(|(_, given)| *given).map(|(name, _)| name.to_lowercase()).collect(),
         micro: sums.iter().sum::<f64>() / notes.max(1) as f64,
         macro_: piece_means / pieces.len().max(1) as f64,
         per_voice: sums.map(|sum| sum / steps.max(1) as f64),
         pieces: pieces.len(),
         notes,
-        sees: features.map(|f| format!("{:?}", f.kind).to_lowercase()).collect(),
+        sees: network.weights().description.config.sees(),
     }
 }
 

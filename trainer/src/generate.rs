@@ -8,6 +8,7 @@ use continuo_model::sampling::Sampler;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::score;
+use continuo_model::tokeniser::step_reader::Controls;
 use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::Weights;
 use indicatif::ProgressIterator;
@@ -32,6 +33,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
             sampler: Sampler { temperature: args.temperature, top_p: args.top_p },
             rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
             pass: 0,
+            controls: Controls::default(),
         };
         let phrase = piece(&mut performer, seed_phrase.as_ref(), args.bars.into(), settings);
         midi_file::write(&args.out.join(format!("piece-{n:03}.mid")), &phrase)?;

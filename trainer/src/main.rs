@@ -1,5 +1,6 @@
 //! The trainer's commands: music in, weights out, and what they are worth.
 
+mod averaging;
 mod batches;
 mod checkpoint;
 mod corpus;
@@ -71,6 +72,9 @@ struct EvaluateArgs {
     /// Which of its splits to judge on.
     #[arg(long, default_value = "valid")]
     split: String,
+    /// Voices that the player gives in every step, letters of SATB; the loss is over the others.
+    #[arg(long, default_value = "")]
+    given: String,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,

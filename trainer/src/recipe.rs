@@ -29,7 +29,17 @@ pub struct Recipe {
 #[serde(deny_unknown_fields)]
 pub struct Training {
     /// The rule by which weights move.
-    pub optimiser: Optimiser,
+    pub optimiser: Rule,
+    /// How strongly matrices are pulled towards zero, apart from the gradient (Loshchilov and Hutter, "Decoupled weight
+    /// decay regularization", 2019). With `adam` this is AdamW.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Decay of the moving average of the weights that is judged and kept; 0 keeps the weights themselves.
+    #[serde(default)]
+    pub averaging: f64,
+    /// Share of a split network's steps whose voices are learnt in random order, 0 to 1.
+    #[serde(default)]
+    pub any_order: f32,
     /// Its step size, at its highest.
     pub learning_rate: f64,
     /// How the step size goes over the epochs.
@@ -55,9 +65,15 @@ pub struct Training {
 /// The rule by which weights move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Optimiser {
-    /// Adam with Nesterov momentum.
+pub enum Rule {
+    /// Adam with Nesterov momentum and its momentum schedule (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
     Nadam,
+    /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
+    Adam,
+    /// Adam by the largest instead of the mean square gradient (the same paper, section 7).
+    Adamax,
+    /// Plain gradient descent with momentum.
+    Sgd,
 }
 
 /// How the step size goes over the epochs.
@@ -87,9 +103,9 @@ impl Recipe {
         network.check().map_err(anyhow::Error::msg).context("network")?;
         let vocab_size = Vocabulary::GRID.size();
         ensure!(
-            network.vocab_size == vocab_size,
+            network.vocab_size() == vocab_size,
             "network.vocab_size: expected {vocab_size}, got {}",
-            network.vocab_size
+            network.vocab_size()
         );
         for (what, value) in [
             ("batch", training.batch),
@@ -102,6 +118,16 @@ impl Recipe {
         }
         for (what, value) in [("learning_rate", training.learning_rate), ("clip_norm", training.clip_norm)] {
             ensure!(value > 0.0 && value.is_finite(), "training.{what}: expected a number above 0, got {value}");
+        }
+        for (what, value, below) in [
+            ("weight_decay", training.weight_decay, 1e3),
+            ("averaging", training.averaging, 1.0),
+            ("any_order", training.any_order.into(), 1.0 + f64::EPSILON),
+        ] {
+            ensure!(
+                (0.0..below).contains(&value),
+                "training.{what}: expected a number from 0 to {below:.0}, got {value}"
+            );
         }
         Ok(())
     }

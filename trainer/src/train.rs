@@ -9,25 +9,26 @@ use candle_core::Device;
 use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
-use continuo_model::tokeniser::grid::Grid;
 use continuo_model::vocabulary::Vocabulary;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::averaging::Averages;
 use crate::batches::{Batch, Epoch};
 use crate::checkpoint::{self, Progress};
-use crate::corpus;
+use crate::corpus::{self, GridPiece};
 use crate::evaluate::Evaluation;
-use crate::optimisers::Nadam;
-use crate::recipe::{Optimiser, Recipe};
+use crate::optimisers::Optimiser;
+use crate::recipe::Recipe;
 use crate::{TrainArgs, evaluate};
 
 struct Run {
     recipe: Recipe,
-    train: Vec<Grid>,
-    valid: Vec<Grid>,
+    train: Vec<GridPiece>,
+    valid: Vec<GridPiece>,
     network: Network,
-    optimiser: Nadam,
+    optimiser: Optimiser,
+    averages: Averages,
     progress: Progress,
     device: Device,
 }
@@ -36,15 +37,18 @@ struct Run {
 pub fn run(args: &TrainArgs) -> Result<()> {
     let (recipe, recipe_text) = Recipe::read(&args.recipe)?;
     let device = open_device(args.device)?;
-    let split = |name: &str| -> Result<Vec<Grid>> {
+    let split = |name: &str| -> Result<Vec<GridPiece>> {
         let pieces = args.data.iter().map(|path| corpus::read_split(path, name)).collect::<Result<Vec<_>>>()?;
         Ok(pieces.into_iter().flatten().collect())
     };
     let (train, valid) = (split(&recipe.split.0)?, split(&recipe.split.1)?);
+    for (name, pieces) in [(&recipe.split.0, &train), (&recipe.split.1, &valid)] {
+        ensure!(!pieces.is_empty(), "--data: expected pieces in split `{name}`, got none");
+    }
     let network = Network::init(recipe.network.clone(), args.rng_seed, &device)?;
-    let optimiser = match recipe.training.optimiser {
-        Optimiser::Nadam => Nadam::new(network.trainable())?,
-    };
+    let training = &recipe.training;
+    let optimiser = Optimiser::new(training.optimiser, training.weight_decay, network.trainable())?;
+    let averages = Averages::new(&network, training.averaging)?;
     let progress = Progress {
         epochs_done: 0,
         best_loss: f64::INFINITY,
@@ -53,7 +57,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         recipe: recipe_text,
         optimiser: optimiser.progress(),
     };
-    let mut run = Run { recipe, train, valid, network, optimiser, progress, device };
+    let mut run = Run { recipe, train, valid, network, optimiser, averages, progress, device };
     let checkpoint_path = checkpoint::path_beside(&args.out);
     if args.resume {
         run.resume(&checkpoint_path)?;
@@ -97,7 +101,7 @@ fn open_device(device: crate::Device) -> Result<Device> {
 
 impl Run {
     fn resume(&mut self, path: &Path) -> Result<()> {
-        let saved = checkpoint::load(path, &self.network, &mut self.optimiser)?;
+        let saved = checkpoint::load(path, &self.network, &mut self.optimiser, &mut self.averages)?;
         ensure!(
             saved.recipe == self.progress.recipe,
             "{}: was made by another recipe; use that one, or delete the file to start afresh",
@@ -132,7 +136,7 @@ impl Run {
                 weights.write(out)?;
             }
             self.progress.optimiser = self.optimiser.progress();
-            checkpoint::save(checkpoint_path, &self.network, &mut self.optimiser, &self.progress)?;
+            checkpoint::save(checkpoint_path, &self.network, &mut self.optimiser, &self.averages, &self.progress)?;
             let note = if better { "  best so far" } else { "" };
             println!("epoch {:>3}/{epochs}  train {train_loss:.4}  valid {:.4}{note}", epoch + 1, evaluation.micro);
         }
@@ -163,6 +167,7 @@ impl Run {
                 epoch + 1
             );
             self.optimiser.step(&loss.backward()?, learning_rate, training.clip_norm)?;
+            self.averages.update(&self.network, self.optimiser.progress().0)?;
             sum += value * count;
             cells += count;
             bar.set_message(format!(
@@ -178,9 +183,9 @@ impl Run {
 
     /// The weights as they are now, with their figures.
     fn validate(&self) -> Result<(Weights, Evaluation)> {
-        let mut weights = Weights::of_network(&self.network, self.description())?;
+        let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
         let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
-        let evaluation = evaluate::evaluate(&network, &self.valid);
+        let evaluation = evaluate::evaluate(&network, &self.valid, Default::default());
         weights.description.figures = BTreeMap::from([
             ("valid_nats_per_note".into(), evaluation.micro),
             ("valid_nats_per_note_macro".into(), evaluation.macro_),

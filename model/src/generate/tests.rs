@@ -4,19 +4,43 @@ use candle_core::Device;
 
 use super::*;
 use crate::network::Network;
-use crate::network::config::{Feature, FeatureKind, NetworkConfig};
+use crate::network::config::{Feature, FeatureKind, NetworkConfig, SplitConfig, StackConfig};
+use crate::tokeniser::step_reader::StepFeature;
 use crate::weights_file::{Description, FORMAT, Weights};
 use Symbol::{Hold, Pitch, Rest};
 
-const SETTINGS: StepSettings = StepSettings { sampler: Sampler { temperature: 1.0, top_p: 1.0 }, rng_seed: 7, pass: 0 };
+const SETTINGS: StepSettings = StepSettings {
+    sampler: Sampler { temperature: 1.0, top_p: 1.0 },
+    rng_seed: 7,
+    pass: 0,
+    controls: Controls { key: None, fermata_in: None, density: None, register: None },
+};
 
+/// A stack, which decides voices from the top.
 fn performer() -> Performer {
-    let config = NetworkConfig {
+    with(NetworkConfig::Stack(StackConfig {
         features: vec![Feature { kind: FeatureKind::Sounding, width: 4 }],
         convolutions: Vec::new(),
         lstm: vec![12],
-        ..NetworkConfig::chorale(48)
+        ..StackConfig::chorale(48)
+    }))
+}
+
+/// One of each kind.
+fn performers() -> [Performer; 2] {
+    let split = SplitConfig {
+        vocab_size: 48,
+        features: vec![StepFeature::Sounding, StepFeature::Echo],
+        embedding: 8,
+        lstm: vec![12],
+        head: 8,
+        head_layers: 1,
+        dropout: 0.0,
     };
+    [performer(), with(NetworkConfig::Split(split))]
+}
+
+fn with(config: NetworkConfig) -> Performer {
     let network = Network::init(config.clone(), 3, &Device::Cpu).unwrap();
     // Strong output weights, so that what is given matters.
     for (name, var) in network.variables().iter().filter(|(name, _)| name.contains("weight")) {
@@ -47,50 +71,53 @@ fn given(symbol: Symbol) -> Given {
 
 #[test]
 fn given_voices_are_kept_whichever_they_are() {
-    let mut performer = performer();
-    for subset in 0..16_u8 {
-        performer.reset();
-        let pitches = [Pitch(72), Pitch(64), Pitch(57), Pitch(45)];
-        let ask = std::array::from_fn(|v| if subset >> v & 1 == 1 { given(pitches[v]) } else { FREE });
-        let row = performer.step(&step(0, ask));
-        for voice in 0..4 {
-            assert!(subset >> voice & 1 == 0 || row[voice] == pitches[voice], "subset {subset:04b}: {row:?}");
+    for mut performer in performers() {
+        for subset in 0..16_u8 {
+            performer.reset();
+            let pitches = [Pitch(72), Pitch(64), Pitch(57), Pitch(45)];
+            let ask = std::array::from_fn(|v| if subset >> v & 1 == 1 { given(pitches[v]) } else { FREE });
+            let row = performer.step(&step(0, ask));
+            for voice in 0..4 {
+                assert!(subset >> voice & 1 == 0 || row[voice] == pitches[voice], "subset {subset:04b}: {row:?}");
+            }
         }
     }
 }
 
 #[test]
 fn nothing_is_held_that_does_not_sound_and_an_attack_holds_nothing() {
-    let mut performer = performer();
-    for rng_seed in 0..200 {
-        performer.reset();
-        let settings = StepSettings { rng_seed, ..SETTINGS };
-        let first = performer.step(&Step { settings, ..step(0, [given(Hold), FREE, FREE, FREE]) });
-        assert_eq!(first[0], Rest);
-        assert!(!first.contains(&Hold), "{first:?}");
-        for step_idx in 1..4 {
-            performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
+    for mut performer in performers() {
+        for rng_seed in 0..200 {
+            performer.reset();
+            let settings = StepSettings { rng_seed, ..SETTINGS };
+            let first = performer.step(&Step { settings, ..step(0, [given(Hold), FREE, FREE, FREE]) });
+            assert_eq!(first[0], Rest);
+            assert!(!first.contains(&Hold), "{first:?}");
+            for step_idx in 1..4 {
+                performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
+            }
+            let attack = performer.step(&Step { settings, attack: true, ..step(4, [FREE; 4]) });
+            assert!(!attack.contains(&Hold), "{attack:?}");
         }
-        let attack = performer.step(&Step { settings, attack: true, ..step(4, [FREE; 4]) });
-        assert!(!attack.contains(&Hold), "{attack:?}");
     }
 }
 
 #[test]
 fn a_step_is_a_function_of_what_went_before_and_its_number() {
-    let mut performer = performer();
-    let play = |performer: &mut Performer, range: std::ops::Range<i64>| -> Vec<_> {
-        range.map(|i| performer.step(&step(i, [FREE; 4]))).collect()
-    };
-    let whole = play(&mut performer, 0..40);
-    performer.reset();
-    play(&mut performer, 0..17);
-    let saved = performer.state().clone();
-    let tail = play(&mut performer, 17..40);
-    assert_eq!(tail, whole[17..]);
-    play(&mut performer, 40..60);
-    performer.rewind(&saved);
-    assert_eq!(play(&mut performer, 17..40), tail);
+    for mut performer in performers() {
+        let play = |performer: &mut Performer, range: std::ops::Range<i64>| -> Vec<_> {
+            range.map(|i| performer.step(&step(i, [FREE; 4]))).collect()
+        };
+        let whole = play(&mut performer, 0..40);
+        performer.reset();
+        play(&mut performer, 0..17);
+        let saved = performer.state().clone();
+        let tail = play(&mut performer, 17..40);
+        assert_eq!(tail, whole[17..]);
+        play(&mut performer, 40..60);
+        performer.rewind(&saved);
+        assert_eq!(play(&mut performer, 17..40), tail);
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Every trained layer's gradient against finite differences, and the fast LSTM against the plain one.
 
-use super::config::{Convolution, Feature, FeatureKind};
+use super::bag::{bag, bag_plainly};
+use super::config::{Convolution, Feature, FeatureKind, SplitConfig, StackConfig};
 use super::lstm_sequence::{lstm_sequence, lstm_step_by_step};
 use super::*;
+use crate::tokeniser::grid::NUM_VOICES;
+use crate::tokeniser::step_reader::{HEAD_ROWS, HEAD_SLOTS, NO_ROW, StepFeature};
 
 const DEVICE: Device = Device::Cpu;
 
@@ -38,9 +41,67 @@ fn the_fast_lstm_is_the_plain_lstm_forwards_and_backwards() {
     assert_close(&fast.2, &plain.2, 1e-5);
 }
 
+/// A network away from its fresh values, so that no gradient is tested at zero only.
+fn shaken(config: NetworkConfig, rng: &mut SplitMix64) -> Network {
+    let network = Network::init(config, 3, &DEVICE).unwrap();
+    for (name, var) in network.variables() {
+        if !name.ends_with("norm.var") {
+            let noise = (tensor(rng, var.dims()) * 0.3).unwrap();
+            var.set(&(var.as_detached_tensor() + noise).unwrap()).unwrap();
+        }
+    }
+    network
+}
+
+fn small_split_network() -> (Network, Inputs, Tensor) {
+    let config = SplitConfig {
+        vocab_size: 48,
+        features: vec![StepFeature::Sounding, StepFeature::Beat, StepFeature::Echo],
+        embedding: 5,
+        // The first layer stands for its input, the second is added to it.
+        lstm: vec![6, 6],
+        head: 7,
+        head_layers: 2,
+        dropout: 0.3,
+    };
+    let mut rng = SplitMix64::new(14);
+    let (steps, batch, slots) = (9, 3, config.trunk_slots());
+    let trunk_rows = config.features.iter().map(|f| f.rows()).sum::<usize>();
+    let network = shaken(NetworkConfig::Split(config), &mut rng);
+    let mut rows = |count: usize, bound: usize| -> std::sync::Arc<[u32]> {
+        (0..count).map(|i| if i % 7 == 0 { NO_ROW } else { rng.next_below(bound) as u32 }).collect()
+    };
+    let (trunk, head) =
+        (rows(steps * batch * slots, trunk_rows), rows(steps * batch * NUM_VOICES * HEAD_SLOTS, HEAD_ROWS));
+    let cells = steps * batch * NUM_VOICES;
+    let mut relative = vec![0; cells * 48];
+    for (n, columns) in relative.chunks_exact_mut(48).enumerate() {
+        relative_columns((n % 5 > 0).then_some(40 + n as u8 % 30), columns);
+    }
+    let targets: Vec<u32> = (0..cells).map(|_| rng.next_below(48) as u32).collect();
+    let relative = Tensor::from_vec(relative, (cells, 48), &DEVICE).unwrap();
+    let inputs = Inputs::Split(SplitInputs { steps, batch, trunk, head, relative });
+    (network, inputs, Tensor::from_vec(targets, cells, &DEVICE).unwrap())
+}
+
+#[test]
+fn the_fast_bag_is_the_plain_bag_forwards_and_backwards() {
+    let mut rng = SplitMix64::new(1);
+    let table = Var::from_tensor(&tensor(&mut rng, &[6, 5])).unwrap();
+    let indices: std::sync::Arc<[u32]> = [0, 5, 5, NO_ROW, 2, 0, NO_ROW, NO_ROW, NO_ROW].into();
+    let weigh = tensor(&mut rng, &[3, 5]);
+    let run = |out: Tensor| {
+        let grads = (&out * &weigh).unwrap().sum_all().unwrap().backward().unwrap();
+        (out, grads.get(&table).unwrap().clone())
+    };
+    let (fast, plain) = (run(bag(&table, &indices, 3).unwrap()), run(bag_plainly(&table, &indices, 3).unwrap()));
+    assert_close(&fast.0, &plain.0, 1e-6);
+    assert_close(&fast.1, &plain.1, 1e-6);
+}
+
 fn small_network() -> (Network, Inputs, Tensor) {
     let features = [FeatureKind::Voice, FeatureKind::Beat, FeatureKind::Sounding, FeatureKind::Held];
-    let config = NetworkConfig {
+    let config = StackConfig {
         vocab_size: 48,
         embedding: 3,
         features: features.map(|kind| Feature { kind, width: 2 }).to_vec(),
@@ -52,26 +113,19 @@ fn small_network() -> (Network, Inputs, Tensor) {
         lstm: vec![4, 6],
         dense: vec![7],
     };
-    let network = Network::init(config, 3, &DEVICE).unwrap();
-    let mut rng = SplitMix64::new(4);
-    // Away from the fresh values, so that no gradient is tested at zero only.
-    for (name, var) in network.variables() {
-        if !name.ends_with("norm.var") {
-            let noise = (tensor(&mut rng, var.dims()) * 0.3).unwrap();
-            var.set(&(var.as_detached_tensor() + noise).unwrap()).unwrap();
-        }
-    }
-    let (steps, batch) = (9, 4);
-    let slots = network.config.features.iter().flat_map(|f| vec![f.kind.rows(); f.kind.slots()]);
+    let slots = config.features.iter().flat_map(|f| vec![f.kind.rows(); f.kind.slots()]);
     let slots: Vec<_> = slots.collect();
+    let mut rng = SplitMix64::new(4);
+    let network = shaken(NetworkConfig::Stack(config), &mut rng);
+    let (steps, batch) = (9, 4);
     let previous: Vec<u32> = (0..steps * batch).map(|_| rng.next_below(49) as u32).collect();
     let features: Vec<u32> =
         (0..steps * batch).flat_map(|_| slots.iter().map(|&n| rng.next_below(n) as u32).collect::<Vec<_>>()).collect();
     let targets: Vec<u32> = (0..steps * batch).map(|_| rng.next_below(48) as u32).collect();
-    let inputs = Inputs {
+    let inputs = Inputs::Stack(StackInputs {
         previous: Tensor::from_vec(previous, (steps, batch), &DEVICE).unwrap(),
         features: Tensor::from_vec(features, (steps, batch, slots.len()), &DEVICE).unwrap(),
-    };
+    });
     (network, inputs, Tensor::from_vec(targets, steps * batch, &DEVICE).unwrap())
 }
 
@@ -84,7 +138,11 @@ fn loss(network: &Network, inputs: &Inputs, targets: &Tensor) -> Tensor {
 
 #[test]
 fn every_gradient_agrees_with_finite_differences() {
-    let (network, inputs, targets) = small_network();
+    check_gradients(small_network());
+    check_gradients(small_split_network());
+}
+
+fn check_gradients((network, inputs, targets): (Network, Inputs, Tensor)) {
     let grads = loss(&network, &inputs, &targets).backward().unwrap();
     let mut rng = SplitMix64::new(6);
     for (name, var) in network.trainable() {
@@ -130,9 +188,10 @@ fn batch_normalisation_learns_the_figures_that_it_plays_with() {
 fn the_network_sees_no_future() {
     let (network, inputs, _) = small_network();
     let before = network.forward(&inputs, None).unwrap();
+    let Inputs::Stack(inputs) = inputs else { unreachable!("a stack's inputs") };
     let mut previous = inputs.previous.to_vec2::<u32>().unwrap();
     previous[5].fill(1);
-    let changed = Inputs { previous: Tensor::new(previous, &DEVICE).unwrap(), features: inputs.features.clone() };
+    let changed = Inputs::Stack(StackInputs { previous: Tensor::new(previous, &DEVICE).unwrap(), ..inputs });
     let after = network.forward(&changed, None).unwrap();
     let rows = |t: &Tensor, from: usize, n: usize| values(&t.narrow(0, from * 4, n * 4).unwrap());
     assert_eq!(rows(&before, 0, 5), rows(&after, 0, 5));

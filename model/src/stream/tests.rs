@@ -3,15 +3,15 @@
 use candle_core::{Device, Tensor};
 
 use super::*;
-use crate::network::config::{Convolution, Feature, FeatureKind, NetworkConfig};
-use crate::network::{Inputs, Network, Training};
+use crate::network::config::{Convolution, Feature, FeatureKind, NetworkConfig, SplitConfig, StackConfig};
+use crate::network::{Inputs, Network, SplitInputs, StackInputs, Training, relative_columns};
 use crate::random::SplitMix64;
-use crate::tokeniser::grid::NUM_VOICES;
+use crate::tokeniser::step_reader::{HEAD_SLOTS, StepFeature};
 use crate::vocabulary::Vocabulary;
 use crate::weights_file::{Description, FORMAT};
 
-fn network(config: NetworkConfig) -> Network {
-    let network = Network::init(config, 11, &Device::Cpu).unwrap();
+fn network(config: StackConfig) -> Network {
+    let network = Network::init(NetworkConfig::Stack(config), 11, &Device::Cpu).unwrap();
     // Some training-mode passes give batch normalisation figures that differ from its first ones.
     let mut rng = SplitMix64::new(12);
     let inputs = inputs(&network, &tokens(64));
@@ -28,20 +28,20 @@ fn tokens(count: usize) -> Vec<u16> {
 
 /// The inputs for a batch of one that is fed `tokens`.
 fn inputs(network: &Network, tokens: &[u16]) -> Inputs {
-    let config = network.config();
+    let NetworkConfig::Stack(config) = network.config() else { unreachable!("a stack") };
     let (mut previous, mut features) = (Vec::new(), Vec::new());
     let mut reader = CellReader::new();
-    let mut rows = [0; MAX_FEATURE_SLOTS];
+    let mut rows = [0; MAX_SLOTS];
     for &token in tokens {
         previous.push(reader.previous().map_or(config.vocab_size as u32, u32::from));
         let n = reader.feature_rows(&config.features, &mut rows);
         features.extend_from_slice(&rows[..n]);
         reader.feed(token);
     }
-    Inputs {
+    Inputs::Stack(StackInputs {
         previous: Tensor::from_vec(previous, (tokens.len(), 1), &Device::Cpu).unwrap(),
         features: Tensor::from_vec(features, (tokens.len(), 1, config.feature_slots()), &Device::Cpu).unwrap(),
-    }
+    })
 }
 
 fn streaming(network: &Network) -> StreamingNetwork {
@@ -58,18 +58,18 @@ fn streaming(network: &Network) -> StreamingNetwork {
     StreamingNetwork::new(Weights::of_network(network, description).unwrap()).unwrap()
 }
 
-fn check(config: NetworkConfig) {
+fn check(config: StackConfig) {
     let network = network(config);
     let tokens = tokens(50 * NUM_VOICES);
     let expected = network.forward(&inputs(&network, &tokens), None).unwrap().to_vec2::<f32>().unwrap();
     let streaming = streaming(&network);
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut worst = 0.0_f32;
-    for (token, expected) in tokens.iter().zip(&expected) {
-        let logits = streaming.step(&mut state, &mut scratch);
+    for (n, (token, expected)) in tokens.iter().zip(&expected).enumerate() {
+        let logits = streaming.logits(&mut state, n % NUM_VOICES, &mut scratch);
         assert_eq!(logits.len(), expected.len());
         worst = logits.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
-        state.reader.feed(*token);
+        state.feed(n % NUM_VOICES, *token);
     }
     // Weights are rounded to 11 bits: logits of about one differ in the fourth digit.
     assert!(worst < 4e-3, "the streaming network is off by {worst}");
@@ -77,8 +77,8 @@ fn check(config: NetworkConfig) {
 
 #[test]
 fn it_computes_what_the_trained_network_computes() {
-    check(NetworkConfig::chorale(48));
-    check(NetworkConfig {
+    check(StackConfig::chorale(48));
+    check(StackConfig {
         vocab_size: 48,
         embedding: 7,
         features: [FeatureKind::Voice, FeatureKind::Beat, FeatureKind::Sounding, FeatureKind::Held]
@@ -92,7 +92,7 @@ fn it_computes_what_the_trained_network_computes() {
         lstm: vec![40, 30],
         dense: vec![25],
     });
-    check(NetworkConfig {
+    check(StackConfig {
         vocab_size: 48,
         embedding: 7,
         features: Vec::new(),
@@ -103,24 +103,96 @@ fn it_computes_what_the_trained_network_computes() {
     });
 }
 
+fn split_network() -> Network {
+    let features =
+        [StepFeature::Sounding, StepFeature::Held, StepFeature::Beat, StepFeature::Intervals, StepFeature::Echo];
+    let config = SplitConfig {
+        vocab_size: 48,
+        features: [&features[..], &[StepFeature::Key, StepFeature::Fermata]].concat(),
+        embedding: 24,
+        lstm: vec![40, 40, 32],
+        head: 36,
+        head_layers: 2,
+        dropout: 0.0,
+    };
+    Network::init(NetworkConfig::Split(config), 11, &Device::Cpu).unwrap()
+}
+
+#[test]
+fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
+    let network = split_network();
+    let NetworkConfig::Split(config) = network.config() else { unreachable!("a split network") };
+    let (steps, tokens) = (60, tokens(60 * NUM_VOICES));
+    let mut rng = SplitMix64::new(17);
+    let mut orders = vec![[0, 1, 2, 3]; steps];
+    orders.iter_mut().for_each(|order| rng.shuffle(order));
+    let controls = |step: usize| Controls {
+        key: (step % 3 == 0).then_some(7),
+        fermata_in: (step % 4 == 1).then_some(3),
+        ..Controls::default()
+    };
+    // The same phrase twice, so that there is an echo.
+    let row = |step: usize| -> [u16; NUM_VOICES] { tokens[step % 32 * NUM_VOICES..][..NUM_VOICES].try_into().unwrap() };
+
+    let mut reader = StepReader::new();
+    let (mut trunk, mut head, mut relative) = (Vec::new(), Vec::new(), Vec::new());
+    for (step, order) in orders.iter().enumerate() {
+        let mut rows = vec![0; config.trunk_slots()];
+        assert_eq!(reader.trunk_rows(&config.features, controls(step), &mut rows), rows.len());
+        trunk.extend(rows);
+        for &voice in order {
+            let (mut rows, mut columns) = ([0; HEAD_SLOTS], [0; 48]);
+            reader.head_rows(voice, true, &mut rows);
+            head.extend(rows);
+            relative_columns(reader.sounding(voice), &mut columns);
+            relative.extend(columns);
+            reader.feed(voice, row(step)[voice]);
+        }
+    }
+    let relative = Tensor::from_vec(relative, (steps * NUM_VOICES, 48), &Device::Cpu).unwrap();
+    let inputs = Inputs::Split(SplitInputs { steps, batch: 1, trunk: trunk.into(), head: head.into(), relative });
+    let expected = network.forward(&inputs, None).unwrap().to_vec2::<f32>().unwrap();
+
+    let streaming = streaming(&network);
+    let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
+    let mut expected = expected.iter();
+    let mut worst = 0.0_f32;
+    for (step, order) in orders.iter().enumerate() {
+        streaming.begin_step(&mut state, controls(step), &mut scratch);
+        for &voice in order {
+            let logits = streaming.logits(&mut state, voice, &mut scratch);
+            worst = logits.iter().zip(expected.next().unwrap()).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
+            state.feed(voice, row(step)[voice]);
+        }
+    }
+    assert!(worst < 4e-3, "the streaming network is off by {worst}");
+}
+
 #[test]
 fn a_copied_state_goes_on_alike() {
-    let streaming = streaming(&network(NetworkConfig::chorale(48)));
+    check_copies(streaming(&network(StackConfig::chorale(48))));
+    check_copies(streaming(&split_network()));
+}
+
+fn check_copies(streaming: StreamingNetwork) {
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut play = |state: &mut State, tokens: &[u16]| {
         let mut last = Vec::new();
-        for &token in tokens {
-            last = streaming.step(state, &mut scratch).to_vec();
-            state.reader.feed(token);
+        for row in tokens.chunks(NUM_VOICES) {
+            streaming.begin_step(state, Controls::default(), &mut scratch);
+            for (voice, &token) in row.iter().enumerate() {
+                last = streaming.logits(state, voice, &mut scratch).to_vec();
+                state.feed(voice, token);
+            }
         }
         last
     };
     let tokens = tokens(100);
-    play(&mut state, &tokens[..61]);
+    play(&mut state, &tokens[..60]);
     let mut saved = streaming.state();
     saved.copy_from(&state);
-    let first = play(&mut state, &tokens[61..]);
-    assert_eq!(play(&mut saved, &tokens[61..]), first);
+    let first = play(&mut state, &tokens[60..]);
+    assert_eq!(play(&mut saved, &tokens[60..]), first);
     state.reset();
     assert_eq!(play(&mut state, &tokens), first);
 }

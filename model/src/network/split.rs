@@ -1,0 +1,80 @@
+//! The split network on candle: a trunk once a step, a head once a voice.
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor};
+
+use super::bag::bag;
+use super::lstm_sequence::lstm_sequence;
+use super::split_config::SplitConfig;
+use super::{Network, Training, drop_out, drop_units};
+use crate::tokeniser::grid::NUM_VOICES;
+use crate::tokeniser::step_reader::{HEAD_SLOTS, INTERVALS};
+use crate::vocabulary::{LOWEST_PITCH, Vocabulary};
+
+/// A batch of sequences of whole steps, time first. Each step's voices stand in the order in which they are drawn.
+#[derive(Clone)]
+pub struct SplitInputs {
+    /// Steps in each sequence.
+    pub steps: usize,
+    /// Sequences.
+    pub batch: usize,
+    /// The trunk's rows, (steps, batch, trunk slots).
+    pub trunk: Arc<[u32]>,
+    /// The head's rows, (steps, batch, voices, `HEAD_SLOTS`).
+    pub head: Arc<[u32]>,
+    /// Where to look each token's relative score up, (steps * batch * voices, vocab_size) of u32: see
+    /// [`relative_columns`].
+    pub relative: Tensor,
+}
+
+/// For each token the column of its relative score, given what the voice sounded before; a token that is no pitch, and
+/// every token after a rest, has the column past the end, whose score is 0.
+pub fn relative_columns(before: Option<u8>, columns: &mut [u32]) {
+    columns.fill(INTERVALS as u32);
+    let pitches = Vocabulary::GRID_WITHOUT_HOLD.size() - 1;
+    if let Some(before) = before {
+        let lowest = INTERVALS as u32 / 2 + u32::from(LOWEST_PITCH) - u32::from(before);
+        (0..pitches).for_each(|i| columns[1 + i] = lowest + i as u32);
+    }
+}
+
+impl Network {
+    /// The logits of every voice of every step, (steps * batch * voices, vocab_size).
+    pub(super) fn forward_split(
+        &self,
+        config: &SplitConfig,
+        inputs: &SplitInputs,
+        training: &mut Option<Training>,
+    ) -> Result<Tensor> {
+        let (steps, batch) = (inputs.steps, inputs.batch);
+        let p = config.dropout;
+        let x = bag(self.var("trunk.table"), &inputs.trunk, config.trunk_slots())?; // (steps * batch, embedding)
+        let mut x = drop_units(x, p, steps, training)?;
+        for (i, &units) in config.lstm.iter().enumerate() {
+            let gates = x
+                .matmul(self.var(&format!("lstm.{i}.w_ih")))?
+                .broadcast_add(self.var(&format!("lstm.{i}.bias")))?
+                .reshape((steps, batch, 4 * units))?;
+            let h = lstm_sequence(&gates, self.var(&format!("lstm.{i}.w_hh")))?.reshape((steps * batch, units))?;
+            let h = drop_units(h, p, steps, training)?;
+            x = if x.dim(1)? == units { (x + h)? } else { h };
+        }
+        let trunk = x.matmul(self.var("head.trunk"))?.unsqueeze(1)?; // (steps * batch, 1, head)
+        let cells = steps * batch * NUM_VOICES;
+        let rows = bag(self.var("head.table"), &inputs.head, HEAD_SLOTS)?;
+        let mut z = rows
+            .reshape((steps * batch, NUM_VOICES, config.head))?
+            .broadcast_add(&trunk)?
+            .reshape((cells, config.head))?;
+        for i in 0..config.head_layers {
+            let a = drop_out(z.relu()?, p, training)?;
+            z = (z + a.matmul(self.var(&format!("head.{i}.weight")))?)?
+                .broadcast_add(self.var(&format!("head.{i}.bias")))?;
+        }
+        let a = drop_out(z.relu()?, p, training)?;
+        let logits = a.matmul(self.var("head.out.weight"))?.broadcast_add(self.var("head.out.bias"))?;
+        let relative = a.matmul(self.var("head.relative"))?.pad_with_zeros(1, 0, 1)?.contiguous()?;
+        logits + relative.gather(&inputs.relative, 1)?
+    }
+}
