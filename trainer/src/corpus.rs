@@ -1,6 +1,7 @@
 //! Music to learn from, whatever the file: pieces on a grid, in named splits.
 
-mod grid_json;
+pub mod csv;
+pub mod grid_json;
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 //! whose bit 0 (soprano) to 3 (bass) says that a note starts.
 
 use anyhow::{Context, Result, bail, ensure};
+use continuo_model::rules::Row;
 use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
 use continuo_model::vocabulary::{HIGHEST_PITCH, LOWEST_PITCH};
 use serde::Deserialize;
@@ -17,19 +18,56 @@ enum JsonPiece {
     WithAttacks { pitch: Rows, attack: Vec<u8> },
 }
 
-/// The pieces of one split.
-pub fn parse(text: &str, split: &str) -> Result<Vec<Grid>> {
-    let file: serde_json::Map<String, Value> =
-        serde_json::from_str(text).context("expected a JSON object of splits")?;
-    let Some(pieces) = file.get(split) else {
-        let splits: Vec<_> = file.iter().filter(|(_, v)| v.is_array()).map(|(k, _)| k.as_str()).collect();
-        bail!("expected a split `{split}`, got only {}; name one with --split or in the recipe", splits.join(", "));
-    };
-    let pieces = pieces.as_array().with_context(|| format!("split `{split}`: expected a list of pieces"))?;
-    pieces.iter().enumerate().map(|(i, value)| piece(value).with_context(|| format!("piece {split}/{i:03}"))).collect()
+/// A piece as the file has it: what sounds, and where notes start if the file tells.
+pub struct JsonMusic {
+    /// `SPLIT/NUMBER`, or `NUMBER` where the file has no splits.
+    pub name: String,
+    /// What sounds, one row a 16th step.
+    pub rows: Vec<Row>,
+    /// One number a step: bit 0 (soprano) to 3 (bass) says that a note starts.
+    pub attacks: Option<Vec<u8>>,
 }
 
-fn piece(value: &Value) -> Result<Grid> {
+/// The pieces of one split.
+pub fn parse(text: &str, split: &str) -> Result<Vec<Grid>> {
+    let pieces = parse_music(text, Some(split))?;
+    Ok(pieces.iter().map(|piece| Grid::from_pitches(&piece.rows, piece.attacks.as_deref())).collect())
+}
+
+/// The pieces of one split, or of all splits in the order of their names. Without a split, the file may also be a bare
+/// list of pieces.
+pub fn parse_music(text: &str, split: Option<&str>) -> Result<Vec<JsonMusic>> {
+    let mut file = match serde_json::from_str(text).context("expected a JSON object of splits")? {
+        Value::Object(file) => file,
+        Value::Array(pieces) if split.is_none() => return music_of(&pieces, None),
+        _ => bail!("expected a JSON object of splits"),
+    };
+    file.retain(|_, value| value.is_array());
+    let splits: Vec<String> = file.keys().cloned().collect();
+    match split {
+        Some(split) if !file.contains_key(split) => {
+            bail!("expected a split `{split}`, got only {}; name one with --split or in the recipe", splits.join(", "))
+        }
+        Some(split) => file.retain(|name, _| name == split),
+        None => ensure!(!file.is_empty(), "expected splits that hold pieces, got none"),
+    }
+    let mut music = Vec::new();
+    for (name, pieces) in &file {
+        music.extend(music_of(pieces.as_array().expect("only arrays are kept"), Some(name))?);
+    }
+    Ok(music)
+}
+
+fn music_of(pieces: &[Value], split: Option<&str>) -> Result<Vec<JsonMusic>> {
+    let name = |i| split.map_or(format!("{i:03}"), |split| format!("{split}/{i:03}"));
+    let music = pieces.iter().enumerate().map(|(i, value)| {
+        let (rows, attacks) = piece(value).with_context(|| format!("piece {}", name(i)))?;
+        Ok(JsonMusic { name: name(i), rows, attacks })
+    });
+    music.collect()
+}
+
+fn piece(value: &Value) -> Result<(Vec<Row>, Option<Vec<u8>>)> {
     let piece = JsonPiece::deserialize(value)
         .ok()
         .context("expected rows of four pitches, or an object with `pitch` and `attack`")?;
@@ -63,7 +101,7 @@ fn piece(value: &Value) -> Result<Grid> {
             Ok(pitches)
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(Grid::from_pitches(&pitches, attacks.as_deref()))
+    Ok((pitches, attacks))
 }
 
 #[cfg(test)]
@@ -81,6 +119,18 @@ mod tests {
         let pieces = parse(text, "train").unwrap();
         assert_eq!(pieces[0].steps, [[37, 0, 20, 13], [47, 29, 47, 47]]);
         assert_eq!(pieces[1].steps[1], [37, 47, 47, 47]);
+    }
+
+    #[test]
+    fn all_splits_or_a_bare_list_are_read_as_music() {
+        let text = r#"{"train": [[[72, -1, 55, 48]]], "valid": [{"pitch": [[72, 64, 55, 48]], "attack": [5]}]}"#;
+        let names = |text, split| -> Vec<_> {
+            parse_music(text, split).unwrap().into_iter().map(|m| (m.name, m.attacks)).collect()
+        };
+        assert_eq!(names(text, None), [("train/000".into(), None), ("valid/000".into(), Some(vec![5]))]);
+        assert_eq!(names(text, Some("valid")), [("valid/000".into(), Some(vec![5]))]);
+        assert_eq!(names("[[[72, 64, 55, 48]]]", None), [("000".into(), None)]);
+        assert!(parse_music(r#"{"a": 1}"#, None).is_err());
     }
 
     #[test]
