@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use continuo_model::midi_file;
 use continuo_model::phrase::{Phrase, Track};
 use continuo_model::rules::{self, Row};
@@ -71,7 +71,8 @@ pub fn read(paths: &[PathBuf], split: Option<&str>) -> Result<Vec<Piece>> {
             files.push(path.clone());
         }
         for file in files {
-            pieces.extend(read_file(&file, split).with_context(|| file.display().to_string())?);
+            let music = read_file(&file, split).map_err(|problem| anyhow!("{}: {problem:#}", file.display()))?;
+            pieces.extend(music);
         }
     }
     Ok(pieces)
@@ -101,7 +102,7 @@ fn read_file(path: &Path, split: Option<&str>) -> Result<Vec<Piece>> {
     let text = || std::str::from_utf8(&bytes).context("expected text in UTF-8");
     match extension(path).as_str() {
         "mid" | "midi" => {
-            let phrase = midi_file::parse(&name, &bytes)?;
+            let phrase = midi_file::parse(&name, &bytes).map_err(|error| anyhow!("{}", error.problem))?;
             Ok(vec![from_phrase(name, &phrase)?])
         }
         "csv" => Ok(vec![Piece { name, rows: csv::parse(text()?)?, attacks: None }]),
