@@ -1,7 +1,8 @@
 //! Music to learn from, whatever the file: pieces on a grid, in named splits.
 
 pub mod controls;
-mod grid_json;
+pub mod csv;
+pub mod grid_json;
 
 use std::path::Path;
 

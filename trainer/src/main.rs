@@ -4,6 +4,7 @@ mod averaging;
 mod batches;
 mod checkpoint;
 mod corpus;
+mod critique;
 mod evaluate;
 mod generate;
 mod optimisers;
@@ -33,6 +34,8 @@ enum Command {
     Evaluate(EvaluateArgs),
     /// Write music as MIDI files.
     Generate(GenerateArgs),
+    /// Count part-writing faults and texture in music.
+    Critique(critique::CritiqueArgs),
 }
 
 #[derive(clap::Args)]
@@ -120,5 +123,6 @@ fn main() -> anyhow::Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Critique(args) => critique::run(&args),
     }
 }

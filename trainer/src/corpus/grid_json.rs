@@ -5,6 +5,7 @@
 //! piece of another file that it is the same as, which is then left out here.
 
 use anyhow::{Context, Result, bail, ensure};
+use continuo_model::rules::Row;
 use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
 use continuo_model::vocabulary::{HIGHEST_PITCH, LOWEST_PITCH};
 use serde::Deserialize;
@@ -31,45 +32,76 @@ struct Annotated {
     mode: Option<String>,
 }
 
-/// The pieces of one split.
+/// A piece as the file has it: what sounds, and what else the file tells.
+pub struct JsonMusic {
+    /// `SPLIT/NUMBER`, or `NUMBER` where the file has no splits.
+    pub name: String,
+    /// What sounds, one row a 16th step.
+    pub rows: Vec<Row>,
+    /// One number a step: bit 0 (soprano) to 3 (bass) says that a note starts.
+    pub attacks: Option<Vec<u8>>,
+    /// For each step, whether it lies under a fermata; empty if that is not told.
+    pub fermatas: Vec<bool>,
+    /// 0 to 11 major from C up, 12 to 23 minor.
+    pub key: Option<u8>,
+    /// Whether it is in another file too.
+    pub is_known: bool,
+}
+
+/// The pieces of one split. Of a bare list, those that are in no other file are in `train`.
 pub fn parse(text: &str, split: &str) -> Result<Vec<GridPiece>> {
-    let file: Value = serde_json::from_str(text).context("expected a JSON object of splits")?;
-    let pieces = match &file {
-        Value::Array(pieces) => {
-            let known = |piece: &&Value| piece.get("jsb").is_none_or(Value::is_null);
-            return match split {
-                "train" => {
-                    pieces.iter().enumerate().filter(|(_, p)| known(p)).map(|(i, p)| numbered(split, i, p)).collect()
-                }
-                _ => Ok(Vec::new()),
-            };
-        }
-        Value::Object(splits) => match splits.get(split) {
-            Some(pieces) => pieces,
-            None => {
-                let splits: Vec<_> = splits.iter().filter(|(_, v)| v.is_array()).map(|(k, _)| k.as_str()).collect();
-                bail!(
-                    "expected a split `{split}`, got only {}; name one with --split or in the recipe",
-                    splits.join(", ")
-                );
-            }
-        },
+    let mut music =
+        if text.trim_start().starts_with('[') { parse_music(text, None)? } else { parse_music(text, Some(split))? };
+    if text.trim_start().starts_with('[') {
+        music.retain(|piece| split == "train" && !piece.is_known);
+    }
+    let grid = |piece: &JsonMusic| Grid::from_pitches(&piece.rows, piece.attacks.as_deref());
+    Ok(music.into_iter().map(|m| GridPiece { grid: grid(&m), key: m.key, fermatas: m.fermatas }).collect())
+}
+
+/// The pieces of one split, or of all splits in the order of their names. Without a split, the file may also be a bare
+/// list of pieces.
+pub fn parse_music(text: &str, split: Option<&str>) -> Result<Vec<JsonMusic>> {
+    let mut file = match serde_json::from_str(text).context("expected a JSON object of splits")? {
+        Value::Object(file) => file,
+        Value::Array(pieces) if split.is_none() => return music_of(&pieces, None),
         _ => bail!("expected a JSON object of splits"),
     };
-    let pieces = pieces.as_array().with_context(|| format!("split `{split}`: expected a list of pieces"))?;
-    pieces.iter().enumerate().map(|(i, value)| numbered(split, i, value)).collect()
+    file.retain(|_, value| value.is_array());
+    let splits: Vec<String> = file.keys().cloned().collect();
+    match split {
+        Some(split) if !file.contains_key(split) => {
+            bail!("expected a split `{split}`, got only {}; name one with --split or in the recipe", splits.join(", "))
+        }
+        Some(split) => file.retain(|name, _| name == split),
+        None => ensure!(!file.is_empty(), "expected splits that hold pieces, got none"),
+    }
+    let mut music = Vec::new();
+    for (name, pieces) in &file {
+        music.extend(music_of(pieces.as_array().expect("only arrays are kept"), Some(name))?);
+    }
+    Ok(music)
 }
 
-fn numbered(split: &str, i: usize, value: &Value) -> Result<GridPiece> {
-    piece(value).with_context(|| format!("piece {split}/{i:03}"))
+fn music_of(pieces: &[Value], split: Option<&str>) -> Result<Vec<JsonMusic>> {
+    let name = |i| split.map_or(format!("{i:03}"), |split| format!("{split}/{i:03}"));
+    let music = pieces.iter().enumerate().map(|(i, value)| {
+        let piece = piece(value).with_context(|| format!("piece {}", name(i)))?;
+        Ok(JsonMusic { name: name(i), ..piece })
+    });
+    music.collect()
 }
 
-fn piece(value: &Value) -> Result<GridPiece> {
+fn piece(value: &Value) -> Result<JsonMusic> {
     let piece = JsonPiece::deserialize(value)
         .ok()
         .context("expected rows of four pitches, or an object with `pitch` and `attack`")?;
+    let (name, is_known) = (String::new(), value.get("jsb").is_some_and(|jsb| !jsb.is_null()));
     match piece {
-        JsonPiece::Rows(rows) => Ok(GridPiece { grid: grid(&rows, None)?, ..GridPiece::default() }),
+        JsonPiece::Rows(rows) => {
+            let rows = pitches(&rows)?;
+            Ok(JsonMusic { name, rows, attacks: None, fermatas: Vec::new(), key: None, is_known })
+        }
         JsonPiece::WithAttacks(piece) => {
             let steps = piece.pitch.len();
             for (what, len) in [("attack", piece.attack.len()), ("fermata", piece.fermata.len())] {
@@ -78,7 +110,7 @@ fn piece(value: &Value) -> Result<GridPiece> {
             }
             let key = piece.fifths.zip(piece.mode).map(|(fifths, mode)| key(fifths, &mode)).transpose()?;
             let fermatas = piece.fermata.iter().map(|&under| under != 0).collect();
-            Ok(GridPiece { grid: grid(&piece.pitch, Some(&piece.attack))?, key, fermatas })
+            Ok(JsonMusic { name, rows: pitches(&piece.pitch)?, attacks: Some(piece.attack), fermatas, key, is_known })
         }
     }
 }
@@ -93,10 +125,9 @@ fn key(fifths: i8, mode: &str) -> Result<u8> {
     }
 }
 
-fn grid(rows: &Rows, attacks: Option<&[u8]>) -> Result<Grid> {
+fn pitches(rows: &Rows) -> Result<Vec<Row>> {
     let range = i16::from(LOWEST_PITCH)..=i16::from(HIGHEST_PITCH);
-    let pitches = rows
-        .iter()
+    rows.iter()
         .enumerate()
         .map(|(step, row)| {
             let mut pitches = [None; NUM_VOICES];
@@ -111,8 +142,7 @@ fn grid(rows: &Rows, attacks: Option<&[u8]>) -> Result<Grid> {
             }
             Ok(pitches)
         })
-        .collect::<Result<Vec<_>>>()?;
-    Ok(Grid::from_pitches(&pitches, attacks))
+        .collect()
 }
 
 #[cfg(test)]
@@ -142,6 +172,18 @@ mod tests {
         assert_eq!(pieces[0].transposed(-1).key, Some(23));
         assert_eq!(parse(text, "valid").unwrap(), []);
         assert_eq!(key(2, "major").unwrap(), 2);
+    }
+
+    #[test]
+    fn all_splits_or_a_bare_list_are_read_as_music() {
+        let text = r#"{"train": [[[72, -1, 55, 48]]], "valid": [{"pitch": [[72, 64, 55, 48]], "attack": [5]}]}"#;
+        let names = |text, split| -> Vec<_> {
+            parse_music(text, split).unwrap().into_iter().map(|m| (m.name, m.attacks)).collect()
+        };
+        assert_eq!(names(text, None), [("train/000".into(), None), ("valid/000".into(), Some(vec![5]))]);
+        assert_eq!(names(text, Some("valid")), [("valid/000".into(), Some(vec![5]))]);
+        assert_eq!(names("[[[72, 64, 55, 48]]]", None), [("000".into(), None)]);
+        assert!(parse_music(r#"{"a": 1}"#, None).is_err());
     }
 
     #[test]

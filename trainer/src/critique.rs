@@ -1,0 +1,101 @@
+//! How well music is written: part-writing faults and texture, counted in files of four voices.
+
+mod chords;
+mod copies;
+mod counts;
+mod figures;
+mod loops;
+mod piece;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use copies::CorpusIndex;
+use counts::Counts;
+use figures::{Copied, CopiedPiece, Figures, Offender};
+use piece::Piece;
+
+/// How many pieces are named for their parallels.
+const NUM_OFFENDERS: usize = 5;
+
+/// What `critique` is asked on the command line.
+#[derive(clap::Args)]
+pub struct CritiqueArgs {
+    /// MIDI files of four tracks, grid JSON files, chorale CSV files, or folders of them.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Judge one split of grid JSON files; else all.
+    #[arg(long)]
+    split: Option<String>,
+    /// Judge the first steps (16ths) of each piece only, so that pieces of different lengths compare.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    first_steps: Option<u32>,
+    /// A corpus, in the same formats: find the longest run of steps that each piece has in common with it.
+    #[arg(long)]
+    against: Option<PathBuf>,
+    /// Take one split of the corpus (such as `train`); else all.
+    #[arg(long, requires = "against")]
+    against_split: Option<String>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the figures that the command line asks for.
+pub fn run(args: &CritiqueArgs) -> Result<()> {
+    let mut pieces = piece::read(&args.paths, args.split.as_deref())?;
+    if let Some(steps) = args.first_steps {
+        pieces.iter_mut().for_each(|piece| piece.truncate(steps as usize));
+    }
+    let counts: Vec<Counts> = pieces.iter().map(Counts::of).collect();
+    let mut figures = Figures::new(counts.iter().cloned().sum());
+    ensure!(figures.counts.onsets > 0, "critique: expected pieces that hold notes, got {} without any", pieces.len());
+    figures.worst = offenders(&pieces, &counts);
+    if let Some(path) = &args.against {
+        let corpus = piece::read(std::slice::from_ref(path), args.against_split.as_deref())?;
+        figures.copied = Some(copied(&pieces, &corpus));
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&figures)?);
+    } else {
+        print!("{figures}");
+    }
+    Ok(())
+}
+
+/// The pieces with the most parallels, the worst first.
+fn offenders(pieces: &[Piece], counts: &[Counts]) -> Vec<Offender> {
+    let mut worst: Vec<Offender> = pieces
+        .iter()
+        .zip(counts)
+        .map(|(piece, counts)| Offender {
+            piece: piece.name.clone(),
+            parallels: counts.parallels(),
+            crossing_steps: counts.crossing_steps,
+            stuck_steps: counts.stuck_steps,
+        })
+        .filter(|offender| offender.parallels > 0)
+        .collect();
+    worst.sort_by_key(|offender| std::cmp::Reverse(offender.parallels));
+    worst.truncate(NUM_OFFENDERS);
+    worst
+}
+
+/// The runs that pieces have in common with `corpus`.
+fn copied(pieces: &[Piece], corpus: &[Piece]) -> Copied {
+    let index = CorpusIndex::new(corpus);
+    let runs: Vec<_> = pieces.iter().map(|piece| (piece, index.longest_run(piece))).collect();
+    let total: usize = runs.iter().filter_map(|(_, run)| run.map(|run| run.steps)).sum();
+    let longest = runs.iter().filter_map(|(piece, run)| Some((piece, (*run)?))).max_by_key(|(_, run)| run.steps);
+    Copied {
+        mean_steps: total as f64 / pieces.len() as f64,
+        longest: longest.map(|(piece, run)| CopiedPiece {
+            steps: run.steps,
+            piece: piece.name.clone(),
+            from_step: run.start,
+            corpus_piece: corpus[run.corpus_piece].name.clone(),
+            corpus_from_step: run.corpus_start,
+        }),
+    }
+}
