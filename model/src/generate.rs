@@ -1,6 +1,7 @@
 //! A performance: steps decided one after the other, any voice given by the player or drawn.
 
 use crate::random::coin;
+use crate::rules::{self, Row};
 use crate::sampling::{self, Sampler};
 use crate::stream::{Scratch, State, StreamingNetwork};
 use crate::tokeniser::grid::NUM_VOICES;
@@ -31,6 +32,8 @@ pub struct StepSettings {
     pub rng_seed: u64,
     /// Which time round a loop it is, where every time shall differ; else 0.
     pub pass: u64,
+    /// Whether parallel fifths and octaves are ruled out where there is another choice.
+    pub strict: bool,
     /// What the player wishes for; heard by networks that were trained to follow it.
     pub controls: Controls,
 }
@@ -131,6 +134,8 @@ impl Performer {
         let candidate = &mut self.candidates[n];
         candidate.state.copy_from(&self.state);
         candidate.log_weight = 0.0;
+        let stuck = self.state.stuck();
+        let mut parts = Parts::new(std::array::from_fn(|voice| self.state.sounding(voice)));
         for voice in order {
             let given = step.given[voice];
             let nothing_to_hold = candidate.state.sounding(voice).is_none();
@@ -141,6 +146,12 @@ impl Performer {
             let token = match (given, logits) {
                 (Given::Free, Some(logits)) => {
                     sampling::mask(logits, |token| token != hold || !(nothing_to_hold || step.attack));
+                    if let Some(stuck) = stuck {
+                        sampling::mask(logits, |token| stuck.allows(voice, token));
+                    }
+                    if step.settings.strict {
+                        sampling::mask(logits, |token| !parts.makes_parallel(voice, token));
+                    }
                     let draw = (n * NUM_VOICES + voice) as u64;
                     let coin = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, draw);
                     sampling::sample(logits, step.settings.sampler, coin)
@@ -158,6 +169,7 @@ impl Performer {
             };
             candidate.state.feed(voice, token);
             candidate.row[voice] = token;
+            parts.decide(voice, token);
         }
     }
 
@@ -173,6 +185,38 @@ impl Performer {
             }
         }
         weights().position(|w| w == highest).expect("one of them is the highest")
+    }
+}
+
+/// The voices of a step that is being decided: what they sounded, and what those that are decided sound now.
+struct Parts {
+    before: Row,
+    now: Row,
+}
+
+impl Parts {
+    fn new(before: Row) -> Self {
+        Self { before, now: [None; NUM_VOICES] }
+    }
+
+    fn sounds(&self, voice: usize, token: u16) -> Option<u8> {
+        match Vocabulary::GRID.symbol(token) {
+            Some(Symbol::Pitch(pitch)) => Some(pitch),
+            Some(Symbol::Hold) => self.before[voice],
+            Some(Symbol::Rest) | None => None,
+        }
+    }
+
+    fn decide(&mut self, voice: usize, token: u16) {
+        self.now[voice] = self.sounds(voice, token);
+    }
+
+    /// Whether `token` would move in parallel fifths or octaves with a voice that is decided.
+    fn makes_parallel(&self, voice: usize, token: u16) -> bool {
+        let mut row = self.now;
+        row[voice] = self.sounds(voice, token);
+        let with_this = rules::PAIRS.into_iter().filter(|&(upper, lower)| upper == voice || lower == voice);
+        with_this.into_iter().any(|pair| rules::parallel(&self.before, &row, pair).is_some())
     }
 }
 

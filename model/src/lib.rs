@@ -7,6 +7,7 @@ pub mod midi_file;
 pub mod network;
 pub mod phrase;
 pub mod random;
+pub mod repetition;
 pub mod rules;
 pub mod sampling;
 pub mod stream;

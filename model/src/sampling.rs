@@ -25,9 +25,10 @@ pub fn log_softmax(logits: &mut [f32]) {
     logits.iter_mut().for_each(|x| *x -= shift);
 }
 
-/// Takes every token for which `allowed` is false out of the draw. If that would be all, nothing is taken out.
+/// Takes every token for which `allowed` is false out of the draw. If that would be all that is left, nothing is taken
+/// out.
 pub fn mask(logits: &mut [f32], allowed: impl Fn(u16) -> bool) {
-    if (0..logits.len() as u16).any(&allowed) {
+    if (0..).zip(logits.iter()).any(|(token, &logit)| logit > f32::NEG_INFINITY && allowed(token)) {
         for (token, logit) in logits.iter_mut().enumerate() {
             if !allowed(token as u16) {
                 *logit = f32::NEG_INFINITY;

@@ -11,6 +11,7 @@ use multiversion::multiversion;
 
 use crate::math;
 use crate::network::config::NetworkConfig;
+use crate::repetition::{Repetition, Stuck};
 use crate::tokeniser::grid::{CellReader, NUM_VOICES};
 use crate::tokeniser::step_reader::{Controls, StepReader};
 use crate::weights_file::Weights;
@@ -40,6 +41,10 @@ pub struct State {
     reader: Reader,
     values: Vec<f32>,
     tokens_fed: usize,
+    /// The tokens of the step that is under way, and how many they are.
+    row: [u16; NUM_VOICES],
+    row_len: usize,
+    repetition: Repetition,
 }
 
 /// What is known of the cell that comes next.
@@ -59,6 +64,8 @@ impl State {
         }
         self.values.copy_from_slice(&other.values);
         self.tokens_fed = other.tokens_fed;
+        (self.row, self.row_len) = (other.row, other.row_len);
+        self.repetition = other.repetition;
     }
 
     /// Back to the start of a piece.
@@ -69,6 +76,8 @@ impl State {
         }
         self.values.fill(0.0);
         self.tokens_fed = 0;
+        self.row_len = 0;
+        self.repetition = Repetition::new();
     }
 
     /// What `voice` sounded before its coming token.
@@ -87,6 +96,11 @@ impl State {
         }
     }
 
+    /// Whether the music goes round in circles, and how.
+    pub fn stuck(&self) -> Option<Stuck> {
+        self.repetition.stuck()
+    }
+
     /// Decides `voice`'s token in this step.
     pub fn feed(&mut self, voice: usize, token: u16) {
         match &mut self.reader {
@@ -95,6 +109,12 @@ impl State {
                 reader.feed(token);
             }
             Reader::Steps(reader) => reader.feed(voice, token),
+        }
+        self.row[voice] = token;
+        self.row_len += 1;
+        if self.row_len == NUM_VOICES {
+            self.repetition.push(self.row);
+            self.row_len = 0;
         }
     }
 }
@@ -137,7 +157,14 @@ impl StreamingNetwork {
             Kind::Stack(stack) => (Reader::Cells(CellReader::new()), stack.state_len),
             Kind::Split(split) => (Reader::Steps(Box::default()), split.state_len),
         };
-        State { reader, values: vec![0.0; len], tokens_fed: 0 }
+        State {
+            reader,
+            values: vec![0.0; len],
+            tokens_fed: 0,
+            row: [0; NUM_VOICES],
+            row_len: 0,
+            repetition: Repetition::new(),
+        }
     }
 
     /// Room to work in.

@@ -181,8 +181,13 @@ mod tests {
     use continuo_model::sampling::Sampler;
 
     fn request(id: u64) -> Request {
-        let settings =
-            StepSettings { sampler: Sampler::default(), rng_seed: id, pass: id, controls: Default::default() };
+        let settings = StepSettings {
+            sampler: Sampler::default(),
+            rng_seed: id,
+            pass: id,
+            strict: false,
+            controls: Default::default(),
+        };
         let step =
             Step { step_idx: id as i64, step_in_beat: 0, given: [Given::Free; NUM_VOICES], attack: false, settings };
         Request { id, from: From::Here, count: id as i64, step, begins_bar: false, asked: None }

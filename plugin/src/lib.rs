@@ -170,6 +170,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
                 rng_seed: p.rng_seed.value() as u64,
                 // The audio thread puts in the loop's.
                 pass: 0,
+                strict: true,
                 controls: Controls::default(),
             },
         }

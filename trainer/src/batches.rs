@@ -173,6 +173,8 @@ mod tests {
             head: 8,
             head_layers: 1,
             dropout: 0.0,
+            row_dropout: 0.0,
+            weight_dropout: 0.0,
         };
         for config in [NetworkConfig::Stack(StackConfig::chorale(48)), NetworkConfig::Split(split)] {
             check_windows(&training, &config);

@@ -33,6 +33,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
             sampler: Sampler { temperature: args.temperature, top_p: args.top_p },
             rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
             pass: 0,
+            strict: !args.loose,
             controls: Controls::default(),
         };
         let phrase = piece(&mut performer, seed_phrase.as_ref(), args.bars.into(), settings);

@@ -102,6 +102,9 @@ struct GenerateArgs {
     /// Share of the probability that is drawn from.
     #[arg(long, default_value_t = 0.95)]
     top_p: f32,
+    /// Let parallel fifths and octaves happen as the network has learnt them.
+    #[arg(long)]
+    loose: bool,
     /// The first piece's number; the next has the next.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,

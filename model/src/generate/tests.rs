@@ -13,6 +13,7 @@ const SETTINGS: StepSettings = StepSettings {
     sampler: Sampler { temperature: 1.0, top_p: 1.0 },
     rng_seed: 7,
     pass: 0,
+    strict: false,
     controls: Controls { key: None, fermata_in: None, density: None, register: None },
 };
 
@@ -36,6 +37,8 @@ fn performers() -> [Performer; 2] {
         head: 8,
         head_layers: 1,
         dropout: 0.0,
+        row_dropout: 0.0,
+        weight_dropout: 0.0,
     };
     [performer(), with(NetworkConfig::Split(split))]
 }
@@ -146,4 +149,46 @@ fn a_given_bass_is_heard_by_the_voices_above_it() {
     let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>() / 2.0;
     let (deaf, hearing) = (distance(&truth, &blind), distance(&truth, &heard));
     assert!(hearing < 0.75 * deaf, "{hearing} is not nearer to the truth than {deaf}");
+}
+
+#[test]
+fn strict_settings_make_no_parallels_and_break_loops() {
+    for mut performer in performers() {
+        let mut parallels = |strict: bool| -> usize {
+            let mut count = 0;
+            for rng_seed in 0..40 {
+                performer.reset();
+                let mut before: Row = [None; NUM_VOICES];
+                for step_idx in 0..32 {
+                    let settings = StepSettings { rng_seed, strict, ..SETTINGS };
+                    performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
+                    let now = std::array::from_fn(|voice| performer.state().sounding(voice));
+                    count +=
+                        rules::PAIRS.iter().filter(|&&pair| rules::parallel(&before, &now, pair).is_some()).count();
+                    before = now;
+                }
+            }
+            count
+        };
+        assert!(parallels(false) > 50);
+        assert_eq!(parallels(true), 0);
+    }
+}
+
+#[test]
+fn a_loop_is_left() {
+    for mut performer in performers() {
+        // At temperature 0 a fresh network does the same for ever.
+        let settings = StepSettings { sampler: Sampler { temperature: 0.0, top_p: 1.0 }, ..SETTINGS };
+        let mut longest = 0;
+        let mut since_new = 0;
+        let mut rows = Vec::new();
+        for step_idx in 0..400 {
+            let row = performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
+            since_new = if rows.iter().rev().take(16).any(|before| *before == row) { since_new + 1 } else { 0 };
+            longest = longest.max(since_new);
+            rows.push(row);
+        }
+        assert!(longest < 100, "{longest} steps with nothing new");
+    }
 }

@@ -25,6 +25,13 @@ pub struct SplitConfig {
     /// Share of values that dropout zeroes while training, 0 to 1: in the trunk after the embedding and each LSTM layer
     /// (the same units all through a window), in the head after each ReLU.
     pub dropout: f32,
+    /// Share of the looked-up rows that are left out while training, 0 to 1.
+    #[serde(default)]
+    pub row_dropout: f32,
+    /// Share of the recurrent weights that are zeroed while training, 0 to 1: other ones in each batch (Merity, Keskar and
+    /// Socher, "Regularizing and optimizing LSTM language models", 2018).
+    #[serde(default)]
+    pub weight_dropout: f32,
 }
 
 impl SplitConfig {
@@ -65,7 +72,9 @@ impl SplitConfig {
     /// Says what is wrong with a configuration that no network can have.
     pub(super) fn check(&self) -> Result<(), String> {
         super::config::check_sizes(self.lstm.iter().chain([&self.embedding, &self.head, &self.vocab_size]))?;
-        super::config::check_dropout(self.dropout)?;
+        for share in [self.dropout, self.row_dropout, self.weight_dropout] {
+            super::config::check_dropout(share)?;
+        }
         if self.vocab_size != Vocabulary::GRID.size() {
             return Err(format!("expected {} tokens, got {}", Vocabulary::GRID.size(), self.vocab_size));
         }

@@ -63,6 +63,8 @@ fn small_split_network() -> (Network, Inputs, Tensor) {
         head: 7,
         head_layers: 2,
         dropout: 0.3,
+        row_dropout: 0.2,
+        weight_dropout: 0.2,
     };
     let mut rng = SplitMix64::new(14);
     let (steps, batch, slots) = (9, 3, config.trunk_slots());

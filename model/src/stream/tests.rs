@@ -114,6 +114,8 @@ fn split_network() -> Network {
         head: 36,
         head_layers: 2,
         dropout: 0.0,
+        row_dropout: 0.0,
+        weight_dropout: 0.0,
     };
     Network::init(NetworkConfig::Split(config), 11, &Device::Cpu).unwrap()
 }

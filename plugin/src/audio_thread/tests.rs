@@ -32,7 +32,13 @@ fn settings(mode: Mode) -> Settings {
         emit: [true; 4],
         lookahead_steps: 2,
         reply_delay_samples: 240,
-        step: StepSettings { sampler: Sampler::default(), rng_seed: 1, pass: 0, controls: Default::default() },
+        step: StepSettings {
+            sampler: Sampler::default(),
+            rng_seed: 1,
+            pass: 0,
+            strict: false,
+            controls: Default::default(),
+        },
     }
 }
 

@@ -16,7 +16,13 @@ fn request(id: u64, step_idx: i64) -> Request {
         step_in_beat: step_idx.rem_euclid(4) as usize,
         given: [Given::Free; 4],
         attack: false,
-        settings: StepSettings { sampler: Sampler::default(), rng_seed: 5, pass: 0, controls: Default::default() },
+        settings: StepSettings {
+            sampler: Sampler::default(),
+            rng_seed: 5,
+            pass: 0,
+            strict: false,
+            controls: Default::default(),
+        },
     };
     Request { id, from: From::Here, count: step_idx, step, begins_bar: step_idx.rem_euclid(16) == 0, asked: None }
 }
