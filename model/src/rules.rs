@@ -167,11 +167,11 @@ mod tests {
         );
         check(
             |from, to| PAIRS.map(|pair| parallel(from, to, pair)),
-            &[("67 64 60 48 | 69 65 62 50", [None, None, None, None, None, Some(Octave)])],
-        );
-        check(
-            |from, to| PAIRS.map(|pair| parallel(from, to, pair)),
-            &[("67 64 60 48 | 69 62 62 50", [None, Some(Fifth), Some(Fifth), None, None, Some(Octave)])],
+            &[
+                ("67 64 60 48 | 69 65 62 50", [None, Some(Fifth), Some(Fifth), None, None, Some(Octave)]),
+                ("72 64 55 48 | 74 65 57 50", [None, None, Some(Octave), None, None, Some(Fifth)]),
+                ("72 67 60 53 | 71 65 58 55", [None, None, None, Some(Fifth), None, None]),
+            ],
         );
     }
 
