@@ -232,6 +232,7 @@ mod tests {
         });
         let (mut asked, mut answered) = (0, 0);
         while answered < COUNT {
+            let ended = answering.is_finished();
             // What is refused is asked again once there is room.
             if asked < COUNT && audio.ask(request(asked + 1)).is_some() {
                 asked += 1;
@@ -241,6 +242,7 @@ mod tests {
                 let key = (answered % 128) as u8;
                 assert_eq!((answer.id, answer.row[3], answer.sounding[0]), (answered, Symbol::Pitch(key), Some(key)));
             }
+            assert!(!ended || answered == COUNT, "the worker's end gave up after {answered} answers");
         }
         answering.join().unwrap();
     }
