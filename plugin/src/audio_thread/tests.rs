@@ -362,7 +362,11 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
         let (channel, key) = (Channel::Wildcard, Key::Wildcard);
         let by_handle = NoteEvent::NoteOff { timing: 20, voice_id: VoiceID::ID(962), channel, key, velocity: 0.5 };
         let wheel = |timing| NoteEvent::MidiPitchBend { timing, channel: 2, value: 0.75 };
-        let input = [on(3, 60), on(4, 62), by_handle, off(30, 60, 0.25), wheel(900)];
+        // And what is said of one note.
+        let (voice_id, channel, key) = place(60);
+        let tuning = NoteEvent::PolyTuning { timing: 8, voice_id, channel, key, tuning: 0.3 };
+        let pressure = NoteEvent::PolyPressure { timing: 9, voice_id, channel, key, pressure: 0.6 };
+        let input = [on(3, 60), on(4, 62), tuning, pressure, by_handle, off(30, 60, 0.25), wheel(900)];
         input.iter().for_each(|event| starved.audio.hear(*event));
         block.settings.input = Input::AsItIs;
         let mut sent = Vec::new();
@@ -370,7 +374,7 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
             sent.push(event);
             true
         });
-        let expected = [on(3, 60), on(4, 62), off(20, 62, 0.5), off(30, 60, 0.25), wheel(479)];
+        let expected = [on(3, 60), on(4, 62), tuning, pressure, off(20, 62, 0.5), off(30, 60, 0.25), wheel(479)];
         assert_eq!(sent, expected, "bypass {bypass}");
     }
 }
