@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 pub mod capture;
+pub mod due;
 pub mod events;
 pub mod held_notes;
 pub mod modes;

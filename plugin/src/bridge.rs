@@ -33,7 +33,7 @@ pub enum From {
 /// One row of the grid to decide.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// Counts up; the answer carries it.
+    /// Counts up, given by [`AudioEnd::ask`]; the answer carries it.
     pub id: u64,
     /// What it goes on from.
     pub from: From,
@@ -76,8 +76,8 @@ pub struct Played {
 /// Counters and flags, written by one thread, read by any.
 #[derive(Default)]
 pub struct Shared {
-    /// The worker's thread has ended, or never began: nothing will be answered. Spun on, so it has a cache line of its own.
-    pub worker_gone: CachePadded<AtomicBool>,
+    /// The worker's thread has begun and not ended: what is asked will be answered. Spun on, so it has a cache line of its own.
+    pub worker_runs: CachePadded<AtomicBool>,
     /// The host's transport runs without a tempo that is one, or without a position that moves.
     pub host_without_time: AtomicBool,
     /// Rows that were not there when they were due.
@@ -97,6 +97,10 @@ pub struct AudioEnd {
     requests: rtrb::Producer<Request>,
     answers: rtrb::Consumer<Answer>,
     played: rtrb::Producer<Played>,
+    /// Number of the last request that was taken; they count up from 1.
+    last_asked: u64,
+    /// Number of the last request that has been answered.
+    last_answered: u64,
     worker: Arc<OnceLock<Thread>>,
     /// Counters and flags.
     pub shared: Arc<Shared>,
@@ -119,25 +123,43 @@ pub fn new() -> (AudioEnd, WorkerEnd) {
     let (tell, told) = rtrb::RingBuffer::new(PLAYED_CAPACITY);
     let (worker, shared) = (Arc::new(OnceLock::new()), Arc::new(Shared::default()));
     (
-        AudioEnd { requests: ask, answers: answered, played: tell, worker: worker.clone(), shared: shared.clone() },
+        AudioEnd {
+            requests: ask,
+            answers: answered,
+            played: tell,
+            last_asked: 0,
+            last_answered: 0,
+            worker: worker.clone(),
+            shared: shared.clone(),
+        },
         WorkerEnd { requests: asked, answers: answer, played: told, worker, shared },
     )
 }
 
 impl AudioEnd {
-    /// Asks; `false` if too many requests are under way.
-    pub fn ask(&mut self, request: Request) -> bool {
-        let taken = self.requests.push(request).is_ok();
+    /// Asks, and returns the number that the request was given; `None` if too many are under way. Take the answers that
+    /// are there first: they make room.
+    pub fn ask(&mut self, mut request: Request) -> Option<u64> {
+        // Answers come in the order of requests, and not every request has one: so no more answers are in their ring than
+        // numbers lie behind the last that was taken out of it, and these never are more than it has room for.
+        if self.last_asked - self.last_answered >= CAPACITY as u64 {
+            return None;
+        }
+        request.id = self.last_asked + 1;
+        self.requests.push(request).ok()?;
+        self.last_asked = request.id;
         if let Some(worker) = self.worker.get() {
             // A futex wake on Linux, its like elsewhere: no lock.
             worker.unpark();
         }
-        taken
+        Some(request.id)
     }
 
     /// The next answer, if there is one.
     pub fn answer(&mut self) -> Option<Answer> {
-        self.answers.pop().ok()
+        let answer = self.answers.pop().ok()?;
+        self.last_answered = answer.id;
+        Some(answer)
     }
 
     /// Tells what went out. Where the worker is too late to take it, it is missing from the take.
@@ -147,7 +169,7 @@ impl AudioEnd {
 
     /// Whether waiting for an answer makes sense.
     pub fn can_answer(&self) -> bool {
-        !self.shared.worker_gone.load(Ordering::Acquire)
+        self.shared.worker_runs.load(Ordering::Acquire)
     }
 }
 
@@ -167,10 +189,10 @@ impl WorkerEnd {
         self.played.pop().ok()
     }
 
-    /// Answers. The audio thread takes answers at every block and requests are as few as answers, so there is
-    /// always room; if it has stopped for good, nobody misses the answer.
+    /// Answers a request, in the order of requests. There is always room, as [`AudioEnd::ask`] sees to.
     pub fn answer(&mut self, answer: Answer) {
-        let _ = self.answers.push(answer);
+        let taken = self.answers.push(answer).is_ok();
+        debug_assert!(taken, "answer {}: expected room for it, got none", answer.id);
     }
 }
 
@@ -199,7 +221,7 @@ mod tests {
         let (mut audio, mut worker) = new();
         let answering = std::thread::spawn(move || {
             worker.register();
-            for expected in 0..COUNT {
+            for expected in 1..=COUNT {
                 let request = loop {
                     match worker.request() {
                         Some(request) => break request,
@@ -211,22 +233,22 @@ mod tests {
                 let key = (expected % 128) as u8;
                 let answer =
                     Answer { id: expected, row: [Symbol::Pitch(key); NUM_VOICES], sounding: [Some(key); NUM_VOICES] };
-                // As many answers are under way as requests at the most, and both rings are as large.
                 worker.answer(answer);
             }
         });
         let (mut asked, mut answered) = (0, 0);
         while answered < COUNT {
-            // Never more under way than there is room for.
-            if asked < COUNT && asked - answered < CAPACITY as u64 {
-                assert!(audio.ask(request(asked)));
+            let ended = answering.is_finished();
+            // What is refused is asked again once there is room.
+            if asked < COUNT && audio.ask(request(asked + 1)).is_some() {
                 asked += 1;
             }
             while let Some(answer) = audio.answer() {
+                answered += 1;
                 let key = (answered % 128) as u8;
                 assert_eq!((answer.id, answer.row[3], answer.sounding[0]), (answered, Symbol::Pitch(key), Some(key)));
-                answered += 1;
             }
+            assert!(!ended || answered == COUNT, "the worker's end gave up after {answered} answers");
         }
         answering.join().unwrap();
     }
@@ -234,8 +256,30 @@ mod tests {
     #[test]
     fn a_full_bridge_refuses_and_keeps_what_it_has() {
         let (mut audio, mut worker) = new();
-        let taken = (0..CAPACITY as u64 + 10).filter(|id| audio.ask(request(*id))).count();
-        assert_eq!(taken, CAPACITY);
-        assert_eq!(std::iter::from_fn(|| worker.request()).count(), CAPACITY);
+        let mut fill = || (0..CAPACITY as u64 + 10).filter_map(|id| audio.ask(request(id))).count();
+        assert_eq!(fill(), CAPACITY);
+        let requests: Vec<Request> = std::iter::from_fn(|| worker.request()).collect();
+        assert_eq!(requests.len(), CAPACITY);
+        for request in &requests {
+            let answer = Answer { id: request.id, row: [Symbol::Hold; NUM_VOICES], sounding: [None; NUM_VOICES] };
+            worker.answer(answer);
+        }
+        // All requests are gone, but their answers fill the other ring: whatever was taken now could not be answered.
+        assert_eq!(fill(), 0);
+        let answers: Vec<u64> = std::iter::from_fn(|| audio.answer()).map(|answer| answer.id).collect();
+        assert!(answers.iter().copied().eq(1..=CAPACITY as u64), "answers were lost: {}", answers.len());
+        assert_eq!(audio.ask(request(0)), Some(CAPACITY as u64 + 1));
+    }
+
+    #[test]
+    fn requests_without_an_answer_take_no_room_for_good() {
+        let (mut audio, mut worker) = new();
+        for _ in 0..10 {
+            while audio.ask(request(0)).is_some() {}
+            // The worker answers the last of many that undo each other.
+            let last = std::iter::from_fn(|| worker.request()).last().expect("it was asked");
+            worker.answer(Answer { id: last.id, row: [Symbol::Hold; NUM_VOICES], sounding: [None; NUM_VOICES] });
+            assert!(audio.answer().is_some());
+        }
     }
 }

@@ -69,9 +69,9 @@ impl Desk {
         self.weights.lock().map(|chosen| chosen.clone()).unwrap_or_default()
     }
 
-    /// Writes what went out into the take.
+    /// Writes what went out into the take; later, where the host reads it just now.
     fn take_down(&self, end: &mut WorkerEnd) {
-        let Ok(mut take) = self.take.lock() else { return };
+        let Ok(mut take) = self.take.try_lock() else { return };
         while let Some(played) = end.played() {
             take.add(&played);
         }
@@ -86,7 +86,7 @@ pub struct Worker {
 
 impl Worker {
     /// Reads weights and starts the thread. It plays the chosen file if there is one and it is sound, else the shipped
-    /// weights. Some ten milliseconds; when it returns, the worker answers.
+    /// weights. Some ten milliseconds; when it returns, what is asked will be answered.
     pub fn start(end: WorkerEnd, desk: Desk) -> Self {
         let shared = end.shared.clone();
         let chosen = desk.chosen();
@@ -98,10 +98,10 @@ impl Worker {
             Ok(loaded) => loaded,
             Err(problem) => {
                 desk.say(problem);
-                shared.worker_gone.store(true, Ordering::Release);
                 return Self { thread: None, shared };
             }
         };
+        shared.worker_runs.store(true, Ordering::Release);
         let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
             let desk = desk.clone();
             move || run(end, loaded, &desk)
@@ -109,7 +109,7 @@ impl Worker {
         let thread = match spawned {
             Ok(thread) => Some(thread),
             Err(error) => {
-                shared.worker_gone.store(true, Ordering::Release);
+                shared.worker_runs.store(false, Ordering::Release);
                 desk.say(format!("no thread for the network ({error}); notes are passed through"));
                 None
             }
@@ -137,7 +137,7 @@ struct Farewell<'a> {
 
 impl Drop for Farewell<'_> {
     fn drop(&mut self) {
-        self.shared.worker_gone.store(true, Ordering::Release);
+        self.shared.worker_runs.store(false, Ordering::Release);
         if std::thread::panicking() {
             self.desk.say("the network's thread has failed; notes are passed through".into());
         }
@@ -149,7 +149,8 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
     end.register();
     desk.put_down(&loaded);
     let mut next_weights = NextWeights::after(&loaded);
-    let mut ensemble = Ensemble::new(loaded.performer);
+    let mut ensemble = loaded.ensemble;
+    let mut retired = None;
     let mut waiting = VecDeque::with_capacity(CAPACITY);
     let mut fault = Fault::wished_for();
     while !end.shared.stop.load(Ordering::Acquire) {
@@ -160,10 +161,12 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
             // A chord's notes come one by one, and each asks anew for what the last one asked for.
             Some(request) if waiting.iter().any(|later| later.count <= request.count) => ensemble.prepare(&request),
             Some(request) => {
-                if request.begins_bar
-                    && let Some(loaded) = next_weights.take(desk)
-                {
-                    ensemble.hand_over_to(loaded.performer, request.step.step_idx);
+                if request.begins_bar {
+                    // A worker that is never idle writes the take too.
+                    desk.take_down(&mut end);
+                    if let Some(loaded) = next_weights.take(desk) {
+                        retired = Some(ensemble.hand_over_to(loaded.ensemble, request.step.step_idx));
+                    }
                 }
                 let answer = ensemble.decide(&request);
                 fault.strike();
@@ -173,6 +176,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
             None => {
                 desk.take_down(&mut end);
                 next_weights.look(desk);
+                drop(retired.take());
                 // An unpark between the pop and here is kept, and this returns at once. What goes out while nothing is
                 // asked for is taken down a little later.
                 std::thread::park_timeout(IDLE);
@@ -215,11 +219,14 @@ impl Ensemble {
         }
     }
 
-    /// Lets another network go on from what stands before `song_step`.
-    fn hand_over_to(&mut self, performer: Performer, song_step: i64) {
-        let before = std::mem::replace(self, Self::new(performer));
-        (self.steps, self.replies) = (before.steps, before.replies);
+    /// Lets another network go on from what stands before `song_step`, and returns the one that played till then. It hears
+    /// the rows before the step; all else is there already.
+    fn hand_over_to(&mut self, next: Self, song_step: i64) -> Self {
+        let mut before = std::mem::replace(self, next);
+        std::mem::swap(&mut self.steps, &mut before.steps);
+        std::mem::swap(&mut self.replies, &mut before.replies);
         self.song.hear(&mut self.performer, &before.song, song_step);
+        before
     }
 
     fn decide(&mut self, request: &Request) -> Answer {

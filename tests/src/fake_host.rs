@@ -106,6 +106,7 @@ struct BlockInput<'a> {
 /// What a format has to do. Ids are checked and calls come in the order of the formats' life cycles.
 trait Instance: Send {
     fn activate(&mut self, config: &HostConfig) -> Result<()>;
+    fn set_up(&mut self, config: &HostConfig) -> Result<()>;
     fn deactivate(&mut self);
     fn reset(&mut self);
     fn process(&mut self, input: &BlockInput<'_>) -> Result<Block>;
@@ -166,6 +167,17 @@ impl HostedPlugin {
         self.deactivate();
         let config = HostConfig { offline: self.offline.unwrap_or(config.offline), ..config };
         self.instance.activate(&config).with_context(|| self.name.clone())?;
+        self.active = Some(config);
+        Ok(())
+    }
+
+    /// Tells the plugin how it will be run and goes on as if it had been activated, as a faulty host would. VST3 only.
+    ///
+    /// # Errors
+    /// If the format has no such state.
+    pub fn set_up_without_activating(&mut self, config: HostConfig) -> Result<()> {
+        self.deactivate();
+        self.instance.set_up(&config).with_context(|| self.name.clone())?;
         self.active = Some(config);
         Ok(())
     }

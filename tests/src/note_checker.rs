@@ -78,6 +78,20 @@ impl NoteChecker {
         self
     }
 
+    /// States that what still sounds began in the last block: whatever sounded before has ended in it, as at a stop. Chains.
+    pub fn expect_all_before_ended(&mut self) -> &mut Self {
+        let last = self.num_blocks.saturating_sub(1);
+        let left: Vec<_> =
+            self.sounding.iter().filter(|(_, place)| place.block < last).map(|(a, p)| (*a, *p)).collect();
+        for ((channel, key), place) in left {
+            self.fault(
+                place,
+                format!("channel {channel} key {key} still sounds after block {last}, in which all was to end"),
+            );
+        }
+        self
+    }
+
     /// The notes that sound after the last block, as (channel, key), sorted.
     pub fn sounding(&self) -> Vec<(u8, u8)> {
         self.sounding.keys().copied().collect()
@@ -187,12 +201,14 @@ mod tests {
         (frames.trim().parse().expect("frames"), events.collect())
     }
 
-    /// Plays a timeline, a block a line (`silence` is a line of its own), and compares the faults found.
+    /// Plays a timeline, a block a line (`silence` and `stop` are lines of their own), and compares the faults found.
     fn check_timeline(timeline: &str, expect: &[&str]) {
         let mut checker = NoteChecker::new();
         for line in timeline.lines().map(str::trim).filter(|line| !line.is_empty()) {
             if line == "silence" {
                 checker.expect_silence();
+            } else if line == "stop" {
+                checker.expect_all_before_ended();
             } else {
                 let (frames, events) = parse(line);
                 checker.block(frames, &events);
@@ -278,6 +294,15 @@ mod tests {
         check_timeline(
             "64 | 0 on 1 60\n silence\n 64 | 0 off 1 60",
             &["block 0 sample 0: channel 1 key 60 still sounds after block 0, silence was expected"],
+        );
+    }
+
+    #[test]
+    fn what_sounds_through_a_stop_is_caught() {
+        check_timeline("64 | 0 on 1 60\n 64 | 0 off 1 60, 9 on 1 62\n stop\n 64 | 3 off 1 62", &[]);
+        check_timeline(
+            "64 | 0 on 1 60\n 64 | 9 on 1 62\n stop\n 64 | 3 off 1 60, 3 off 1 62",
+            &["block 0 sample 0: channel 1 key 60 still sounds after block 1, in which all was to end"],
         );
     }
 

@@ -154,8 +154,8 @@ impl Script {
     /// Runs the session. The plugin must be active at `sample_rate` with blocks as large as `blocks` makes them.
     ///
     /// # Errors
-    /// If the plugin fails, or what it sends is not sound: unpaired, unsorted, outside its block, or still sounding at the
-    /// end.
+    /// If the plugin fails, or what it sends is not sound: unpaired, unsorted, outside its block, or still sounding after a
+    /// stop or at the end.
     pub fn run(&self, plugin: &mut HostedPlugin, sample_rate: f64, blocks: Blocks, pace: Pace) -> Result<Sent> {
         self.run_timed(plugin, sample_rate, blocks, pace).map(|(sent, _)| sent)
     }
@@ -177,7 +177,7 @@ impl Script {
         let timed = self.timed(&bounds, sample_rate);
         let mut rng = SplitMix64::new(if let Blocks::Random(_, rng_seed) = blocks { rng_seed } else { 0 });
         let (mut sent, mut checker) = (Sent::new(), NoteChecker::new());
-        let (mut pos, mut next) = (0, 0);
+        let (mut pos, mut next, mut was_playing) = (0, 0, false);
         let clock = Instant::now();
         for (stretch, bound) in self.stretches.iter().zip(bounds.windows(2)) {
             while pos < bound[1] {
@@ -201,6 +201,9 @@ impl Script {
                 }
                 let block = plugin.process(frames, Some(&transport), &events, &params)?;
                 checker.block(frames, &block.events);
+                if std::mem::replace(&mut was_playing, transport.playing) && !transport.playing {
+                    checker.expect_all_before_ended();
+                }
                 sent.extend(block.events.iter().map(|event| (pos + u64::from(event.timing), event.kind)));
                 pos += frames as u64;
                 if pace == Pace::Live {

@@ -8,6 +8,7 @@ use continuo_model::random::SplitMix64;
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, Event, EventKind, Format, HostConfig, HostedPlugin, Transport};
 use continuo_tests::note_checker::NoteChecker;
+use continuo_tests::session::{hosted, note_effect};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
@@ -108,8 +109,7 @@ fn a_host_without_tempo_or_transport_is_played_at_120() -> Result<()> {
             (Some(f64::NAN), None),
             (Some(1e12), Some(3.0)),
         ] {
-            let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
-            plugin.activate(HostConfig { sample_rate: 48_000.0, max_block_size: 480, offline: false })?;
+            let mut plugin = note_effect(format, 48_000.0, false)?;
             let mut checker = NoteChecker::new();
             let mut starts = Vec::new();
             for n in 0..1200_u64 {
@@ -170,8 +170,7 @@ fn a_reset_and_another_activation_end_what_sounds() -> Result<()> {
 fn a_hail_of_notes_leaves_nothing_hanging() -> Result<()> {
     let mut rng = SplitMix64::new(42);
     for format in [Format::Clap, Format::Vst3] {
-        let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::Instrument)?;
-        plugin.activate(HostConfig { sample_rate: 44_100.0, max_block_size: 8192, offline: false })?;
+        let mut plugin = hosted(format, Class::Instrument, 44_100.0, false)?;
         let mut checker = NoteChecker::new();
         let mut pos = 0_u64;
         for n in 0..400 {
@@ -203,34 +202,35 @@ fn a_hail_of_notes_leaves_nothing_hanging() -> Result<()> {
 
 #[test]
 fn a_host_that_refuses_events_is_asked_again() -> Result<()> {
-    let format = Format::Clap;
-    let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
-    plugin.activate(HostConfig { sample_rate: 48_000.0, max_block_size: 512, offline: false })?;
-    let mut checker = NoteChecker::new();
-    let mut refused = 0;
-    for n in 0..400_u64 {
-        let transport = Transport {
-            playing: n < 300,
-            tempo_bpm: Some(120.0),
-            pos_beats: Some(n as f64 * 512.0 / 24_000.0),
-            ..Transport::default()
-        };
-        // Keys are struck and released before, while and after the host refuses everything.
-        let events = match n {
-            0 => vec![note(0, 67, true)],
-            60 => vec![note(9, 67, false), note(10, 69, true)],
-            120 => vec![note(0, 69, false), note(5, 71, true)],
-            250 => vec![note(0, 71, false)],
-            _ => Vec::new(),
-        };
-        plugin.refuse_output((50..150).contains(&n));
-        let block = plugin.process(512, Some(&transport), &events, &[])?;
-        refused += block.num_refused;
-        checker.block(512, &block.events);
+    for format in [Format::Clap, Format::Vst3] {
+        let mut plugin = note_effect(format, 48_000.0, false)?;
+        let mut checker = NoteChecker::new();
+        let mut refused = 0;
+        for n in 0..400_u64 {
+            let transport = Transport {
+                playing: n < 300,
+                tempo_bpm: Some(120.0),
+                pos_beats: Some(n as f64 * 512.0 / 24_000.0),
+                ..Transport::default()
+            };
+            // Keys are struck and released before, while and after the host refuses everything.
+            let events = match n {
+                0 => vec![note(0, 67, true)],
+                60 => vec![note(9, 67, false), note(10, 69, true)],
+                120 => vec![note(0, 69, false), note(5, 71, true)],
+                250 => vec![note(0, 71, false)],
+                _ => Vec::new(),
+            };
+            plugin.refuse_output((50..150).contains(&n));
+            let block = plugin.process(512, Some(&transport), &events, &[])?;
+            refused += block.num_refused;
+            checker.block(512, &block.events);
+        }
+        assert!(refused > 10, "{format}: only {refused} events were refused");
+        checker.expect_silence();
+        checker.finish().map_err(|fault| anyhow::anyhow!("{format}: {fault}"))?;
     }
-    assert!(refused > 10, "only {refused} events were refused");
-    checker.expect_silence();
-    checker.finish().map_err(anyhow::Error::msg)
+    Ok(())
 }
 
 #[test]
@@ -265,5 +265,44 @@ fn ten_thousand_events_a_block_and_a_handful_of_keys_are_taken() -> Result<()> {
         checker.expect_silence();
         checker.finish().map_err(|fault| anyhow::anyhow!("{format}: {fault}"))?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_host_that_plays_before_it_activates_gets_the_notes_through() -> Result<()> {
+    // In CLAP the wrapper turns such a host away; in VST3 it reaches the plugin.
+    let mut plugin = HostedPlugin::load(&bundles::path(Format::Vst3), Format::Vst3, Class::NoteEffect)?;
+    let config = HostConfig { sample_rate: 48_000.0, max_block_size: 512, offline: false };
+    plugin.set_up_without_activating(config)?;
+    let mut checker = NoteChecker::new();
+    let mut played = Vec::new();
+    for n in 0..100_u64 {
+        let pos_beats = Some(n as f64 * 512.0 / 24_000.0);
+        let transport = Transport { playing: n < 90, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+        let events = match n % 20 {
+            3 => vec![note(7, 60 + n as u8 / 20, true)],
+            9 => vec![note(7, 60 + n as u8 / 20, false)],
+            _ => Vec::new(),
+        };
+        let block = plugin.process(512, Some(&transport), &events, &[])?;
+        checker.block(512, &block.events);
+        let is_on = |event: &&Event| matches!(event.kind, EventKind::NoteOn { .. });
+        played.extend(block.events.iter().filter(is_on).map(|event| (n, event.timing)));
+    }
+    assert_eq!(played, [3, 23, 43, 63, 83].map(|n| (n, 7)), "the notes, and no answers");
+    checker.expect_silence();
+    checker.finish().map_err(anyhow::Error::msg)?;
+    // Activated in the end, it answers.
+    plugin.activate(config)?;
+    let mut answers = 0;
+    for n in 0..100_u64 {
+        let pos_beats = Some(n as f64 * 512.0 / 24_000.0);
+        let transport = Transport { playing: true, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+        let events = if n % 20 == 3 { vec![note(0, 72, true)] } else { Vec::new() };
+        let block = plugin.process(512, Some(&transport), &events, &[])?;
+        let answers_a_note = |kind| matches!(kind, EventKind::NoteOn { channel: 1..=3, .. });
+        answers += block.events.iter().filter(|event| answers_a_note(event.kind)).count();
+    }
+    assert!(answers >= 3, "only {answers} answers");
     Ok(())
 }

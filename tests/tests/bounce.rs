@@ -7,7 +7,7 @@ use anyhow::Result;
 use continuo_model::{midi_file, phrase::Phrase};
 use continuo_tests::fake_host::{Format, HostedPlugin};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
-use continuo_tests::session::{choose, note_effect, value_of};
+use continuo_tests::session::{choose, note_effect, starts, value_of};
 use continuo_tests::timeline::Timeline;
 
 /// A phrase, a turn of the network with automation in it, the player again, and a loop that comes round twice.
@@ -32,6 +32,8 @@ fn session(plugin: &HostedPlugin) -> Result<Script> {
         .with(1, 13.0, set("Rng seed", 0.5)))
 }
 
+const MODES: [&str; 4] = ["Continue", "Harmonise", "Respond", "Free"];
+
 /// How a host renders.
 struct Way {
     name: &'static str,
@@ -53,6 +55,7 @@ fn render(way: &Way, mode: &str) -> Result<Sent> {
     for _ in 0..MAX_TRIES {
         let mut plugin = note_effect(way.format, way.sample_rate, way.says_offline)?;
         choose(&mut plugin, "Mode", mode)?;
+        choose(&mut plugin, "Respond bars", "1 bars")?;
         // The answer to a note may take its time.
         plugin.set_param_by_name("Reply delay", 1.0)?;
         let script = session(&plugin)?;
@@ -86,9 +89,11 @@ const REFERENCE: Way = Way {
 #[test]
 fn every_way_of_rendering_gives_the_same_events_and_file() -> Result<()> {
     let _alone = ONE_AT_A_TIME.lock();
-    for mode in ["Continue", "Harmonise"] {
+    for mode in MODES {
         let expected = render(&REFERENCE, mode)?;
-        assert!(expected.len() > 100, "{mode}: only {} events", expected.len());
+        let num_voices = (0..4).filter(|voice| starts(&expected).iter().any(|start| start.1 == *voice)).count();
+        assert_eq!(num_voices, 4, "{mode}");
+        assert!(expected.len() > 80, "{mode}: only {} events", expected.len());
         let ways = [
             Way { name: "live", says_offline: false, pace: Pace::Live, ..REFERENCE },
             Way { name: "fast, and silent about it", says_offline: false, ..REFERENCE },
@@ -122,7 +127,7 @@ fn every_way_of_rendering_gives_the_same_events_and_file() -> Result<()> {
 #[test]
 fn other_sample_rates_give_the_same_notes_to_a_sample() -> Result<()> {
     let _alone = ONE_AT_A_TIME.lock();
-    for mode in ["Continue", "Harmonise"] {
+    for mode in MODES {
         let expected = render(&REFERENCE, mode)?;
         for sample_rate in [44_100.0, 96_000.0] {
             let got = render(&Way { name: "", sample_rate, ..REFERENCE }, mode)?;
@@ -146,7 +151,7 @@ fn four_instances_play_what_one_plays() -> Result<()> {
         choose(&mut plugin, "Emit", emit)?;
         let script = session(&plugin)?;
         let sent = script.run(&mut plugin, 48_000.0, Blocks::Of(512), Pace::Fast)?;
-        Ok(continuo_tests::session::starts(&sent))
+        Ok(starts(&sent))
     };
     let mut apart = Vec::new();
     for voice in ["Soprano", "Alto", "Tenor", "Bass"] {

@@ -11,14 +11,24 @@ pub const MAX_EVENTS: usize = 16_384;
 /// A note's start or end at a sample of the host's time since the plugin was activated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NoteMessage {
-    On { channel: u8, key: u8, velocity: f32, at: u64 },
-    Off { channel: u8, key: u8, at: u64 },
+    On { channel: u8, key: u8, touch: Touch, at: u64 },
+    Off { channel: u8, key: u8, touch: Touch, at: u64 },
+}
+
+/// What a note's start and end carry beside their place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Touch {
+    /// The host's handle; what is generated has none.
+    pub voice_id: VoiceID,
+    /// How fast the key goes down or up, 0 to 1.
+    pub velocity: f32,
 }
 
 /// The block's events, in a buffer that never grows.
 pub struct OutEvents {
     events: Vec<Outgoing>,
     block_start: u64,
+    frames: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -41,35 +51,37 @@ impl OutEvents {
         expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")
     )]
     pub fn new() -> Self {
-        Self { events: Vec::with_capacity(MAX_EVENTS), block_start: 0 }
+        Self { events: Vec::with_capacity(MAX_EVENTS), block_start: 0, frames: 0 }
     }
 
-    /// Empties the buffer for a block that starts at sample `block_start`.
-    pub fn begin_block(&mut self, block_start: u64) {
+    /// Empties the buffer for a block of `frames` samples that starts at sample `block_start`.
+    pub fn begin_block(&mut self, block_start: u64, frames: usize) {
         self.events.clear();
-        self.block_start = block_start;
+        (self.block_start, self.frames) = (block_start, frames);
     }
 
     /// Adds a note message; `false` if there is no room.
     pub fn push(&mut self, message: NoteMessage) -> bool {
-        let voice_id = VoiceID::Wildcard;
         let number = |channel, key| (Channel::Number(channel), Key::Number(key));
         match message {
-            NoteMessage::On { channel, key, velocity, at } => {
+            NoteMessage::On { channel, key, touch: Touch { voice_id, velocity }, at } => {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
                 self.add(timing, ON, NoteEvent::NoteOn { timing, voice_id, channel, key, velocity })
             }
-            NoteMessage::Off { channel, key, at } => {
+            NoteMessage::Off { channel, key, touch: Touch { voice_id, velocity }, at } => {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
-                self.add(timing, OFF, NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 })
+                self.add(timing, OFF, NoteEvent::NoteOff { timing, voice_id, channel, key, velocity })
             }
         }
     }
 
-    /// Adds an event that is passed through as it is; `false` if there is no room.
-    pub fn pass(&mut self, event: NoteEvent<()>) -> bool {
+    /// Adds an event that is passed through as it is; `false` if there is no room. Behind the block's end it would go
+    /// out in the wrong order: a host that sends one there meant the last sample.
+    pub fn pass(&mut self, mut event: NoteEvent<()>) -> bool {
+        let last = self.frames.saturating_sub(1) as u32;
+        event.subtract_timing(event.timing().saturating_sub(last));
         self.add(event.timing(), OTHER, event)
     }
 
@@ -104,11 +116,15 @@ impl OutEvents {
         let mut refused = 0;
         let mut blocked = [0_u128; 16];
         for event in self.iter() {
-            let (channel, key, is_on) = match event {
-                NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), .. } => (*c, *k, true),
-                NoteEvent::NoteOff { channel: Channel::Number(c), key: Key::Number(k), .. } => (*c, *k, false),
+            let (channel, key, touch, is_on) = match *event {
+                NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), voice_id, velocity, .. } => {
+                    (c, k, Touch { voice_id, velocity }, true)
+                }
+                NoteEvent::NoteOff { channel: Channel::Number(c), key: Key::Number(k), voice_id, velocity, .. } => {
+                    (c, k, Touch { voice_id, velocity }, false)
+                }
                 other => {
-                    refused += u64::from(!send(*other));
+                    refused += u64::from(!send(other));
                     continue;
                 }
             };
@@ -121,7 +137,7 @@ impl OutEvents {
                 if is_on {
                     ledger.forget(channel, key);
                 } else {
-                    ledger.owe(channel, key, self.block_start);
+                    ledger.owe(channel, key, touch, self.block_start);
                 }
             }
         }

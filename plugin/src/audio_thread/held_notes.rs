@@ -1,6 +1,8 @@
 //! The ledger: every note-on that went out, until the host has taken its note-off. Audio thread.
 
-use super::events::{NoteMessage, OutEvents};
+use nice_plug::midi::VoiceID;
+
+use super::events::{NoteMessage, OutEvents, Touch};
 
 const NUM_CHANNELS: usize = 16;
 const NUM_KEYS: usize = 128;
@@ -18,10 +20,10 @@ pub enum Owner {
 enum Entry {
     #[default]
     Silent,
-    /// Sounding since this sample.
-    Sounding(Owner, u64),
+    /// Sounding since this sample, and the host's handle of it, which its end must carry too.
+    Sounding(Owner, VoiceID, u64),
     /// Ended by us, but the host has not taken the note-off yet; to be sent at this sample or as soon as it can.
-    Ending(u64),
+    Ending(Touch, u64),
 }
 
 /// What sounds, by channel and key.
@@ -37,32 +39,33 @@ impl HeldNotes {
         Self { entries: [[Entry::Silent; NUM_KEYS]; NUM_CHANNELS], count: 0 }
     }
 
-    /// Starts a note at sample `now`. One that sounds there already is ended first.
-    pub fn start(&mut self, out: &mut OutEvents, owner: Owner, channel: u8, key: u8, velocity: f32, now: u64) {
+    /// Starts a note, by (channel, key), at sample `now`. One that sounds there already is ended first.
+    pub fn start(&mut self, out: &mut OutEvents, owner: Owner, (channel, key): (u8, u8), touch: Touch, now: u64) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-        match *entry {
-            Entry::Silent => {}
+        let ended = match *entry {
+            Entry::Silent => None,
             // A note lasts at least one sample: struck twice at one, it is one note.
-            Entry::Sounding(_, since) if since == now => {
-                *entry = Entry::Sounding(owner, since);
+            Entry::Sounding(_, voice_id, since) if since == now => {
+                *entry = Entry::Sounding(owner, voice_id, since);
                 return;
             }
             // The off that is owed comes after `now` (or has been refused): the note goes on as the new one.
-            Entry::Ending(at) if at > now => {
-                *entry = Entry::Sounding(owner, now);
+            Entry::Ending(before, at) if at > now => {
+                *entry = Entry::Sounding(owner, before.voice_id, now);
                 return;
             }
-            Entry::Sounding(_, _) | Entry::Ending(_) => {
-                let at = if let Entry::Ending(at) = *entry { at } else { now };
-                if !out.push(NoteMessage::Off { channel, key, at }) {
-                    return;
-                }
-                self.count -= 1;
-                *entry = Entry::Silent;
+            Entry::Sounding(_, voice_id, _) => Some((Touch { voice_id, velocity: 0.0 }, now)),
+            Entry::Ending(before, at) => Some((before, at)),
+        };
+        if let Some((before, at)) = ended {
+            if !out.push(NoteMessage::Off { channel, key, touch: before, at }) {
+                return;
             }
+            self.count -= 1;
+            *entry = Entry::Silent;
         }
-        if out.push(NoteMessage::On { channel, key, velocity, at: now }) {
-            *entry = Entry::Sounding(owner, now);
+        if out.push(NoteMessage::On { channel, key, touch, at: now }) {
+            *entry = Entry::Sounding(owner, touch.voice_id, now);
             self.count += 1;
         }
     }
@@ -70,11 +73,20 @@ impl HeldNotes {
     /// Ends a note at sample `now`, if it sounds and is the owner's. One that started at this very sample ends at
     /// the next: no note has length zero.
     pub fn end(&mut self, owner: Owner, channel: u8, key: u8, now: u64) {
+        self.let_go(owner, channel, key, 0.0, now);
+    }
+
+    /// Ends a note of the player's as it was let go, with this velocity.
+    pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: u64) {
+        self.let_go(Owner::Player, channel, key, velocity, now);
+    }
+
+    fn let_go(&mut self, owner: Owner, channel: u8, key: u8, velocity: f32, now: u64) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-        if let Entry::Sounding(whose, since) = *entry
+        if let Entry::Sounding(whose, voice_id, since) = *entry
             && whose == owner
         {
-            *entry = Entry::Ending(now.max(since + 1));
+            *entry = Entry::Ending(Touch { voice_id, velocity }, now.max(since + 1));
         }
     }
 
@@ -84,10 +96,10 @@ impl HeldNotes {
             return;
         }
         for entry in self.entries.as_flattened_mut() {
-            if let Entry::Sounding(whose, since) = *entry
+            if let Entry::Sounding(whose, voice_id, since) = *entry
                 && owner.is_none_or(|owner| owner == whose)
             {
-                *entry = Entry::Ending(now.max(since + 1));
+                *entry = Entry::Ending(Touch { voice_id, velocity: 0.0 }, now.max(since + 1));
             }
         }
     }
@@ -100,9 +112,9 @@ impl HeldNotes {
         for channel in 0..NUM_CHANNELS as u8 {
             for key in 0..NUM_KEYS as u8 {
                 let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-                if let Entry::Ending(at) = *entry
+                if let Entry::Ending(touch, at) = *entry
                     && at < block_end
-                    && out.push(NoteMessage::Off { channel, key, at })
+                    && out.push(NoteMessage::Off { channel, key, touch, at })
                 {
                     *entry = Entry::Silent;
                     self.count -= 1;
@@ -112,8 +124,8 @@ impl HeldNotes {
     }
 
     /// The host refused this note's off: it still sounds there, and the off is owed again.
-    pub fn owe(&mut self, channel: u8, key: u8, at: u64) {
-        self.set(channel, key, Entry::Ending(at));
+    pub fn owe(&mut self, channel: u8, key: u8, touch: Touch, at: u64) {
+        self.set(channel, key, Entry::Ending(touch, at));
     }
 
     /// The host refused this note's on: it never sounded.

@@ -1,25 +1,22 @@
 //! One block, in stages: time, discontinuities, the timeline of what happens in it, what goes out.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use continuo_model::generate::StepSettings;
 use continuo_model::tokeniser::grid::NUM_VOICES;
-use continuo_model::vocabulary::Symbol;
-use nice_plug::midi::{Channel, Key};
+use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
 use super::capture::Capture;
-use super::events::{MAX_EVENTS, OutEvents};
+use super::events::{MAX_EVENTS, OutEvents, Touch};
 use super::held_notes::{HeldNotes, Owner};
 use super::pace::Pace;
-use super::sequencer::{PlannedRow, Sequencer};
-use super::transport::{BlockTime, Clock, HostTime, Motion};
+use super::sequencer::Sequencer;
+use super::transport::{BlockTime, Clock, HostTime, Motion, STEPS_PER_BEAT};
 use crate::bridge::{AudioEnd, From, Played};
 use crate::params::{Input, Mode};
 
-/// How long a result may be waited for when the host runs faster than real time.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Without a transport the music ends this many steps after the last note: harmony, continuation.
 const FREE_RUN_STEPS: (i64, i64) = (16, 64);
 
@@ -72,6 +69,13 @@ pub(super) enum Turn {
     Network(i64),
 }
 
+/// A note of the player's that has gone through.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    channel: u8,
+    voice_id: VoiceID,
+}
+
 /// All that the audio thread keeps between blocks.
 pub struct AudioThread {
     pub(super) sample_rate: f64,
@@ -97,8 +101,10 @@ pub struct AudioThread {
     pub(super) last_note_step: i64,
     /// The key that each generated voice sounds.
     pub(super) sounding: [Option<u8>; NUM_VOICES],
-    /// Where each of the player's notes went: [channel][key] -> channel.
-    pub(super) passed_to: [[Option<u8>; 128]; 16],
+    /// Voices of which a row was missed, until their next attack or rest.
+    pub(super) missed: [bool; NUM_VOICES],
+    /// Where each of the player's notes went, by [channel][key].
+    passed_to: [[Option<Passed>; 128]; 16],
     /// The mode, panic and bypass of the last block.
     pub(super) last: (Mode, bool, bool),
     pub(super) pace: Pace,
@@ -130,6 +136,7 @@ impl AudioThread {
             heard: false,
             last_note_step: 0,
             sounding: [None; NUM_VOICES],
+            missed: [false; NUM_VOICES],
             passed_to: [[None; 128]; 16],
             last: (Mode::Harmonise, false, false),
             pace: Pace::new(),
@@ -153,6 +160,7 @@ impl AudioThread {
         // out with the next block.
         self.ledger.end_all(None, self.samples);
         self.sounding = [None; NUM_VOICES];
+        self.missed = [false; NUM_VOICES];
         self.passed_to = [[None; 128]; 16];
         self.turn = Turn::Player;
         self.heard = false;
@@ -174,18 +182,26 @@ impl AudioThread {
     }
 
     /// Processes a block; `send` offers an event to the host and says whether it took it.
-    pub fn process(&mut self, block: &Block, send: impl FnMut(NoteEvent<()>) -> bool) {
+    pub fn process(&mut self, block: &Block, mut send: impl FnMut(NoteEvent<()>) -> bool) {
         let end = self.samples + block.frames as u64;
-        self.out.begin_block(self.samples);
+        self.out.begin_block(self.samples, block.frames);
         self.pace.begin_block(block.now, block.frames as f64 / self.sample_rate);
         self.sequencer.take_answers(&mut self.bridge);
         let time = self.begin_time(block);
         self.follow_motion(block, &time);
-        self.play_timeline(block, &time);
+        self.play_timeline(block, time);
         self.ledger.send_offs(&mut self.out, end);
         self.out.sort();
-        self.remember(block, &time);
-        let refused = self.out.send(&mut self.ledger, send);
+        let Self { out, ledger, bridge, .. } = self;
+        let beats_per_sample = 1.0 / (time.samples_per_step * STEPS_PER_BEAT);
+        let refused = out.send(ledger, |event| {
+            let taken = send(event);
+            if taken {
+                remember(bridge, &event, &time, self.elapsed_beats + f64::from(event.timing()) * beats_per_sample);
+            }
+            taken
+        });
+        self.elapsed_beats += block.frames as f64 * beats_per_sample;
         if refused > 0 {
             self.bridge.shared.refused.fetch_add(refused, Ordering::Relaxed);
         }
@@ -193,34 +209,12 @@ impl AudioThread {
         self.samples = end;
     }
 
-    /// Tells the worker what goes out, for the take.
-    fn remember(&mut self, block: &Block, time: &BlockTime) {
-        let steps_per_beat = super::transport::STEPS_PER_BEAT;
-        let samples_per_beat = time.samples_per_step * steps_per_beat;
-        for event in self.out.iter() {
-            let (timing, channel, key, velocity) = match *event {
-                NoteEvent::NoteOn { timing, channel, key, velocity, .. } => (timing, channel, key, velocity),
-                NoteEvent::NoteOff { timing, channel, key, .. } => (timing, channel, key, 0.0),
-                _ => continue,
-            };
-            let (Some(channel), Some(key)) = (channel.number(), key.number()) else { continue };
-            self.bridge.played(Played {
-                song_beats: time.beats_at(timing),
-                elapsed_beats: self.elapsed_beats + f64::from(timing) / samples_per_beat,
-                channel,
-                key,
-                velocity,
-            });
-        }
-        self.elapsed_beats += block.frames as f64 / samples_per_beat;
-    }
-
     /// Stage one: where are we? A note while the transport stands still starts time of its own.
     fn begin_time(&mut self, block: &Block) -> BlockTime {
         let host_runs = self.clock.host_runs(&block.host);
         self.bridge.shared.host_without_time.store(block.host.playing && !host_runs, Ordering::Relaxed);
         if !host_runs && !self.clock.is_free_running() {
-            let first_note = self.input.iter().find(|event| matches!(event, NoteEvent::NoteOn { .. }));
+            let first_note = self.input.iter().find(|event| starts_a_note(event));
             if let Some(note) = first_note {
                 self.clock.start_free_running(note.timing(), &block.host);
             }
@@ -237,7 +231,9 @@ impl AudioThread {
             Motion::Started | Motion::Jumped => {
                 self.heard = time.motion == Motion::Jumped && self.heard;
                 self.end_everything(if time.motion == Motion::Jumped { From::Elsewhere } else { From::Nothing });
-                self.next_step = (time.pos_steps - 1e-6).ceil() as i64;
+                // Time of its own begins at nought, with the note, whatever stands before that in the block.
+                let first = if self.clock.is_free_running() { 0 } else { i64::MIN };
+                self.next_step = ((time.pos_steps - 1e-6).ceil() as i64).max(first);
                 self.last_note_step = self.next_step;
             }
             Motion::Halted => {
@@ -264,12 +260,13 @@ impl AudioThread {
     fn drop_plans(&mut self, from: From) {
         self.sequencer.clear(from);
         self.sounding = [None; NUM_VOICES];
+        self.missed = [false; NUM_VOICES];
         self.answered_step = None;
         self.turn = Turn::Player;
     }
 
     /// Stage three: what is played, the boundaries of steps, and rows that are due, in order of time.
-    fn play_timeline(&mut self, block: &Block, time: &BlockTime) {
+    fn play_timeline(&mut self, block: &Block, mut time: BlockTime) {
         let frames = block.frames as i64;
         let runs = matches!(time.motion, Motion::Started | Motion::Jumped | Motion::Continued);
         self.free_run_over = false;
@@ -284,9 +281,12 @@ impl AudioThread {
             if input <= step && input <= due && input < i64::MAX {
                 let event = self.input[heard];
                 heard += 1;
-                self.on_input(block, time, event);
+                if self.free_run_over && starts_a_note(&event) {
+                    time = self.free_run_again(block, event.timing());
+                }
+                self.on_input(block, &time, event);
             } else if step <= due && step < frames {
-                self.on_step(block, time, self.samples + step as u64);
+                self.on_step(block, &time, self.samples + step as u64);
                 self.next_step += 1;
             } else if due < frames {
                 self.on_due(block, self.samples + due.max(0) as u64);
@@ -296,17 +296,28 @@ impl AudioThread {
         }
     }
 
+    /// Time of its own has ended in this block, and a note begins it anew.
+    fn free_run_again(&mut self, block: &Block, timing: u32) -> BlockTime {
+        self.free_run_over = false;
+        (self.next_step, self.last_note_step) = (0, 0);
+        self.clock.start_free_running(timing, &block.host);
+        self.clock.begin_block(&block.host, false, block.frames)
+    }
+
     fn on_input(&mut self, block: &Block, time: &BlockTime, event: NoteEvent<()>) {
         let timing = event.timing().min((block.frames as u32).saturating_sub(1));
         match event {
-            NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), velocity, .. }
-                if velocity > 0.0 && channel < 16 && key < 128 =>
-            {
-                self.on_note_on(block, time, timing, (channel, key, velocity));
+            NoteEvent::NoteOn {
+                voice_id, channel: Channel::Number(channel), key: Key::Number(key), velocity, ..
+            } if velocity > 0.0 && channel < 16 && key < 128 => {
+                self.on_note_on(block, time, timing, (channel, key), Touch { voice_id, velocity });
             }
-            NoteEvent::NoteOn { channel, key, .. }
-            | NoteEvent::NoteOff { channel, key, .. }
-            | NoteEvent::Choke { channel, key, .. } => self.on_note_off(time, timing, channel, key),
+            NoteEvent::NoteOff { voice_id, channel, key, velocity, .. } => {
+                self.on_note_off(time, timing, (channel, key), Touch { voice_id, velocity });
+            }
+            NoteEvent::NoteOn { voice_id, channel, key, .. } | NoteEvent::Choke { voice_id, channel, key, .. } => {
+                self.on_note_off(time, timing, (channel, key), Touch { voice_id, velocity: 0.0 });
+            }
             NoteEvent::VoiceTerminated { .. } => {}
             other => {
                 if !self.out.pass(other) {
@@ -316,11 +327,11 @@ impl AudioThread {
         }
     }
 
-    fn on_note_on(&mut self, block: &Block, time: &BlockTime, timing: u32, (channel, key, velocity): (u8, u8, f32)) {
+    fn on_note_on(&mut self, block: &Block, time: &BlockTime, timing: u32, (channel, key): (u8, u8), touch: Touch) {
         let settings = &block.settings;
         let at = self.samples + u64::from(timing);
         let step = time.step_at(timing);
-        let onset = self.capture.note_on(channel, key, velocity, step);
+        let onset = self.capture.note_on(channel, key, touch.velocity, step);
         self.last_note_step = onset;
         let network_plays = self.turn != Turn::Player || self.sequencer.has(self.next_step);
         if settings.mode != Mode::Harmonise && network_plays {
@@ -337,24 +348,35 @@ impl AudioThread {
             Input::Drop => None,
         };
         let passed_to = &mut self.passed_to[usize::from(channel)][usize::from(key)];
-        if let Some(before) = std::mem::replace(passed_to, out) {
-            self.ledger.end(Owner::Player, before, key, at);
+        let passed = out.map(|channel| Passed { channel, voice_id: touch.voice_id });
+        if let Some(before) = std::mem::replace(passed_to, passed) {
+            self.ledger.end(Owner::Player, before.channel, key, at);
         }
         if let Some(out) = out {
-            self.ledger.start(&mut self.out, Owner::Player, out, key, velocity, at);
+            self.ledger.start(&mut self.out, Owner::Player, (out, key), touch, at);
         }
         if settings.mode == Mode::Harmonise && !settings.bypass {
             self.answer(block, time, onset, step.floor() as i64, at);
         }
     }
 
-    fn on_note_off(&mut self, time: &BlockTime, timing: u32, channel: Channel, key: Key) {
+    fn on_note_off(&mut self, time: &BlockTime, timing: u32, (channel, key): (Channel, Key), touch: Touch) {
         let at = self.samples + u64::from(timing);
+        let names_one = channel.number().is_none() || key.number().is_none();
+        let names_another = |of_note: VoiceID| match (touch.voice_id, of_note) {
+            (VoiceID::ID(named), VoiceID::ID(of_note)) => names_one && named != of_note,
+            _ => false,
+        };
         for channel in matching(channel.number(), 16) {
             for key in matching(key.number(), 128) {
+                let passed = self.passed_to[usize::from(channel)][usize::from(key)];
+                // An end for one note of many names it by its id alone.
+                if passed.is_some_and(|passed| names_another(passed.voice_id)) {
+                    continue;
+                }
                 self.capture.note_off(channel, key, time.step_at(timing));
-                if let Some(out) = self.passed_to[usize::from(channel)][usize::from(key)].take() {
-                    self.ledger.end(Owner::Player, out, key, at);
+                if let Some(passed) = self.passed_to[usize::from(channel)][usize::from(key)].take() {
+                    self.ledger.release(passed.channel, key, touch.velocity, at);
                 }
             }
         }
@@ -367,6 +389,7 @@ impl AudioThread {
             // The notes of the loop's last step end with it; what its first step holds is started anew.
             self.ledger.end_all(Some(Owner::Generated), at);
             self.sounding = [None; NUM_VOICES];
+            self.missed = [false; NUM_VOICES];
         }
         if !block.settings.bypass {
             match block.settings.mode {
@@ -388,50 +411,8 @@ impl AudioThread {
             self.free_run_over = true;
             self.heard = false;
             self.ledger.end_all(Some(Owner::Generated), at);
+            self.capture.clear();
             self.drop_plans(From::Nothing);
-        }
-    }
-
-    /// A row is due: play it, or count a miss and let what sounds go on.
-    fn on_due(&mut self, block: &Block, at: u64) {
-        let Some(step) = self.sequencer.pop_due() else { return };
-        let deadline = block.now + self.patience(block);
-        match self.sequencer.take_row(&mut self.bridge, step, deadline) {
-            Ok(planned) => self.play_row(block, &planned, at),
-            Err(_) => {
-                self.bridge.shared.misses.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// How long this block may wait: a quarter of its own length, unless audio runs ahead of the clock. What the host
-    /// says of itself counts only for the first blocks, when there is nothing to measure yet.
-    fn patience(&self, block: &Block) -> Duration {
-        let block_seconds = block.frames as f64 / self.sample_rate;
-        let is_fast = self.pace.is_fast() || block.says_offline && !self.pace.is_known();
-        if is_fast { PATIENCE } else { Duration::from_secs_f64(block_seconds / 4.0) }
-    }
-
-    fn play_row(&mut self, block: &Block, planned: &PlannedRow, at: u64) {
-        let velocity = self.capture.velocity();
-        for voice in 0..NUM_VOICES {
-            let (channel, mine) = (voice as u8, block.settings.emit[voice] && !planned.played[voice]);
-            let mut symbol = if mine { planned.row[voice] } else { Symbol::Rest };
-            if symbol == Symbol::Hold {
-                // An answer goes back to before its step: what has moved at the step since then moves back. The first
-                // step of a loop holds what nobody has started.
-                match planned.sounding[voice] {
-                    Some(key) if planned.settles && self.sounding[voice] != Some(key) => symbol = Symbol::Pitch(key),
-                    _ => continue,
-                }
-            }
-            if let Some(key) = self.sounding[voice].take() {
-                self.ledger.end(Owner::Generated, channel, key, at);
-            }
-            if let Symbol::Pitch(key) = symbol {
-                self.ledger.start(&mut self.out, Owner::Generated, channel, key, velocity, at);
-                self.sounding[voice] = Some(key);
-            }
         }
     }
 }
@@ -442,5 +423,21 @@ fn matching(number: Option<u8>, end: u8) -> std::ops::Range<u8> {
         Some(n) if n < end => n..n + 1,
         Some(_) => 0..0,
         None => 0..end,
+    }
+}
+
+fn starts_a_note(event: &NoteEvent<()>) -> bool {
+    matches!(event, NoteEvent::NoteOn { velocity, .. } if *velocity > 0.0)
+}
+
+/// Tells the worker what has gone out, for the take.
+fn remember(bridge: &mut AudioEnd, event: &NoteEvent<()>, time: &BlockTime, elapsed_beats: f64) {
+    let (timing, channel, key, velocity) = match *event {
+        NoteEvent::NoteOn { timing, channel, key, velocity, .. } => (timing, channel, key, velocity),
+        NoteEvent::NoteOff { timing, channel, key, .. } => (timing, channel, key, 0.0),
+        _ => return,
+    };
+    if let (Some(channel), Some(key)) = (channel.number(), key.number()) {
+        bridge.played(Played { song_beats: time.beats_at(timing), elapsed_beats, channel, key, velocity });
     }
 }

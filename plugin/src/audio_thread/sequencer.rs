@@ -52,7 +52,6 @@ pub struct Sequencer {
     num_due: usize,
     /// The last step that has been planned.
     planned_through: i64,
-    next_id: u64,
     from: From,
 }
 
@@ -64,7 +63,6 @@ impl Sequencer {
             due: [(0, 0); NUM_DUE],
             num_due: 0,
             planned_through: i64::MIN,
-            next_id: 1,
             from: From::Nothing,
         }
     }
@@ -85,20 +83,20 @@ impl Sequencer {
 
     /// Asks the worker for a row; the request's number and beginning are filled in here.
     pub fn ask(&mut self, bridge: &mut AudioEnd, mut request: Request) {
-        request.id = self.next_id;
-        self.next_id += 1;
         if self.from != From::Here {
             request.from = self.from;
         }
-        if !bridge.ask(request) {
+        // Ten thousand notes in a block would else fill the bridge with answers.
+        self.take_answers(bridge);
+        let Some(id) = bridge.ask(request) else {
             // There is no room: the row is missing when it is due, and is counted then; nobody waits for it.
             self.rows[slot(request.count)] = None;
             return;
-        }
+        };
         self.from = From::Here;
         let played = request.step.given.map(|given| given != Given::Free);
         let settles = request.asked.is_some() || request.from == From::Elsewhere;
-        self.put(Planned { step: request.count, played, settles, content: Content::Asked(request.id) });
+        self.put(Planned { step: request.count, played, settles, content: Content::Asked(id) });
     }
 
     /// Plans a row that needs no network.

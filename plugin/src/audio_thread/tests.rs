@@ -131,6 +131,7 @@ impl Starved {
     fn new() -> Self {
         let (audio_end, end) = bridge::new();
         let shared = audio_end.shared.clone();
+        shared.worker_runs.store(true, Ordering::Release);
         Self { audio: AudioThread::new(audio_end, SAMPLE_RATE), end: Some(end), shared, began: Instant::now(), n: 0 }
     }
 
@@ -221,18 +222,20 @@ fn a_host_without_a_tempo_is_noticed() {
 
 #[test]
 fn without_a_worker_notes_go_through_at_once() {
+    // As after its end, so before its beginning: a host may play before it activates.
+    let (audio_end, end) = bridge::new();
+    assert!(!audio_end.can_answer());
     let mut starved = Starved::new();
-    starved.shared.worker_gone.store(true, Ordering::Release);
-    let (mut sent, mut longest) = (Vec::new(), Duration::ZERO);
+    starved.shared = audio_end.shared.clone();
+    (starved.audio, starved.end) = (AudioThread::new(audio_end, SAMPLE_RATE), Some(end));
+    let mut sent = Vec::new();
     for n in 0..200_u8 {
         let input = match n % 20 {
             0 => vec![note(3, 60 + n / 20, true)],
             10 => vec![note(3, 60 + n / 20, false)],
             _ => Vec::new(),
         };
-        let (events, took) = starved.block(&input);
-        sent.extend(events);
-        longest = longest.max(took);
+        sent.extend(starved.block(&input).0);
     }
     let expected: Vec<_> = (60..70).flat_map(|key| [(true, 0, key), (false, 0, key)]).collect();
     assert_eq!(sent, expected);
@@ -245,4 +248,139 @@ fn a_worker_that_fails_says_so() {
     assert!(audio_end.can_answer());
     drop(worker);
     assert!(!audio_end.can_answer());
+}
+
+/// A soprano's key is held, from step 3 on another one. `rows` are alto, tenor and bass of the steps in words: a key, `rest`, or
+/// `-60`, a hold where the network sounds 60; `late` is never answered. Gives what was sent in each step, without the player's.
+fn parts_sent(rows: &[&str]) -> Vec<String> {
+    let mut starved = Starved::new();
+    let mut end = starved.end.take().expect("no worker runs");
+    let mut sent_in = vec![Vec::new(); rows.len()];
+    for (n, sent) in sent_in.iter_mut().enumerate() {
+        let played = if n == 3 { vec![note(0, 72, false), note(1, 74, true)] } else { vec![note(0, 72, n == 0)] };
+        // A step is 6000 samples: what is asked for in the first 100 is answered before it is due, at 240.
+        for (from, frames) in [(0, 100), (100, 5900)] {
+            let mut block = block(Mode::Harmonise, 0, Instant::now());
+            (block.frames, block.now) = (frames, Instant::now());
+            block.host.pos_beats = Some((n * 6000 + from) as f64 / 24_000.0);
+            block.settings.lookahead_steps = 1;
+            if from == 0 && (n == 0 || n == 3) {
+                played.iter().for_each(|event| starved.audio.hear(*event));
+            }
+            starved.audio.process(&block, |event| {
+                let (word, channel, key) = match event {
+                    NoteEvent::NoteOn { channel, key, .. } => ("on", channel, key),
+                    NoteEvent::NoteOff { channel, key, .. } => ("off", channel, key),
+                    other => panic!("nobody sent {other:?}"),
+                };
+                if channel != Channel::Number(0) {
+                    sent.push(format!("{word} {}", key.number().unwrap()));
+                }
+                true
+            });
+            while let Some(request) = end.request() {
+                if let Some(answer) = worded(&request, rows) {
+                    end.answer(answer);
+                }
+            }
+        }
+    }
+    sent_in.iter().map(|sent| sent.join(", ")).collect()
+}
+
+/// The answer in words for a request, if it is answered.
+fn worded(request: &bridge::Request, rows: &[&str]) -> Option<Answer> {
+    let mut answer = Answer { id: request.id, row: [Symbol::Hold; 4], sounding: [None; 4] };
+    let words = rows.get(request.count as usize).filter(|words| **words != "late")?;
+    for (voice, word) in words.split_whitespace().enumerate() {
+        let key = word.trim_start_matches('-').parse().ok();
+        answer.sounding[voice + 1] = key;
+        answer.row[voice + 1] = match key {
+            None => Symbol::Rest,
+            Some(_) if word.starts_with('-') => Symbol::Hold,
+            Some(key) => Symbol::Pitch(key),
+        };
+    }
+    Some(answer)
+}
+
+#[test]
+fn after_a_miss_a_voice_goes_on_until_its_next_attack_or_rest() {
+    let sent = parts_sent(&["67 60 48", "late", "-65 rest -50", "64 rest -50", "-64 62 -50", "-64 -62 52"]);
+    let expected = [
+        "on 67, on 60, on 48",
+        // What the late row would have started is not started: not then, not later, and not by the answer to a note.
+        "",
+        "off 60",
+        "off 67, on 64",
+        "on 62",
+        "off 48, on 52",
+    ];
+    assert_eq!(sent, expected);
+    // Without a miss the answer to a note starts what is held in it: it goes back behind what sounds.
+    let sent = parts_sent(&["67 60 48", "-67 -60 -48", "-67 rest -48", "64 -60 -50"]);
+    assert_eq!(sent[3], "off 67, off 48, on 64, on 60, on 50");
+}
+
+#[test]
+fn a_note_that_begins_time_anew_in_the_block_of_its_end_is_not_cut() {
+    let mut starved = Starved::new();
+    starved.shared.worker_runs.store(false, Ordering::Release);
+    let mut play = |frames: usize, input: &[NoteEvent<()>]| {
+        let mut block = block(Mode::Continue, 0, Instant::now());
+        (block.host.playing, block.frames) = (false, frames);
+        input.iter().for_each(|event| starved.audio.hear(*event));
+        let mut sent = Vec::new();
+        starved.audio.process(&block, |event| {
+            sent.push((event.timing(), matches!(event, NoteEvent::NoteOn { .. })));
+            true
+        });
+        (sent, starved.audio.clock.is_free_running())
+    };
+    // Its own time ends 65 steps after the note, which is in the middle of the second block.
+    play(64 * 6000, &[note(0, 60, true), note(3000, 60, false)]);
+    let (sent, runs) = play(12_000, &[note(9000, 62, true)]);
+    assert_eq!((sent, runs), (vec![(9000, true)], true));
+    assert_eq!(play(6000, &[]), (Vec::new(), true), "the note sounds on");
+    assert_eq!(play(6000, &[note(5, 62, false)]).0, [(5, false)]);
+    // And it ends as ever, 65 steps after the note.
+    play(63 * 6000 - 3001, &[]);
+    assert_eq!((play(1, &[]).1, play(1, &[]).1), (true, false));
+}
+
+#[test]
+fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
+    for bypass in [false, true] {
+        let mut starved = Starved::new();
+        starved.shared.worker_runs.store(false, Ordering::Release);
+        let mut block = block(Mode::Harmonise, 0, Instant::now());
+        block.settings.bypass = bypass;
+        let place = |key| (VoiceID::ID(i32::from(key) + 900), Channel::Number(2), Key::Number(key));
+        let on = |timing, key| {
+            let (voice_id, channel, key) = place(key);
+            NoteEvent::NoteOn { timing, voice_id, channel, key, velocity: 0.7 }
+        };
+        let off = |timing, key, velocity| {
+            let (voice_id, channel, key) = place(key);
+            NoteEvent::NoteOff { timing, voice_id, channel, key, velocity }
+        };
+        // An end that names one of two notes by its handle alone; a wheel that is said to move behind the block's end.
+        let (channel, key) = (Channel::Wildcard, Key::Wildcard);
+        let by_handle = NoteEvent::NoteOff { timing: 20, voice_id: VoiceID::ID(962), channel, key, velocity: 0.5 };
+        let wheel = |timing| NoteEvent::MidiPitchBend { timing, channel: 2, value: 0.75 };
+        // And what is said of one note.
+        let (voice_id, channel, key) = place(60);
+        let tuning = NoteEvent::PolyTuning { timing: 8, voice_id, channel, key, tuning: 0.3 };
+        let pressure = NoteEvent::PolyPressure { timing: 9, voice_id, channel, key, pressure: 0.6 };
+        let input = [on(3, 60), on(4, 62), tuning, pressure, by_handle, off(30, 60, 0.25), wheel(900)];
+        input.iter().for_each(|event| starved.audio.hear(*event));
+        block.settings.input = Input::AsItIs;
+        let mut sent = Vec::new();
+        starved.audio.process(&block, |event| {
+            sent.push(event);
+            true
+        });
+        let expected = [on(3, 60), on(4, 62), tuning, pressure, off(20, 62, 0.5), off(30, 60, 0.25), wheel(479)];
+        assert_eq!(sent, expected, "bypass {bypass}");
+    }
 }

@@ -1,4 +1,4 @@
-//! From a weights file to a performer, beside the worker's thread, so that reading a file never makes a row late.
+//! From a weights file to an ensemble that can play, beside the worker's thread, so that reading a file never makes a row late.
 
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -7,7 +7,7 @@ use continuo_model::generate::Performer;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::Weights;
 
-use super::Desk;
+use super::{Desk, Ensemble};
 use crate::state::ChosenWeights;
 
 /// The weights that the plugin plays from the moment it is loaded.
@@ -22,8 +22,8 @@ pub struct Loaded {
     pub name: String,
     /// What there is to say of them, or empty.
     pub problem: String,
-    /// They, at the start of a piece.
-    pub performer: Performer,
+    /// They, at the start of a piece, with all the room that they need.
+    pub ensemble: Ensemble,
 }
 
 /// Reads the chosen weights, or says what is wrong.
@@ -49,7 +49,7 @@ pub fn load(chosen: &ChosenWeights) -> Result<Loaded, String> {
     let description_name = weights.description.name.clone();
     let network = StreamingNetwork::new(weights).map_err(|problem| format!("{name}: {problem}"))?;
     let chosen = ChosenWeights { path: chosen.path.clone(), hash };
-    Ok(Loaded { chosen, name: description_name, problem, performer: Performer::new(network) })
+    Ok(Loaded { chosen, name: description_name, problem, ensemble: Ensemble::new(Performer::new(network)) })
 }
 
 /// FNV-1a, 64 bits.

@@ -144,6 +144,10 @@ impl Instance for ClapInstance {
         started.context("expected the plugin to start processing")
     }
 
+    fn set_up(&mut self, _: &HostConfig) -> Result<()> {
+        anyhow::bail!("expected a format in which a plugin is set up before it is activated, got CLAP; use VST3")
+    }
+
     fn deactivate(&mut self) {
         if let Some(processor) = self.processor.take() {
             let stopped = in_role(Role::Audio, || processor.into_stopped());

@@ -133,7 +133,7 @@ impl Vst3Instance {
 }
 
 impl Instance for Vst3Instance {
-    fn activate(&mut self, config: &HostConfig) -> Result<()> {
+    fn set_up(&mut self, config: &HostConfig) -> Result<()> {
         self.activate_busses()?;
         let mut setup = ProcessSetup {
             processMode: process_mode(config),
@@ -141,17 +141,24 @@ impl Instance for Vst3Instance {
             maxSamplesPerBlock: i32::try_from(config.max_block_size)?,
             sampleRate: config.sample_rate,
         };
-        // SAFETY: called in the order that VST3 asks for; `setup` outlives its call.
+        // SAFETY: `setup` outlives the call.
+        let result = unsafe { self.processor.setupProcessing(&mut setup) };
+        expect_ok("IAudioProcessor::setupProcessing", result)?;
+        self.config = Some(*config);
+        self.samples_run = 0;
+        Ok(())
+    }
+
+    fn activate(&mut self, config: &HostConfig) -> Result<()> {
+        self.set_up(config)?;
+        // SAFETY: called in the order that VST3 asks for.
         unsafe {
-            expect_ok("IAudioProcessor::setupProcessing", self.processor.setupProcessing(&mut setup))?;
             expect_ok("IComponent::setActive", self.component.setActive(1))?;
             // Its result is optional in VST3.
             self.processor.setProcessing(1);
         }
         // Edits made while inactive the plugin has applied itself.
         self.handler.to_give_back.lock().expect("no panic while recording").clear();
-        self.config = Some(*config);
-        self.samples_run = 0;
         Ok(())
     }
 
