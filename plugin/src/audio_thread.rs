@@ -4,6 +4,7 @@
 // Tests may allocate; they play to nobody.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
+mod cadence;
 pub mod capture;
 pub mod due;
 pub mod events;

@@ -18,7 +18,7 @@ use crate::bridge::Shared;
 use crate::params::ContinuoParams;
 use crate::worker::Status;
 
-const SIZE: LogicalSize<f32> = LogicalSize { width: 460.0, height: 520.0 };
+const SIZE: LogicalSize<f32> = LogicalSize { width: 460.0, height: 640.0 };
 /// How often the status line is looked at while nothing else happens.
 const STATUS_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -82,6 +82,11 @@ impl Data {
         choice(ui, setter, &p.emit);
         slider(ui, setter, &p.temperature);
         slider(ui, setter, &p.top_p);
+        long_choice(ui, setter, &p.key);
+        slider(ui, setter, &p.cadence);
+        choice(ui, setter, &p.density);
+        choice(ui, setter, &p.register);
+        slider(ui, setter, &p.strict);
         slider(ui, setter, &p.lookahead_steps);
         slider(ui, setter, &p.reply_delay_ms);
         slider(ui, setter, &p.rng_seed);
@@ -128,15 +133,26 @@ fn slider(ui: &mut egui::Ui, setter: &ParamSetter, param: &impl Param) {
 
 fn choice<T: Enum + PartialEq + Copy + 'static>(ui: &mut egui::Ui, setter: &ParamSetter, param: &EnumParam<T>) {
     ui.label(param.name());
-    ui.horizontal(|ui| {
-        for (index, name) in T::variants().iter().enumerate() {
-            let value = T::from_index(index);
-            if ui.selectable_label(param.value() == value, *name).clicked() && param.value() != value {
-                setter.begin_set_parameter(param);
-                setter.set_parameter(param, value);
-                setter.end_set_parameter(param);
-            }
-        }
-    });
+    ui.horizontal(|ui| values(ui, setter, param));
     ui.end_row();
+}
+
+/// A choice of so many values that they unfold on demand.
+fn long_choice<T: Enum + PartialEq + Copy + 'static>(ui: &mut egui::Ui, setter: &ParamSetter, param: &EnumParam<T>) {
+    ui.label(param.name());
+    egui::ComboBox::from_id_salt(param.name())
+        .selected_text(T::variants()[param.value().to_index()])
+        .show_ui(ui, |ui| values(ui, setter, param));
+    ui.end_row();
+}
+
+fn values<T: Enum + PartialEq + Copy + 'static>(ui: &mut egui::Ui, setter: &ParamSetter, param: &EnumParam<T>) {
+    for (index, name) in T::variants().iter().enumerate() {
+        let value = T::from_index(index);
+        if ui.selectable_label(param.value() == value, *name).clicked() && param.value() != value {
+            setter.begin_set_parameter(param);
+            setter.set_parameter(param, value);
+            setter.end_set_parameter(param);
+        }
+    }
 }

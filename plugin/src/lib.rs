@@ -13,7 +13,6 @@ use std::time::Instant;
 
 use continuo_model::generate::StepSettings;
 use continuo_model::sampling::Sampler;
-use continuo_model::tokeniser::step_reader::Controls;
 use nice_plug::prelude::*;
 use nice_plug_egui::EguiEditor;
 
@@ -22,7 +21,7 @@ use audio_thread::process::{AudioThread, Block, Settings};
 use audio_thread::transport::HostTime;
 use bridge::{Shared, WorkerEnd};
 use editor::ContinuoEditor;
-use params::{ContinuoParams, Emit, Loop};
+use params::{ContinuoParams, Emit, Loop, wishes};
 use state::ChosenWeights;
 use worker::{Desk, Status, Worker};
 
@@ -161,6 +160,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             evolves: p.looping.value() == Loop::Evolve,
             panic: p.panic.value(),
             bypass: p.bypass.value(),
+            cadence: p.cadence.value(),
             voice: p.your_voice.value() as usize,
             emit,
             lookahead_steps: i64::from(p.lookahead_steps.value()),
@@ -170,8 +170,8 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
                 rng_seed: p.rng_seed.value() as u64,
                 // The audio thread puts in the loop's.
                 pass: 0,
-                strict: true,
-                controls: Controls::default(),
+                strict: p.strict.value(),
+                controls: wishes::controls(p.key.value(), p.density.value(), p.register.value()),
             },
         }
     }

@@ -1,10 +1,13 @@
 //! The parameters: what a host can automate and a project saves.
 
+pub mod wishes;
+
 use std::sync::{Arc, Mutex};
 
 use nice_plug::prelude::*;
 
 use crate::state::{ChosenWeights, Take};
+use wishes::{Density, Key, Register};
 
 /// What the plugin does with what is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -111,6 +114,21 @@ pub struct ContinuoParams {
     /// Share of the probability that is drawn from.
     #[id = "top_p"]
     pub top_p: FloatParam,
+    /// The key to play in.
+    #[id = "key"]
+    pub key: EnumParam<Key>,
+    /// Turning it on asks for a cadence: the next strong beat that can still be steered to becomes the end of a phrase.
+    #[id = "cadenc"]
+    pub cadence: BoolParam,
+    /// How many notes start.
+    #[id = "densty"]
+    pub density: EnumParam<Density>,
+    /// How high the voices lie.
+    #[id = "regist"]
+    pub register: EnumParam<Register>,
+    /// Whether parallel fifths and octaves are ruled out.
+    #[id = "strict"]
+    pub strict: BoolParam,
     /// Steps (16ths) that music is decided ahead.
     #[id = "ahead"]
     pub lookahead_steps: IntParam,
@@ -149,6 +167,11 @@ impl Default for ContinuoParams {
             emit: EnumParam::new("Emit", Emit::All),
             temperature: share("Temperature", 0.9, 0.0, 2.0),
             top_p: share("Top-p", 0.95, 0.05, 1.0),
+            key: EnumParam::new("Key", Key::Auto),
+            cadence: BoolParam::new("Cadence", false),
+            density: EnumParam::new("Density", Density::Auto),
+            register: EnumParam::new("Register", Register::Auto),
+            strict: BoolParam::new("Strict parts", true),
             lookahead_steps: IntParam::new("Lookahead", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" steps"),
             reply_delay_ms: FloatParam::new("Reply delay", 5.0, FloatRange::Linear { min: 0.0, max: 50.0 })
                 .with_step_size(0.1)

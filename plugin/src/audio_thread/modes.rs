@@ -45,8 +45,9 @@ impl AudioThread {
         asked: Option<Instant>,
     ) {
         let place = time.place(count);
-        let settings =
+        let mut settings =
             StepSettings { pass: if block.settings.evolves { place.pass } else { 0 }, ..block.settings.step };
+        settings.controls.fermata_in = self.cadence.steps_from(count);
         let step_in_beat = time.step_in_beat(place.song_step);
         let request = Request {
             id: 0,

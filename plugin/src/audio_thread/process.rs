@@ -8,6 +8,7 @@ use continuo_model::tokeniser::grid::NUM_VOICES;
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
+use super::cadence::Cadence;
 use super::capture::Capture;
 use super::events::{MAX_EVENTS, OutEvents, Touch};
 use super::held_notes::{HeldNotes, Owner};
@@ -37,6 +38,8 @@ pub struct Settings {
     pub bypass: bool,
     /// The player's voice, 0 = soprano.
     pub voice: usize,
+    /// A cadence is asked for where this turns on.
+    pub cadence: bool,
     /// The voices that go out.
     pub emit: [bool; NUM_VOICES],
     /// Steps that are decided ahead, 1 to 16.
@@ -101,6 +104,7 @@ pub struct AudioThread {
     pub(super) last_note_step: i64,
     /// The key that each generated voice sounds.
     pub(super) sounding: [Option<u8>; NUM_VOICES],
+    pub(super) cadence: Cadence,
     /// Voices of which a row was missed, until their next attack or rest.
     pub(super) missed: [bool; NUM_VOICES],
     /// Where each of the player's notes went, by [channel][key].
@@ -136,6 +140,7 @@ impl AudioThread {
             heard: false,
             last_note_step: 0,
             sounding: [None; NUM_VOICES],
+            cadence: Cadence::default(),
             missed: [false; NUM_VOICES],
             passed_to: [[None; 128]; 16],
             last: (Mode::Harmonise, false, false),
@@ -249,6 +254,8 @@ impl AudioThread {
             self.ledger.end_all(Some(Owner::Generated), self.samples);
             self.drop_plans(From::Here);
         }
+        let undecided = self.sequencer.planned_through().max(self.next_step + settings.lookahead_steps) + 1;
+        self.cadence.follow(settings.cadence, time, undecided);
     }
 
     fn end_everything(&mut self, from: From) {
@@ -263,6 +270,7 @@ impl AudioThread {
         self.missed = [false; NUM_VOICES];
         self.answered_step = None;
         self.turn = Turn::Player;
+        self.cadence.clear();
     }
 
     /// Stage three: what is played, the boundaries of steps, and rows that are due, in order of time.

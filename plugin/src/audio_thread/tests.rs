@@ -28,6 +28,7 @@ fn settings(mode: Mode) -> Settings {
         evolves: false,
         panic: false,
         bypass: false,
+        cadence: false,
         voice: 0,
         emit: [true; 4],
         lookahead_steps: 2,

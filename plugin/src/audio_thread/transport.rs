@@ -138,6 +138,12 @@ impl BlockTime {
         bar + (song_step - self.bar_start_step).div_euclid(self.bar_steps)
     }
 
+    /// Whether a phrase can end on a song step: on the first beat of a bar, and in the middle of one of whole notes.
+    pub fn is_strong(&self, song_step: i64) -> bool {
+        let step = self.step_in_bar(song_step);
+        step == 0 || (self.bar_steps % 16 == 0 && step % 8 == 0)
+    }
+
     /// Whether a song step begins a bar.
     pub fn begins_bar(&self, song_step: i64) -> bool {
         self.step_in_bar(song_step) == 0

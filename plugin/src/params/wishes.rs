@@ -1,0 +1,147 @@
+//! What a player may wish for; a network that was trained to follows it. Read by any thread.
+
+use continuo_model::tokeniser::step_reader::Controls;
+use nice_plug::prelude::Enum;
+
+/// The key to play in. In the order of [`Controls::key`], after `Auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Key {
+    /// The network goes by what it hears.
+    #[id = "auto"]
+    Auto,
+    #[id = "c_major"]
+    #[name = "C major"]
+    CMajor,
+    #[id = "c_sharp_major"]
+    #[name = "C sharp major"]
+    CSharpMajor,
+    #[id = "d_major"]
+    #[name = "D major"]
+    DMajor,
+    #[id = "e_flat_major"]
+    #[name = "E flat major"]
+    EFlatMajor,
+    #[id = "e_major"]
+    #[name = "E major"]
+    EMajor,
+    #[id = "f_major"]
+    #[name = "F major"]
+    FMajor,
+    #[id = "f_sharp_major"]
+    #[name = "F sharp major"]
+    FSharpMajor,
+    #[id = "g_major"]
+    #[name = "G major"]
+    GMajor,
+    #[id = "a_flat_major"]
+    #[name = "A flat major"]
+    AFlatMajor,
+    #[id = "a_major"]
+    #[name = "A major"]
+    AMajor,
+    #[id = "b_flat_major"]
+    #[name = "B flat major"]
+    BFlatMajor,
+    #[id = "b_major"]
+    #[name = "B major"]
+    BMajor,
+    #[id = "c_minor"]
+    #[name = "C minor"]
+    CMinor,
+    #[id = "c_sharp_minor"]
+    #[name = "C sharp minor"]
+    CSharpMinor,
+    #[id = "d_minor"]
+    #[name = "D minor"]
+    DMinor,
+    #[id = "e_flat_minor"]
+    #[name = "E flat minor"]
+    EFlatMinor,
+    #[id = "e_minor"]
+    #[name = "E minor"]
+    EMinor,
+    #[id = "f_minor"]
+    #[name = "F minor"]
+    FMinor,
+    #[id = "f_sharp_minor"]
+    #[name = "F sharp minor"]
+    FSharpMinor,
+    #[id = "g_minor"]
+    #[name = "G minor"]
+    GMinor,
+    #[id = "a_flat_minor"]
+    #[name = "A flat minor"]
+    AFlatMinor,
+    #[id = "a_minor"]
+    #[name = "A minor"]
+    AMinor,
+    #[id = "b_flat_minor"]
+    #[name = "B flat minor"]
+    BFlatMinor,
+    #[id = "b_minor"]
+    #[name = "B minor"]
+    BMinor,
+}
+
+/// How many notes start, from long chords to running eighths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Density {
+    /// As it comes.
+    #[id = "auto"]
+    Auto,
+    #[id = "sparse"]
+    Sparse,
+    #[id = "calm"]
+    Calm,
+    #[id = "even"]
+    Even,
+    #[id = "lively"]
+    Lively,
+    #[id = "busy"]
+    Busy,
+}
+
+/// How high the voices lie together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Register {
+    /// As it comes.
+    #[id = "auto"]
+    Auto,
+    #[id = "lowest"]
+    Lowest,
+    #[id = "low"]
+    Low,
+    #[id = "middle"]
+    Middle,
+    #[id = "high"]
+    High,
+    #[id = "highest"]
+    Highest,
+}
+
+/// The wishes as a network takes them; the cadence comes from the audio thread, which knows when it falls.
+pub fn controls(key: Key, density: Density, register: Register) -> Controls {
+    // Every one of them begins with `Auto`.
+    let after_auto = |index: usize| index.checked_sub(1).map(|class| class as u8);
+    Controls {
+        key: after_auto(key as usize),
+        fermata_in: None,
+        density: after_auto(density as usize),
+        register: after_auto(register as usize),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_model::tokeniser::step_reader::{CONTROL_CLASSES, NUM_KEYS};
+
+    #[test]
+    fn every_wish_is_one_that_a_network_knows() {
+        assert_eq!(controls(Key::Auto, Density::Auto, Register::Auto), Controls::default());
+        let wishes = controls(Key::AMinor, Density::Sparse, Register::Highest);
+        assert_eq!((wishes.key, wishes.density, wishes.register), (Some(21), Some(0), Some(4)));
+        assert_eq!(Key::variants().len(), 1 + NUM_KEYS);
+        assert_eq!((Density::variants().len(), Register::variants().len()), (1 + CONTROL_CLASSES, 1 + CONTROL_CLASSES));
+    }
+}
