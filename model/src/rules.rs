@@ -1,6 +1,6 @@
 //! Part-writing rules as questions about sounding pitches; pure and without allocation, for any thread.
 //!
-//! The rules are those of four-part chorale writing, as in W. Piston, *Harmony* (1941), "The technique of part writing".
+//! The rules are those of four-part chorale writing that textbooks give (W. Piston, *Harmony*, for one).
 //! Pitches are MIDI numbers, so nothing is known of spelling: an augmented second is a minor third here, and of the
 //! augmented leaps only the fourth can be told, as a tritone.
 //!

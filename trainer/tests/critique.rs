@@ -70,8 +70,14 @@ fn midi_csv_and_json_are_counted_alike() {
     // Notes are struck twice a quarter in the MIDI file, and the others do not tell.
     assert_eq!(figures.map(|f| f["attacks_per_quarter"].as_f64()), [Some(2.0), None, None]);
 
+    let attack: Vec<_> = (0..16).map(|step| if step % 8 == 0 { 15 } else { 0 }).collect();
+    let rows: Vec<_> = CHORDS.iter().flat_map(|chord| [chord; 4]).collect();
+    let json = serde_json::json!({ "train": [{ "pitch": rows, "attack": attack }] });
+    std::fs::write(folder.join("attacks.json"), json.to_string()).unwrap();
+    assert_eq!(self::figures(&folder, "attacks.json")["attacks_per_quarter"].as_f64(), Some(0.5));
+
     let table = succeed(&folder, "music.csv");
-    assert!(table.starts_with("1 pieces, 16 steps, 16 onsets\n"), "{table}");
+    assert!(table.starts_with("pieces 1, steps 16, onsets 16\n"), "{table}");
     assert!(table.lines().any(|line| line.starts_with("  parallel fifths") && line.ends_with(" 12.500")), "{table}");
 }
 

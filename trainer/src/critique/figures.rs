@@ -119,7 +119,7 @@ impl Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let c = &self.counts;
-        writeln!(f, "{} pieces, {} steps, {} onsets", c.pieces, c.steps, c.onsets)?;
+        writeln!(f, "pieces {}, steps {}, onsets {}", c.pieces, c.steps, c.onsets)?;
         section(
             f,
             "per 100 onsets",

@@ -173,12 +173,13 @@ pub mod tests {
 
     #[test]
     fn voices_are_four_tracks_or_those_that_bear_their_names() {
-        let symbols = [[Symbol::Pitch(90), Symbol::Pitch(64), Symbol::Pitch(55), Symbol::Pitch(30)]; 2];
+        let low = [Symbol::Hold, Symbol::Rest, Symbol::Hold, Symbol::Pitch(30)];
+        let symbols = [[Symbol::Pitch(90), Symbol::Pitch(64), Symbol::Pitch(55), Symbol::Pitch(30)], low];
         let mut phrase = score::to_phrase(&symbols, 100.0, (4, 4));
-        let struck_twice = piece("90* 64* 55* 30* | 90* 64* 55* 30*");
-        assert_eq!(from_phrase("piece".into(), &phrase).unwrap(), struck_twice);
+        let expect = piece("90* 64* 55* 30* | 90 . 55 30*");
+        assert_eq!(from_phrase("piece".into(), &phrase).unwrap(), expect);
         phrase.tracks.insert(0, Track { name: "Played".into(), notes: phrase.tracks[0].notes.clone() });
-        assert_eq!(from_phrase("piece".into(), &phrase).unwrap(), struck_twice);
+        assert_eq!(from_phrase("piece".into(), &phrase).unwrap(), expect);
         phrase.tracks.truncate(3);
         assert_eq!(
             from_phrase("piece".into(), &phrase).unwrap_err().to_string(),
