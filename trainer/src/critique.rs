@@ -1,6 +1,6 @@
 //! How well music is written: part-writing faults and texture, counted in files of four voices.
 
-mod chords;
+pub mod chords;
 mod copies;
 mod counts;
 mod figures;

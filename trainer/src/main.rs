@@ -7,6 +7,7 @@ mod corpus;
 mod critique;
 mod evaluate;
 mod generate;
+mod obey;
 mod optimisers;
 mod recipe;
 mod train;
@@ -34,6 +35,8 @@ enum Command {
     Evaluate(EvaluateArgs),
     /// Write music as MIDI files.
     Generate(GenerateArgs),
+    /// Count how well weights do what they are asked: key, cadence, density, register.
+    Obey(ObeyArgs),
     /// Count part-writing faults and texture in music.
     Critique(critique::CritiqueArgs),
 }
@@ -113,6 +116,27 @@ struct GenerateArgs {
     out: PathBuf,
 }
 
+#[derive(clap::Args)]
+struct ObeyArgs {
+    /// The weights file.
+    weights: PathBuf,
+    /// Pieces for each wish.
+    #[arg(long, default_value_t = 48, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    pieces: usize,
+    /// How long each is, in bars of four beats.
+    #[arg(long, default_value_t = 15)]
+    bars: u16,
+    /// How adventurous: 0 takes the likeliest, 1 is as learnt.
+    #[arg(long, default_value_t = 0.9)]
+    temperature: f32,
+    /// Share of the probability that is drawn from.
+    #[arg(long, default_value_t = 0.95)]
+    top_p: f32,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> anyhow::Result<()> {
     // SAFETY: no other thread runs yet. Without this variable candle opens and parses /proc/cpuinfo at every
     // matrix product.
@@ -126,6 +150,7 @@ fn main() -> anyhow::Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Obey(args) => obey::run(&args),
         Command::Critique(args) => critique::run(&args),
     }
 }
