@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 /// its buffers at the start is ahead by two or three blocks.
 const FAST_BLOCKS: f64 = 4.0;
 const FAST_SECONDS: f64 = 0.02;
+/// The share of that which a fast host must keep to go on counting as fast.
+const KEPT: f64 = 0.67;
 /// Lead and debt are not counted further than this, seconds: so soon is it noticed that a host has changed its pace.
 const MAX_LEAD_SECONDS: f64 = 0.5;
 /// A lead is forgotten over this time, seconds: a host that renders ahead once and then goes on in real time is live.
@@ -43,7 +45,8 @@ impl Pace {
             self.measured_blocks = self.measured_blocks.saturating_add(1);
         }
         let enough = (FAST_BLOCKS * block_seconds).clamp(FAST_SECONDS, 0.8 * MAX_LEAD_SECONDS);
-        self.is_fast = self.lead_seconds > enough;
+        // A verdict is not given up for one slow block: long ones reach little more than the bound.
+        self.is_fast = self.lead_seconds > if self.is_fast { KEPT * enough } else { enough };
     }
 
     /// Takes how long this block has waited for a result.
@@ -109,6 +112,16 @@ mod tests {
                 assert!(!pace.is_fast());
                 pace.waited(Duration::from_micros(2500));
             }
+        }
+    }
+
+    #[test]
+    fn one_slow_block_among_long_ones_changes_nothing() {
+        let (mut pace, mut now) = (Pace::new(), Instant::now());
+        for n in 0..40 {
+            pace.begin_block(now, 8192.0 / 48_000.0);
+            assert!(n < 8 || pace.is_fast(), "block {n}");
+            now += Duration::from_millis(if n % 10 == 9 { 120 } else { 5 });
         }
     }
 
