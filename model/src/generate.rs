@@ -32,7 +32,8 @@ pub struct StepSettings {
     pub rng_seed: u64,
     /// Which time round a loop it is, where every time shall differ; else 0.
     pub pass: u64,
-    /// Whether parallel fifths and octaves are ruled out where there is another choice.
+    /// Whether parallel fifths and octaves, and notes outside of a voice's range, are ruled out where there is another
+    /// choice.
     pub strict: bool,
     /// What the player wishes for; heard by networks that were trained to follow it.
     pub controls: Controls,
@@ -150,11 +151,12 @@ impl Performer {
                         sampling::mask(logits, |token| stuck.allows(voice, token));
                     }
                     if step.settings.strict {
+                        sampling::mask(logits, |token| parts.is_in_range(voice, token));
                         sampling::mask(logits, |token| !parts.makes_parallel(voice, token));
                     }
                     let draw = (n * NUM_VOICES + voice) as u64;
                     let coin = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, draw);
-                    sampling::sample(logits, step.settings.sampler, coin)
+                    sampling::sample_beside_hold(logits, hold, step.settings.sampler, coin)
                 }
                 (Given::Free, None) => unreachable!("what is free has logits"),
                 (Given::Symbol(symbol), logits) => {
@@ -209,6 +211,12 @@ impl Parts {
 
     fn decide(&mut self, voice: usize, token: u16) {
         self.now[voice] = self.sounds(voice, token);
+    }
+
+    /// Whether `token` leaves the voice where its singers can sing it; what it sounds already may go on.
+    fn is_in_range(&self, voice: usize, token: u16) -> bool {
+        let sounds = self.sounds(voice, token);
+        sounds == self.before[voice] || sounds.is_none_or(|pitch| rules::RANGES[voice].contains(&pitch))
     }
 
     /// Whether `token` would move in parallel fifths or octaves with a voice that is decided.

@@ -67,6 +67,27 @@ pub fn sample(logits: &mut [f32], sampler: Sampler, coin: f64) -> u16 {
     likeliest
 }
 
+/// Draws in two stages: whether it is `hold`, as often as the network has learnt; and if it is not, which token, by the
+/// sampler. So a low temperature chooses better notes and not fewer: drawn in one stage, the hold token crowds the
+/// others out and the music comes to a stand.
+///
+/// At temperature 0 the likeliest of all is taken. `logits` are used up.
+pub fn sample_beside_hold(logits: &mut [f32], hold: u16, sampler: Sampler, coin: f64) -> u16 {
+    let hold_logit = logits[usize::from(hold)];
+    if sampler.temperature <= 0.0 || hold_logit == f32::NEG_INFINITY {
+        return sample(logits, sampler, coin);
+    }
+    let highest = highest(logits);
+    let weight = |&x: &f32| if x - highest > -80.0 { f64::from(exp(x - highest)) } else { 0.0 };
+    let total: f64 = logits.iter().map(weight).sum();
+    let holds = weight(&hold_logit) / total;
+    if coin < holds || holds >= 1.0 {
+        return hold;
+    }
+    logits[usize::from(hold)] = f32::NEG_INFINITY;
+    sample(logits, sampler, (coin - holds) / (1.0 - holds))
+}
+
 /// Zeroes all but the likeliest entries that together reach `share`; returns the sum of what is left.
 fn keep_top_p(probs: &mut [f32], share: f32) -> f32 {
     let mut kept = 0.0;
@@ -135,6 +156,36 @@ mod tests {
         assert_eq!(drawn(0.8), [1, 2]);
         assert_eq!(drawn(0.95), [0, 1, 2]);
         assert_eq!(drawn(1.0), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_low_temperature_holds_no_more_than_was_learnt() {
+        let count = |hold, temperature| {
+            let sampler = Sampler { temperature, top_p: 1.0 };
+            let draws =
+                (0..1000).map(|i| sample_beside_hold(&mut LOGITS.clone(), hold, sampler, f64::from(i) / 1000.0));
+            let mut counts = [0_i32; 4];
+            draws.for_each(|token| counts[usize::from(token)] += 1);
+            counts
+        };
+        let cases = [
+            (1, 1.0, [87, 644, 237, 32]),
+            (1, 0.25, [6, 644, 350, 0]),
+            (3, 0.01, [0, 968, 0, 32]),
+            (1, 0.0, [0, 1000, 0, 0]),
+        ];
+        for (hold, temperature, expect) in cases {
+            let counts = count(hold, temperature);
+            // A thousand coins split a share to within one.
+            assert!(counts.iter().zip(expect).all(|(a, b)| (a - b).abs() <= 1), "{counts:?}, not {expect:?}");
+        }
+        // What is masked is not drawn.
+        let mut masked = LOGITS;
+        masked[1] = f32::NEG_INFINITY;
+        assert_eq!(sample_beside_hold(&mut masked.clone(), 1, Sampler::default(), 0.0), 0);
+        masked[0] = f32::NEG_INFINITY;
+        masked[3] = f32::NEG_INFINITY;
+        assert_eq!(sample_beside_hold(&mut masked, 2, Sampler::default(), 0.999), 2);
     }
 
     #[test]

@@ -162,7 +162,7 @@ fn strict_settings_make_no_parallels_and_break_loops() {
                 for step_idx in 0..32 {
                     let settings = StepSettings { rng_seed, strict, ..SETTINGS };
                     performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
-                    let now = std::array::from_fn(|voice| performer.state().sounding(voice));
+                    let now: Row = std::array::from_fn(|voice| performer.state().sounding(voice));
                     count +=
                         rules::PAIRS.iter().filter(|&&pair| rules::parallel(&before, &now, pair).is_some()).count();
                     before = now;
