@@ -1,5 +1,6 @@
-//! `cargo xtask`: the commands that build, install, play and check Continuo.
+//! `cargo xtask`: the commands that build, install, play, time and check Continuo.
 
+mod bench;
 mod bundle;
 mod install;
 mod jam;
@@ -41,6 +42,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Time the networks' steps; only the ratios within one run mean something.
+    Bench {
+        /// Weights files, else all shipped ones; handed to `bench` as they are.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Run everything that CI runs.
     Test {
         /// Install missing system packages with apt-get; done without being asked where the environment has CI=true.
@@ -67,6 +74,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Bundle { profile } => bundle::run(&workspace, &profile).map(|_| ExitCode::SUCCESS),
         Command::Install => install::run(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Jam { args } => jam::run(&workspace, &args),
+        Command::Bench { args } => bench::run(&workspace, &args),
         Command::Test { install_packages } => test::run(&workspace, install_packages),
         Command::Tidy => tidy::run(&workspace).map(|()| ExitCode::SUCCESS),
     }

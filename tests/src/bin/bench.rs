@@ -1,0 +1,110 @@
+//! The program behind `cargo xtask bench`: what a step costs, as a ratio to what it cannot cost less than.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use continuo_model::generate::{Given, Performer, Step, StepSettings};
+use continuo_model::sampling::Sampler;
+use continuo_model::stream::StreamingNetwork;
+use continuo_model::tokeniser::step_reader::Controls;
+use continuo_model::vocabulary::Symbol;
+use continuo_model::weights_file::Weights;
+
+/// Times a performer's steps. Machines differ and are shared: only the ratios in one run mean something.
+#[derive(Parser)]
+struct Options {
+    /// Weights files.
+    #[arg(required = true)]
+    weights: Vec<PathBuf>,
+    /// Runs of each measurement; the median counts.
+    #[arg(long, default_value_t = 400)]
+    runs: usize,
+}
+
+/// How long the machine does something else before a cold step: the caches and the clock are then as in a host.
+const SLEEP: Duration = Duration::from_millis(20);
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    for path in &options.weights {
+        let weights = Weights::read(path)?;
+        let parameters = weights.description.config.num_parameters();
+        let network = StreamingNetwork::new(weights).map_err(anyhow::Error::msg).context(path.display().to_string())?;
+        println!("{}: {parameters} parameters", path.display());
+        println!("{:<44} {:>9} {:>7}", "", "us", "ratio");
+        let floor = Floor::new(parameters);
+        let unit = median(options.runs, || floor.read());
+        print_row("reading the weights once, 16 bits: the floor", unit, unit);
+        let mut bench = Bench { performer: Performer::new(network), step_idx: 0 };
+        for (name, given) in [
+            ("a step, four voices drawn", [None; 4]),
+            ("a reply to the soprano", [Some(Symbol::Pitch(72)), None, None, None]),
+            ("a reply to the bass", [None, None, None, Some(Symbol::Pitch(48))]),
+        ] {
+            print_row(name, median(options.runs, || bench.step(given)), unit);
+        }
+        let cold = median(options.runs / 10, || {
+            std::thread::sleep(SLEEP);
+            bench.step([None; 4])
+        });
+        print_row("a step, four voices drawn, after a 20 ms sleep", cold, unit);
+        println!();
+    }
+    Ok(())
+}
+
+fn print_row(name: &str, time: Duration, unit: Duration) {
+    let us = time.as_secs_f64() * 1e6;
+    println!("{name:<44} {us:>9.1} {:>7.2}", us / (unit.as_secs_f64() * 1e6));
+}
+
+/// As many bytes as a network's weights have in 16 bits.
+struct Floor(Vec<u64>);
+
+impl Floor {
+    fn new(parameters: usize) -> Self {
+        Self((0..parameters as u64 / 4).collect())
+    }
+
+    fn read(&self) -> Duration {
+        let start = Instant::now();
+        black_box(self.0.iter().fold(0, |sum, x| sum ^ x));
+        start.elapsed()
+    }
+}
+
+struct Bench {
+    performer: Performer,
+    step_idx: i64,
+}
+
+impl Bench {
+    fn step(&mut self, given: [Option<Symbol>; 4]) -> Duration {
+        self.step_idx += 1;
+        let step = Step {
+            step_idx: self.step_idx,
+            step_in_beat: self.step_idx as usize % 4,
+            given: given.map(|symbol| symbol.map_or(Given::Free, Given::Symbol)),
+            attack: false,
+            settings: StepSettings {
+                sampler: Sampler::default(),
+                rng_seed: 1,
+                pass: 0,
+                strict: true,
+                controls: Controls::default(),
+            },
+        };
+        let start = Instant::now();
+        black_box(self.performer.step(&step));
+        start.elapsed()
+    }
+}
+
+fn median(runs: usize, mut measure: impl FnMut() -> Duration) -> Duration {
+    let mut times: Vec<_> = (0..runs.max(1)).map(|_| measure()).collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
