@@ -10,6 +10,8 @@ use crate::vocabulary::{Symbol, Vocabulary};
 
 /// How many continuations are weighed against each other when a lower voice is given and a higher one is not.
 const NUM_CANDIDATES: usize = 12;
+/// How many chords are weighed against each other below temperature 1.
+const NUM_CHORDS: usize = 8;
 /// The draw that chooses among candidates; draws 0 to `NUM_VOICES * NUM_CANDIDATES` belong to the voices.
 const CHOOSE: u64 = 1 << 16;
 
@@ -66,13 +68,15 @@ struct Candidate {
     state: State,
     row: [u16; NUM_VOICES],
     /// Natural logarithm of the probability of what was given.
-    log_weight: f64,
+    given: f64,
+    /// The same of what was drawn, before temperature and whatever the rhythm.
+    drawn: f64,
 }
 
 impl Performer {
     /// At the start of a piece.
     pub fn new(network: StreamingNetwork) -> Self {
-        let candidate = |_| Candidate { state: network.state(), row: [0; NUM_VOICES], log_weight: 0.0 };
+        let candidate = |_| Candidate { state: network.state(), row: [0; NUM_VOICES], given: 0.0, drawn: 0.0 };
         let candidates = (0..NUM_CANDIDATES).map(candidate).collect();
         Self { state: network.state(), scratch: network.scratch(), candidates, network }
     }
@@ -100,10 +104,13 @@ impl Performer {
     /// Decides what all voices do in a step and moves on. The result is a function of the network, what was
     /// decided before, and `step`.
     ///
-    /// A split network decides what is given first, then the free voices from the top. A stack knows one order only:
-    /// if a voice is given below one that is free, several candidates for the free ones are drawn, and one is chosen
-    /// with the probability that it gives to what is given: sampling by importance (Doucet, de Freitas and Gordon,
-    /// "Sequential Monte Carlo methods in practice", 2001, chapter 1).
+    /// A split network decides what is given first, then the free voices from the top. Below temperature 1 it draws
+    /// several chords with the same rhythm and prefers those that are likelier as a whole: a chord is as good as its
+    /// worst note.
+    ///
+    /// A stack knows one order only: if a voice is given below one that is free, several candidates for the free ones
+    /// are drawn, and one is chosen with the probability that it gives to what is given. Both are sampling by importance
+    /// (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in practice", 2001, chapter 1).
     pub fn step(&mut self, step: &Step) -> [Symbol; NUM_VOICES] {
         self.state.set_step_in_beat(step.step_in_beat);
         self.network.begin_step(&mut self.state, step.settings.controls, &mut self.scratch);
@@ -111,30 +118,42 @@ impl Performer {
         let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
         let first_free = order.iter().position(is_free).unwrap_or(NUM_VOICES);
         let given_below_free = !order[first_free..].iter().all(is_free);
-        let count = if self.network.takes_any_order() {
+        let chosen = if self.network.takes_any_order() {
             // A stable sort: what is given first, then the free voices from the top.
             order.sort_by_key(is_free);
-            1
+            self.decide_together(step, order)
         } else if given_below_free {
-            NUM_CANDIDATES
+            (0..NUM_CANDIDATES).for_each(|n| self.draw_candidate(n, step, order, None));
+            self.choose(step, NUM_CANDIDATES, |candidate| candidate.given)
         } else {
-            1
+            self.draw_candidate(0, step, order, None);
+            0
         };
-        for n in 0..count {
-            self.draw_candidate(n, step, order, count > 1);
-        }
-        let chosen = if count == 1 { 0 } else { self.choose(step) };
         let chosen = &self.candidates[chosen];
         self.state.copy_from(&chosen.state);
         chosen.row.map(|token| Vocabulary::GRID.symbol(token).expect("only tokens of the vocabulary are drawn"))
     }
 
-    /// Decides the voices in `order`. A candidate that is `weighed` against others is told what it gave to what is given.
-    fn draw_candidate(&mut self, n: usize, step: &Step, order: [usize; NUM_VOICES], weighed: bool) {
+    /// Draws a step, and if a note starts in it others with the same rhythm; returns the number of the one that is chosen.
+    fn decide_together(&mut self, step: &Step, order: [usize; NUM_VOICES]) -> usize {
+        let hold = Vocabulary::GRID.token(Symbol::Hold);
+        self.draw_candidate(0, step, order, None);
+        let temperature = f64::from(step.settings.sampler.temperature);
+        let holds = self.candidates[0].row.map(|token| token == hold);
+        let notes_start = (0..NUM_VOICES).any(|voice| step.given[voice] == Given::Free && !holds[voice]);
+        if !notes_start || temperature >= 1.0 || temperature <= 0.0 {
+            return 0;
+        }
+        (1..NUM_CHORDS).for_each(|n| self.draw_candidate(n, step, order, Some(holds)));
+        self.choose(step, NUM_CHORDS, |candidate| candidate.drawn * (1.0 / temperature - 1.0))
+    }
+
+    /// Decides the voices in `order`; with a rhythm, those that hold in it do.
+    fn draw_candidate(&mut self, n: usize, step: &Step, order: [usize; NUM_VOICES], holds: Option<[bool; NUM_VOICES]>) {
         let hold = Vocabulary::GRID.token(Symbol::Hold);
         let candidate = &mut self.candidates[n];
         candidate.state.copy_from(&self.state);
-        candidate.log_weight = 0.0;
+        (candidate.given, candidate.drawn) = (0.0, 0.0);
         let stuck = self.state.stuck();
         let mut parts = Parts::new(std::array::from_fn(|voice| self.state.sounding(voice)));
         for voice in order {
@@ -156,15 +175,20 @@ impl Performer {
                     }
                     let draw = (n * NUM_VOICES + voice) as u64;
                     let coin = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, draw);
-                    sampling::sample_beside_hold(logits, hold, step.settings.sampler, coin)
+                    let log_probs = log_probs_of(logits);
+                    if let Some(holds) = holds {
+                        sampling::mask(logits, |token| (token == hold) == holds[voice]);
+                    }
+                    let token = sampling::sample_beside_hold(logits, hold, step.settings.sampler, coin);
+                    candidate.drawn += f64::from(log_probs[usize::from(token)]);
+                    token
                 }
                 (Given::Free, None) => unreachable!("what is free has logits"),
                 (Given::Symbol(symbol), logits) => {
                     let rests = symbol == Symbol::Hold && nothing_to_hold;
                     let token = Vocabulary::GRID.token(if rests { Symbol::Rest } else { symbol });
-                    if let (true, Some(logits)) = (weighed, logits) {
-                        sampling::log_softmax(logits);
-                        candidate.log_weight += f64::from(logits[usize::from(token)]);
+                    if let Some(logits) = logits {
+                        candidate.given += f64::from(log_probs_of(logits)[usize::from(token)]);
                     }
                     token
                 }
@@ -175,8 +199,9 @@ impl Performer {
         }
     }
 
-    fn choose(&self, step: &Step) -> usize {
-        let weights = || self.candidates.iter().map(|c| c.log_weight);
+    /// One of the first `count` candidates, drawn with the probabilities whose logarithms `log_weight` gives.
+    fn choose(&self, step: &Step, count: usize, log_weight: impl Fn(&Candidate) -> f64) -> usize {
+        let weights = || self.candidates[..count].iter().map(&log_weight);
         let highest = weights().fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = weights().map(|w| (w - highest).exp()).sum();
         let mut left = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, CHOOSE) * total;
@@ -188,6 +213,13 @@ impl Performer {
         }
         weights().position(|w| w == highest).expect("one of them is the highest")
     }
+}
+
+fn log_probs_of(logits: &[f32]) -> [f32; Vocabulary::GRID.size()] {
+    let mut log_probs = [f32::NEG_INFINITY; Vocabulary::GRID.size()];
+    log_probs.copy_from_slice(logits);
+    sampling::log_softmax(&mut log_probs);
+    log_probs
 }
 
 /// The voices of a step that is being decided: what they sounded, and what those that are decided sound now.
