@@ -5,6 +5,7 @@ mod checkpoint;
 mod corpus;
 mod evaluate;
 mod generate;
+mod inspect;
 mod optimisers;
 mod recipe;
 mod train;
@@ -32,6 +33,8 @@ enum Command {
     Evaluate(EvaluateArgs),
     /// Write music as MIDI files.
     Generate(GenerateArgs),
+    /// Print what music or a weights file holds.
+    Inspect(inspect::InspectArgs),
 }
 
 #[derive(clap::Args)]
@@ -116,5 +119,6 @@ fn main() -> anyhow::Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
     }
 }

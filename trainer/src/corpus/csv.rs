@@ -1,0 +1,57 @@
+//! Chorale CSV: columns `note0..`, a row a 16th step, MIDI pitches, 0 a rest.
+
+use anyhow::{Context, Result, ensure};
+
+use super::piece::Piece;
+use super::rows;
+
+/// The piece of a file.
+///
+/// # Errors
+/// If the header is not `note0,note1..`, or a row holds something else than as many pitches; with the line.
+pub fn read(source: &str, text: &str) -> Result<Piece> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header = reader.headers().context("expected a header `note0,note1..`")?;
+    let named = header.iter().enumerate().all(|(idx, name)| name == format!("note{idx}"));
+    ensure!(named && !header.is_empty(), "line 1: expected a header `note0,note1..`, got `{}`", header.as_slice());
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.context("expected a row of pitches")?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let pitch = |field: &str| match field.parse::<u8>() {
+            Ok(0) => Ok(None),
+            Ok(pitch @ 1..=127) => Ok(Some(pitch)),
+            _ => anyhow::bail!("line {line}: expected a MIDI pitch or 0, got `{field}`"),
+        };
+        rows.push(record.iter().map(pitch).collect::<Result<Vec<_>>>()?);
+    }
+    let score = rows::score(&rows, None)?;
+    super::score::Score { source: source.to_string(), ..score }.into_piece()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::score::notes_in_words;
+
+    fn error(text: &str) -> String {
+        format!("{:#}", read("a.csv", text).expect_err("an error"))
+    }
+
+    #[test]
+    fn rows_are_read() {
+        let piece = read("a.csv", "note0,note1,note2,note3\n60,55,52,48\n60,0,52,47\n").unwrap();
+        assert_eq!(notes_in_words(&piece), ["0+1/2:60", "0+1/4:55", "0+1/2:52", "0+1/4:48 1/4+1/4:47"]);
+        assert_eq!(piece.parts[3].name, "Bass");
+    }
+
+    #[test]
+    fn malformed_files_say_where() {
+        assert!(error("").contains("expected a header"));
+        assert_eq!(error("a,b\n1,2\n"), "line 1: expected a header `note0,note1..`, got `ab`");
+        assert_eq!(error("note0\n60\nx\n"), "line 3: expected a MIDI pitch or 0, got `x`");
+        assert_eq!(error("note0\n128\n"), "line 2: expected a MIDI pitch or 0, got `128`");
+        assert!(error("note0,note1\n60,60\n60\n").contains("line: 3"));
+        assert_eq!(error("note0\n0\n"), "expected notes, got none");
+    }
+}
