@@ -104,20 +104,20 @@ pub fn voice(text: &str) -> Result<KeyField> {
     Ok(field)
 }
 
-/// Semitones of a clef with a small 8 or 15, 0 for another clef.
+/// Semitones of a clef with a small 8 or 15 (`treble-8`, `-8va`), 0 for another clef.
 fn clef_octaves(word: &str) -> Option<i64> {
     let names =
         ["treble", "bass", "alto", "tenor", "baritone", "soprano", "mezzosoprano", "perc", "none", "G", "F", "C"];
     let (name, shift) = word.split_at(word.find(['+', '-']).unwrap_or(word.len()));
     let name = name.trim_matches('"').trim_end_matches(|c: char| c.is_ascii_digit());
-    let semitones = match shift {
+    let semitones = match shift.trim_end_matches("va") {
         "+8" => 12,
         "-8" => -12,
         "+15" => 24,
         "-15" => -24,
         _ => 0,
     };
-    names.contains(&name).then_some(semitones)
+    (names.contains(&name) || name.is_empty() && semitones != 0).then_some(semitones)
 }
 
 /// `^f_b=c`: changes to a signature.
@@ -268,6 +268,7 @@ mod tests {
         check_key("none", "", "", "");
         check_key("Cb", "Cb major", "", "ABCDEFG");
         assert_eq!(key("C clef=treble-8").unwrap().transpose, -12);
+        assert_eq!(key("C -8va").unwrap().transpose, -12);
         assert_eq!(key("G bass octave=1").unwrap().transpose, 12);
         assert_eq!(key("clef=alto").unwrap().signature, None);
         for text in ["Bn", "H", "G ^", "G ^x", "é", "G octave=x"] {

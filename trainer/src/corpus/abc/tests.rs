@@ -71,7 +71,7 @@ fn lengths_broken_rhythm_and_tuplets_are_read() {
     );
     assert_eq!(notes("(5ABABA (9ABABABABA").split(' ').next_back(), Some("34/9+2/9:69"));
     assert_eq!(notes("A, A,,b' [C2E]2G z2 x Z A"), "0+1:57 1+1:45 2+1:95 3+2:64 3+4:60 7+1:67 15+1:69");
-    assert_eq!(notes("AB & c2 | d"), "0+1:69 0+2:72 1+1:71 2+1:74");
+    assert_eq!(notes("AB & c2 | d"), "0+2:72 0+1:69 1+1:71 2+1:74");
 }
 
 #[test]

@@ -79,8 +79,9 @@ impl Reader {
         self.time = Beats::ZERO;
         self.chord_at = Beats::ZERO;
         for item in node.children().filter(Node::is_element) {
-            let line = item.document().text_pos_at(item.range().start).row;
-            self.item(item, &mut measure, score).with_context(|| format!("line {line}"))?;
+            // Counting lines takes as long as the file is, so it is done only to tell of an error.
+            let line = || item.document().text_pos_at(item.range().start).row;
+            self.item(item, &mut measure, score).with_context(|| format!("line {}", line()))?;
             measure.length = measure.length.max(self.time);
         }
         self.measures.push(measure);
