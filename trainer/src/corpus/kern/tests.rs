@@ -63,6 +63,12 @@ fn rhythms_that_do_not_add_up_are_aligned_and_told() {
 }
 
 #[test]
+fn ties_lead_through_several_notes_and_spines() {
+    let text = "**kern\n*^\n[4c\t4r\n4r\t4c_\n*v\t*v\n8cL_\n8dJ\n4c]\n4[c 4e]\n*-\n";
+    assert_eq!(notes_in_words(&piece(text, true)), ["0+5/2:60 5/2+1/2:62 3+1:60 4+1:64 4+1:60"]);
+}
+
+#[test]
 fn voices_of_two_parts_may_join() {
     let text = "**kern\t**kern\n*^\t*^\n4c\t4d\t4e\t4f\n*v\t*v\t*v\t*v\n4c\t4g\n*v\t*v\n4d\n*-\n";
     assert_eq!(notes_in_words(&piece(text, true)), ["0+1:65 0+1:64 1+1:67", "0+1:62 0+1:60 1+1:60 2+1:62"]);

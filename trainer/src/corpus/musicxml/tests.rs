@@ -57,6 +57,12 @@ fn a_score_is_read() {
 }
 
 #[test]
+fn parts_are_aligned_at_each_measure() {
+    let piece = piece(MUSICXML, false);
+    assert_eq!(piece.remarks, ["1 measures are shorter than in another part; they were aligned at the next"]);
+}
+
+#[test]
 fn endings_are_played() {
     let piece = piece(MUSICXML, true);
     assert_eq!(piece.length, 8 * TICKS_PER_BEAT);
