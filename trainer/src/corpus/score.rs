@@ -241,7 +241,8 @@ fn bars(barlines: &[Beats], metres: &[MetreAt], length: u64) -> Result<Vec<u64>>
 pub fn notes_in_words(piece: &Piece) -> Vec<String> {
     use super::piece::TICKS_PER_BEAT;
     let fraction = |ticks: u64| {
-        let divisor = (1..=ticks.min(TICKS_PER_BEAT)).rev().find(|d| ticks % d == 0 && TICKS_PER_BEAT % d == 0);
+        let divides = |d: &u64| ticks.is_multiple_of(*d) && TICKS_PER_BEAT.is_multiple_of(*d);
+        let divisor = (1..=ticks.min(TICKS_PER_BEAT)).rev().find(divides);
         let (num, den) = divisor.map_or((0, 1), |d| (ticks / d, TICKS_PER_BEAT / d));
         if den == 1 { format!("{num}") } else { format!("{num}/{den}") }
     };

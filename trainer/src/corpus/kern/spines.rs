@@ -157,8 +157,8 @@ fn joins(spines: &[Spine], tokens: &[&str]) -> Vec<bool> {
         let beside =
             |idx: usize| idx > first && part(idx) == part(idx - 1) || idx + 1 < from && part(idx) == part(idx + 1);
         let by_part = (first..from).all(beside);
-        for idx in first + 1..from {
-            joins[idx] = !by_part || part(idx) == part(idx - 1);
+        for (idx, joins) in joins.iter_mut().enumerate().take(from).skip(first + 1) {
+            *joins = !by_part || part(idx) == part(idx - 1);
         }
     }
     joins

@@ -166,13 +166,13 @@ impl Reader {
         let midi = 12.0 * (octave as f64 + 1.0) + f64::from(degree) + alter + self.transpose as f64;
         ensure!((0.0..=127.0).contains(&midi), "expected a pitch that MIDI has, got {midi}");
         ensure!(midi.fract() == 0.0, "expected whole semitones, got a quarter tone ({alter})");
-        let tie = |kind: &str| children(node, "tie").any(|tie| tie.attribute("type") == Some(kind));
+        // Some programs write where ties start and not where they stop, so any next note of the pitch is where.
+        let tied_on = children(node, "tie").any(|tie| tie.attribute("type") == Some("start"));
         let staff = number(node, "staff")?.unwrap_or(1);
         let staff = usize::try_from(staff).ok().filter(|staff| (1..=MAX_STAVES).contains(staff));
         let staff = staff.with_context(|| format!("expected a staff from 1 to {MAX_STAVES}"))?;
         self.num_staves = self.num_staves.max(staff);
-        let (tied_on, tied_back) = (tie("start"), tie("stop"));
-        measure.notes.push((staff - 1, Written { at, length, pitch: midi as u8, tied_on, tied_back }));
+        measure.notes.push((staff - 1, Written { at, length, pitch: midi as u8, tied_on, tied_back: true }));
         Ok(())
     }
 
