@@ -106,8 +106,9 @@ fn parse_bytes(bytes: &[u8]) -> Result<Phrase, MidiFileProblem> {
     if phrase.tracks.is_empty() { Err(MidiFileProblem::NoNotes) } else { Ok(phrase) }
 }
 
-/// Finds a file that ends inside a chunk: midly would read what there is and say nothing.
-fn check_length(bytes: &[u8]) -> Result<(), MidiFileProblem> {
+/// Finds bytes that are no MIDI file, whose times are in film frames, or that end inside a chunk: midly would read what
+/// there is and say nothing.
+pub fn check_length(bytes: &[u8]) -> Result<(), MidiFileProblem> {
     if bytes.is_empty() {
         return Err(MidiFileProblem::Empty);
     }

@@ -114,7 +114,7 @@ impl Network {
     /// voices). State is zero before the first step.
     ///
     /// # Errors
-    /// If the inputs are for the other kind of network.
+    /// If the inputs are for the other kind of network, or this is an ensemble: its members are run one by one.
     pub fn forward(&self, inputs: &Inputs, mut training: Option<Training>) -> Result<Tensor> {
         match (&self.config, inputs) {
             (NetworkConfig::Stack(config), Inputs::Stack(inputs)) => self.forward_stack(config, inputs, &mut training),

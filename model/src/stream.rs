@@ -12,6 +12,7 @@ use multiversion::multiversion;
 use crate::math;
 use crate::network::config::NetworkConfig;
 use crate::repetition::{Repetition, Stuck};
+use crate::sampling;
 use crate::tokeniser::grid::{CellReader, NUM_VOICES};
 use crate::tokeniser::step_reader::{Controls, StepReader};
 use crate::weights_file::Weights;
@@ -29,7 +30,8 @@ pub struct StreamingNetwork {
 
 enum Kind {
     Stack(StreamingStack),
-    Split(StreamingSplit),
+    /// One split network, or the members of an ensemble.
+    Split(Vec<StreamingSplit>),
 }
 
 /// All that a network remembers between two tokens.
@@ -124,8 +126,10 @@ impl State {
 pub struct Scratch {
     x: Vec<f32>,
     y: Vec<f32>,
-    /// What a trunk says to its heads.
+    /// What each member's trunk says to its heads.
     trunk: Vec<f32>,
+    /// The sum of the members' probabilities.
+    mix: Vec<f32>,
 }
 
 impl StreamingNetwork {
@@ -136,7 +140,11 @@ impl StreamingNetwork {
     pub fn new(weights: Weights) -> Result<Self, String> {
         let kind = match &weights.description.config {
             NetworkConfig::Stack(config) => Kind::Stack(StreamingStack::new(&weights, config)?),
-            NetworkConfig::Split(config) => Kind::Split(StreamingSplit::new(&weights, config)?),
+            NetworkConfig::Split(config) => Kind::Split(vec![StreamingSplit::new(&weights, config, "")?]),
+            NetworkConfig::Ensemble(config) => {
+                let member = |n: usize| StreamingSplit::new(&weights, &config.member, &format!("{n}."));
+                Kind::Split((0..config.members).map(member).collect::<Result<_, _>>()?)
+            }
         };
         Ok(Self { weights, kind })
     }
@@ -155,7 +163,9 @@ impl StreamingNetwork {
     pub fn state(&self) -> State {
         let (reader, len) = match &self.kind {
             Kind::Stack(stack) => (Reader::Cells(CellReader::new()), stack.state_len),
-            Kind::Split(split) => (Reader::Steps(Box::default()), split.state_len),
+            Kind::Split(members) => {
+                (Reader::Steps(Box::default()), members.iter().map(|member| member.state_len).sum())
+            }
         };
         State {
             reader,
@@ -171,16 +181,21 @@ impl StreamingNetwork {
     pub fn scratch(&self) -> Scratch {
         let (widest, trunk) = match &self.kind {
             Kind::Stack(stack) => (stack.widest, 0),
-            Kind::Split(split) => (split.widest, split.trunk_len),
+            Kind::Split(members) => (members[0].widest, members.iter().map(|member| member.trunk_len).sum()),
         };
-        Scratch { x: vec![0.0; widest], y: vec![0.0; 2 * widest], trunk: vec![0.0; trunk] }
+        let mix = vec![0.0; self.weights.description.config.vocab_size()];
+        Scratch { x: vec![0.0; widest], y: vec![0.0; 2 * widest], trunk: vec![0.0; trunk], mix }
     }
 
     /// Begins a step: all that does not depend on what its voices do. `controls` are wishes for a network that was
     /// trained to follow them.
     pub fn begin_step(&self, state: &mut State, controls: Controls, scratch: &mut Scratch) {
-        if let (Kind::Split(split), Reader::Steps(reader)) = (&self.kind, &state.reader) {
-            split.run_trunk(reader, controls, &mut state.values, scratch);
+        if let (Kind::Split(members), Reader::Steps(reader)) = (&self.kind, &state.reader) {
+            let Scratch { x, y, trunk, .. } = scratch;
+            let parts = members.iter().zip(state.values.chunks_exact_mut(members[0].state_len));
+            for ((member, values), trunk) in parts.zip(trunk.chunks_exact_mut(members[0].trunk_len)) {
+                member.run_trunk(reader, controls, values, (x, y), trunk);
+            }
         }
     }
 
@@ -193,10 +208,27 @@ impl StreamingNetwork {
                 stack.step(&self.weights, reader, &mut state.values, state.tokens_fed, scratch);
                 state.tokens_fed += 1;
             }
-            (Kind::Split(split), Reader::Steps(reader)) => split.run_head(reader, voice, scratch),
+            (Kind::Split(members), Reader::Steps(reader)) => run_heads(members, reader, voice, scratch),
             _ => unreachable!("a state belongs to its network"),
         }
         &mut scratch.x[..self.weights.description.config.vocab_size()]
+    }
+}
+
+/// The logits of one split network, or the logarithms of the mean of what the members of an ensemble say.
+fn run_heads(members: &[StreamingSplit], reader: &StepReader, voice: usize, scratch: &mut Scratch) {
+    let Scratch { x, y, trunk, mix } = scratch;
+    mix.fill(0.0);
+    for (member, trunk) in members.iter().zip(trunk.chunks_exact(members[0].trunk_len)) {
+        member.run_head(reader, voice, (x, y), trunk);
+        if members.len() > 1 {
+            let logits = &mut x[..mix.len()];
+            sampling::log_softmax(logits);
+            mix.iter_mut().zip(logits).for_each(|(sum, x)| *sum += math::exp(*x));
+        }
+    }
+    if members.len() > 1 {
+        x.iter_mut().zip(&*mix).for_each(|(x, sum)| *x = (sum / members.len() as f32).ln());
     }
 }
 

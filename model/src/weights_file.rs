@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
-use crate::network::config::NetworkConfig;
+use crate::network::config::{EnsembleConfig, NetworkConfig};
 use crate::vocabulary::Vocabulary;
 
 /// The version of the format that this build writes and reads.
@@ -140,6 +140,32 @@ impl Weights {
             .map(|(name, var)| Ok((name.clone(), var.flatten_all()?.to_vec1()?)))
             .collect::<candle_core::Result<_>>()?;
         Ok(Self { description, tensors })
+    }
+
+    /// Puts weights of one shape together to an ensemble of which each is a member.
+    ///
+    /// # Errors
+    /// In words, if there are none, or they are not split networks of one shape.
+    pub fn combine(members: &[Self], description: Description) -> Result<Self, String> {
+        let shape = members.first().map(|first| &first.description.config);
+        let Some(NetworkConfig::Split(member)) = shape else {
+            return Err("expected split networks to combine, got none or another kind".into());
+        };
+        let mut tensors = BTreeMap::new();
+        for (n, weights) in members.iter().enumerate() {
+            // Dropout is a matter of training.
+            let alike = matches!(&weights.description.config, NetworkConfig::Split(other)
+                if other.features == member.features && weights.description.config.tensors() == member.tensors());
+            if !alike {
+                return Err(format!(
+                    "expected all to have the shape of the first, got another one in number {}",
+                    n + 1
+                ));
+            }
+            tensors.extend(weights.tensors.iter().map(|(name, values)| (format!("{n}.{name}"), values.clone())));
+        }
+        let config = NetworkConfig::Ensemble(EnsembleConfig { members: members.len(), member: member.clone() });
+        Ok(Self { description: Description { config, ..description }, tensors })
     }
 
     /// Puts the weights into a network on `device`.

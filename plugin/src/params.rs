@@ -165,7 +165,7 @@ impl Default for ContinuoParams {
             input: EnumParam::new("Input", Input::AsVoice),
             looping: EnumParam::new("Loop", Loop::Repeat),
             emit: EnumParam::new("Emit", Emit::All),
-            temperature: share("Temperature", 0.9, 0.0, 2.0),
+            temperature: share("Temperature", 0.6, 0.0, 2.0),
             top_p: share("Top-p", 0.95, 0.05, 1.0),
             key: EnumParam::new("Key", Key::Auto),
             cadence: BoolParam::new("Cadence", false),

@@ -1,8 +1,25 @@
 //! Music to learn from, whatever the file: pieces on a grid, in named splits.
 
+mod abc;
+mod beats;
 pub mod controls;
 pub mod csv;
+mod dcml_tsv;
+mod decoding;
+pub mod folder;
 pub mod grid_json;
+mod kern;
+pub mod key;
+mod leadsheets;
+mod midi;
+mod musicxml;
+pub mod piece;
+mod repeats;
+mod rows;
+mod score;
+
+#[cfg(test)]
+mod bad_input;
 
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! What weights are worth: their loss on a corpus, computed by the network that plays.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
@@ -30,6 +32,16 @@ pub struct Evaluation {
     pub notes: usize,
     /// What the network is shown beside the tokens before.
     pub sees: Vec<String>,
+}
+
+impl Evaluation {
+    /// What a weights file keeps of it.
+    pub fn figures(&self, split: &str) -> BTreeMap<String, f64> {
+        BTreeMap::from([
+            (format!("{split}_nats_per_note"), self.micro),
+            (format!("{split}_nats_per_note_macro"), self.macro_),
+        ])
+    }
 }
 
 /// Prints the evaluation that the command line asks for.

@@ -3,10 +3,12 @@
 mod averaging;
 mod batches;
 mod checkpoint;
+mod combine;
 mod corpus;
 mod critique;
 mod evaluate;
 mod generate;
+mod inspect;
 mod obey;
 mod optimisers;
 mod recipe;
@@ -31,6 +33,8 @@ struct Cli {
 enum Command {
     /// Train weights by a recipe.
     Train(TrainArgs),
+    /// Put several trained networks of one shape together.
+    Combine(CombineArgs),
     /// Print the loss of weights on a corpus, in nats per note.
     Evaluate(EvaluateArgs),
     /// Write music as MIDI files.
@@ -39,6 +43,8 @@ enum Command {
     Obey(ObeyArgs),
     /// Count part-writing faults and texture in music.
     Critique(critique::CritiqueArgs),
+    /// Print what music or a weights file holds.
+    Inspect(inspect::InspectArgs),
 }
 
 #[derive(clap::Args)]
@@ -66,6 +72,22 @@ struct TrainArgs {
 enum Device {
     Cpu,
     Cuda,
+}
+
+#[derive(clap::Args)]
+struct CombineArgs {
+    /// The members' weights files.
+    #[arg(required = true, num_args = 2..)]
+    weights: Vec<PathBuf>,
+    /// A grid JSON file to judge the whole by.
+    #[arg(long)]
+    data: PathBuf,
+    /// Which of its splits to judge on.
+    #[arg(long, default_value = "valid")]
+    split: String,
+    /// The weights file to write.
+    #[arg(long)]
+    out: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -100,7 +122,7 @@ struct GenerateArgs {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     bars: u16,
     /// How adventurous: 0 takes the likeliest, 1 is as learnt.
-    #[arg(long, default_value_t = 0.9)]
+    #[arg(long, default_value_t = 0.6)]
     temperature: f32,
     /// Share of the probability that is drawn from.
     #[arg(long, default_value_t = 0.95)]
@@ -127,7 +149,7 @@ struct ObeyArgs {
     #[arg(long, default_value_t = 15)]
     bars: u16,
     /// How adventurous: 0 takes the likeliest, 1 is as learnt.
-    #[arg(long, default_value_t = 0.9)]
+    #[arg(long, default_value_t = 0.6)]
     temperature: f32,
     /// Share of the probability that is drawn from.
     #[arg(long, default_value_t = 0.95)]
@@ -148,9 +170,11 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().command {
         Command::Train(args) => train::run(&args),
+        Command::Combine(args) => combine::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Obey(args) => obey::run(&args),
         Command::Critique(args) => critique::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
     }
 }

@@ -233,7 +233,7 @@ mod tests {
             rows: rows.iter().flat_map(|(row, n)| vec![*row; *n]).collect(),
             attacks: Vec::new(),
         };
-        let ends = |rows| phrase_ends(&music(rows)).collect::<Vec<_>>();
+        let ends = |rows: &[(Row, usize)]| phrase_ends(&music(rows)).collect::<Vec<_>>();
         assert_eq!(ends(&[(seventh, 32), (triad, 8)]), [Some(triad)]);
         assert_eq!(ends(&[(triad, 34), (seventh, 6)]), [None]);
         assert_eq!(ends(&[(triad, 32), (seventh, 8)]), [None]);

@@ -101,6 +101,11 @@ impl Recipe {
     fn check(&self) -> Result<()> {
         let (network, training) = (&self.network, &self.training);
         network.check().map_err(anyhow::Error::msg).context("network")?;
+        ensure!(
+            !matches!(network, NetworkConfig::Ensemble(_)),
+            "network.kind: expected a network, got an ensemble; train its members one by one and put them together with \
+             `trainer combine`"
+        );
         let vocab_size = Vocabulary::GRID.size();
         ensure!(
             network.vocab_size() == vocab_size,

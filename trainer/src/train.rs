@@ -186,10 +186,7 @@ impl Run {
         let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
         let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
         let evaluation = evaluate::evaluate(&network, &self.valid, Default::default());
-        weights.description.figures = BTreeMap::from([
-            ("valid_nats_per_note".into(), evaluation.micro),
-            ("valid_nats_per_note_macro".into(), evaluation.macro_),
-        ]);
+        weights.description.figures = evaluation.figures(&self.recipe.split.1);
         Ok((weights, evaluation))
     }
 

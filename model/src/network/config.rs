@@ -13,7 +13,22 @@ pub enum NetworkConfig {
     Stack(StackConfig),
     /// A trunk that runs once a step and a head that runs once a voice, voices in any order.
     Split(SplitConfig),
+    /// Several split networks of one shape, each trained for itself; what they say is averaged.
+    Ensemble(EnsembleConfig),
 }
+
+/// Several split networks of one shape. The tensors of number n have names that begin with `n.`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnsembleConfig {
+    /// How many there are.
+    pub members: usize,
+    /// The shape of each.
+    pub member: SplitConfig,
+}
+
+/// More members than this are refused.
+const MOST_MEMBERS: usize = 16;
 
 impl NetworkConfig {
     /// Every tensor that the network consists of, with its shape, in a fixed order.
@@ -21,6 +36,11 @@ impl NetworkConfig {
         match self {
             Self::Stack(config) => config.tensors(),
             Self::Split(config) => config.tensors(),
+            Self::Ensemble(config) => {
+                let of_member =
+                    |n: usize| config.member.tensors().into_iter().map(move |(name, s)| (format!("{n}.{name}"), s));
+                (0..config.members).flat_map(of_member).collect()
+            }
         }
     }
 
@@ -29,6 +49,7 @@ impl NetworkConfig {
         match self {
             Self::Stack(config) => config.vocab_size,
             Self::Split(config) => config.vocab_size,
+            Self::Ensemble(config) => config.member.vocab_size,
         }
     }
 
@@ -38,6 +59,7 @@ impl NetworkConfig {
         match self {
             Self::Stack(config) => config.features.iter().map(|f| word(&f.kind)).collect(),
             Self::Split(config) => config.features.iter().map(|f| word(f)).collect(),
+            Self::Ensemble(config) => config.member.features.iter().map(|f| word(f)).collect(),
         }
     }
 
@@ -51,6 +73,10 @@ impl NetworkConfig {
         match self {
             Self::Stack(config) => config.check(),
             Self::Split(config) => config.check(),
+            Self::Ensemble(config) if !(1..=MOST_MEMBERS).contains(&config.members) => {
+                Err(format!("expected 1 to {MOST_MEMBERS} members, got {}", config.members))
+            }
+            Self::Ensemble(config) => config.member.check(),
         }
     }
 }

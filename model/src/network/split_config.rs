@@ -47,7 +47,7 @@ impl SplitConfig {
 
     /// Every tensor with its shape, in a fixed order. Weights are (inputs, outputs), gates stand in the order input,
     /// forget, cell, output. `head.relative` scores a pitch by its distance from what the voice sounded before.
-    pub(super) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let rows = self.features.iter().map(|feature| feature.rows()).sum();
         let mut tensors = vec![("trunk.table".to_string(), vec![rows, self.embedding])];
         let mut width = self.embedding;

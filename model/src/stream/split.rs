@@ -4,7 +4,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::matrix::PackedMatrix;
-use super::{MAX_SLOTS, Scratch, update_cell};
+use super::{MAX_SLOTS, update_cell};
 use crate::network::config::SplitConfig;
 use crate::network::relative_columns;
 use crate::tokeniser::step_reader::{Controls, HEAD_SLOTS, INTERVALS, NO_ROW, StepReader};
@@ -47,30 +47,32 @@ impl Table {
 }
 
 impl StreamingSplit {
-    pub(super) fn new(weights: &Weights, config: &SplitConfig) -> Result<Self, String> {
+    /// Packs the tensors whose names begin with `prefix`.
+    pub(super) fn new(weights: &Weights, config: &SplitConfig, prefix: &str) -> Result<Self, String> {
         if config.trunk_slots() > MAX_SLOTS {
             return Err(format!("expected at most {MAX_SLOTS} trunk slots, got {}", config.trunk_slots()));
         }
+        let tensor = |name: &str| weights.tensor(&format!("{prefix}{name}"));
         let mut width = config.embedding;
         let mut widest = width.max(config.head).max(config.vocab_size + INTERVALS);
         let mut lstm = Vec::new();
         for (i, &units) in config.lstm.iter().enumerate() {
-            let part = |part: &str| weights.tensor(&format!("lstm.{i}.{part}"));
+            let part = |part: &str| tensor(&format!("lstm.{i}.{part}"));
             let both = [part("w_ih"), part("w_hh")].concat();
             lstm.push(PackedMatrix::new(&both, part("bias"), width + units));
             widest = widest.max(width + units).max(4 * units);
             width = units;
         }
         let head_layer = |i: usize| {
-            let part = |part: &str| weights.tensor(&format!("head.{i}.{part}"));
+            let part = |part: &str| tensor(&format!("head.{i}.{part}"));
             PackedMatrix::new(part("weight"), part("bias"), config.head)
         };
         Ok(Self {
-            trunk_table: Table::new(weights.tensor("trunk.table"), config.embedding),
-            head_trunk: PackedMatrix::new(weights.tensor("head.trunk"), &vec![0.0; config.head], width),
-            head_table: Table::new(weights.tensor("head.table"), config.head),
+            trunk_table: Table::new(tensor("trunk.table"), config.embedding),
+            head_trunk: PackedMatrix::new(tensor("head.trunk"), &vec![0.0; config.head], width),
+            head_table: Table::new(tensor("head.table"), config.head),
             head_layers: (0..config.head_layers).map(head_layer).collect(),
-            out: packed_output(weights, config),
+            out: packed_output(tensor, config),
             lstm,
             widest,
             trunk_len: config.head,
@@ -79,9 +81,15 @@ impl StreamingSplit {
         })
     }
 
-    /// Advances the trunk by one step; what it says to the heads is in `scratch.trunk`.
-    pub(super) fn run_trunk(&self, reader: &StepReader, controls: Controls, values: &mut [f32], scratch: &mut Scratch) {
-        let Scratch { x, y, trunk } = scratch;
+    /// Advances the trunk by one step; what it says to the heads goes to `trunk`. `x` and `y` are room to work in.
+    pub(super) fn run_trunk(
+        &self,
+        reader: &StepReader,
+        controls: Controls,
+        values: &mut [f32],
+        (x, y): (&mut [f32], &mut [f32]),
+        trunk: &mut [f32],
+    ) {
         let mut rows = [0; MAX_SLOTS];
         let count = reader.trunk_rows(&self.config.features, controls, &mut rows);
         let mut width = self.config.embedding;
@@ -105,9 +113,8 @@ impl StreamingSplit {
         self.head_trunk.multiply(&x[..width], trunk);
     }
 
-    /// Scores `voice`'s tokens; the logits are at the front of `scratch.x`.
-    pub(super) fn run_head(&self, reader: &StepReader, voice: usize, scratch: &mut Scratch) {
-        let Scratch { x, y, trunk } = scratch;
+    /// Scores `voice`'s tokens; the logits are at the front of `x`. `y` is room to work in.
+    pub(super) fn run_head(&self, reader: &StepReader, voice: usize, (x, y): (&mut [f32], &mut [f32]), trunk: &[f32]) {
         let width = self.config.head;
         let mut rows = [0; HEAD_SLOTS];
         reader.head_rows(voice, self.config.sees_echo(), &mut rows);
@@ -133,11 +140,11 @@ impl StreamingSplit {
 }
 
 /// Both ways of scoring side by side: by token, and by distance from what the voice sounded before.
-fn packed_output(weights: &Weights, config: &SplitConfig) -> PackedMatrix {
-    let (by_token, relative) = (weights.tensor("head.out.weight"), weights.tensor("head.relative"));
+fn packed_output<'a>(tensor: impl Fn(&str) -> &'a [f32], config: &SplitConfig) -> PackedMatrix {
+    let (by_token, relative) = (tensor("head.out.weight"), tensor("head.relative"));
     let rows = by_token.chunks_exact(config.vocab_size).zip(relative.chunks_exact(INTERVALS));
     let both: Vec<f32> = rows.flat_map(|(a, b)| a.iter().chain(b)).copied().collect();
-    let bias = [weights.tensor("head.out.bias"), &[0.0; INTERVALS]].concat();
+    let bias = [tensor("head.out.bias"), &[0.0; INTERVALS]].concat();
     PackedMatrix::new(&both, &bias, config.head)
 }
 

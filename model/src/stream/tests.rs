@@ -3,7 +3,9 @@
 use candle_core::{Device, Tensor};
 
 use super::*;
-use crate::network::config::{Convolution, Feature, FeatureKind, NetworkConfig, SplitConfig, StackConfig};
+use crate::network::config::{
+    Convolution, EnsembleConfig, Feature, FeatureKind, NetworkConfig, SplitConfig, StackConfig,
+};
 use crate::network::{Inputs, Network, SplitInputs, StackInputs, Training, relative_columns};
 use crate::random::SplitMix64;
 use crate::tokeniser::step_reader::{HEAD_SLOTS, StepFeature};
@@ -168,6 +170,41 @@ fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
         }
     }
     assert!(worst < 4e-3, "the streaming network is off by {worst}");
+}
+
+#[test]
+fn an_ensemble_says_the_mean_of_what_its_members_say() {
+    let NetworkConfig::Split(member) = split_network().config().clone() else { unreachable!("a split network") };
+    let config = NetworkConfig::Ensemble(EnsembleConfig { members: 2, member: member.clone() });
+    let network = Network::init(config.clone(), 5, &Device::Cpu).unwrap();
+    let ensemble = streaming(&network);
+    let members = [0, 1].map(|n| {
+        let tensor = |name: &str| network.variables().iter().find(|(found, _)| *found == format!("{n}.{name}"));
+        let member = NetworkConfig::Split(member.clone());
+        streaming(&Network::from_tensors(member, |name, _| Ok(tensor(name).unwrap().1.as_tensor().clone())).unwrap())
+    });
+    let mut runs: Vec<_> = [&ensemble, &members[0], &members[1]].map(|n| (n, n.state(), n.scratch())).into();
+    for row in tokens(20 * NUM_VOICES).chunks(NUM_VOICES) {
+        for (network, state, scratch) in &mut runs {
+            network.begin_step(state, Controls::default(), scratch);
+        }
+        for (voice, &token) in row.iter().enumerate() {
+            let probs: Vec<Vec<f32>> = runs
+                .iter_mut()
+                .map(|(network, state, scratch)| {
+                    let logits = network.logits(state, voice, scratch);
+                    sampling::log_softmax(logits);
+                    let probs = logits.iter().map(|x| x.exp()).collect();
+                    state.feed(voice, token);
+                    probs
+                })
+                .collect();
+            for (i, together) in probs[0].iter().enumerate() {
+                assert!((together - (probs[1][i] + probs[2][i]) / 2.0).abs() < 1e-5);
+            }
+            assert_ne!(probs[1], probs[2]);
+        }
+    }
 }
 
 #[test]

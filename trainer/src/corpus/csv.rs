@@ -1,68 +1,85 @@
-//! Chorale CSV: a line `note0,note1,note2,note3`, then one row a 16th step of MIDI pitches, soprano first (0 = rest).
-//! A note that goes on is repeated, so one that is struck again cannot be told from it.
+//! Chorale CSV: columns `note0..`, a row a 16th step, MIDI pitches, 0 a rest.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use continuo_model::rules::Row;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 
-const COLUMNS: [&str; NUM_VOICES] = ["note0", "note1", "note2", "note3"];
-const HIGHEST_MIDI_PITCH: u8 = 127;
+use super::piece::Piece;
+use super::rows;
 
-/// The steps of one piece.
-pub fn parse(text: &str) -> Result<Vec<Row>> {
+/// The piece of a file.
+///
+/// # Errors
+/// If the header is not `note0,note1..`, or a row holds something else than as many pitches; with the line.
+pub fn read(source: &str, text: &str) -> Result<Piece> {
+    let score = rows::score(&pitches(text)?, None)?;
+    super::score::Score { source: source.to_string(), ..score }.into_piece()
+}
+
+/// The steps of a piece in four voices.
+///
+/// # Errors
+/// As [`read`], and if there are not four columns.
+pub fn four_voices(text: &str) -> Result<Vec<Row>> {
+    let four = |row: Vec<Option<u8>>| {
+        let columns = row.len();
+        let row = Row::try_from(row).ok();
+        row.with_context(|| format!("expected {NUM_VOICES} columns, soprano first, got {columns}"))
+    };
+    pitches(text)?.into_iter().map(four).collect()
+}
+
+fn pitches(text: &str) -> Result<Vec<Vec<Option<u8>>>> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let columns: Vec<String> = reader.headers().context("expected CSV")?.iter().map(String::from).collect();
-    ensure!(
-        columns == COLUMNS,
-        "expected a first line `{}`, got `{}`; name the columns so, soprano first",
-        COLUMNS.join(","),
-        columns.join(",")
-    );
-    reader
-        .records()
-        .enumerate()
-        .map(|(step, record)| {
-            let record = record.with_context(|| format!("step {step}: expected {NUM_VOICES} pitches"))?;
-            let mut row = [None; NUM_VOICES];
-            for (voice, word) in record.iter().enumerate() {
-                row[voice] = match word.parse() {
-                    Ok(0) => None,
-                    Ok(pitch @ 1..=HIGHEST_MIDI_PITCH) => Some(pitch),
-                    _ => bail!(
-                        "step {step}, {}: expected a pitch from 1 to {HIGHEST_MIDI_PITCH} or 0 for a rest, got `{word}`",
-                        COLUMNS[voice]
-                    ),
-                };
-            }
-            Ok(row)
-        })
-        .collect()
+    let header = reader.headers().context("expected a header `note0,note1..`")?;
+    let named = header.iter().enumerate().all(|(idx, name)| name == format!("note{idx}"));
+    ensure!(named && !header.is_empty(), "line 1: expected a header `note0,note1..`, got `{}`", header.as_slice());
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.context("expected a row of pitches")?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let pitch = |field: &str| match field.parse::<u8>() {
+            Ok(0) => Ok(None),
+            Ok(pitch @ 1..=127) => Ok(Some(pitch)),
+            _ => anyhow::bail!("line {line}: expected a MIDI pitch or 0, got `{field}`"),
+        };
+        rows.push(record.iter().map(pitch).collect::<Result<Vec<_>>>()?);
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::score::notes_in_words;
+
+    fn error(text: &str) -> String {
+        format!("{:#}", read("a.csv", text).expect_err("an error"))
+    }
 
     #[test]
-    fn rows_are_read_and_zero_is_a_rest() {
+    fn rows_are_read() {
+        let piece = read("a.csv", "note0,note1,note2,note3\n60,55,52,48\n60,0,52,47\n").unwrap();
+        assert_eq!(notes_in_words(&piece), ["0+1/2:60", "0+1/4:55", "0+1/2:52", "0+1/4:48 1/4+1/4:47"]);
+        assert_eq!(piece.parts[3].name, "Bass");
+    }
+
+    #[test]
+    fn four_voices_are_read_and_only_four() {
         let text = "note0,note1,note2,note3\n72,64,55,48\n 72, 0 ,55,127\n";
         let rows = [[Some(72), Some(64), Some(55), Some(48)], [Some(72), None, Some(55), Some(127)]];
-        assert_eq!(parse(text).unwrap(), rows);
+        assert_eq!(four_voices(text).unwrap(), rows);
+        let error = format!("{:#}", four_voices("note0,note1\n60,60\n").unwrap_err());
+        assert_eq!(error, "expected 4 columns, soprano first, got 2");
     }
 
     #[test]
     fn malformed_files_say_where() {
-        let error = |text: &str| format!("{:#}", parse(text).expect_err("an error"));
-        assert_eq!(
-            error("a,b\n1,2\n"),
-            "expected a first line `note0,note1,note2,note3`, got `a,b`; name the columns so, soprano first"
-        );
-        let header = "note0,note1,note2,note3\n72,64,55,48\n";
-        assert_eq!(
-            error(&format!("{header}72,64,200,48\n")),
-            "step 1, note2: expected a pitch from 1 to 127 or 0 for a rest, got `200`"
-        );
-        assert!(error(&format!("{header}72,,55,48\n")).ends_with("got ``"));
-        assert!(error(&format!("{header}72,64\n")).starts_with("step 1: expected 4 pitches"));
+        assert!(error("").contains("expected a header"));
+        assert_eq!(error("a,b\n1,2\n"), "line 1: expected a header `note0,note1..`, got `ab`");
+        assert_eq!(error("note0\n60\nx\n"), "line 3: expected a MIDI pitch or 0, got `x`");
+        assert_eq!(error("note0\n128\n"), "line 2: expected a MIDI pitch or 0, got `128`");
+        assert!(error("note0,note1\n60,60\n60\n").contains("line: 3"));
+        assert_eq!(error("note0\n0\n"), "expected notes, got none");
     }
 }

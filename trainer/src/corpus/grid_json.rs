@@ -12,6 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::GridPiece;
+use super::beats::Beats;
+use super::key::{Mode, WrittenKey};
+use super::piece::{Metre, Piece};
+use super::rows;
 
 type Rows = Vec<[i16; NUM_VOICES]>;
 
@@ -28,8 +32,14 @@ struct Annotated {
     attack: Vec<u8>,
     #[serde(default)]
     fermata: Vec<u8>,
+    id: Option<String>,
+    /// The metre.
+    ts: Option<String>,
     fifths: Option<i8>,
     mode: Option<String>,
+    /// 16ths since the bar began.
+    #[serde(default)]
+    pos16: Vec<i64>,
 }
 
 /// A piece as the file has it: what sounds, and what else the file tells.
@@ -81,6 +91,65 @@ pub fn parse_music(text: &str, split: Option<&str>) -> Result<Vec<JsonMusic>> {
         music.extend(music_of(pieces.as_array().expect("only arrays are kept"), Some(name))?);
     }
     Ok(music)
+}
+
+/// Whether a file's JSON looks like a grid: an object of lists, or a list of objects with `pitch`.
+pub fn is(json: &Value) -> bool {
+    match json {
+        Value::Object(splits) => splits.values().any(Value::is_array),
+        Value::Array(pieces) => pieces.first().is_some_and(|piece| piece.get("pitch").is_some()),
+        _ => false,
+    }
+}
+
+/// The pieces of all splits, whatever their range, as parts; those of a list are in no split. Beside the pitches
+/// `id`, `ts` (metre), `fifths`, `mode` and `pos16` (16ths since the bar began) are read.
+pub fn read(source: &str, json: &Value) -> Vec<Result<Piece>> {
+    let list = |split: Option<&str>, pieces: &Value| -> Vec<Result<Piece>> {
+        let pieces = pieces.as_array().map_or(&[][..], Vec::as_slice).iter().enumerate();
+        let place = |idx| format!("{source}#{}{idx:03}", split.map(|split| format!("{split}/")).unwrap_or_default());
+        pieces.map(|(idx, piece)| in_parts(&place(idx), split, piece).with_context(|| place(idx))).collect()
+    };
+    match json {
+        Value::Object(splits) => splits.iter().flat_map(|(split, pieces)| list(Some(split), pieces)).collect(),
+        _ => list(None, json),
+    }
+}
+
+fn in_parts(source: &str, split: Option<&str>, value: &Value) -> Result<Piece> {
+    let piece = JsonPiece::deserialize(value)
+        .ok()
+        .context("expected rows of four pitches, or an object with `pitch` and `attack`")?;
+    let (rows, beside) = match piece {
+        JsonPiece::Rows(rows) => (rows, None),
+        JsonPiece::WithAttacks(mut piece) => (std::mem::take(&mut piece.pitch), Some(piece)),
+    };
+    let mut pitches = Vec::with_capacity(rows.len());
+    for (step, row) in rows.iter().enumerate() {
+        let pitch = |&pitch: &i16| match u8::try_from(pitch) {
+            Ok(pitch @ ..=127) => Ok(Some(pitch)),
+            _ if pitch == -1 => Ok(None),
+            _ => bail!("step {step}: expected a MIDI pitch or -1, got {pitch}"),
+        };
+        pitches.push(row.iter().map(pitch).collect::<Result<Vec<_>>>()?);
+    }
+    let mut score = rows::score(&pitches, beside.as_ref().map(|piece| piece.attack.as_slice()))?;
+    score.source = source.to_string();
+    score.split = split.map(String::from);
+    if let Some(beside) = beside {
+        score.title = beside.id.unwrap_or_default();
+        if let Some(metre) = beside.ts {
+            score.metres.push((Beats::ZERO, Metre::parse(&metre)?));
+        }
+        if let Some(fifths) = beside.fifths {
+            ensure!((-7..=7).contains(&fifths), "expected 7 flats to 7 sharps, got {fifths}");
+            score.written_key = Some(WrittenKey { fifths, mode: beside.mode.and_then(|mode| Mode::from_word(&mode)) });
+        }
+        for (step, _) in beside.pos16.iter().enumerate().filter(|(_, pos)| **pos == 0) {
+            score.barlines.push(Beats::new(i64::try_from(step)?, 4)?);
+        }
+    }
+    score.into_piece()
 }
 
 fn music_of(pieces: &[Value], split: Option<&str>) -> Result<Vec<JsonMusic>> {
@@ -148,6 +217,8 @@ fn pitches(rows: &Rows) -> Result<Vec<Row>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::piece::TICKS_PER_BEAT;
+    use crate::corpus::score::notes_in_words;
 
     fn error(text: &str) -> String {
         format!("{:#}", parse(text, "train").expect_err("an error"))
@@ -184,6 +255,27 @@ mod tests {
         assert_eq!(names(text, Some("valid")), [("valid/000".into(), Some(vec![5]))]);
         assert_eq!(names("[[[72, 64, 55, 48]]]", None), [("000".into(), None)]);
         assert!(parse_music(r#"{"a": 1}"#, None).is_err());
+    }
+
+    #[test]
+    fn all_splits_are_read_as_parts() {
+        let json = serde_json::from_str(
+            r#"{"format": "x", "train": [[[90, -1, 55, 48], [90, 64, 55, 48]]], "valid": [[[60, 60, 60, 200]],
+            {"pitch": [[72, 64, 55, 48], [72, 64, 55, 48]], "attack": [15, 1], "ts": "3/4", "fifths": 1,
+             "mode": "minor", "pos16": [11, 0], "id": "b"}]}"#,
+        )
+        .unwrap();
+        assert!(is(&json) && !is(&Value::Null));
+        let pieces = read("a.json", &json);
+        let piece = pieces[0].as_ref().unwrap();
+        assert_eq!(notes_in_words(piece), ["0+1/2:90", "1/4+1/4:64", "0+1/2:55", "0+1/2:48"]);
+        assert_eq!((piece.source.as_str(), piece.split.as_deref()), ("a.json#train/000", Some("train")));
+        let error = format!("{:#}", pieces[1].as_ref().unwrap_err());
+        assert_eq!(error, "a.json#valid/000: step 0: expected a MIDI pitch or -1, got 200");
+        let piece = pieces[2].as_ref().unwrap();
+        assert_eq!(notes_in_words(piece)[0], "0+1/4:72 1/4+1/4:72");
+        assert_eq!(piece.key().unwrap().to_string(), "E minor");
+        assert_eq!(piece.pickup(), TICKS_PER_BEAT / 4);
     }
 
     #[test]

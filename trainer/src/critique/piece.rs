@@ -105,7 +105,7 @@ fn read_file(path: &Path, split: Option<&str>) -> Result<Vec<Piece>> {
             let phrase = midi_file::parse(&name, &bytes).map_err(|error| anyhow!("{}", error.problem))?;
             Ok(vec![from_phrase(name, &phrase)?])
         }
-        "csv" => Ok(vec![Piece { name, rows: csv::parse(text()?)?, attacks: None }]),
+        "csv" => Ok(vec![Piece { name, rows: csv::four_voices(text()?)?, attacks: None }]),
         "json" => {
             let music = grid_json::parse_music(text()?, split)?.into_iter();
             Ok(music

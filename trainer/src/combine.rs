@@ -1,0 +1,37 @@
+//! Several trained networks put together to one that says the mean of what they say.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use continuo_model::stream::StreamingNetwork;
+use continuo_model::weights_file::{Description, Weights};
+
+use crate::CombineArgs;
+use crate::corpus;
+use crate::evaluate::evaluate;
+
+/// Writes the ensemble that the command line asks for, with its figures.
+pub fn run(args: &CombineArgs) -> Result<()> {
+    let members = args.weights.iter().map(|path| Ok(Weights::read(path)?)).collect::<Result<Vec<_>>>()?;
+    ensure!(members.len() > 1, "expected several weights files to combine, got one");
+    let recipes: Vec<_> = members.iter().map(|member| member.description.recipe.as_str()).collect();
+    let first = &members[0].description;
+    let description = Description { recipe: recipes.join("\n"), figures: BTreeMap::new(), ..first.clone() };
+    let mut weights = Weights::combine(&members, description).map_err(anyhow::Error::msg)?;
+    let pieces = corpus::read_split(&args.data, &args.split)?;
+    ensure!(!pieces.is_empty(), "{}: split `{}` holds no piece", args.data.display(), args.split);
+    let network = StreamingNetwork::new(weights.clone())
+        .map_err(anyhow::Error::msg)
+        .with_context(|| args.out.display().to_string())?;
+    let evaluation = evaluate(&network, &pieces, Default::default());
+    weights.description.figures = evaluation.figures(&args.split);
+    weights.write(&args.out)?;
+    println!(
+        "{}: {} members, {:.4} nats per note on `{}`",
+        args.out.display(),
+        members.len(),
+        evaluation.micro,
+        args.split
+    );
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Every reader on what is no longer a file of its format: cut short at every byte, and with bytes changed, lost, doubled
+//! and put in. Nothing may panic, and what is still read must be a sound piece.
+
+use anyhow::Result;
+use continuo_model::random::SplitMix64;
+
+use super::piece::Piece;
+use super::{abc, csv, dcml_tsv, decoding, grid_json, kern, leadsheets, midi, musicxml};
+
+type Pieces = Result<Vec<Result<Piece>>>;
+
+const RNG_SEED: u64 = 20;
+const NUM_CORRUPTIONS: usize = 4000;
+/// What means something to one reader or another.
+const SIGNS: &[u8] = b"0123456789/.:|[](){}<>*^%#-_=\t\n \"\0\xff";
+
+/// Feeds `read` every beginning of `valid`, then seeded corruptions of it.
+fn check(name: &str, valid: &[u8], read: impl Fn(&[u8]) -> Pieces) {
+    let whole = read(valid).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    assert!(whole.iter().all(Result::is_ok), "{name}: {whole:?}");
+    for end in 0..valid.len() {
+        sound(&format!("{name} cut at {end}"), read(&valid[..end]));
+    }
+    let mut random = SplitMix64::new(RNG_SEED);
+    for round in 0..NUM_CORRUPTIONS {
+        let mut bytes = valid.to_vec();
+        for _ in 0..=random.next_below(4) {
+            corrupt(&mut bytes, valid, &mut random);
+        }
+        sound(&format!("{name}, rng seed {RNG_SEED}, round {round}"), read(&bytes));
+    }
+}
+
+fn corrupt(bytes: &mut Vec<u8>, valid: &[u8], random: &mut SplitMix64) {
+    let at = random.next_below(bytes.len() + 1);
+    let byte = match random.next_below(3) {
+        0 => random.next_below(256) as u8,
+        1 => SIGNS[random.next_below(SIGNS.len())],
+        _ => valid[random.next_below(valid.len())],
+    };
+    match random.next_below(5) {
+        0 if at < bytes.len() => bytes[at] = byte,
+        1 if at < bytes.len() => drop(bytes.remove(at)),
+        2 => {
+            let end = (at + random.next_below(40)).min(bytes.len());
+            bytes.drain(at..end);
+        }
+        3 => {
+            let from = random.next_below(valid.len());
+            let to = (from + random.next_below(40)).min(valid.len());
+            bytes.splice(at..at, valid[from..to].iter().copied());
+        }
+        _ => bytes.insert(at, byte),
+    }
+}
+
+fn sound(place: &str, pieces: Pieces) {
+    let pieces = match pieces {
+        Ok(pieces) => pieces,
+        Err(error) => return assert!(!format!("{error:#}").is_empty(), "{place}: an error without words"),
+    };
+    for piece in pieces.into_iter().flatten() {
+        assert!(!piece.parts.is_empty(), "{place}: no parts");
+        for part in &piece.parts {
+            assert!(!part.notes.is_empty(), "{place}: a part without notes");
+            let in_order = part.notes.windows(2).all(|pair| {
+                pair[0].onset < pair[1].onset || pair[0].onset == pair[1].onset && pair[0].pitch > pair[1].pitch
+            });
+            assert!(in_order, "{place}: {:?}", part.notes);
+        }
+        assert!(
+            piece.notes().all(|note| note.duration > 0 && note.end() <= piece.length && note.pitch < 128),
+            "{place}"
+        );
+        assert!(
+            piece.bars.is_sorted() && piece.bars.iter().all(|&bar| bar < piece.length),
+            "{place}: {:?}",
+            piece.bars
+        );
+        assert!(piece.metres.is_sorted_by_key(|metre| metre.at), "{place}: {:?}", piece.metres);
+        assert!(piece.key().is_some() && piece.pickup() < piece.length, "{place}");
+    }
+}
+
+fn text(read: impl Fn(&str) -> Pieces) -> impl Fn(&[u8]) -> Pieces {
+    move |bytes| read(&decoding::text(bytes))
+}
+
+fn json(read: impl Fn(&serde_json::Value) -> Vec<Result<Piece>>) -> impl Fn(&[u8]) -> Pieces {
+    move |bytes| Ok(read(&serde_json::from_slice(bytes)?))
+}
+
+#[test]
+fn midi() {
+    let track = [0, 0xff, 0x58, 4, 3, 2, 24, 8, 0, 0x90, 60, 64, 96, 60, 0, 0, 0x91, 64, 1, 48, 0x81, 64, 0];
+    for format in 0..=2 {
+        check("midi", &midi::tests::file(format, 96, &[&track, &track]), |bytes| midi::read("a.mid", bytes));
+    }
+}
+
+#[test]
+fn kern() {
+    for played in [false, true] {
+        check("kern", kern::tests::KERN.as_bytes(), text(|text| Ok(vec![kern::read("a.krn", text, played)])));
+    }
+}
+
+#[test]
+fn abc() {
+    for played in [false, true] {
+        check("abc", abc::tests::ABC.as_bytes(), text(|text| abc::read("a.abc", text, played)));
+    }
+}
+
+#[test]
+fn musicxml() {
+    let valid = musicxml::tests::MUSICXML;
+    for played in [false, true] {
+        check("musicxml", valid.as_bytes(), text(|text| Ok(vec![musicxml::read("a.xml", text, played)])));
+    }
+    let packed = musicxml::tests::pack(&[("a.xml", valid)]);
+    check("mxl", &packed, |bytes| Ok(vec![musicxml::read("a.mxl", &musicxml::unpack(bytes)?, true)]));
+}
+
+#[test]
+fn tables() {
+    let csv = b"note0,note1\n60,0\n60,55\n62,55\n";
+    check("csv", csv, text(|text| Ok(vec![csv::read("a.csv", text)])));
+    let notes = dcml_tsv::tests::NOTES;
+    let measures = Some(dcml_tsv::tests::MEASURES);
+    check("notes", notes.as_bytes(), text(|text| Ok(vec![dcml_tsv::read("a.tsv", text, measures)])));
+    let measures = dcml_tsv::tests::MEASURES.as_bytes();
+    check("measures", measures, text(|text| Ok(vec![dcml_tsv::read("a.tsv", notes, Some(text))])));
+}
+
+#[test]
+fn json_lists() {
+    let grid = br#"{"train": [{"pitch": [[72, -1, 55, 48], [72, 64, 55, 48]], "attack": [15, 1], "ts": "3/4",
+        "fifths": 1, "mode": "minor", "pos16": [11, 0]}]}"#;
+    check("grid", grid, json(|value| grid_json::read("a.json", value)));
+    let sheets =
+        br#"[{"title": "t", "tpq": 24, "notes": [[60, 36], [-1, 12], [62, 8]], "ts": ["2/2"], "fifths": [1]}]"#;
+    check("sheets", sheets, json(|value| leadsheets::read("a.json", value)));
+}

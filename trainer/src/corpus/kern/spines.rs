@@ -1,0 +1,171 @@
+//! The spines of a kern file: which there are, and how far each has come.
+
+use anyhow::{Result, bail, ensure};
+
+use crate::corpus::beats::Beats;
+use crate::corpus::score::Line;
+
+/// More are a mistake in the file.
+const MAX_SPINES: usize = 1000;
+
+/// A column of tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Spine {
+    /// Whether it holds notes.
+    pub kern: bool,
+    /// The part that it belongs to, if it holds notes.
+    pub line: usize,
+    /// When its last note ends.
+    end: Beats,
+}
+
+/// The columns from left to right.
+#[derive(Debug, Default)]
+pub struct Spines {
+    list: Vec<Spine>,
+    seen_kern: bool,
+    /// When the last note of the spines that are over ends.
+    over: Option<Beats>,
+}
+
+impl Spines {
+    /// The spines that a line of exclusive interpretations begins, from `time` on.
+    pub fn begin(&mut self, tokens: &[&str], time: Beats, lines: &mut Vec<Line>) -> Result<()> {
+        for token in tokens {
+            self.list.push(Spine { kern: false, line: 0, end: time });
+            self.interpret(self.list.len() - 1, token, time, lines)?;
+        }
+        ensure!(self.list.len() <= MAX_SPINES, "expected at most {MAX_SPINES} spines, got {}", self.list.len());
+        Ok(())
+    }
+
+    /// `**kern` makes a spine a part of its own; another `**` makes it none.
+    fn interpret(&mut self, idx: usize, token: &str, time: Beats, lines: &mut Vec<Line>) -> Result<()> {
+        let Some(kind) = token.strip_prefix("**") else {
+            bail!("expected every spine to begin with `**`, got `{}`", super::cut(token));
+        };
+        let kern = kind == "kern";
+        if kern && !self.list[idx].kern {
+            lines.push(Line::default());
+            self.seen_kern = true;
+        }
+        self.list[idx] = Spine { kern, line: lines.len().saturating_sub(1), end: time };
+        Ok(())
+    }
+
+    /// Follows a line of interpretations that may split, join, exchange, add or end spines at `time`.
+    pub fn change(&mut self, tokens: &[&str], time: Beats, lines: &mut Vec<Line>) -> Result<()> {
+        let old = std::mem::take(&mut self.list);
+        let mut exchanged: Option<usize> = None;
+        let joins = joins(&old, tokens);
+        for (idx, (&spine, token)) in old.iter().zip(tokens).enumerate() {
+            match *token {
+                "*^" => self.list.extend([spine, spine]),
+                "*v" if joins[idx] => {
+                    let before = self.list.last_mut().expect("what it joins stands before it");
+                    before.end = before.end.max(spine.end);
+                }
+                "*x" => {
+                    self.list.push(spine);
+                    let here = self.list.len() - 1;
+                    match exchanged.take() {
+                        Some(there) => self.list.swap(there, here),
+                        None => exchanged = Some(here),
+                    }
+                }
+                "*+" => self.list.extend([spine, Spine { kern: false, line: 0, end: time }]),
+                "*-" => self.over = self.over.max(Some(spine.end)),
+                token => {
+                    self.list.push(spine);
+                    if token.starts_with("**") {
+                        self.interpret(self.list.len() - 1, token, time, lines)?;
+                    }
+                }
+            }
+        }
+        ensure!(exchanged.is_none(), "expected two spines to exchange (`*x`), got one");
+        ensure!(self.list.len() <= MAX_SPINES, "expected at most {MAX_SPINES} spines, got {}", self.list.len());
+        Ok(())
+    }
+
+    /// When what comes next stands: the earliest end of a note after `now`, else `now`.
+    pub fn time(&self, now: Beats) -> Beats {
+        self.ends().filter(|&end| end > now).min().unwrap_or(now)
+    }
+
+    /// At a barline all spines are at one time, the one that most agree on; returns it, and whether all did.
+    pub fn bring_together(&mut self, now: Beats) -> (Beats, bool) {
+        let ends: Vec<Beats> = self.ends().collect();
+        let time = most_common(&ends).unwrap_or(now).max(now);
+        self.list.iter_mut().for_each(|spine| spine.end = time);
+        (time, ends.iter().all(|&end| end == time))
+    }
+
+    /// When the last note ends.
+    pub fn latest(&self) -> Beats {
+        self.ends().chain(self.over).max().unwrap_or(Beats::ZERO)
+    }
+
+    fn ends(&self) -> impl Iterator<Item = Beats> {
+        self.list.iter().filter(|spine| spine.kern).map(|spine| spine.end)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Spine> {
+        self.list.iter()
+    }
+
+    /// How many there are now.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether none has begun, or all have ended.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether one ever held notes.
+    pub fn seen_kern(&self) -> bool {
+        self.seen_kern
+    }
+
+    /// When the last note of a spine ends.
+    pub fn end_of(&self, idx: usize) -> Beats {
+        self.list[idx].end
+    }
+
+    /// The part that a spine belongs to.
+    pub fn line_of(&self, idx: usize) -> usize {
+        self.list[idx].line
+    }
+
+    /// A spine's note ends at `end`.
+    pub fn set_end(&mut self, idx: usize, end: Beats) {
+        self.list[idx].end = end;
+    }
+}
+
+/// Which spines of a line join the one before. Of several `*v` in a row those of one part join if that leaves none of
+/// them alone; else all do.
+fn joins(spines: &[Spine], tokens: &[&str]) -> Vec<bool> {
+    let mut joins = vec![false; spines.len()];
+    let mut from = 0;
+    while let Some(first) = (from..tokens.len()).find(|&idx| tokens[idx] == "*v") {
+        from = (first..tokens.len()).find(|&idx| tokens[idx] != "*v").unwrap_or(tokens.len());
+        let part = |idx: usize| (spines[idx].kern, spines[idx].line);
+        let beside =
+            |idx: usize| idx > first && part(idx) == part(idx - 1) || idx + 1 < from && part(idx) == part(idx + 1);
+        let by_part = (first..from).all(beside);
+        for (idx, joins) in joins.iter_mut().enumerate().take(from).skip(first + 1) {
+            *joins = !by_part || part(idx) == part(idx - 1);
+        }
+    }
+    joins
+}
+
+/// The time that most of `times` are; of several such the latest.
+pub fn most_common(times: &[Beats]) -> Option<Beats> {
+    let votes = |time: Beats| times.iter().filter(|&&other| other == time).count();
+    times.iter().copied().max_by_key(|&time| (votes(time), time))
+}

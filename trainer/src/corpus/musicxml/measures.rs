@@ -1,0 +1,228 @@
+//! The measures of a MusicXML part, one after the other.
+
+use anyhow::{Context, Result, ensure};
+use roxmltree::Node;
+
+use super::{child, children};
+use crate::corpus::beats::Beats;
+use crate::corpus::key::{Mode, WrittenKey};
+use crate::corpus::piece::Metre;
+use crate::corpus::repeats::Barline;
+use crate::corpus::score::{Score, Written};
+
+/// More are a mistake in the file.
+const MAX_STAVES: usize = 16;
+
+/// A part while it is read.
+pub struct Reader {
+    /// Its name.
+    pub name: String,
+    /// How many staves its notes are on.
+    pub num_staves: usize,
+    /// Its measures so far.
+    pub measures: Vec<Measure>,
+    /// How many divisions a quarter note has.
+    divisions: i64,
+    /// Semitones from what is written to what sounds.
+    transpose: i64,
+    /// Where in the measure the next note stands.
+    time: Beats,
+    /// Where the last note that was no part of a chord stands.
+    chord_at: Beats,
+}
+
+/// A measure; times are from its start.
+#[derive(Default)]
+pub struct Measure {
+    /// How long it is: to where its last note, rest or gap ends.
+    pub length: Beats,
+    /// Its notes and their staves, counted from 0.
+    pub notes: Vec<(usize, Written)>,
+    /// Metres that begin in it.
+    pub metres: Vec<(Beats, Metre)>,
+    opens: bool,
+    times: u32,
+    ending: Option<Vec<u32>>,
+    ends_ending: bool,
+}
+
+impl Measure {
+    /// What stands at its two barlines if it starts at `start`.
+    pub fn barlines_from(&self, start: Beats) -> Result<[Barline; 2]> {
+        let left = Barline { at: Some(start), opens: self.opens, ending: self.ending.clone(), ..Barline::default() };
+        let at = Some(start.plus(self.length)?);
+        let right = Barline { at, times: self.times, ends_ending: self.ends_ending, ..Barline::default() };
+        Ok([left, right])
+    }
+}
+
+impl Reader {
+    /// A part at its beginning.
+    pub fn new(name: String) -> Self {
+        Self {
+            name,
+            num_staves: 1,
+            measures: Vec::new(),
+            divisions: 1,
+            transpose: 0,
+            time: Beats::ZERO,
+            chord_at: Beats::ZERO,
+        }
+    }
+
+    /// Reads a measure; the score is given what the file first says of key and tempo.
+    ///
+    /// # Errors
+    /// If something in it makes no sense; with the line.
+    pub fn measure(&mut self, node: Node, score: &mut Score) -> Result<()> {
+        let mut measure = Measure::default();
+        self.time = Beats::ZERO;
+        self.chord_at = Beats::ZERO;
+        for item in node.children().filter(Node::is_element) {
+            // Counting lines takes as long as the file is, so it is done only to tell of an error.
+            let line = || item.document().text_pos_at(item.range().start).row;
+            self.item(item, &mut measure, score).with_context(|| format!("line {}", line()))?;
+            measure.length = measure.length.max(self.time);
+        }
+        self.measures.push(measure);
+        Ok(())
+    }
+
+    fn item(&mut self, item: Node, measure: &mut Measure, score: &mut Score) -> Result<()> {
+        match item.tag_name().name() {
+            "attributes" => self.attributes(item, measure, score)?,
+            "note" => self.note(item, measure)?,
+            "backup" => self.time = self.time.minus(self.duration(item)?)?.max(Beats::ZERO),
+            "forward" => self.time = self.time.plus(self.duration(item)?)?,
+            "barline" => barline(item, measure)?,
+            "direction" | "sound" if score.tempo_bpm.is_none() => {
+                let sound = item.descendants().find_map(|node| node.attribute("tempo"));
+                let tempo = sound.and_then(|tempo| tempo.trim().parse::<f64>().ok());
+                score.tempo_bpm = tempo.filter(|tempo| tempo.is_finite() && *tempo > 0.0);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn attributes(&mut self, node: Node, measure: &mut Measure, score: &mut Score) -> Result<()> {
+        if let Some(divisions) = number(node, "divisions")? {
+            ensure!((1..=1_000_000).contains(&divisions), "expected divisions of a quarter note, got {divisions}");
+            self.divisions = divisions;
+        }
+        if let Some(transpose) = child(node, "transpose") {
+            let semitones = number(transpose, "chromatic")?.unwrap_or(0);
+            let octaves = number(transpose, "octave-change")?.unwrap_or(0);
+            ensure!(semitones.abs() <= 60 && octaves.abs() <= 5, "expected a transposition of at most five octaves");
+            self.transpose = semitones + 12 * octaves;
+        }
+        if let Some(key) = child(node, "key")
+            && score.written_key.is_none()
+            && let Some(fifths) = number(key, "fifths")?
+        {
+            ensure!((-7..=7).contains(&fifths), "expected 7 flats (-7) to 7 sharps, got {fifths}");
+            // The signature of a transposing instrument is not that of what sounds.
+            let fifths = fifths as i8 + (7 * self.transpose).rem_euclid(12) as i8;
+            let fifths = if fifths > 6 { fifths - 12 } else { fifths };
+            let mode = child(key, "mode").and_then(|mode| mode.text()).and_then(|mode| Mode::from_word(mode.trim()));
+            score.written_key = Some(WrittenKey { fifths, mode });
+        }
+        for time in children(node, "time") {
+            if let (Some(beats), Some(unit)) = (text(time, "beats"), text(time, "beat-type")) {
+                measure.metres.push((self.time, Metre::parse(&format!("{beats}/{unit}"))?));
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, node: Node, measure: &mut Measure) -> Result<()> {
+        if child(node, "grace").is_some() {
+            return Ok(());
+        }
+        let length = self.duration(node)?;
+        let at = if child(node, "chord").is_some() { self.chord_at } else { self.time };
+        if child(node, "chord").is_none() {
+            self.chord_at = self.time;
+            self.time = self.time.plus(length)?;
+        }
+        let Some(pitch) = child(node, "pitch").filter(|_| child(node, "cue").is_none()) else {
+            return Ok(()); // a rest, a drum stroke, or a cue for someone else's notes
+        };
+        let step = text(pitch, "step").context("expected the step of a pitch, got none")?;
+        let degree = match step {
+            "C" => 0,
+            "D" => 2,
+            "E" => 4,
+            "F" => 5,
+            "G" => 7,
+            "A" => 9,
+            "B" => 11,
+            _ => anyhow::bail!("expected a step from A to G, got `{step}`"),
+        };
+        let octave = number(pitch, "octave")?.filter(|octave| (0..=9).contains(octave));
+        let octave = octave.context("expected an octave from 0 to 9")?;
+        let alter =
+            text(pitch, "alter").map_or(Ok(0.0), str::parse::<f64>).context("expected an alteration in semitones")?;
+        let midi = 12.0 * (octave as f64 + 1.0) + f64::from(degree) + alter + self.transpose as f64;
+        ensure!((0.0..=127.0).contains(&midi), "expected a pitch that MIDI has, got {midi}");
+        ensure!(midi.fract() == 0.0, "expected whole semitones, got a quarter tone ({alter})");
+        // Some programs write where ties start and not where they stop, so any next note of the pitch is where.
+        let tied_on = children(node, "tie").any(|tie| tie.attribute("type") == Some("start"));
+        let staff = number(node, "staff")?.unwrap_or(1);
+        let staff = usize::try_from(staff).ok().filter(|staff| (1..=MAX_STAVES).contains(staff));
+        let staff = staff.with_context(|| format!("expected a staff from 1 to {MAX_STAVES}"))?;
+        self.num_staves = self.num_staves.max(staff);
+        measure.notes.push((staff - 1, Written { at, length, pitch: midi as u8, tied_on, tied_back: true }));
+        Ok(())
+    }
+
+    fn duration(&self, node: Node) -> Result<Beats> {
+        let text = text(node, "duration").context("expected a duration, got none")?;
+        // Some programs write whole numbers with a point.
+        let divisions = text.strip_suffix(".0").unwrap_or(text).parse().ok().filter(|n| *n >= 0);
+        Beats::new(
+            divisions.with_context(|| format!("expected a duration in divisions, got `{text}`"))?,
+            self.divisions,
+        )
+    }
+}
+
+fn barline(node: Node, measure: &mut Measure) -> Result<()> {
+    if let Some(repeat) = child(node, "repeat") {
+        match repeat.attribute("direction") {
+            Some("forward") => measure.opens = true,
+            Some("backward") => {
+                let times = repeat.attribute("times").map_or(Ok(2), str::parse::<u32>);
+                measure.times = times.context("expected how often to repeat")?.max(2);
+            }
+            other => anyhow::bail!("expected a repeat forward or backward, got `{}`", other.unwrap_or_default()),
+        }
+    }
+    if let Some(ending) = child(node, "ending") {
+        match ending.attribute("type") {
+            Some("start") => {
+                let text = ending.attribute("number").unwrap_or_default();
+                let numbers = text.split([',', ' ', '.']).filter(|word| !word.is_empty()).map(str::parse);
+                let numbers: Vec<u32> = numbers.collect::<Result<_, _>>().ok().unwrap_or_default();
+                ensure!(!numbers.is_empty(), "expected the numbers of an ending, got `{text}`");
+                measure.ending = Some(numbers);
+            }
+            _ => measure.ends_ending = true,
+        }
+    }
+    Ok(())
+}
+
+/// The text of a child, without the spaces around it.
+fn text<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
+    child(node, name).and_then(|child| child.text()).map(str::trim)
+}
+
+/// A child's text as a whole number.
+fn number(node: Node, name: &str) -> Result<Option<i64>> {
+    let number = text(node, name).map(|text| {
+        let number = text.strip_suffix(".0").unwrap_or(text).parse();
+        number.ok().with_context(|| format!("expected a whole number in `{name}`, got `{text}`"))
+    });
+    number.transpose()
+}
