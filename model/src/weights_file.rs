@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -231,15 +232,16 @@ impl Weights {
         let mut tensors = BTreeMap::new();
         for (name, shape) in description.config.tensors() {
             let view = file.tensor(&name).map_err(|_| WeightsProblem::MissingTensor(name.clone()))?;
-            if view.dtype() != Dtype::F32 || view.shape() != shape {
-                let got = format!("{:?} of {:?}", view.shape(), view.dtype());
-                return Err(WeightsProblem::Shape(name, format!("{shape:?} of F32"), got));
-            }
-            let values: Vec<f32> = view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes(b.try_into().expect("chunks of four bytes")))
-                .collect();
+            let values: Vec<f32> = match view.dtype() {
+                Dtype::F32 if view.shape() == shape => numbers(view.data(), f32::from_le_bytes).collect(),
+                Dtype::F16 if view.shape() == shape => {
+                    numbers(view.data(), |bytes| f16::from_le_bytes(bytes).to_f32()).collect()
+                }
+                other => {
+                    let got = format!("{:?} of {other:?}", view.shape());
+                    return Err(WeightsProblem::Shape(name, format!("{shape:?} of F16 or F32"), got));
+                }
+            };
             if !values.iter().all(|x| x.is_finite()) {
                 return Err(WeightsProblem::NotFinite(name));
             }
@@ -248,18 +250,23 @@ impl Weights {
         Ok(Self { description, tensors })
     }
 
-    /// The file's bytes.
+    /// The file's bytes. Matrices are rounded to 16 bits, as they are when they play; all else keeps 32.
     pub fn to_bytes(&self) -> Vec<u8> {
         let shapes = self.description.config.tensors();
-        let data: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
+        let data: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = shapes
             .into_iter()
             .map(|(name, shape)| {
-                let bytes = self.tensor(&name).iter().flat_map(|x| x.to_le_bytes()).collect();
-                (name, shape, bytes)
+                let values = self.tensor(&name).iter();
+                let (dtype, bytes) = if is_halved(&shape) {
+                    (Dtype::F16, values.flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect())
+                } else {
+                    (Dtype::F32, values.flat_map(|x| x.to_le_bytes()).collect())
+                };
+                (name, shape, dtype, bytes)
             })
             .collect();
-        let views = data.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        let views = data.iter().map(|(name, shape, dtype, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes);
             (name.as_str(), view.expect("the bytes were made from the shape"))
         });
         let text = serde_json::to_string(&self.description).expect("a description is plain data");
@@ -274,6 +281,16 @@ impl Weights {
         std::fs::write(&part, self.to_bytes()).map_err(io)?;
         std::fs::rename(&part, path).map_err(io)
     }
+}
+
+/// Whether a tensor is kept in 16 bits: a matrix is.
+fn is_halved(shape: &[usize]) -> bool {
+    shape.len() > 1
+}
+
+/// The numbers that little-endian bytes spell, N bytes each.
+fn numbers<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> impl Iterator<Item = f32> {
+    bytes.chunks_exact(N).map(move |chunk| number(chunk.try_into().expect("chunks of N bytes")))
 }
 
 #[cfg(test)]
@@ -305,9 +322,13 @@ mod tests {
     #[test]
     fn a_file_comes_back_as_it_was() {
         let weights = weights();
-        let again = Weights::parse("w", &weights.to_bytes()).unwrap();
+        let bytes = weights.to_bytes();
+        let again = Weights::parse("w", &bytes).unwrap();
         assert_eq!(again.description, weights.description);
-        assert_eq!(again.tensors, weights.tensors);
+        assert_eq!(again.tensor("dense.0.bias"), weights.tensor("dense.0.bias"));
+        let halved: Vec<f32> = weights.tensor("dense.0.weight").iter().map(|&x| f16::from_f32(x).to_f32()).collect();
+        assert_eq!(again.tensor("dense.0.weight"), halved);
+        assert_eq!(again.to_bytes(), bytes);
     }
 
     #[test]

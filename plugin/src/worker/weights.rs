@@ -11,8 +11,7 @@ use super::{Desk, Ensemble};
 use crate::state::ChosenWeights;
 
 /// The weights that the plugin plays from the moment it is loaded.
-pub const SHIPPED: (&str, &[u8]) =
-    ("weights/chorale.safetensors", include_bytes!("../../../weights/chorale.safetensors"));
+pub const SHIPPED: (&str, &[u8]) = ("weights/bach.safetensors", include_bytes!("../../../weights/bach.safetensors"));
 
 /// Weights that are ready to play.
 pub struct Loaded {
