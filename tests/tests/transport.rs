@@ -294,7 +294,7 @@ fn five_hundred_random_sessions_are_sound() -> Result<()> {
 #[test]
 fn weights_of_another_project_are_followed_at_a_bar_and_a_missing_file_changes_nothing() -> Result<()> {
     // A project is loaded while the plugin plays: first one whose weights are a file, then one whose file is gone.
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/chorale.safetensors");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/bach.safetensors");
     let copy = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied.safetensors");
     std::fs::copy(shipped, &copy)?;
     let mut plugin = plugin(Format::Clap, "Free")?;

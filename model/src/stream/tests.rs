@@ -131,7 +131,7 @@ fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
     let mut orders = vec![[0, 1, 2, 3]; steps];
     orders.iter_mut().for_each(|order| rng.shuffle(order));
     let controls = |step: usize| Controls {
-        key: (step % 3 == 0).then_some(7),
+        key: step.is_multiple_of(3).then_some(7),
         fermata_in: (step % 4 == 1).then_some(3),
         ..Controls::default()
     };
