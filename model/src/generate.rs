@@ -50,7 +50,7 @@ pub struct Step {
     pub step_in_beat: usize,
     /// What the player decides of it.
     pub given: [Given; NUM_VOICES],
-    /// Every free voice starts a note or rests; none holds. For the first step after a silence.
+    /// Every free voice starts a note; none holds or rests. For the first step after a silence.
     pub attack: bool,
     /// How to choose.
     pub settings: StepSettings,
@@ -150,7 +150,7 @@ impl Performer {
 
     /// Decides the voices in `order`; with a rhythm, those that hold in it do.
     fn draw_candidate(&mut self, n: usize, step: &Step, order: [usize; NUM_VOICES], holds: Option<[bool; NUM_VOICES]>) {
-        let hold = Vocabulary::GRID.token(Symbol::Hold);
+        let [hold, rest] = [Symbol::Hold, Symbol::Rest].map(|symbol| Vocabulary::GRID.token(symbol));
         let candidate = &mut self.candidates[n];
         candidate.state.copy_from(&self.state);
         (candidate.given, candidate.drawn) = (0.0, 0.0);
@@ -166,6 +166,7 @@ impl Performer {
             let token = match (given, logits) {
                 (Given::Free, Some(logits)) => {
                     sampling::mask(logits, |token| token != hold || !(nothing_to_hold || step.attack));
+                    sampling::mask(logits, |token| token != rest || !step.attack);
                     if let Some(stuck) = stuck {
                         sampling::mask(logits, |token| stuck.allows(voice, token));
                     }

@@ -93,7 +93,7 @@ fn every_way_of_rendering_gives_the_same_events_and_file() -> Result<()> {
         let expected = render(&REFERENCE, mode)?;
         let num_voices = (0..4).filter(|voice| starts(&expected).iter().any(|start| start.1 == *voice)).count();
         assert_eq!(num_voices, 4, "{mode}");
-        assert!(expected.len() > 80, "{mode}: only {} events", expected.len());
+        assert!(expected.len() > 50, "{mode}: only {} events", expected.len());
         let ways = [
             Way { name: "live", says_offline: false, pace: Pace::Live, ..REFERENCE },
             Way { name: "fast, and silent about it", says_offline: false, ..REFERENCE },

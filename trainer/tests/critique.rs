@@ -131,7 +131,7 @@ fn bad_files_say_what_to_do() {
         ("none.mid", "none.mid: cannot be opened"),
         ("empty", "empty: expected files that end in .mid, .midi, .json, .csv, got none"),
         ("music.txt", "music.txt: expected a file that ends in .mid, .midi, .json, .csv, got `.txt`"),
-        ("wrong.csv", "wrong.csv: expected a first line `note0,note1,note2,note3`, got `a,b`"),
+        ("wrong.csv", "wrong.csv: line 1: expected a header `note0,note1..`, got `ab`"),
         ("silent.csv", "expected pieces that hold notes, got 1 without any"),
         ("music.json --split test", "music.json: expected a split `test`, got only train"),
         ("music.json", "expected pieces that hold notes, got 0"),

@@ -48,8 +48,38 @@ fn write_corpus(folder: &Path) {
     std::fs::write(folder.join("corpus.json"), corpus.to_string()).unwrap();
 }
 
+const STACK: &str = r#"
+        kind = "stack"
+        vocab_size = 48
+        embedding = 4
+        features = [{ kind = "voice", width = 2 }, { kind = "beat", width = 2 }]
+        convolutions = [{ channels = 12, kernel = 2, dilation = 1 }]
+        dropout = 0.1
+        lstm = [24]
+        [training]
+        optimiser = "nadam"
+"#;
+
+const SPLIT: &str = r#"
+        kind = "split"
+        vocab_size = 48
+        features = ["sounding", "held", "beat", "intervals", "echo", "key", "fermata", "density", "register"]
+        embedding = 16
+        lstm = [16]
+        head = 24
+        head_layers = 1
+        dropout = 0.1
+        row_dropout = 0.1
+        weight_dropout = 0.1
+        [training]
+        optimiser = "adam"
+        weight_decay = 0.01
+        averaging = 0.9
+        any_order = 0.5
+"#;
+
 /// A recipe that trains in a second.
-fn write_recipe(folder: &Path, epochs: usize) {
+fn write_recipe(folder: &Path, network: &str, epochs: usize) {
     let recipe = format!(
         r#"
         name = "Tiny"
@@ -58,14 +88,7 @@ fn write_recipe(folder: &Path, epochs: usize) {
         name = "cadences"
         licence = "ours"
         [network]
-        vocab_size = 48
-        embedding = 4
-        features = [{{ kind = "voice", width = 2 }}, {{ kind = "beat", width = 2 }}]
-        convolutions = [{{ channels = 12, kernel = 2, dilation = 1 }}]
-        dropout = 0.1
-        lstm = [24]
-        [training]
-        optimiser = "nadam"
+        {network}
         learning_rate = 0.02
         batch = 4
         window_steps = 16
@@ -83,25 +106,29 @@ const TRAIN: &str = "train tiny.toml --data corpus.json --rng-seed 5 --out";
 
 #[test]
 fn training_learns_and_what_it_writes_can_be_judged_and_played() {
-    let folder = folder("learns");
-    write_corpus(&folder);
-    write_recipe(&folder, 40);
-    let text = succeed(&folder, &format!("{TRAIN} tiny.safetensors"));
+    check_learning(STACK, &folder("learns"));
+    check_learning(SPLIT, &folder("learns_split"));
+}
+
+fn check_learning(network: &str, folder: &Path) {
+    write_corpus(folder);
+    write_recipe(folder, network, 40);
+    let text = succeed(folder, &format!("{TRAIN} tiny.safetensors"));
     assert!(text.contains("6 pieces to train on, 1 to judge by"), "{text}");
     let weights = Weights::read(&folder.join("tiny.safetensors")).unwrap();
     let loss = weights.description.figures["valid_nats_per_note"];
     // Silence about everything costs ln 48 = 3.87; the cadence is always the same.
     assert!(loss < 0.5, "the cadence was not learnt: {loss}");
 
-    let json = succeed(&folder, "evaluate tiny.safetensors --data corpus.json --split valid --json");
+    let json = succeed(folder, "evaluate tiny.safetensors --data corpus.json --split valid --json");
     let evaluation: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(evaluation["micro"].as_f64(), Some(loss), "{json}");
     assert_eq!((evaluation["notes"].as_u64(), evaluation["unit"].as_str()), (Some(128), Some("nats per note")));
 
-    succeed(&folder, "generate tiny.safetensors --pieces 2 --bars 4 --rng-seed 3 --out music");
+    succeed(folder, "generate tiny.safetensors --pieces 2 --bars 4 --rng-seed 3 --out music");
     let first = midi_file::read(&folder.join("music/piece-000.mid")).unwrap();
     assert_ne!(Ok(&first), midi_file::read(&folder.join("music/piece-001.mid")).as_ref().map_err(|_| ()));
-    succeed(&folder, "generate tiny.safetensors --seed music/piece-000.mid --bars 8 --out more");
+    succeed(folder, "generate tiny.safetensors --seed music/piece-000.mid --bars 8 --out more");
     let more = midi_file::read(&folder.join("more/piece-000.mid")).unwrap();
     assert_eq!(more.tracks[0].notes[0], first.tracks[0].notes[0], "a piece begins with its seed");
     assert!(more.end_beats() > 24.0);
@@ -109,14 +136,18 @@ fn training_learns_and_what_it_writes_can_be_judged_and_played() {
 
 #[test]
 fn a_run_that_was_broken_off_comes_to_the_same_weights() {
-    let folder = folder("resume");
-    write_corpus(&folder);
-    write_recipe(&folder, 6);
-    succeed(&folder, &format!("{TRAIN} whole.safetensors"));
+    check_resuming(STACK, &folder("resume"));
+    check_resuming(SPLIT, &folder("resume_split"));
+}
+
+fn check_resuming(network: &str, folder: &Path) {
+    write_corpus(folder);
+    write_recipe(folder, network, 6);
+    succeed(folder, &format!("{TRAIN} whole.safetensors"));
     // A second run is killed as soon as it has left a checkpoint.
     let mut child = Command::new(env!("CARGO_BIN_EXE_trainer"))
         .args(format!("{TRAIN} broken.safetensors").split_whitespace())
-        .current_dir(&folder)
+        .current_dir(folder)
         .env("RAYON_NUM_THREADS", "1")
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -128,21 +159,51 @@ fn a_run_that_was_broken_off_comes_to_the_same_weights() {
     child.kill().unwrap();
     child.wait().unwrap();
     if checkpoint.exists() {
-        let refused = fail(&folder, &format!("{TRAIN} broken.safetensors"));
+        let refused = fail(folder, &format!("{TRAIN} broken.safetensors"));
         assert!(refused.contains("go on with --resume"), "{refused}");
-        let other = fail(&folder, "train tiny.toml --data corpus.json --rng-seed 6 --resume --out broken.safetensors");
+        let other = fail(folder, "train tiny.toml --data corpus.json --rng-seed 6 --resume --out broken.safetensors");
         assert!(other.contains("was made with --rng-seed 5, got 6"), "{other}");
-        succeed(&folder, &format!("{TRAIN} broken.safetensors --resume"));
+        succeed(folder, &format!("{TRAIN} broken.safetensors --resume"));
     }
     let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
     assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "the weights differ");
 }
 
 #[test]
+fn networks_of_one_shape_are_combined_and_judged_with_voices_given() {
+    let folder = folder("combined");
+    write_corpus(&folder);
+    write_recipe(&folder, SPLIT, 8);
+    succeed(&folder, &format!("{TRAIN} one.safetensors"));
+    succeed(&folder, "train tiny.toml --data corpus.json --rng-seed 6 --out two.safetensors");
+    let text = succeed(&folder, "combine one.safetensors two.safetensors --data corpus.json --out both.safetensors");
+    let loss = |words: &str| -> f64 {
+        let json = succeed(&folder, &format!("evaluate {words} --data corpus.json --json"));
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["micro"].as_f64().unwrap()
+    };
+    let (one, two, both) = (loss("one.safetensors"), loss("two.safetensors"), loss("both.safetensors"));
+    // The mean of probabilities is at least as good as the mean of the losses (Jensen).
+    assert!(both <= (one + two) / 2.0 + 1e-6, "{both}, of {one} and {two}");
+    assert!(text.contains(&format!("2 members, {both:.4} nats per note")), "{text}");
+    assert_ne!(loss("both.safetensors --given SB"), both);
+    succeed(&folder, "generate both.safetensors --bars 2 --out music");
+    let json = succeed(&folder, "obey both.safetensors --pieces 2 --bars 4 --json");
+    assert!(json.contains("phrases_that_close"), "{json}");
+    write_recipe(&folder, STACK, 1);
+    succeed(&folder, &format!("{TRAIN} stack.safetensors"));
+    let refused = fail(&folder, "combine one.safetensors stack.safetensors --data corpus.json --out x");
+    assert!(refused.contains("expected all to have the shape of the first"), "{refused}");
+    let refused = fail(&folder, "evaluate stack.safetensors --data corpus.json --given B");
+    assert!(refused.contains("decides voices from the top"), "{refused}");
+    let refused = fail(&folder, "obey stack.safetensors");
+    assert!(refused.contains("expected a network that sees `key`"), "{refused}");
+}
+
+#[test]
 fn bad_calls_say_what_to_do() {
     let folder = folder("bad_calls");
     write_corpus(&folder);
-    write_recipe(&folder, 1);
+    write_recipe(&folder, STACK, 1);
     let cases = [
         ("train none.toml --data corpus.json --out x", "none.toml: cannot be opened"),
         ("train tiny.toml --data none.json --out x", "none.json: cannot be opened"),

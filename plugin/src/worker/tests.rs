@@ -108,9 +108,9 @@ fn a_bad_file_is_named_and_the_shipped_weights_play() {
     let desk = Desk::default();
     desk.weights.lock().unwrap().path = "no/such.safetensors".into();
     let _worker = Worker::start(end, desk.clone());
-    let status = wait_for(&desk, "Chorale", || ());
+    let status = wait_for(&desk, "Bach chorales", || ());
     assert!(status.problem.starts_with("no/such.safetensors: cannot be opened"), "{}", status.problem);
-    assert_eq!(status.style, "Chorale");
+    assert_eq!(status.style, "Bach chorales");
     audio.ask(request(1, 0));
     while audio.answer().is_none() {
         assert!(audio.can_answer());
