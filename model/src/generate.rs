@@ -1,6 +1,7 @@
 //! A performance: steps decided one after the other, any voice given by the player or drawn.
 
 use crate::random::coin;
+use crate::repetition::Stuck;
 use crate::rules::{self, Row};
 use crate::sampling::{self, Sampler};
 use crate::stream::{Scratch, State, StreamingNetwork};
@@ -113,6 +114,7 @@ impl Performer {
     /// (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in practice", 2001, chapter 1).
     pub fn step(&mut self, step: &Step) -> [Symbol; NUM_VOICES] {
         self.state.set_step_in_beat(step.step_in_beat);
+        let stuck = self.state.stuck();
         self.network.begin_step(&mut self.state, step.settings.controls, &mut self.scratch);
         let is_free = |voice: &usize| step.given[*voice] == Given::Free;
         let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
@@ -121,12 +123,12 @@ impl Performer {
         let chosen = if self.network.takes_any_order() {
             // A stable sort: what is given first, then the free voices from the top.
             order.sort_by_key(is_free);
-            self.decide_together(step, order)
+            self.decide_together(step, order, stuck)
         } else if given_below_free {
-            (0..NUM_CANDIDATES).for_each(|n| self.draw_candidate(n, step, order, None));
+            (0..NUM_CANDIDATES).for_each(|n| self.draw_candidate(n, step, order, stuck, None));
             self.choose(step, NUM_CANDIDATES, |candidate| candidate.given)
         } else {
-            self.draw_candidate(0, step, order, None);
+            self.draw_candidate(0, step, order, stuck, None);
             0
         };
         let chosen = &self.candidates[chosen];
@@ -135,26 +137,32 @@ impl Performer {
     }
 
     /// Draws a step, and if a note starts in it others with the same rhythm; returns the number of the one that is chosen.
-    fn decide_together(&mut self, step: &Step, order: [usize; NUM_VOICES]) -> usize {
+    fn decide_together(&mut self, step: &Step, order: [usize; NUM_VOICES], stuck: Option<Stuck>) -> usize {
         let hold = Vocabulary::GRID.token(Symbol::Hold);
-        self.draw_candidate(0, step, order, None);
+        self.draw_candidate(0, step, order, stuck, None);
         let temperature = f64::from(step.settings.sampler.temperature);
         let holds = self.candidates[0].row.map(|token| token == hold);
         let notes_start = (0..NUM_VOICES).any(|voice| step.given[voice] == Given::Free && !holds[voice]);
         if !notes_start || temperature >= 1.0 || temperature <= 0.0 {
             return 0;
         }
-        (1..NUM_CHORDS).for_each(|n| self.draw_candidate(n, step, order, Some(holds)));
+        (1..NUM_CHORDS).for_each(|n| self.draw_candidate(n, step, order, stuck, Some(holds)));
         self.choose(step, NUM_CHORDS, |candidate| candidate.drawn * (1.0 / temperature - 1.0))
     }
 
     /// Decides the voices in `order`; with a rhythm, those that hold in it do.
-    fn draw_candidate(&mut self, n: usize, step: &Step, order: [usize; NUM_VOICES], holds: Option<[bool; NUM_VOICES]>) {
+    fn draw_candidate(
+        &mut self,
+        n: usize,
+        step: &Step,
+        order: [usize; NUM_VOICES],
+        stuck: Option<Stuck>,
+        holds: Option<[bool; NUM_VOICES]>,
+    ) {
         let [hold, rest] = [Symbol::Hold, Symbol::Rest].map(|symbol| Vocabulary::GRID.token(symbol));
         let candidate = &mut self.candidates[n];
         candidate.state.copy_from(&self.state);
         (candidate.given, candidate.drawn) = (0.0, 0.0);
-        let stuck = self.state.stuck();
         let mut parts = Parts::new(std::array::from_fn(|voice| self.state.sounding(voice)));
         for voice in order {
             let given = step.given[voice];

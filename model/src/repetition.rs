@@ -3,13 +3,15 @@
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::{Symbol, Vocabulary};
 
-/// The longest pattern that counts as a loop, in steps: a bar of four beats.
-const LONGEST: usize = 4 * STEPS_PER_BEAT;
-/// How many times in a row a pattern may sound before it is broken.
-const TIMES: usize = 3;
+/// The longest pattern that counts as a loop, in steps: four bars of four beats.
+const LONGEST: usize = 16 * STEPS_PER_BEAT;
+/// Patterns up to a bar of four beats may sound three times in a row, longer ones, which may be phrases, twice.
+const SHORT: usize = 4 * STEPS_PER_BEAT;
+const SHORT_TIMES: usize = 3;
+const LONG_TIMES: usize = 2;
 /// Steps without an attack after which a chord has been held for long enough: two bars.
 const LONGEST_HOLD: usize = 8 * STEPS_PER_BEAT;
-const CAPACITY: usize = TIMES * LONGEST;
+const CAPACITY: usize = LONG_TIMES * LONGEST;
 
 /// The last steps of a performance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,8 @@ impl Repetition {
             return Some(Stuck::Held);
         }
         let patterns = (STEPS_PER_BEAT..=LONGEST).step_by(STEPS_PER_BEAT);
-        let stuck = patterns.into_iter().find(|&period| self.sounded(period, TIMES))?;
+        let times = |period| if period <= SHORT { SHORT_TIMES } else { LONG_TIMES };
+        let stuck = patterns.into_iter().find(|&period| self.sounded(period, times(period)))?;
         Some(Stuck::Pattern(self.row(stuck - 1)))
     }
 
@@ -114,12 +117,21 @@ mod tests {
     }
 
     #[test]
-    fn long_patterns_count_up_to_a_bar() {
+    fn long_patterns_count_up_to_four_bars() {
         let mut repetition = Repetition::new();
         (0..3).for_each(|_| beats(&mut repetition, &[20, 21, 22, 23]));
         assert_eq!(repetition.stuck(), Some(Stuck::Pattern([20, 47, 47, 47])));
+        // A phrase of two bars may come again once, and not a third time.
+        let phrase = [20, 21, 22, 23, 24, 25, 26, 27];
         let mut repetition = Repetition::new();
-        (0..5).for_each(|_| beats(&mut repetition, &[20, 21, 22, 23, 24]));
+        beats(&mut repetition, &phrase);
+        beats(&mut repetition, &phrase[..7]);
+        assert_eq!(repetition.stuck(), None);
+        beats(&mut repetition, &phrase[7..]);
+        assert_eq!(repetition.stuck(), Some(Stuck::Pattern([20, 47, 47, 47])));
+        let long: Vec<u16> = (1..18).collect();
+        let mut repetition = Repetition::new();
+        (0..5).for_each(|_| beats(&mut repetition, &long));
         assert_eq!(repetition.stuck(), None);
     }
 

@@ -19,6 +19,8 @@ use crate::weights_file::Weights;
 use split::StreamingSplit;
 use stack::StreamingStack;
 
+/// How long a performance that was stuck is deaf to echoes: two bars of four beats.
+const DEAF_STEPS: usize = 32;
 /// Numbers looked up at once at the most; a network that looks up more is refused.
 const MAX_SLOTS: usize = 64;
 
@@ -98,9 +100,14 @@ impl State {
         }
     }
 
-    /// Whether the music goes round in circles, and how.
-    pub fn stuck(&self) -> Option<Stuck> {
-        self.repetition.stuck()
+    /// Whether the music goes round in circles, and how. If it does, a network that hears echoes is deaf to them for two
+    /// bars: they would lead it back.
+    pub fn stuck(&mut self) -> Option<Stuck> {
+        let stuck = self.repetition.stuck();
+        if let (Some(_), Reader::Steps(reader)) = (stuck, &mut self.reader) {
+            reader.hide_echo(DEAF_STEPS);
+        }
+        stuck
     }
 
     /// Decides `voice`'s token in this step.

@@ -124,6 +124,8 @@ pub struct StepReader {
     /// The tokens of this step that are known.
     drawn: [Option<u16>; NUM_VOICES],
     echo: Echo,
+    /// Steps for which the echo is not heard.
+    deaf_steps: usize,
 }
 
 impl StepReader {
@@ -135,12 +137,23 @@ impl StepReader {
             step_in_beat: 0,
             drawn: [None; NUM_VOICES],
             echo: Echo::new(),
+            deaf_steps: 0,
         }
+    }
+
+    /// Hides the echo in this step and those after it: music that goes round in circles must not hear itself.
+    pub fn hide_echo(&mut self, steps: usize) {
+        self.deaf_steps = steps;
+    }
+
+    fn heard_echo(&self) -> Option<([u16; NUM_VOICES], usize)> {
+        self.echo.next().filter(|_| self.deaf_steps == 0)
     }
 
     /// Back to the start of a piece. Does not allocate.
     pub fn reset(&mut self) {
         self.echo.reset();
+        self.deaf_steps = 0;
         self.sounding = [None; NUM_VOICES];
         self.held = [0; NUM_VOICES];
         self.step_in_beat = 0;
@@ -150,6 +163,7 @@ impl StepReader {
     /// Makes this the same as `other`. Does not allocate.
     pub fn copy_from(&mut self, other: &Self) {
         self.echo.copy_from(&other.echo);
+        self.deaf_steps = other.deaf_steps;
         self.sounding = other.sounding;
         self.held = other.held;
         self.step_in_beat = other.step_in_beat;
@@ -189,6 +203,7 @@ impl StepReader {
             self.sounding[voice] = sounding;
         }
         self.echo.push(row, attacks);
+        self.deaf_steps = self.deaf_steps.saturating_sub(1);
         self.drawn = [None; NUM_VOICES];
         self.step_in_beat = (self.step_in_beat + 1) % STEPS_PER_BEAT;
     }
@@ -208,7 +223,7 @@ impl StepReader {
                     }
                 }
                 StepFeature::Echo => {
-                    let echo = self.echo.next();
+                    let echo = self.heard_echo();
                     (0..NUM_VOICES).for_each(|v| out.push(TOKENS, echo.map(|(row, _)| row[v].into())));
                     out.push(ECHO_CLASSES, echo.map(|(_, class)| class));
                 }
@@ -233,7 +248,7 @@ impl StepReader {
             out.push(SOUNDS, Some(sound(self.sounding[u])));
             out.push(HELD_CLASSES, Some(self.held[u].into()));
         }
-        let echo = self.echo.next().filter(|_| echo);
+        let echo = self.heard_echo().filter(|_| echo);
         for u in 0..NUM_VOICES {
             let drawn = self.drawn[u].filter(|_| u != voice);
             let now = drawn.map(|token| self.sounds_with(u, token));

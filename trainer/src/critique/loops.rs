@@ -2,13 +2,18 @@
 
 use super::piece::Piece;
 
-/// The longest pattern that is looked for, steps.
-pub const LONGEST_PATTERN: usize = 16;
-/// How often a pattern must come in succession.
-pub const REPETITIONS: usize = 4;
+/// The longest pattern that is looked for, steps: four bars of four beats.
+const LONGEST_PATTERN: usize = 64;
+/// The longest short pattern, steps: a bar.
+const LONGEST_SHORT_PATTERN: usize = 16;
 
-/// How many steps lie in a passage in which a pattern of at most [`LONGEST_PATTERN`] steps comes [`REPETITIONS`] times
-/// or more in succession, with at least one note start in the pattern. Two steps are the same if the same pitches sound and
+/// How often a pattern must come in succession: a phrase may be repeated once.
+fn times(pattern: usize) -> usize {
+    if pattern <= LONGEST_SHORT_PATTERN { 4 } else { 3 }
+}
+
+/// How many steps lie in a passage in which a pattern of up to a bar comes four times or more in succession, or one of up
+/// to four bars three times, with at least one note start in the pattern. Two steps are the same if the same pitches sound and
 /// the same voices start a note. A chord that is held has no start in it and is not stuck.
 pub fn stuck_steps(piece: &Piece) -> usize {
     let starts = piece.starts();
@@ -21,7 +26,7 @@ pub fn stuck_steps(piece: &Piece) -> usize {
             let repeated = (from..len - pattern).take_while(|&step| same(step, step + pattern)).count();
             let passage = from..from + repeated + pattern;
             let struck = starts[passage.clone()].iter().take(pattern).any(|&bits| bits != 0);
-            if passage.len() >= REPETITIONS * pattern && struck {
+            if passage.len() >= times(pattern) * pattern && struck {
                 stuck[passage].fill(true);
             }
             from += repeated + 1;
@@ -53,6 +58,15 @@ mod tests {
     }
 
     #[test]
+    fn a_phrase_may_come_twice_and_not_three_times() {
+        let phrase: Vec<String> = (0..20).map(|i| format!("{} 64 55 48", 72 - i % 7 - i / 7)).collect();
+        let phrase: Vec<&str> = phrase.iter().map(String::as_str).collect();
+        check(&[&phrase[..], &phrase, &[G]].concat(), 0);
+        let thrice = stuck_steps(&piece(&[&phrase[..], &phrase, &phrase, &phrase[..5], &[G]].concat().join("|")));
+        assert!((60..=65).contains(&thrice), "{thrice}");
+    }
+
+    #[test]
     fn holding_is_not_being_stuck_and_striking_is() {
         check(&[C; 12], 0);
         check(&["72* 64* 55* 48*"; 12], 12);
@@ -60,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_may_be_a_bar_long_and_no_longer() {
+    fn a_bar_may_come_three_times_and_a_longer_pattern_twice() {
         let stuck = |steps, times| {
             let music: Vec<_> = (0..steps * times).map(|i| format!("{} 64 55 48", 60 + i % steps)).collect();
             stuck_steps(&piece(&music.join("|")))
@@ -68,6 +82,9 @@ mod tests {
         // The first step's lower voices start only once.
         assert_eq!(stuck(16, 5), 79);
         assert_eq!(stuck(16, 4), 0);
-        assert_eq!(stuck(17, 5), 0);
+        // The lower voices' start in the very first step keeps that round from being like the others.
+        assert_eq!(stuck(17, 3), 0);
+        assert_eq!(stuck(17, 4), 67);
+        assert_eq!(stuck(65, 5), 0);
     }
 }
