@@ -187,11 +187,28 @@ pub fn write(path: &Path, phrase: &Phrase) -> Result<(), MidiFileError> {
         .map_err(|error| MidiFileError { source_name: path.display().to_string(), problem: MidiFileProblem::Io(error) })
 }
 
+/// A key signature as a file tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeySignature {
+    /// Sharps, or flats below 0: -7 to 7.
+    pub sharps: i8,
+    /// A minor key.
+    pub minor: bool,
+}
+
 /// A file's bytes. Times are rounded to the nearest tick; a note lasts at least one.
 ///
 /// # Panics
 /// If the tempo is not above 0, or the time signature's lower number is no power of two.
 pub fn to_bytes(phrase: &Phrase) -> Vec<u8> {
+    to_bytes_in_key(phrase, None)
+}
+
+/// The same, and the key if it is known.
+///
+/// # Panics
+/// As [`to_bytes`].
+pub fn to_bytes_in_key(phrase: &Phrase, key: Option<KeySignature>) -> Vec<u8> {
     assert!(phrase.tempo_bpm > 0.0, "a phrase has a tempo");
     let (beats, unit) = phrase.time_signature;
     assert!(unit.is_power_of_two(), "a time signature's lower number is a power of two");
@@ -201,8 +218,9 @@ pub fn to_bytes(phrase: &Phrase) -> Vec<u8> {
     let mut tracks = vec![vec![
         meta(MetaMessage::Tempo(u24::new(us_per_beat))),
         meta(MetaMessage::TimeSignature(beats, unit.trailing_zeros() as u8, 24, 8)),
-        end,
     ]];
+    tracks[0].extend(key.map(|key| meta(MetaMessage::KeySignature(key.sharps, key.minor))));
+    tracks[0].push(end);
     for track in &phrase.tracks {
         let mut events = vec![meta(MetaMessage::TrackName(track.name.as_bytes()))];
         let mut last_tick = 0;
@@ -266,6 +284,20 @@ mod tests {
         assert_eq!(parse("a", &to_bytes(&phrase())).unwrap(), phrase());
         assert_eq!(phrase().end_beats(), 3.0);
         assert_eq!(phrase().notes().iter().map(|n| n.pitch).collect::<Vec<_>>(), [67, 48, 67, 69]);
+    }
+
+    #[test]
+    fn a_key_is_told_where_it_is_known() {
+        let key_of = |bytes: &[u8]| {
+            let smf = Smf::parse(bytes).unwrap();
+            smf.tracks[0].iter().find_map(|event| match event.kind {
+                TrackEventKind::Meta(MetaMessage::KeySignature(sharps, minor)) => Some((sharps, minor)),
+                _ => None,
+            })
+        };
+        let in_c_minor = to_bytes_in_key(&phrase(), Some(KeySignature { sharps: -3, minor: true }));
+        assert_eq!((key_of(&in_c_minor), key_of(&to_bytes(&phrase()))), (Some((-3, true)), None));
+        assert_eq!(parse("a", &in_c_minor).unwrap(), phrase());
     }
 
     #[test]

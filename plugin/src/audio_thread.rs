@@ -8,6 +8,7 @@ mod cadence;
 pub mod capture;
 pub mod due;
 pub mod events;
+mod glance;
 pub mod held_notes;
 pub mod modes;
 pub mod pace;

@@ -1,6 +1,8 @@
 //! The only file that both threads use: what the audio thread asks, what the worker answers, and the counters that
 //! anyone may read. Neither end ever waits for the other here.
 
+pub mod snapshot;
+
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +14,8 @@ use continuo_model::generate::Step;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 use crossbeam::utils::CachePadded;
+
+use snapshot::Snapshot;
 
 /// Requests under way at the most: some 16 s of music at 16 steps of lookahead and 120 beats a minute, however
 /// late the worker is.
@@ -58,19 +62,45 @@ pub struct Answer {
     pub sounding: [Option<u8>; NUM_VOICES],
 }
 
-/// A note's start or end that went out.
-#[derive(Clone, Copy, Debug)]
-pub struct Played {
-    /// Where in the song, beats.
+/// What the worker takes down for the project.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Told {
+    /// Time starts, or goes on elsewhere: a take begins.
+    Began(Beginning),
+    /// A note's start or end went out.
+    Played(Played),
+}
+
+/// Where a take begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Beginning {
+    /// Where the take before it ended, in its own beats.
+    pub before_beats: f64,
+    /// Place in the song, beats.
     pub song_beats: f64,
-    /// Beats since the plugin was made, whatever the transport did: for the note's length.
-    pub elapsed_beats: f64,
+    /// Where the bar that it is in began, beats.
+    pub bar_start_beats: f64,
+    /// Quarter notes a minute.
+    pub tempo_bpm: f64,
+    /// Beats in a bar and which note is one.
+    pub time_signature: (u8, u8),
+    /// Which performance.
+    pub rng_seed: u32,
+}
+
+/// A note's start or end that went out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Played {
+    /// Where in the take: from the song's place at its beginning on, as if no loop came round.
+    pub take_beats: f64,
     /// MIDI channel, from 0.
     pub channel: u8,
     /// MIDI key.
     pub key: u8,
     /// 0 to 1; 0 is an end.
     pub velocity: f32,
+    /// The network's, not the player's; said of starts only.
+    pub generated: bool,
 }
 
 /// Counters and flags, written by one thread, read by any.
@@ -96,7 +126,8 @@ pub struct Shared {
 pub struct AudioEnd {
     requests: rtrb::Producer<Request>,
     answers: rtrb::Consumer<Answer>,
-    played: rtrb::Producer<Played>,
+    told: rtrb::Producer<Told>,
+    snapshots: triple_buffer::Input<Snapshot>,
     /// Number of the last request that was taken; they count up from 1.
     last_asked: u64,
     /// Number of the last request that has been answered.
@@ -110,29 +141,40 @@ pub struct AudioEnd {
 pub struct WorkerEnd {
     requests: rtrb::Consumer<Request>,
     answers: rtrb::Producer<Answer>,
-    played: rtrb::Consumer<Played>,
+    told: rtrb::Consumer<Told>,
     worker: Arc<OnceLock<Thread>>,
     /// Counters and flags.
     pub shared: Arc<Shared>,
 }
 
-/// A pair of ends.
-pub fn new() -> (AudioEnd, WorkerEnd) {
+/// The editor's end.
+pub struct EditorEnd {
+    snapshots: triple_buffer::Output<Snapshot>,
+    worker: Arc<OnceLock<Thread>>,
+    /// Counters and flags.
+    pub shared: Arc<Shared>,
+}
+
+/// The three ends.
+pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
     let (ask, asked) = rtrb::RingBuffer::new(CAPACITY);
     let (answer, answered) = rtrb::RingBuffer::new(CAPACITY);
     let (tell, told) = rtrb::RingBuffer::new(PLAYED_CAPACITY);
+    let (snap, snapped) = triple_buffer::triple_buffer(&Snapshot::default());
     let (worker, shared) = (Arc::new(OnceLock::new()), Arc::new(Shared::default()));
     (
         AudioEnd {
             requests: ask,
             answers: answered,
-            played: tell,
+            told: tell,
+            snapshots: snap,
             last_asked: 0,
             last_answered: 0,
             worker: worker.clone(),
             shared: shared.clone(),
         },
-        WorkerEnd { requests: asked, answers: answer, played: told, worker, shared },
+        WorkerEnd { requests: asked, answers: answer, told, worker: worker.clone(), shared: shared.clone() },
+        EditorEnd { snapshots: snapped, worker, shared },
     )
 }
 
@@ -163,8 +205,14 @@ impl AudioEnd {
     }
 
     /// Tells what went out. Where the worker is too late to take it, it is missing from the take.
-    pub fn played(&mut self, played: Played) {
-        let _ = self.played.push(played);
+    pub fn tell(&mut self, told: Told) {
+        let _ = self.told.push(told);
+    }
+
+    /// Shows the editor where the music stands. Neither waits: it sees the last one that was finished.
+    pub fn show(&mut self, fill: impl FnOnce(&mut Snapshot)) {
+        fill(self.snapshots.input_buffer_mut());
+        self.snapshots.publish();
     }
 
     /// Whether waiting for an answer makes sense.
@@ -184,15 +232,29 @@ impl WorkerEnd {
         self.requests.pop().ok()
     }
 
-    /// The next thing that went out, if there is one.
-    pub fn played(&mut self) -> Option<Played> {
-        self.played.pop().ok()
+    /// The next thing to take down, if there is one.
+    pub fn told(&mut self) -> Option<Told> {
+        self.told.pop().ok()
     }
 
     /// Answers a request, in the order of requests. There is always room, as [`AudioEnd::ask`] sees to.
     pub fn answer(&mut self, answer: Answer) {
         let taken = self.answers.push(answer).is_ok();
         debug_assert!(taken, "answer {}: expected room for it, got none", answer.id);
+    }
+}
+
+impl EditorEnd {
+    /// Where the music stands, as of the last block.
+    pub fn snapshot(&mut self) -> &Snapshot {
+        self.snapshots.read()
+    }
+
+    /// Has the worker take down now what went out, instead of when it next wakes.
+    pub fn refresh_takes(&self) {
+        if let Some(worker) = self.worker.get() {
+            worker.unpark();
+        }
     }
 }
 
@@ -218,7 +280,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_torn_or_out_of_order_between_two_threads() {
         const COUNT: u64 = 200_000;
-        let (mut audio, mut worker) = new();
+        let (mut audio, mut worker, _) = new();
         let answering = std::thread::spawn(move || {
             worker.register();
             for expected in 1..=COUNT {
@@ -255,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_full_bridge_refuses_and_keeps_what_it_has() {
-        let (mut audio, mut worker) = new();
+        let (mut audio, mut worker, _) = new();
         let mut fill = || (0..CAPACITY as u64 + 10).filter_map(|id| audio.ask(request(id))).count();
         assert_eq!(fill(), CAPACITY);
         let requests: Vec<Request> = std::iter::from_fn(|| worker.request()).collect();
@@ -273,7 +335,7 @@ mod tests {
 
     #[test]
     fn requests_without_an_answer_take_no_room_for_good() {
-        let (mut audio, mut worker) = new();
+        let (mut audio, mut worker, _) = new();
         for _ in 0..10 {
             while audio.ask(request(0)).is_some() {}
             // The worker answers the last of many that undo each other.

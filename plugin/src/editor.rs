@@ -1,69 +1,126 @@
-//! The editor: controls and a status line. Runs on the host's window thread.
+//! The editor: the music, the controls and a status line in a window. Runs on the host's window thread.
 
-use std::sync::atomic::Ordering;
+mod card;
+mod clip;
+mod controls;
+mod folder;
+mod piano_roll;
+mod places;
+mod seeds;
+mod status;
+mod take_list;
+mod theme;
+mod weights_list;
+mod widgets;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use egui::{Color32, RichText};
+use egui::{Align2, FontId, RichText, Sense, Ui, vec2};
 use nice_plug::context::gui::GuiContext;
+use nice_plug::editor::ResizeHint;
 use nice_plug::editor::dpi::LogicalSize;
 use nice_plug::prelude::*;
 use nice_plug_egui::baseview::HandlerError;
-use nice_plug_egui::widgets::ParamSlider;
 use nice_plug_egui::{
-    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
+    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, KeyCapture, NiceEguiApp, RepaintNotifier, create_egui_editor,
 };
 
-use crate::bridge::Shared;
+use crate::bridge::EditorEnd;
 use crate::params::ContinuoParams;
 use crate::worker::Status;
+use piano_roll::{PianoRoll, Shown};
+use places::PlacesFile;
+use seeds::Seeds;
+use take_list::TakeList;
+use theme::Theme;
+use weights_list::WeightsList;
 
-const SIZE: LogicalSize<f32> = LogicalSize { width: 460.0, height: 640.0 };
-/// How often the status line is looked at while nothing else happens.
-const STATUS_INTERVAL: Duration = Duration::from_millis(200);
+const SIZE: LogicalSize<f32> = LogicalSize { width: 1040.0, height: 680.0 };
+const MIN_SIZE: LogicalSize<f32> = LogicalSize { width: 820.0, height: 540.0 };
+/// Time between two pictures while the music moves: 60 a second.
+const FRAME: Duration = Duration::from_micros(16_667);
+/// How often it looks for news while nothing moves.
+const IDLE: Duration = Duration::from_millis(200);
+/// Height of what is under the roll, points.
+const DESK_HEIGHT: f32 = 240.0;
+const SIZES_PERCENT: [u16; 5] = [100, 125, 150, 175, 200];
 
 /// All that the editor may see.
 pub struct Data {
     params: Arc<ContinuoParams>,
     status: Arc<Mutex<Status>>,
-    shared: Arc<Shared>,
+    end: EditorEnd,
+}
+
+/// What is under the roll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tab {
+    Play,
+    Takes,
+    Weights,
 }
 
 /// The window's contents.
 pub struct ContinuoEditor {
     data: Data,
     host: Option<GuiContext>,
+    tab: Tab,
+    roll: PianoRoll,
+    seeds: Seeds,
+    take_list: TakeList,
+    weights_list: WeightsList,
+    places: PlacesFile,
+    /// The theme that egui has been given.
+    applied: Option<bool>,
 }
 
 /// The editor, as the host asks for it.
 pub fn create(
     params: Arc<ContinuoParams>,
     status: Arc<Mutex<Status>>,
-    shared: Arc<Shared>,
+    end: EditorEnd,
 ) -> Option<EguiEditor<ContinuoEditor>> {
-    let app = ContinuoEditor { data: Data { params, status, shared }, host: None };
-    let settings = EguiNiceSettings::new().with_tile("Continuo");
+    let app = ContinuoEditor {
+        data: Data { params, status, end },
+        host: None,
+        tab: Tab::Play,
+        roll: PianoRoll::new(),
+        seeds: Seeds::new(),
+        take_list: TakeList::new(),
+        weights_list: WeightsList::new(),
+        places: PlacesFile::wished_for(),
+        applied: None,
+    };
+    let resizable = ResizeHint::RESIZABLE.with_min_logical_size(MIN_SIZE);
+    let settings = EguiNiceSettings::new().with_tile("Continuo").with_resize_hint(resizable);
     create_egui_editor(EguiEditorState::from_size(SIZE, 1.0), RepaintNotifier::new(), settings, app)
 }
 
 impl NiceEguiApp for ContinuoEditor {
-    fn build(&mut self, _: egui::Context, host: GuiContext, _: &mut Frame) -> Result<(), HandlerError> {
+    fn build(&mut self, ctx: egui::Context, host: GuiContext, _: &mut Frame) -> Result<(), HandlerError> {
         self.host = Some(host);
+        self.applied = None;
+        let look = self.data.params.look.lock().map(|look| *look).unwrap_or_default();
+        ctx.set_zoom_factor(f32::from(look.size_percent) / 100.0);
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
         Ok(())
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _: &mut Frame) {
-        ui.ctx().request_repaint_after(STATUS_INTERVAL);
-        let Some(host) = &self.host else { return };
-        let setter = host.param_setter();
-        egui::Panel::bottom("status").show(ui, |ui| self.data.status_line(ui));
-        egui::CentralPanel::default().show(ui, |ui| {
-            ui.heading("Continuo");
-            ui.add_space(6.0);
-            egui::Grid::new("parameters").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
-                self.data.controls(ui, &setter);
-            });
-        });
+    fn ui(&mut self, ui: &mut Ui, frame: &mut Frame) {
+        let Some(host) = self.host.clone() else { return };
+        // The host keeps its keys, the space bar above all, unless something is being typed.
+        let typing = ui.ctx().egui_wants_keyboard_input();
+        frame.set_key_capture(if typing { KeyCapture::CaptureAll } else { KeyCapture::IgnoreAll });
+        let runs = self.data.end.snapshot().runs;
+        if runs {
+            self.data.end.refresh_takes();
+        }
+        ui.ctx().request_repaint_after(if runs { FRAME } else { IDLE });
+        let theme = self.themed(ui.ctx());
+        self.places.begin(ui.ctx());
+        self.contents(ui, theme, &host.param_setter());
+        self.places.end(ui.ctx());
     }
 
     fn editor_closed(&mut self) {
@@ -71,88 +128,110 @@ impl NiceEguiApp for ContinuoEditor {
     }
 }
 
-impl Data {
-    fn controls(&self, ui: &mut egui::Ui, setter: &ParamSetter) {
-        let p = &self.params;
-        choice(ui, setter, &p.mode);
-        choice(ui, setter, &p.your_voice);
-        slider(ui, setter, &p.respond_bars);
-        choice(ui, setter, &p.input);
-        choice(ui, setter, &p.looping);
-        choice(ui, setter, &p.emit);
-        slider(ui, setter, &p.temperature);
-        slider(ui, setter, &p.top_p);
-        long_choice(ui, setter, &p.key);
-        slider(ui, setter, &p.cadence);
-        choice(ui, setter, &p.density);
-        choice(ui, setter, &p.register);
-        slider(ui, setter, &p.strict);
-        slider(ui, setter, &p.lookahead_steps);
-        slider(ui, setter, &p.reply_delay_ms);
-        slider(ui, setter, &p.rng_seed);
-        slider(ui, setter, &p.preview);
-        slider(ui, setter, &p.panic);
-    }
-
-    fn status_line(&self, ui: &mut egui::Ui) {
-        let status = self.status.lock().map(|status| status.clone()).unwrap_or_default();
-        let get = |figure: &atomic_float::AtomicF32| figure.load(Ordering::Relaxed);
-        let misses = self.shared.misses.load(Ordering::Relaxed);
-        let style = match (status.style.as_str(), status.problem.is_empty()) {
-            ("", true) => "not active yet",
-            ("", false) => "no weights: notes are passed through",
-            (style, _) => style,
-        };
-        ui.add_space(4.0);
-        ui.label(format!(
-            "{style} · CPU · step {:.0} µs · reply {:.0} µs · {misses} missed",
-            get(&self.shared.step_p50_us),
-            get(&self.shared.reply_p99_us),
-        ));
-        let refused = self.shared.refused.load(Ordering::Relaxed);
-        let problems = [
-            (!status.problem.is_empty()).then_some(status.problem),
-            (refused > 0).then(|| format!("host: expected room for all events, got {refused} turned away")),
-            self.shared.host_without_time.load(Ordering::Relaxed).then(|| {
-                "host: expected a tempo of 1 to 999 bpm and a position that moves, got none; time starts with your notes"
-                    .into()
-            }),
-        ];
-        for problem in problems.into_iter().flatten() {
-            ui.label(RichText::new(problem).color(Color32::from_rgb(0xE6, 0x9F, 0x00)));
+impl ContinuoEditor {
+    fn themed(&mut self, ctx: &egui::Context) -> &'static Theme {
+        let dark = self.data.params.look.lock().is_ok_and(|look| look.dark);
+        let theme = Theme::of(dark);
+        if self.applied != Some(dark) {
+            theme.apply(ctx);
+            self.applied = Some(dark);
         }
-        ui.add_space(4.0);
+        theme
     }
-}
 
-fn slider(ui: &mut egui::Ui, setter: &ParamSetter, param: &impl Param) {
-    ui.label(param.name());
-    ui.add(ParamSlider::for_param(param, setter).with_width(180.0));
-    ui.end_row();
-}
+    fn contents(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
+        let frame = egui::Frame::new().fill(theme.panel).inner_margin(egui::Margin::symmetric(14, 8));
+        egui::Panel::top("head").frame(frame).show(ui, |ui| self.head(ui, theme, setter));
+        egui::Panel::bottom("status").frame(frame).show(ui, |ui| {
+            let status = self.data.status.lock().map(|status| status.clone()).unwrap_or_default();
+            let path = self.data.params.weights.lock().map(|weights| weights.path.clone()).unwrap_or_default();
+            status::show(ui, theme, &status, &path, &self.data.end.shared);
+        });
+        let desk = egui::Panel::bottom("desk").frame(frame.inner_margin(egui::Margin::symmetric(14, 10)));
+        desk.exact_size(DESK_HEIGHT).resizable(false).show(ui, |ui| self.desk(ui, theme, setter));
+        let roll = egui::CentralPanel::default().frame(egui::Frame::new().fill(theme.ground));
+        roll.show(ui, |ui| self.music(ui, theme));
+    }
 
-fn choice<T: Enum + PartialEq + Copy + 'static>(ui: &mut egui::Ui, setter: &ParamSetter, param: &EnumParam<T>) {
-    ui.label(param.name());
-    ui.horizontal(|ui| values(ui, setter, param));
-    ui.end_row();
-}
+    fn head(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Continuo").size(20.0).strong().color(theme.ink));
+            ui.add_space(14.0);
+            for (tab, name) in [(Tab::Play, "Play"), (Tab::Takes, "Takes"), (Tab::Weights, "Weights")] {
+                if self.tab_button(ui, theme, tab, name) && self.tab != tab {
+                    self.tab = tab;
+                    self.roll.follow();
+                }
+            }
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                let panic = "Ends every note at once.";
+                widgets::momentary(ui, theme, setter, &self.data.params.panic, 64.0, panic);
+                self.look(ui, theme);
+                let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
+                piano_roll::legend(ui.painter(), theme, rect.right() - 12.0, rect.center().y);
+            });
+        });
+    }
 
-/// A choice of so many values that they unfold on demand.
-fn long_choice<T: Enum + PartialEq + Copy + 'static>(ui: &mut egui::Ui, setter: &ParamSetter, param: &EnumParam<T>) {
-    ui.label(param.name());
-    egui::ComboBox::from_id_salt(param.name())
-        .selected_text(T::variants()[param.value().to_index()])
-        .show_ui(ui, |ui| values(ui, setter, param));
-    ui.end_row();
-}
+    fn tab_button(&self, ui: &mut Ui, theme: &Theme, tab: Tab, name: &str) -> bool {
+        let (rect, response) = ui.allocate_exact_size(vec2(74.0, widgets::HEIGHT), Sense::click());
+        places::note(ui.ctx(), || name.into(), rect);
+        let chosen = self.tab == tab;
+        let ink = if chosen { theme.ink } else { theme.faint_ink };
+        ui.painter().text(rect.center(), Align2::CENTER_CENTER, name, FontId::proportional(14.0), ink);
+        if chosen || response.hovered() {
+            let colour = if chosen { theme.accent } else { theme.bar_line };
+            ui.painter().hline(rect.shrink(8.0).x_range(), rect.bottom(), egui::Stroke::new(2.0, colour));
+        }
+        response.clicked()
+    }
 
-fn values<T: Enum + PartialEq + Copy + 'static>(ui: &mut egui::Ui, setter: &ParamSetter, param: &EnumParam<T>) {
-    for (index, name) in T::variants().iter().enumerate() {
-        let value = T::from_index(index);
-        if ui.selectable_label(param.value() == value, *name).clicked() && param.value() != value {
-            setter.begin_set_parameter(param);
-            setter.set_parameter(param, value);
-            setter.end_set_parameter(param);
+    /// Theme and size, which the project keeps.
+    fn look(&self, ui: &mut Ui, theme: &Theme) {
+        let Ok(mut look) = self.data.params.look.lock() else { return };
+        if widgets::button(ui, theme, if theme.dark { "Light" } else { "Dark" }, 52.0, "The other theme.") {
+            look.dark = !look.dark;
+        }
+        let before = look.size_percent;
+        let shown =
+            egui::ComboBox::from_id_salt("size").width(66.0).selected_text(format!("{before} %")).show_ui(ui, |ui| {
+                for percent in SIZES_PERCENT {
+                    let response = ui.selectable_value(&mut look.size_percent, percent, format!("{percent} %"));
+                    places::note(ui.ctx(), || format!("Size/{percent} %"), response.rect);
+                }
+            });
+        places::note(ui.ctx(), || "Size".into(), shown.response.rect);
+        shown.response.on_hover_text("How large everything is.");
+        if look.size_percent != before {
+            ui.ctx().set_zoom_factor(f32::from(look.size_percent) / 100.0);
+        }
+    }
+
+    fn desk(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
+        let params = &self.data.params;
+        match self.tab {
+            Tab::Play => {
+                let scroll = egui::ScrollArea::vertical().auto_shrink(false);
+                scroll.show(ui, |ui| controls::show(ui, theme, setter, params, &mut self.seeds));
+            }
+            Tab::Takes => {
+                let Ok(takes) = params.takes.lock() else { return };
+                self.take_list.show(ui, theme, setter, params, &takes);
+            }
+            Tab::Weights => self.weights_list.show(ui, theme, &params.weights),
+        }
+    }
+
+    fn music(&mut self, ui: &mut Ui, theme: &Theme) {
+        let snapshot = *self.data.end.snapshot();
+        // Held for as long as it takes to draw; the worker tries again later.
+        let Ok(takes) = self.data.params.takes.lock() else { return };
+        let shown = match self.take_list.chosen(&takes).filter(|_| self.tab == Tab::Takes) {
+            Some((take, bars)) => Shown::Take(take, bars),
+            None => Shown::Now(&takes, &snapshot),
+        };
+        if let Some(bars) = self.roll.show(ui, theme, &shown) {
+            self.take_list.choose_bars(bars);
         }
     }
 }

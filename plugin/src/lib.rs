@@ -5,6 +5,7 @@ mod bridge;
 mod editor;
 mod params;
 mod state;
+mod takes;
 mod worker;
 
 use std::sync::atomic::Ordering;
@@ -19,7 +20,7 @@ use nice_plug_egui::EguiEditor;
 use audio_thread::preview::Organ;
 use audio_thread::process::{AudioThread, Block, Settings};
 use audio_thread::transport::HostTime;
-use bridge::{Shared, WorkerEnd};
+use bridge::{EditorEnd, Shared, WorkerEnd};
 use editor::ContinuoEditor;
 use params::{ContinuoParams, Emit, Loop, wishes};
 use state::ChosenWeights;
@@ -46,12 +47,14 @@ pub struct Continuo<const HAS_AUDIO: bool> {
     says_offline: bool,
     /// Until the plugin is activated for the first time: scanning it shall start no thread and read no weights.
     worker_end: Option<WorkerEnd>,
+    /// Until the host asks for the editor, which it does once.
+    editor_end: Option<EditorEnd>,
     worker: Option<Worker>,
 }
 
 impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
     fn default() -> Self {
-        let (audio_end, worker_end) = bridge::new();
+        let (audio_end, worker_end, editor_end) = bridge::new();
         let shared = audio_end.shared.clone();
         let sample_rate = 48_000.0;
         Self {
@@ -63,6 +66,7 @@ impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
             sample_rate: sample_rate as f32,
             says_offline: false,
             worker_end: Some(worker_end),
+            editor_end: Some(editor_end),
             worker: None,
         }
     }
@@ -94,14 +98,14 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     }
 
     fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        editor::create(self.params.clone(), self.status.clone(), self.shared.clone())
+        editor::create(self.params.clone(), self.status.clone(), self.editor_end.take()?)
     }
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         if let Some(end) = self.worker_end.take() {
             let desk = Desk {
                 weights: self.params.weights.clone(),
-                take: self.params.take.clone(),
+                takes: self.params.takes.clone(),
                 status: self.status.clone(),
             };
             if let (Some(path), Ok(mut chosen)) = (std::env::var_os(WEIGHTS_VARIABLE), desk.weights.lock()) {

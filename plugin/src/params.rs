@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use nice_plug::prelude::*;
 
-use crate::state::{ChosenWeights, Take};
+use crate::state::{ChosenWeights, Look};
+use crate::takes::Takes;
 use wishes::{Density, Key, Register};
 
 /// What the plugin does with what is played.
@@ -86,7 +87,10 @@ pub enum Emit {
 pub struct ContinuoParams {
     /// The last 64 bars that went out.
     #[persist = "take"]
-    pub take: Arc<Mutex<Take>>,
+    pub takes: Arc<Mutex<Takes>>,
+    /// How the editor looks.
+    #[persist = "look"]
+    pub look: Arc<Mutex<Look>>,
     /// The weights that it plays with.
     #[persist = "weights"]
     pub weights: Arc<Mutex<ChosenWeights>>,
@@ -157,7 +161,8 @@ impl Default for ContinuoParams {
                 .with_value_to_string(formatters::v2s_f32_rounded(2))
         };
         Self {
-            take: Arc::default(),
+            takes: Arc::default(),
+            look: Arc::default(),
             weights: Arc::default(),
             mode: EnumParam::new("Mode", Mode::Harmonise),
             your_voice: EnumParam::new("Your voice", Voice::Soprano),

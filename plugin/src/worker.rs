@@ -14,11 +14,13 @@ use std::time::{Duration, Instant};
 use continuo_model::generate::Performer;
 use continuo_model::stream::State;
 
-use crate::bridge::{Answer, CAPACITY, From, Request, Shared, WorkerEnd};
-use crate::state::{ChosenWeights, Take};
+use crate::bridge::{Answer, CAPACITY, From, Request, Shared, Told, WorkerEnd};
+use crate::state::ChosenWeights;
+use crate::takes::Takes;
 use fault::Fault;
 use figures::Durations;
 use song_memory::SongMemory;
+pub use weights::SHIPPED;
 use weights::{Loaded, NextWeights, load};
 
 /// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
@@ -40,7 +42,7 @@ pub struct Desk {
     /// Which weights shall play. Another path here is followed at the next bar.
     pub weights: Arc<Mutex<ChosenWeights>>,
     /// What has gone out.
-    pub take: Arc<Mutex<Take>>,
+    pub takes: Arc<Mutex<Takes>>,
     /// What there is to say.
     pub status: Arc<Mutex<Status>>,
 }
@@ -69,11 +71,14 @@ impl Desk {
         self.weights.lock().map(|chosen| chosen.clone()).unwrap_or_default()
     }
 
-    /// Writes what went out into the take; later, where the host reads it just now.
+    /// Writes what went out into the takes; later, where the host reads it just now.
     fn take_down(&self, end: &mut WorkerEnd) {
-        let Ok(mut take) = self.take.try_lock() else { return };
-        while let Some(played) = end.played() {
-            take.add(&played);
+        let Ok(mut takes) = self.takes.try_lock() else { return };
+        while let Some(told) = end.told() {
+            match told {
+                Told::Began(beginning) => takes.begin(&beginning),
+                Told::Played(played) => takes.add(&played),
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //!   in a block that ran on another thread than `load`. Process on the loading thread, or drop well after the last change.
 
 mod clap;
+mod editor;
 mod event;
 mod param;
 mod vst3;
@@ -119,6 +120,9 @@ trait Instance: Send {
     fn load_state(&mut self, state: &[u8]) -> Result<()>;
     fn take_edits(&mut self) -> Vec<Edit>;
     fn run_main_thread(&mut self);
+    fn editor(&mut self) -> Option<&mut dyn editor::EditorHost> {
+        None
+    }
 }
 
 /// One loaded instance of a plugin, of either format. Dropping it deactivates it.

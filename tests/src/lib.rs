@@ -1,10 +1,13 @@
 //! Hosts the built bundles as a DAW would, and judges what comes out of them. Also the host that `cargo xtask jam` plays in.
 
 pub mod bundles;
+pub mod desktop;
+pub mod editor_session;
 pub mod fake_host;
 pub mod jam;
 pub mod note_checker;
 pub mod piano_roll;
+pub mod picture;
 pub mod script;
 pub mod seed_phrases;
 pub mod session;

@@ -17,7 +17,7 @@ pub const BUNDLE_NAMES: [&str; 2] = ["Continuo.clap", "Continuo.vst3"];
 /// The whole workspace is built, not the plugin alone: cargo settles the features of shared crates for what it builds
 /// together, and a plugin built alone would have candle compiled once more for the tests and for `jam`.
 pub fn run(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
-    system_packages::require(false)?;
+    system_packages::require(system_packages::TO_BUILD, false)?;
     let mut build = cargo();
     run_to_success(build.current_dir(&workspace.root).args(["build", "--workspace", "--profile", profile]))?;
     // nice-plug-xtask's own entry point would take the outermost folder with a Cargo.toml for the workspace, which is

@@ -8,18 +8,47 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::run_to_success;
 
 /// Something that has to work, and which Debian and Ubuntu packages make it work.
-struct Need {
+pub struct Need {
     what: &'static str,
     works: fn() -> bool,
     packages: &'static [&'static str],
 }
 
-const NEEDS: &[Need] =
+/// What building needs.
+pub const TO_BUILD: &[Need] =
     &[Need { what: "a C compiler that links (`cc`)", works: compiles_c, packages: &["gcc", "libc6-dev"] }];
+/// What the checks need beside: a screen in memory, and what the editor's window opens at run time.
+pub const TO_TEST: &[Need] = &[
+    Need { what: "an X server without a monitor (`Xvfb`)", works: has_xvfb, packages: &["xvfb"] },
+    Need {
+        what: "libraries for windows and OpenGL in software",
+        works: has_window_libraries,
+        packages: &[
+            "libx11-6",
+            "libx11-xcb1",
+            "libxcb1",
+            "libxkbcommon0",
+            "libxkbcommon-x11-0",
+            "libegl1",
+            "libegl-mesa0",
+            "libgl1-mesa-dri",
+        ],
+    },
+];
+/// The libraries of [`TO_TEST`], as the linker knows them.
+const WINDOW_LIBRARIES: [&str; 7] = [
+    "libX11.so.6",
+    "libX11-xcb.so.1",
+    "libxcb.so.1",
+    "libxkbcommon.so.0",
+    "libxkbcommon-x11.so.0",
+    "libEGL.so.1",
+    "libEGL_mesa.so.0",
+];
 
 /// Makes sure that everything is there. With `may_install`, root and apt-get, missing packages are installed.
-pub fn require(may_install: bool) -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.works)()).collect();
+pub fn require(needs: &[Need], may_install: bool) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !(need.works)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -73,6 +102,22 @@ fn try_compiling() -> Result<bool> {
     let status = cc.wait()?;
     let _ = std::fs::remove_file(program);
     Ok(status.success())
+}
+
+fn has_xvfb() -> bool {
+    answers("Xvfb", &["-version"])
+}
+
+/// Only Linux opens them by these names; elsewhere they are part of the system.
+fn has_window_libraries() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    // It is not on everyone's path.
+    let listing =
+        ["ldconfig", "/sbin/ldconfig"].iter().find_map(|program| Command::new(program).arg("-p").output().ok());
+    let known = listing.map(|listing| String::from_utf8_lossy(&listing.stdout).into_owned()).unwrap_or_default();
+    WINDOW_LIBRARIES.iter().all(|library| known.contains(library))
 }
 
 fn is_root() -> bool {

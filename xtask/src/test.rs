@@ -50,7 +50,8 @@ fn steps(workspace: &Workspace, may_install: bool) -> Vec<Step<'_>> {
         Step {
             name: "needed programs",
             run: Box::new(move || {
-                system_packages::require(may_install)?;
+                system_packages::require(system_packages::TO_BUILD, may_install)?;
+                system_packages::require(system_packages::TO_TEST, may_install)?;
                 system_packages::require_components()
             }),
         },

@@ -3,7 +3,7 @@
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::held_notes::HeldNotes;
+use super::held_notes::{HeldNotes, Owner};
 
 /// Events in a block at the most, in and out; a host that sends more loses what is over, and it is counted.
 pub const MAX_EVENTS: usize = 16_384;
@@ -11,7 +11,7 @@ pub const MAX_EVENTS: usize = 16_384;
 /// A note's start or end at a sample of the host's time since the plugin was activated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NoteMessage {
-    On { channel: u8, key: u8, touch: Touch, at: u64 },
+    On { owner: Owner, channel: u8, key: u8, touch: Touch, at: u64 },
     Off { channel: u8, key: u8, touch: Touch, at: u64 },
 }
 
@@ -36,6 +36,8 @@ struct Outgoing {
     timing: u32,
     rank: u8,
     order: u32,
+    /// Whose start it is, where that is known and of interest.
+    generated: bool,
     event: NoteEvent<()>,
 }
 
@@ -64,15 +66,16 @@ impl OutEvents {
     pub fn push(&mut self, message: NoteMessage) -> bool {
         let number = |channel, key| (Channel::Number(channel), Key::Number(key));
         match message {
-            NoteMessage::On { channel, key, touch: Touch { voice_id, velocity }, at } => {
+            NoteMessage::On { owner, channel, key, touch: Touch { voice_id, velocity }, at } => {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
-                self.add(timing, ON, NoteEvent::NoteOn { timing, voice_id, channel, key, velocity })
+                let event = NoteEvent::NoteOn { timing, voice_id, channel, key, velocity };
+                self.add(timing, ON, owner == Owner::Generated, event)
             }
             NoteMessage::Off { channel, key, touch: Touch { voice_id, velocity }, at } => {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
-                self.add(timing, OFF, NoteEvent::NoteOff { timing, voice_id, channel, key, velocity })
+                self.add(timing, OFF, false, NoteEvent::NoteOff { timing, voice_id, channel, key, velocity })
             }
         }
     }
@@ -82,17 +85,17 @@ impl OutEvents {
     pub fn pass(&mut self, mut event: NoteEvent<()>) -> bool {
         let last = self.frames.saturating_sub(1) as u32;
         event.subtract_timing(event.timing().saturating_sub(last));
-        self.add(event.timing(), OTHER, event)
+        self.add(event.timing(), OTHER, false, event)
     }
 
     fn timing(&self, at: u64) -> u32 {
         at.saturating_sub(self.block_start) as u32
     }
 
-    fn add(&mut self, timing: u32, rank: u8, event: NoteEvent<()>) -> bool {
+    fn add(&mut self, timing: u32, rank: u8, generated: bool, event: NoteEvent<()>) -> bool {
         let room = self.events.len() < MAX_EVENTS;
         if room {
-            self.events.push(Outgoing { timing, rank, order: self.events.len() as u32, event });
+            self.events.push(Outgoing { timing, rank, order: self.events.len() as u32, generated, event });
         }
         room
     }
@@ -107,15 +110,16 @@ impl OutEvents {
         self.events.iter().map(|e| &e.event)
     }
 
-    /// Offers the sorted events to the host, which takes one if `send` returns `true`. What it refuses is put right in
+    /// Offers the sorted events to the host, which takes one if `send` returns `true`; it is told too whether the event is the
+    /// start of a generated note. What it refuses is put right in
     /// the ledger: an end is owed again, a start never was. Returns how many were refused.
     ///
     /// After a first refusal nothing more of that key is offered in this block, or an end without a start could
     /// go out.
-    pub fn send(&self, ledger: &mut HeldNotes, mut send: impl FnMut(NoteEvent<()>) -> bool) -> u64 {
+    pub fn send(&self, ledger: &mut HeldNotes, mut send: impl FnMut(NoteEvent<()>, bool) -> bool) -> u64 {
         let mut refused = 0;
         let mut blocked = [0_u128; 16];
-        for event in self.iter() {
+        for Outgoing { event, generated, .. } in &self.events {
             let (channel, key, touch, is_on) = match *event {
                 NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), voice_id, velocity, .. } => {
                     (c, k, Touch { voice_id, velocity }, true)
@@ -124,14 +128,14 @@ impl OutEvents {
                     (c, k, Touch { voice_id, velocity }, false)
                 }
                 other => {
-                    refused += u64::from(!send(other));
+                    refused += u64::from(!send(other, false));
                     continue;
                 }
             };
             let (bits, bit) = (&mut blocked[usize::from(channel)], 1_u128 << key);
             if *bits & bit != 0 {
                 refused += 1;
-            } else if !send(*event) {
+            } else if !send(*event, *generated) {
                 refused += 1;
                 *bits |= bit;
                 if is_on {

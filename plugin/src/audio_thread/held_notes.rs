@@ -64,7 +64,7 @@ impl HeldNotes {
             self.count -= 1;
             *entry = Entry::Silent;
         }
-        if out.push(NoteMessage::On { channel, key, touch, at: now }) {
+        if out.push(NoteMessage::On { owner, channel, key, touch, at: now }) {
             *entry = Entry::Sounding(owner, touch.voice_id, now);
             self.count += 1;
         }

@@ -15,7 +15,7 @@ use super::held_notes::{HeldNotes, Owner};
 use super::pace::Pace;
 use super::sequencer::Sequencer;
 use super::transport::{BlockTime, Clock, HostTime, Motion, STEPS_PER_BEAT};
-use crate::bridge::{AudioEnd, From, Played};
+use crate::bridge::{AudioEnd, From, Played, Told};
 use crate::params::{Input, Mode};
 
 /// Without a transport the music ends this many steps after the last note: harmony, continuation.
@@ -93,6 +93,10 @@ pub struct AudioThread {
     pub(super) samples: u64,
     /// Beats that have gone by, whatever the transport did.
     pub(super) elapsed_beats: f64,
+    /// Place in the take less elapsed beats.
+    pub(super) take_offset_beats: f64,
+    /// Place in the song less that in the take, as of the last block in which time ran.
+    pub(super) song_offset_beats: f64,
     /// The step whose boundary comes next.
     pub(super) next_step: i64,
     /// The step that an early note has answered before it began.
@@ -134,6 +138,8 @@ impl AudioThread {
             input: Vec::with_capacity(MAX_EVENTS),
             samples: 0,
             elapsed_beats: 0.0,
+            take_offset_beats: 0.0,
+            song_offset_beats: 0.0,
             next_step: 0,
             answered_step: None,
             turn: Turn::Player,
@@ -193,20 +199,25 @@ impl AudioThread {
         self.pace.begin_block(block.now, block.frames as f64 / self.sample_rate);
         self.sequencer.take_answers(&mut self.bridge);
         let time = self.begin_time(block);
+        self.follow_take(block, &time);
         self.follow_motion(block, &time);
         self.play_timeline(block, time);
         self.ledger.send_offs(&mut self.out, end);
         self.out.sort();
         let Self { out, ledger, bridge, .. } = self;
         let beats_per_sample = 1.0 / (time.samples_per_step * STEPS_PER_BEAT);
-        let refused = out.send(ledger, |event| {
+        let take_beats = self.elapsed_beats + self.take_offset_beats;
+        let refused = out.send(ledger, |event, generated| {
             let taken = send(event);
             if taken {
-                remember(bridge, &event, &time, self.elapsed_beats + f64::from(event.timing()) * beats_per_sample);
+                remember(bridge, &event, generated, take_beats + f64::from(event.timing()) * beats_per_sample);
             }
             taken
         });
-        self.elapsed_beats += block.frames as f64 * beats_per_sample;
+        self.show(block, &time, self.elapsed_beats);
+        let beats = block.frames as f64 * beats_per_sample;
+        self.elapsed_beats += beats;
+        self.stand_still(&time, beats);
         if refused > 0 {
             self.bridge.shared.refused.fetch_add(refused, Ordering::Relaxed);
         }
@@ -439,13 +450,13 @@ fn starts_a_note(event: &NoteEvent<()>) -> bool {
 }
 
 /// Tells the worker what has gone out, for the take.
-fn remember(bridge: &mut AudioEnd, event: &NoteEvent<()>, time: &BlockTime, elapsed_beats: f64) {
-    let (timing, channel, key, velocity) = match *event {
-        NoteEvent::NoteOn { timing, channel, key, velocity, .. } => (timing, channel, key, velocity),
-        NoteEvent::NoteOff { timing, channel, key, .. } => (timing, channel, key, 0.0),
+fn remember(bridge: &mut AudioEnd, event: &NoteEvent<()>, generated: bool, take_beats: f64) {
+    let (channel, key, velocity) = match *event {
+        NoteEvent::NoteOn { channel, key, velocity, .. } => (channel, key, velocity),
+        NoteEvent::NoteOff { channel, key, .. } => (channel, key, 0.0),
         _ => return,
     };
     if let (Some(channel), Some(key)) = (channel.number(), key.number()) {
-        bridge.played(Played { song_beats: time.beats_at(timing), elapsed_beats, channel, key, velocity });
+        bridge.tell(Told::Played(Played { take_beats, channel, key, velocity, generated }));
     }
 }

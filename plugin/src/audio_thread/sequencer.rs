@@ -115,6 +115,16 @@ impl Sequencer {
         self.rows[slot(step)].is_some_and(|planned| planned.step == step)
     }
 
+    /// What is planned for `step`, if it has not been played: the row once it is known, and which voices are the player's.
+    pub fn planned(&self, step: i64) -> Option<(Option<Row>, [bool; NUM_VOICES])> {
+        let planned = self.rows[slot(step)].filter(|planned| planned.step == step)?;
+        let row = match planned.content {
+            Content::Known(row, _) => Some(row),
+            Content::Asked(_) => None,
+        };
+        Some((row, planned.played))
+    }
+
     /// Makes the row of `step` due at sample `at`, in place of an earlier wish for the same step.
     pub fn schedule(&mut self, at: u64, step: i64) {
         let kept = self.due[..self.num_due].iter().filter(|due| due.1 != step);

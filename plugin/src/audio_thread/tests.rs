@@ -69,7 +69,7 @@ fn block(mode: Mode, n: u64, began: Instant) -> Block {
 #[test]
 fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
     for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free] {
-        let (audio_end, worker_end) = bridge::new();
+        let (audio_end, worker_end, _) = bridge::new();
         let _worker = Worker::start(worker_end, Desk::default());
         let mut audio = AudioThread::new(audio_end, SAMPLE_RATE);
         let (mut rng, began, mut sent) = (SplitMix64::new(1), Instant::now(), 0);
@@ -130,7 +130,7 @@ struct Starved {
 
 impl Starved {
     fn new() -> Self {
-        let (audio_end, end) = bridge::new();
+        let (audio_end, end, _) = bridge::new();
         let shared = audio_end.shared.clone();
         shared.worker_runs.store(true, Ordering::Release);
         Self { audio: AudioThread::new(audio_end, SAMPLE_RATE), end: Some(end), shared, began: Instant::now(), n: 0 }
@@ -224,7 +224,7 @@ fn a_host_without_a_tempo_is_noticed() {
 #[test]
 fn without_a_worker_notes_go_through_at_once() {
     // As after its end, so before its beginning: a host may play before it activates.
-    let (audio_end, end) = bridge::new();
+    let (audio_end, end, _) = bridge::new();
     assert!(!audio_end.can_answer());
     let mut starved = Starved::new();
     starved.shared = audio_end.shared.clone();
@@ -244,7 +244,7 @@ fn without_a_worker_notes_go_through_at_once() {
 
 #[test]
 fn a_worker_that_fails_says_so() {
-    let (audio_end, worker_end) = bridge::new();
+    let (audio_end, worker_end, _) = bridge::new();
     let worker = Worker::start(worker_end, Desk::default());
     assert!(audio_end.can_answer());
     drop(worker);

@@ -144,6 +144,22 @@ impl BlockTime {
         step == 0 || (self.bar_steps % 16 == 0 && step % 8 == 0)
     }
 
+    /// Where the song's bar began, beats.
+    pub fn bar_start_beats(&self) -> f64 {
+        self.bar_start_step as f64 / STEPS_PER_BEAT
+    }
+
+    /// Length of a bar, beats.
+    pub fn bar_beats(&self) -> f64 {
+        self.bar_steps as f64 / STEPS_PER_BEAT
+    }
+
+    /// What the host loops over, song beats, and how often it has come round.
+    pub fn rounds(&self) -> (Option<(f64, f64)>, u64) {
+        let beats = |step: i64| step as f64 / STEPS_PER_BEAT;
+        (self.loop_steps.map(|(start, end)| (beats(start), beats(end))), self.pass)
+    }
+
     /// Whether a song step begins a bar.
     pub fn begins_bar(&self, song_step: i64) -> bool {
         self.step_in_bar(song_step) == 0

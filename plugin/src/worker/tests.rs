@@ -71,7 +71,7 @@ fn a_jump_goes_on_from_what_stood_there_and_a_start_begins_anew() {
 
 #[test]
 fn a_running_worker_answers_in_order_and_ends_when_dropped() {
-    let (mut audio, end) = bridge::new();
+    let (mut audio, end, _) = bridge::new();
     let desk = Desk::default();
     let status = desk.status.clone();
     let worker = Worker::start(end, desk);
@@ -104,7 +104,7 @@ fn wait_for(desk: &Desk, style: &str, mut meanwhile: impl FnMut()) -> Status {
 
 #[test]
 fn a_bad_file_is_named_and_the_shipped_weights_play() {
-    let (mut audio, end) = bridge::new();
+    let (mut audio, end, _) = bridge::new();
     let desk = Desk::default();
     desk.weights.lock().unwrap().path = "no/such.safetensors".into();
     let _worker = Worker::start(end, desk.clone());
@@ -124,7 +124,7 @@ fn weights_are_swapped_at_a_bar_while_playing() {
     weights.description.name = "Mine".into();
     weights.write(&path).unwrap();
 
-    let (mut audio, end) = bridge::new();
+    let (mut audio, end, _) = bridge::new();
     let desk = Desk::default();
     let worker = Worker::start(end, desk.clone());
     let mut step = 0;

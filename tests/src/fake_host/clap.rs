@@ -1,5 +1,6 @@
 //! The CLAP side of the fake host, on clack-host; every call runs on the caller's thread, in the role that CLAP gives it.
 
+mod editor;
 mod events;
 mod handlers;
 
@@ -16,6 +17,7 @@ use clack_extensions::state::PluginState;
 use clack_host::events::event_types::ParamValueEvent;
 use clack_host::prelude::*;
 
+use super::editor::EditorHost;
 use super::{Block, BlockInput, Class, Edit, HostConfig, Instance, ParamInfo, keep_loaded};
 use events::{Outbox, push_event, transport_event};
 use handlers::{Host, MainThread, Role, Shared, in_role};
@@ -24,7 +26,7 @@ use handlers::{Host, MainThread, Role, Shared, in_role};
 pub(super) struct ClapInstance {
     /// Present while active; goes back to `instance` before that is dropped, or clack would leak it.
     processor: Option<PluginAudioProcessor<Host>>,
-    /// In a cell because clack asks for `&mut` even to read. A later editor reaches the plugin's view through it.
+    /// In a cell because clack asks for `&mut` even to read.
     instance: RefCell<PluginInstance<Host>>,
     param_extension: PluginParams,
     state_extension: PluginState,
@@ -234,6 +236,10 @@ impl Instance for ClapInstance {
 
     fn take_edits(&mut self) -> Vec<Edit> {
         std::mem::take(&mut self.edits)
+    }
+
+    fn editor(&mut self) -> Option<&mut dyn EditorHost> {
+        Some(self)
     }
 
     fn run_main_thread(&mut self) {

@@ -1,8 +1,9 @@
 //! What a CLAP plugin may call on the host, and the role of the thread that runs just now; called from any thread.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use clack_extensions::gui::HostGui;
 use clack_extensions::params::{
     HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamRescanFlags,
 };
@@ -34,6 +35,8 @@ pub(super) fn in_role<T>(role: Role, call: impl FnOnce() -> T) -> T {
 pub(super) struct Shared {
     pub(super) callback_requested: AtomicBool,
     pub(super) flush_requested: AtomicBool,
+    /// Width and height in 32 bits each, or 0.
+    pub(super) requested_size: AtomicU64,
 }
 
 impl SharedHandler<'_> for Shared {
@@ -78,6 +81,6 @@ impl HostHandlers for Host {
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Self::Shared<'_>) {
-        builder.register::<HostParams>().register::<HostThreadCheck>();
+        builder.register::<HostParams>().register::<HostThreadCheck>().register::<HostGui>();
     }
 }

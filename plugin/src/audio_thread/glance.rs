@@ -1,0 +1,80 @@
+//! Where in its take the music is, and what the editor is shown of each block. Audio thread.
+
+use super::process::{AudioThread, Block};
+use super::transport::{BlockTime, Motion, STEPS_PER_BEAT};
+use crate::bridge::snapshot::{Ahead, NUM_AHEAD, Snapshot};
+use crate::bridge::{Beginning, Told};
+
+/// Steps before the next one that may still be due: a reply delay holds them back.
+const LATE_STEPS: i64 = 2;
+
+impl AudioThread {
+    /// A start or a jump begins a take. Its beats go on from the song's place there, whatever loops come round.
+    pub(super) fn follow_take(&mut self, block: &Block, time: &BlockTime) {
+        if !matches!(time.motion, Motion::Started | Motion::Jumped) {
+            return;
+        }
+        let before_beats = self.elapsed_beats + self.take_offset_beats;
+        let song_beats = time.beats_at(0);
+        self.take_offset_beats = song_beats - self.elapsed_beats;
+        self.bridge.tell(Told::Began(Beginning {
+            before_beats,
+            song_beats,
+            bar_start_beats: time.bar_start_beats(),
+            tempo_bpm: self.tempo_bpm(time),
+            time_signature: time_signature(block),
+            rng_seed: block.settings.step.rng_seed as u32,
+        }));
+    }
+
+    /// Shows the editor where the music stands at the block's start; called when the block is done.
+    pub(super) fn show(&mut self, block: &Block, time: &BlockTime, elapsed_beats: f64) {
+        let take_beats = elapsed_beats + self.take_offset_beats;
+        let tempo_bpm = self.tempo_bpm(time);
+        let runs = !matches!(time.motion, Motion::Stopped | Motion::Halted);
+        if runs {
+            self.song_offset_beats = time.beats_at(0) - take_beats;
+        }
+        let song_beats = take_beats + self.song_offset_beats;
+        let Self { bridge, sequencer, next_step, .. } = self;
+        bridge.show(|snapshot: &mut Snapshot| {
+            snapshot.runs = runs;
+            snapshot.at = Some(block.now);
+            snapshot.take_beats = take_beats;
+            snapshot.block_beats = block.frames as f64 / (time.samples_per_step * STEPS_PER_BEAT);
+            snapshot.song_beats = song_beats;
+            snapshot.bar_start_beats = time.bar_start_beats();
+            snapshot.bar_beats = time.bar_beats();
+            snapshot.tempo_bpm = tempo_bpm;
+            snapshot.time_signature = time_signature(block);
+            (snapshot.loop_beats, snapshot.pass) = time.rounds();
+            let steps = *next_step - LATE_STEPS..=sequencer.planned_through();
+            let planned = steps.filter_map(|step| sequencer.planned(step).map(|(row, played)| (step, row, played)));
+            snapshot.num_ahead = 0;
+            for (place, (step, row, played)) in snapshot.ahead.iter_mut().zip(planned.take(NUM_AHEAD)) {
+                let take_beats = take_beats + (step as f64 - time.pos_steps) / STEPS_PER_BEAT;
+                *place = Ahead { take_beats, row, played };
+                snapshot.num_ahead += 1;
+            }
+        });
+    }
+
+    /// Beats go by whatever the transport does; the place in the take stands still with it.
+    pub(super) fn stand_still(&mut self, time: &BlockTime, beats: f64) {
+        if matches!(time.motion, Motion::Stopped | Motion::Halted) {
+            self.take_offset_beats -= beats;
+        }
+    }
+
+    fn tempo_bpm(&self, time: &BlockTime) -> f64 {
+        self.sample_rate * 60.0 / (time.samples_per_step * STEPS_PER_BEAT)
+    }
+}
+
+/// The host's, if it is one that a MIDI file can hold; else common time.
+fn time_signature(block: &Block) -> (u8, u8) {
+    match block.host.time_signature {
+        Some((beats @ 1..=255, unit @ (1 | 2 | 4 | 8 | 16 | 32 | 64))) => (beats as u8, unit as u8),
+        _ => (4, 4),
+    }
+}

@@ -1,0 +1,187 @@
+//! A clip from a take: chosen bars and voices as MIDI files in a folder that the player finds. Runs on the host's window thread.
+
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use continuo_model::midi_file::{KeySignature, to_bytes_in_key};
+use continuo_model::phrase::{Note, Phrase, Track};
+
+use crate::params::wishes::Key;
+use crate::takes::{TICKS_PER_BEAT, TakeView};
+
+/// Names the folder to save into, in place of the user's.
+const FOLDER_VARIABLE: &str = "CONTINUO_CLIPS";
+/// The voices' names, by channel.
+pub const VOICES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
+
+/// What of a take is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Bars of the take, from 0.
+    pub bars: Range<i64>,
+    /// Voices, by channel.
+    pub voices: [bool; 4],
+    /// What is on other channels.
+    pub others: bool,
+    /// A file for each voice, not one for all.
+    pub file_each: bool,
+    /// The key, if the player has set one.
+    pub key: Option<KeySignature>,
+}
+
+/// The folder that clips go to: `Continuo` in the user's music folder, documents or home.
+pub fn folder() -> Option<PathBuf> {
+    let wished = std::env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let own = || dirs::audio_dir().or_else(dirs::document_dir).or_else(dirs::home_dir);
+    wished.or_else(|| own().map(|folder| folder.join("Continuo")))
+}
+
+/// The chosen bars as music that begins with the first of them: notes that sound into it begin there, and those that sound past
+/// the last end there.
+pub fn phrase(take: &TakeView, wanted: &Wanted) -> Phrase {
+    let at = |bar: i64| take.start.bar_start_ticks + bar * take.start.bar_ticks();
+    let (from, to) = (at(wanted.bars.start), at(wanted.bars.end));
+    let mut tracks = Vec::new();
+    for channel in 0..16_u8 {
+        let voice = usize::from(channel);
+        if !wanted.voices.get(voice).copied().unwrap_or(wanted.others) {
+            continue;
+        }
+        let name = VOICES.get(voice).map_or_else(|| format!("Channel {}", voice + 1), |name| (*name).into());
+        let inside = take.notes.iter().filter(|note| note.channel() == channel && note.3 < to && note.end() > from);
+        let notes: Vec<Note> = inside
+            .map(|note| {
+                let (start, end) = (note.3.max(from), note.end().min(to));
+                let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
+                let (start_beats, length_beats) = (beats(start - from), beats(end - start));
+                Note { pitch: note.1, velocity: note.2, channel, start_beats, length_beats }
+            })
+            .collect();
+        if !notes.is_empty() {
+            tracks.push(Track { name, notes });
+        }
+    }
+    Phrase { tempo_bpm: take.start.tempo_bpm, time_signature: take.start.time_signature, tracks }
+}
+
+/// Writes the files and returns their paths. Nothing that is there is written over.
+pub fn save(take: &TakeView, wanted: &Wanted, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let phrase = phrase(take, wanted);
+    if phrase.tracks.is_empty() {
+        return Err("expected notes in these bars and voices, got none; choose others".into());
+    }
+    std::fs::create_dir_all(folder).map_err(|error| format!("{}: cannot be made ({error})", folder.display()))?;
+    let first = take.start.first_bar() + wanted.bars.start;
+    let last = take.start.first_bar() + wanted.bars.end - 1;
+    let bars = if first == last { format!("bar {first}") } else { format!("bars {first}-{last}") };
+    let name = format!("Continuo take {}, {bars}", take.start.number);
+    if !wanted.file_each {
+        return Ok(vec![write(folder, &name, &to_bytes_in_key(&phrase, wanted.key))?]);
+    }
+    let files = phrase.tracks.iter().map(|track| {
+        let alone = Phrase { tracks: vec![track.clone()], ..phrase.clone() };
+        write(folder, &format!("{name}, {}", track.name), &to_bytes_in_key(&alone, wanted.key))
+    });
+    files.collect()
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, String> {
+    for copy in 1..1000 {
+        let name = if copy == 1 { format!("{name}.mid") } else { format!("{name} ({copy}).mid") };
+        let path = folder.join(name);
+        let opened = std::fs::File::create_new(&path);
+        return match opened.and_then(|mut file| file.write_all(bytes)) {
+            Ok(()) => Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            Err(error) => Err(format!("{}: cannot be written ({error})", path.display())),
+        };
+    }
+    Err(format!("{}: expected fewer than 1000 clips of that name; move some away", folder.join(name).display()))
+}
+
+/// The key signature of a key that the player has set.
+pub fn key_signature(key: Key) -> Option<KeySignature> {
+    // From C upwards by semitones, as the parameter names the keys.
+    const SHARPS: [[i8; 12]; 2] =
+        [[0, 7, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5], [-3, 4, -1, -6, 1, -4, 3, -2, -7, 0, -5, 2]];
+    let index = (key as usize).checked_sub(1)?;
+    let minor = index >= 12;
+    Some(KeySignature { sharps: SHARPS[usize::from(minor)][index % 12], minor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::{Beginning, Played};
+    use crate::takes::Takes;
+
+    fn takes() -> Takes {
+        let mut takes = Takes::default();
+        takes.begin(&Beginning {
+            before_beats: 0.0,
+            song_beats: 13.0,
+            bar_start_beats: 12.0,
+            tempo_bpm: 96.0,
+            time_signature: (3, 4),
+            rng_seed: 1,
+        });
+        for (start, end, channel, key) in
+            [(13.0, 14.0, 0, 72), (13.5, 16.0, 3, 48), (15.0, 16.5, 1, 67), (17.5, 19.0, 0, 74), (19.0, 20.0, 9, 36)]
+        {
+            takes.add(&Played { take_beats: start, channel, key, velocity: 0.5, generated: channel > 0 });
+            takes.add(&Played { take_beats: end, channel, key, velocity: 0.0, generated: false });
+        }
+        takes
+    }
+
+    fn wanted(bars: Range<i64>) -> Wanted {
+        Wanted { bars, voices: [true; 4], others: true, file_each: false, key: None }
+    }
+
+    /// Each track as `name: key start+length ..`, in beats from the clip's beginning.
+    fn words(phrase: &Phrase) -> Vec<String> {
+        let note = |n: &Note| format!(" {} {}+{}", n.pitch, n.start_beats, n.length_beats);
+        phrase.tracks.iter().map(|t| format!("{}:{}", t.name, t.notes.iter().map(note).collect::<String>())).collect()
+    }
+
+    #[test]
+    fn a_clip_begins_on_its_bar_and_ends_with_its_last() {
+        let takes = takes();
+        let take = takes.list().next().unwrap();
+        let all = ["Soprano: 72 1+1 74 5.5+1.5", "Alto: 67 3+1.5", "Bass: 48 1.5+2.5", "Channel 10: 36 7+1"];
+        assert_eq!((take.num_bars(), words(&phrase(&take, &wanted(0..3)))), (3, all.map(String::from).to_vec()));
+        let second = ["Soprano: 74 2.5+0.5", "Alto: 67 0+1.5", "Bass: 48 0+1"];
+        assert_eq!(words(&phrase(&take, &wanted(1..2))), second);
+        let bass = Wanted { voices: [false, false, false, true], others: false, ..wanted(0..3) };
+        assert_eq!(words(&phrase(&take, &bass)), ["Bass: 48 1.5+2.5"]);
+    }
+
+    #[test]
+    fn files_are_named_and_never_written_over() {
+        let folder = std::env::temp_dir().join(format!("continuo-clips-{}", std::process::id()));
+        let takes = takes();
+        let take = takes.list().next().unwrap();
+        let names = |wanted: &Wanted| -> Vec<String> {
+            let paths = save(&take, wanted, &folder).unwrap();
+            paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names(&wanted(0..3)), ["Continuo take 1, bars 5-7.mid"]);
+        assert_eq!(names(&wanted(0..3)), ["Continuo take 1, bars 5-7 (2).mid"]);
+        let each = Wanted { file_each: true, voices: [true, false, false, true], others: false, ..wanted(0..1) };
+        assert_eq!(names(&each), ["Continuo take 1, bar 5, Soprano.mid", "Continuo take 1, bar 5, Bass.mid"]);
+        let read = continuo_model::midi_file::read(&folder.join("Continuo take 1, bars 5-7.mid")).unwrap();
+        assert_eq!(read, phrase(&take, &wanted(0..3)));
+        let none = Wanted { voices: [false; 4], others: false, ..wanted(0..3) };
+        assert!(save(&take, &none, &folder).unwrap_err().contains("expected notes"));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn keys_have_their_signatures() {
+        let sharps = |key| key_signature(key).map(|key| (key.sharps, key.minor));
+        assert_eq!(sharps(Key::Auto), None);
+        assert_eq!([Key::CMajor, Key::EFlatMajor, Key::BMajor].map(sharps), [0, -3, 5].map(|s| Some((s, false))));
+        assert_eq!([Key::CMinor, Key::FSharpMinor, Key::AMinor].map(sharps), [-3, 3, 0].map(|s| Some((s, true))));
+    }
+}

@@ -1,0 +1,115 @@
+//! A folder's weights files and their cards, read on a thread of its own: a slow disk shall hold up no host.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use super::card::Card;
+
+/// What weights files are called.
+const EXTENSION: &str = "safetensors";
+
+/// What is in a folder, in order of names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Folder {
+    pub path: PathBuf,
+    pub folders: Vec<PathBuf>,
+    /// Weights files, each with its card or what is wrong with it.
+    pub files: Vec<(PathBuf, Result<Card, String>)>,
+    /// Why it could not be read, or empty.
+    pub problem: String,
+}
+
+impl Folder {
+    fn read(path: PathBuf) -> Self {
+        let entries = match std::fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) => return Self { problem: format!("cannot be opened ({error})"), path, ..Self::default() },
+        };
+        let mut paths: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path()).filter(|path| !is_hidden(path)).collect();
+        paths.sort();
+        let is_weights = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
+        let files = paths.iter().filter(|path| is_weights(path) && path.is_file());
+        let files = files.map(|path| (path.clone(), Card::read(path))).collect();
+        paths.retain(|path| path.is_dir());
+        Self { path, folders: paths, files, problem: String::new() }
+    }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// A folder that is looked at, and the one that is being read.
+#[derive(Default)]
+pub struct FolderReader {
+    /// The last one that was read.
+    pub folder: Folder,
+    reading: Option<JoinHandle<Folder>>,
+}
+
+impl FolderReader {
+    /// Reads another folder, or the same again, unless one is being read.
+    pub fn open(&mut self, path: PathBuf) {
+        if self.reading.is_none() {
+            let reading = std::thread::Builder::new().name("continuo folder".into()).spawn(|| Folder::read(path));
+            match reading {
+                Ok(reading) => self.reading = Some(reading),
+                Err(error) => self.folder.problem = format!("no thread to read it ({error})"),
+            }
+        }
+    }
+
+    /// Takes what has been read; says whether something still is being read.
+    pub fn look(&mut self) -> bool {
+        if let Some(done) = self.reading.take_if(|reading| reading.is_finished()) {
+            self.folder = done.join().unwrap_or_default();
+        }
+        self.reading.is_some()
+    }
+}
+
+/// The plugin's code may be unloaded once the editor is gone: nothing may run in it then.
+impl Drop for FolderReader {
+    fn drop(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            let _ = reading.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::SHIPPED;
+
+    #[test]
+    fn a_folder_shows_its_weights_and_what_is_wrong_with_them() {
+        let path = std::env::temp_dir().join(format!("continuo-folder-{}", std::process::id()));
+        std::fs::create_dir_all(path.join("folk")).unwrap();
+        std::fs::create_dir_all(path.join(".hidden")).unwrap();
+        std::fs::write(path.join("a.safetensors"), SHIPPED.1).unwrap();
+        std::fs::write(path.join("b.safetensors"), b"RIFF").unwrap();
+        std::fs::write(path.join("notes.txt"), b"").unwrap();
+        let mut reader = FolderReader::default();
+        reader.open(path.clone());
+        while reader.look() {
+            std::thread::yield_now();
+        }
+        let folder = &reader.folder;
+        let names = |paths: &[PathBuf]| -> Vec<String> {
+            paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names(&folder.folders), ["folk"]);
+        let files: Vec<_> = folder.files.iter().map(|(path, _)| path.clone()).collect();
+        assert_eq!(names(&files), ["a.safetensors", "b.safetensors"]);
+        assert_eq!(folder.files[0].1.as_ref().unwrap().name, "Chorale");
+        assert!(folder.files[1].1.is_err());
+        std::fs::remove_dir_all(&path).unwrap();
+        reader.open(path);
+        while reader.look() {
+            std::thread::yield_now();
+        }
+        assert!(reader.folder.problem.starts_with("cannot be opened"));
+    }
+}

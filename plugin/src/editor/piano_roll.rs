@@ -1,0 +1,276 @@
+//! The piano roll: the last bars and the next on a ruler of bars and beats, with the playhead between them. Runs on the host's
+//! window thread.
+
+mod drawing;
+mod music;
+
+use std::time::Instant;
+
+use egui::{Align2, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
+
+use super::places;
+use super::theme::Theme;
+use crate::bridge::snapshot::Snapshot;
+use crate::takes::{Start, TICKS_PER_BEAT, TakeView, Takes};
+pub use drawing::legend;
+use music::{Mark, Music};
+
+const KEYBOARD_WIDTH: f32 = 40.0;
+const RULER_HEIGHT: f32 = 24.0;
+const BEAT_WIDTHS: std::ops::RangeInclusive<f32> = 6.0..=240.0;
+/// Where the playhead stands while the roll follows it, as a share of the width.
+const PLAYHEAD_PLACE: f32 = 0.66;
+const SMALL: FontId = FontId::proportional(11.0);
+
+/// How the roll is looked at.
+pub struct PianoRoll {
+    /// Points a beat.
+    beat_width: f32,
+    /// The playhead keeps its place and the music moves.
+    follows: bool,
+    /// Take beats at the left edge.
+    left_beats: f64,
+    /// MIDI keys at the bottom and the top.
+    keys: (f32, f32),
+}
+
+/// What the roll shows.
+pub enum Shown<'a> {
+    /// What happens now.
+    Now(&'a Takes, &'a Snapshot),
+    /// A take that is over, and the bars of it that are chosen, from 0.
+    Take(TakeView<'a>, std::ops::Range<i64>),
+}
+
+/// The bars on the ruler.
+struct Bars<'a> {
+    /// Take beats at which some bar begins.
+    origin: f64,
+    length: f64,
+    beat: f64,
+    snapshot: Option<&'a Snapshot>,
+    /// The bar at the origin, from 1, where the song does not fold.
+    number: i64,
+}
+
+impl<'a> Bars<'a> {
+    fn now(snapshot: &'a Snapshot) -> Self {
+        let length = if snapshot.bar_beats > 0.0 { snapshot.bar_beats } else { 4.0 };
+        let origin = snapshot.take_beats - (snapshot.song_beats - snapshot.bar_start_beats);
+        let beat = 4.0 / f64::from(snapshot.time_signature.1.max(1));
+        let beat = if snapshot.time_signature.1 == 0 { 1.0 } else { beat };
+        Self { origin, length, beat, snapshot: Some(snapshot), number: 1 }
+    }
+
+    fn of_take(start: &Start) -> Self {
+        let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
+        Self {
+            origin: beats(start.bar_start_ticks),
+            length: beats(start.bar_ticks()),
+            beat: 4.0 / f64::from(start.time_signature.1),
+            snapshot: None,
+            number: start.first_bar(),
+        }
+    }
+
+    /// The number that the host shows for bar `bar`, counted from the origin.
+    fn label(&self, bar: i64) -> i64 {
+        match self.snapshot {
+            Some(snapshot) => {
+                let song = snapshot.song_beats_at(self.origin + bar as f64 * self.length + 1e-6);
+                (song / self.length).floor() as i64 + 1
+            }
+            None => self.number + bar,
+        }
+    }
+}
+
+/// Where things are in this frame.
+struct Layout {
+    notes: Rect,
+    beat_width: f64,
+    left_beats: f64,
+    keys: (f32, f32),
+}
+
+impl Layout {
+    fn x(&self, beats: f64) -> f32 {
+        self.notes.left() + ((beats - self.left_beats) * self.beat_width) as f32
+    }
+
+    fn beats(&self, x: f32) -> f64 {
+        self.left_beats + f64::from(x - self.notes.left()) / self.beat_width
+    }
+
+    fn row_height(&self) -> f32 {
+        self.notes.height() / (self.keys.1 - self.keys.0 + 1.0)
+    }
+
+    /// The top of a key's row.
+    fn y(&self, key: f32) -> f32 {
+        self.notes.bottom() - (key - self.keys.0 + 1.0) * self.row_height()
+    }
+
+    fn right_beats(&self) -> f64 {
+        self.beats(self.notes.right())
+    }
+}
+
+impl PianoRoll {
+    /// Four bars or so behind the playhead.
+    pub fn new() -> Self {
+        Self { beat_width: 34.0, follows: true, left_beats: 0.0, keys: (40.0, 76.0) }
+    }
+
+    /// The roll; returns the bars that were dragged over on the ruler, from 0, if a take is shown.
+    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, shown: &Shown) -> Option<std::ops::Range<i64>> {
+        let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
+        places::note(ui.ctx(), || "Roll".into(), rect);
+        let notes = Rect::from_min_max(rect.min + vec2(KEYBOARD_WIDTH, RULER_HEIGHT), rect.max);
+        let (bars, playhead) = match shown {
+            Shown::Now(_, snapshot) => (Bars::now(snapshot), Some(snapshot.playhead_beats(Instant::now()))),
+            Shown::Take(take, _) => (Bars::of_take(&take.start), None),
+        };
+        self.move_view(ui, &response, notes, playhead, &bars);
+        let music = match shown {
+            Shown::Now(takes, snapshot) => Music::now(takes, snapshot, playhead.unwrap_or_default()),
+            Shown::Take(take, _) => Music::of_take(take),
+        };
+        self.fit_keys(ui, &music);
+        let layout =
+            Layout { notes, beat_width: f64::from(self.beat_width), left_beats: self.left_beats, keys: self.keys };
+        let chosen = match shown {
+            Shown::Take(_, chosen) => Some(chosen.clone()),
+            Shown::Now(..) => None,
+        };
+        let painter = ui.painter_at(rect);
+        painter.rect_filled(rect, CornerRadius::ZERO, theme.ground);
+        drawing::rows(&painter.with_clip_rect(notes), theme, &layout);
+        drawing::bars(&painter, theme, &layout, &bars, rect.top(), chosen.clone());
+        drawing::music(&painter.with_clip_rect(notes), theme, &layout, &music);
+        drawing::keyboard(&painter, theme, &layout, rect.left());
+        if let Some(playhead) = playhead {
+            drawing::playhead(&painter, theme, &layout, playhead, rect.top(), music.decided_to);
+        }
+        if music.marks.is_empty() {
+            let hint = "Play a note, or start the transport";
+            painter.text(notes.center(), Align2::CENTER_CENTER, hint, FontId::proportional(15.0), theme.faint_ink);
+        }
+        self.name_note(ui, theme, &layout, &music, response.hover_pos());
+        self.follow_button(ui, theme, notes, playhead.is_some());
+        chosen.and_then(|_| chosen_bars(ui, &response, &layout, &bars, rect))
+    }
+
+    /// Scrolls and zooms: the wheel and a drag go through time, with control or a pinch the wheel zooms.
+    fn move_view(&mut self, ui: &Ui, response: &egui::Response, notes: Rect, playhead: Option<f64>, bars: &Bars) {
+        let beat_width = f64::from(self.beat_width);
+        if let Some(pointer) = response.hover_pos().filter(|_| response.contains_pointer()) {
+            let (scroll, zoom) = ui.input(|input| (input.smooth_scroll_delta, input.zoom_delta()));
+            if zoom != 1.0 {
+                let under = self.left_beats + f64::from(pointer.x - notes.left()) / beat_width;
+                self.beat_width = (self.beat_width * zoom).clamp(*BEAT_WIDTHS.start(), *BEAT_WIDTHS.end());
+                self.left_beats = under - f64::from(pointer.x - notes.left()) / f64::from(self.beat_width);
+            } else if scroll != egui::Vec2::ZERO {
+                self.left_beats -= f64::from(scroll.x + scroll.y) / beat_width;
+                self.follows = false;
+            }
+        }
+        let in_notes = response.interact_pointer_pos().is_some_and(|pos| pos.y > notes.top());
+        if response.dragged() && in_notes && response.drag_delta().x != 0.0 {
+            self.left_beats -= f64::from(response.drag_delta().x) / beat_width;
+            self.follows = false;
+        }
+        if self.follows {
+            self.left_beats = match playhead {
+                Some(playhead) => playhead - f64::from(notes.width() * PLAYHEAD_PLACE / self.beat_width),
+                None => bars.origin,
+            };
+        }
+    }
+
+    /// Lets the roll go with the playhead, or to a take's beginning, again.
+    pub fn follow(&mut self) {
+        self.follows = true;
+    }
+
+    /// Two octaves at least, and all that is there; slowly, so that nothing leaps.
+    fn fit_keys(&mut self, ui: &Ui, music: &Music) {
+        let keys = || music.marks.iter().map(|mark| f32::from(mark.key));
+        let (Some(low), Some(high)) = (keys().reduce(f32::min), keys().reduce(f32::max)) else { return };
+        let spare = ((24.0 - (high - low + 1.0)) / 2.0).max(2.0).floor();
+        let wanted = (low - spare, high + spare);
+        let share = ui.input(|input| input.stable_dt.min(0.1) * 8.0).min(1.0);
+        let toward = |now: f32, then: f32| if (then - now).abs() < 0.05 { then } else { now + (then - now) * share };
+        self.keys = (toward(self.keys.0, wanted.0), toward(self.keys.1, wanted.1));
+        if self.keys != wanted {
+            ui.ctx().request_repaint_after(super::FRAME);
+        }
+    }
+
+    fn name_note(&self, ui: &Ui, theme: &Theme, layout: &Layout, music: &Music, pointer: Option<Pos2>) {
+        let Some(pointer) = pointer.filter(|pointer| layout.notes.contains(*pointer)) else { return };
+        let under = |mark: &&Mark| drawing::mark_rect(layout, mark).contains(pointer);
+        if let Some(mark) = music.marks.iter().rev().find(under) {
+            let text = format!("{} {}, velocity {}", mark.voice_name(), drawing::key_name(mark.key), mark.velocity);
+            let galley = ui.painter().layout_no_wrap(text, FontId::proportional(12.0), theme.ink);
+            let place = Rect::from_min_size(pointer + vec2(12.0, -30.0), galley.size() + vec2(12.0, 6.0));
+            ui.painter().rect_filled(place, CornerRadius::same(4), theme.control_hot);
+            ui.painter().galley(place.min + vec2(6.0, 3.0), galley, theme.ink);
+        }
+    }
+
+    fn follow_button(&mut self, ui: &mut Ui, theme: &Theme, notes: Rect, has_playhead: bool) {
+        if self.follows {
+            return;
+        }
+        let place = Rect::from_min_size(notes.right_bottom() - vec2(132.0, 36.0), vec2(120.0, 26.0));
+        let mut inside = ui.new_child(egui::UiBuilder::new().max_rect(place));
+        let name = if has_playhead { "Follow" } else { "To the start" };
+        if super::widgets::button(&mut inside, theme, name, 120.0, "Moves with the playhead again.") {
+            self.follows = true;
+        }
+    }
+}
+
+/// The bars between a drag's beginning and end on the ruler.
+fn chosen_bars(
+    ui: &Ui,
+    response: &egui::Response,
+    layout: &Layout,
+    bars: &Bars,
+    rect: Rect,
+) -> Option<std::ops::Range<i64>> {
+    let ruler = Rect::from_min_max(rect.min, pos2(rect.right(), layout.notes.top()));
+    let from = ui.input(|input| input.pointer.press_origin()).filter(|from| ruler.contains(*from))?;
+    let to = response.interact_pointer_pos().filter(|_| response.dragged() || response.clicked())?;
+    let bar = |x: f32| ((layout.beats(x.max(layout.notes.left())) - bars.origin) / bars.length).floor() as i64;
+    let (a, b) = (bar(from.x), bar(to.x));
+    Some(a.min(b).max(0)..a.max(b).max(0) + 1)
+}
+
+/// A line as thin as the screen can draw it crisply.
+fn hairline(colour: egui::Color32) -> Stroke {
+    Stroke::new(1.0, colour)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_carry_the_host_s_numbers_through_a_loop() {
+        let snapshot = Snapshot {
+            take_beats: 21.0,
+            song_beats: 13.0,
+            bar_start_beats: 12.0,
+            bar_beats: 4.0,
+            time_signature: (4, 4),
+            loop_beats: Some((8.0, 16.0)),
+            pass: 1,
+            ..Snapshot::default()
+        };
+        let bars = Bars::now(&snapshot);
+        assert_eq!((bars.origin, bars.beat), (20.0, 1.0));
+        assert_eq!([-4, -3, -2, -1, 0, 1, 2, 3].map(|bar| bars.label(bar)), [2, 3, 4, 3, 4, 3, 4, 3]);
+    }
+}

@@ -1,0 +1,174 @@
+//! What the roll draws: notes that went out, and what is planned to follow. Runs on the host's window thread.
+
+use continuo_model::tokeniser::grid::NUM_VOICES;
+use continuo_model::vocabulary::Symbol;
+
+use crate::bridge::snapshot::Snapshot;
+use crate::takes::{TICKS_PER_BEAT, TakeNote, TakeView, Takes};
+
+/// Length of a step, beats.
+const STEP_BEATS: f64 = 0.25;
+/// Velocity at which planned notes are drawn.
+const PLANNED_VELOCITY: u8 = 100;
+
+/// Whose note it is, and whether it has sounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The player's.
+    Played,
+    /// The network's, gone out.
+    Generated,
+    /// The network's, to come.
+    Planned,
+}
+
+/// A note to draw; times in take beats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mark {
+    pub kind: Kind,
+    pub channel: u8,
+    pub key: u8,
+    pub velocity: u8,
+    pub start: f64,
+    pub end: f64,
+}
+
+impl Mark {
+    /// What a player calls it.
+    pub fn voice_name(&self) -> &'static str {
+        let names = ["Soprano", "Alto", "Tenor", "Bass"];
+        match self.kind {
+            Kind::Played => "You:",
+            _ => names.get(usize::from(self.channel)).copied().unwrap_or("Other:"),
+        }
+    }
+}
+
+/// All notes to draw, those to be drawn on top last.
+#[derive(Debug, Default, PartialEq)]
+pub struct Music {
+    pub marks: Vec<Mark>,
+    /// Up to where the network has decided, take beats.
+    pub decided_to: Option<f64>,
+}
+
+impl Music {
+    /// The take that is under way, and the plans.
+    pub fn now(takes: &Takes, snapshot: &Snapshot, playhead: f64) -> Self {
+        let mut marks = Vec::new();
+        // What each voice sounds now: where it is among the marks.
+        let mut sounding = [None; NUM_VOICES];
+        for (note, is_open) in takes.current() {
+            let mut mark = mark(&note);
+            if is_open {
+                mark.end = playhead.max(mark.start + STEP_BEATS / 8.0);
+            }
+            if is_open && mark.kind == Kind::Generated && usize::from(mark.channel) < NUM_VOICES {
+                sounding[usize::from(mark.channel)] = Some(mark);
+            }
+            marks.push(mark);
+        }
+        let (planned, decided_to) = plans(snapshot, sounding, playhead);
+        marks.extend(planned);
+        marks.sort_by_key(order);
+        Self { marks, decided_to }
+    }
+
+    /// A take that is over.
+    pub fn of_take(take: &TakeView) -> Self {
+        let mut marks: Vec<Mark> = take.notes.iter().map(mark).collect();
+        marks.sort_by_key(order);
+        Self { marks, decided_to: None }
+    }
+}
+
+/// The player's on top, and of two at one place the upper voice.
+fn order(mark: &Mark) -> (bool, std::cmp::Reverse<u8>) {
+    (mark.kind == Kind::Played, std::cmp::Reverse(mark.channel))
+}
+
+fn mark(note: &TakeNote) -> Mark {
+    let kind = if note.is_generated() { Kind::Generated } else { Kind::Played };
+    let (start, end) = (note.3 as f64 / TICKS_PER_BEAT, note.end() as f64 / TICKS_PER_BEAT);
+    Mark { kind, channel: note.channel(), key: note.1, velocity: note.2, start, end }
+}
+
+/// What follows if the player changes nothing: planned rows as notes, those that sound now drawn out.
+fn plans(snapshot: &Snapshot, sounding: [Option<Mark>; NUM_VOICES], playhead: f64) -> (Vec<Mark>, Option<f64>) {
+    let mut marks = Vec::new();
+    let mut decided_to = None;
+    let mut open =
+        sounding.map(|mark| mark.map(|mark| Mark { kind: Kind::Planned, start: playhead, end: playhead, ..mark }));
+    for ahead in snapshot.ahead() {
+        let Some(row) = ahead.row else { continue };
+        let end = ahead.take_beats + STEP_BEATS;
+        if end <= playhead {
+            continue;
+        }
+        decided_to = Some(end);
+        for voice in 0..NUM_VOICES {
+            let symbol = if ahead.played[voice] { Symbol::Rest } else { row[voice] };
+            match symbol {
+                Symbol::Hold => {
+                    if let Some(mark) = &mut open[voice] {
+                        mark.end = end;
+                    }
+                }
+                Symbol::Rest => marks.extend(open[voice].take()),
+                Symbol::Pitch(key) => {
+                    let start = ahead.take_beats.max(playhead);
+                    let (channel, velocity) = (voice as u8, PLANNED_VELOCITY);
+                    let new = Mark { kind: Kind::Planned, channel, key, velocity, start, end };
+                    marks.extend(open[voice].replace(new));
+                }
+            }
+        }
+    }
+    marks.extend(open.into_iter().flatten());
+    marks.retain(|mark| mark.end > mark.start);
+    (marks, decided_to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::snapshot::Ahead;
+    use crate::bridge::{Beginning, Played};
+
+    /// As `kind channel key start-end`, in beats.
+    fn words(music: &Music) -> Vec<String> {
+        let word = |m: &Mark| format!("{:?} {} {} {}-{}", m.kind, m.channel, m.key, m.start, m.end);
+        music.marks.iter().map(word).collect()
+    }
+
+    #[test]
+    fn what_sounds_goes_on_into_what_is_planned() {
+        let mut takes = Takes::default();
+        let time_signature = (4, 4);
+        takes.begin(&Beginning { song_beats: 0.0, tempo_bpm: 120.0, time_signature, ..Beginning::default() });
+        let played =
+            |take_beats, channel, key, generated| Played { take_beats, channel, key, velocity: 0.5, generated };
+        takes.add(&played(0.0, 0, 72, false));
+        takes.add(&played(0.0, 1, 67, true));
+        takes.add(&played(0.0, 3, 48, true));
+        use Symbol::{Hold, Pitch, Rest};
+        let mut snapshot = Snapshot { take_beats: 0.5, num_ahead: 4, ..Snapshot::default() };
+        let row = |take_beats, row| Ahead { take_beats, row: Some(row), played: [true, false, false, false] };
+        snapshot.ahead[0] = row(0.25, [Hold, Rest, Rest, Rest]);
+        snapshot.ahead[1] = row(0.5, [Hold, Hold, Pitch(60), Hold]);
+        snapshot.ahead[2] = row(0.75, [Hold, Pitch(65), Hold, Rest]);
+        snapshot.ahead[3] = Ahead { take_beats: 1.0, row: None, played: [false; 4] };
+        let music = Music::now(&takes, &snapshot, 0.5);
+        let expected = [
+            "Generated 3 48 0-0.5",
+            "Planned 3 48 0.5-0.75",
+            "Planned 2 60 0.5-1",
+            "Generated 1 67 0-0.5",
+            "Planned 1 67 0.5-0.75",
+            "Planned 1 65 0.75-1",
+            "Played 0 72 0-0.5",
+        ];
+        assert_eq!(words(&music), expected);
+        assert_eq!(music.decided_to, Some(1.0));
+    }
+}

@@ -1,0 +1,197 @@
+//! The takes: which one, which bars and voices of it, and out into a MIDI file. Runs on the host's window thread.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use egui::{Align2, CornerRadius, DragValue, FontId, RichText, Sense, Ui, vec2};
+use nice_plug::prelude::*;
+
+use super::clip::{self, VOICES, Wanted};
+use super::places;
+use super::theme::Theme;
+use super::widgets::{button, set, toggle};
+use crate::params::ContinuoParams;
+use crate::takes::{TakeView, Takes};
+
+const ROW_HEIGHT: f32 = 26.0;
+
+/// What is chosen, and what came of the last saving.
+pub struct TakeList {
+    /// A take's number; the latest if it is none.
+    number: Option<u32>,
+    /// Bars of it; all of them if it is none.
+    bars: Option<Range<i64>>,
+    voices: [bool; 4],
+    others: bool,
+    file_each: bool,
+    saved: Option<Result<Vec<PathBuf>, String>>,
+}
+
+impl TakeList {
+    /// The latest take, all of it.
+    pub fn new() -> Self {
+        Self { number: None, bars: None, voices: [true; 4], others: true, file_each: false, saved: None }
+    }
+
+    /// The chosen take and its chosen bars.
+    pub fn chosen<'a>(&self, takes: &'a Takes) -> Option<(TakeView<'a>, Range<i64>)> {
+        let named = self.number.and_then(|number| takes.list().find(|take| take.start.number == number));
+        let take = named.or_else(|| takes.list().next_back())?;
+        let all = 0..take.num_bars();
+        let bars = self.bars.clone().map(|bars| bars.start.min(all.end - 1)..bars.end.clamp(1, all.end));
+        Some((take, bars.unwrap_or(all)))
+    }
+
+    /// Chooses bars, from 0.
+    pub fn choose_bars(&mut self, bars: Range<i64>) {
+        self.bars = Some(bars);
+    }
+
+    /// The list at the left, what to do with a take at the right.
+    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoParams, takes: &Takes) {
+        let Some((take, bars)) = self.chosen(takes) else {
+            ui.centered_and_justified(|ui| {
+                ui.label(
+                    RichText::new("Whatever you play is kept here: each start of the transport is a take.").weak(),
+                );
+            });
+            return;
+        };
+        let list_width = (ui.available_width() * 0.5).min(560.0);
+        ui.horizontal_top(|ui| {
+            ui.vertical(|ui| {
+                ui.set_width(list_width);
+                let scroll = egui::ScrollArea::vertical().auto_shrink(false);
+                scroll.show(ui, |ui| {
+                    ui.spacing_mut().item_spacing.y = 2.0;
+                    for listed in takes.list().rev() {
+                        self.row(ui, theme, &listed, listed.start.number == take.start.number);
+                    }
+                });
+            });
+            ui.add_space(18.0);
+            ui.vertical(|ui| {
+                self.range(ui, theme, &take, bars.clone());
+                self.voice_buttons(ui, theme);
+                self.actions(ui, theme, setter, params, &take, bars);
+                self.outcome(ui, theme);
+            });
+        });
+    }
+
+    fn row(&mut self, ui: &mut Ui, theme: &Theme, take: &TakeView, chosen: bool) {
+        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width() - 8.0, ROW_HEIGHT), Sense::click());
+        let start = &take.start;
+        places::note(ui.ctx(), || format!("Take {}", start.number), rect);
+        let (ground, ink, faint) = match (chosen, response.hovered()) {
+            (true, _) => (theme.accent, theme.on_accent, theme.on_accent),
+            (_, true) => (theme.control_hot, theme.ink, theme.faint_ink),
+            _ => (theme.control, theme.ink, theme.faint_ink),
+        };
+        ui.painter().rect_filled(rect, CornerRadius::same(4), ground);
+        let first = start.first_bar();
+        let cells = [
+            (0.02, format!("Take {}", start.number), ink),
+            (0.19, format!("bars {first}–{}", first + take.num_bars() - 1), faint),
+            (0.40, format!("{:.0} bpm", start.tempo_bpm), faint),
+            (0.56, format!("{}/{}", start.time_signature.0, start.time_signature.1), faint),
+            (0.66, format!("seed {}", start.rng_seed), faint),
+            (0.84, format!("{} notes", take.notes.len()), faint),
+        ];
+        for (place, text, ink) in cells {
+            let at = rect.left_center() + vec2(rect.width() * place, 0.0);
+            ui.painter().text(at, Align2::LEFT_CENTER, text, FontId::proportional(13.0), ink);
+        }
+        if response.clicked() {
+            (self.number, self.bars, self.saved) = (Some(start.number), None, None);
+        }
+    }
+
+    /// The bars, as the host numbers them.
+    fn range(&mut self, ui: &mut Ui, theme: &Theme, take: &TakeView, bars: Range<i64>) {
+        let offset = take.start.first_bar();
+        let last_bar = offset + take.num_bars() - 1;
+        let (mut first, mut last) = (bars.start + offset, bars.end - 1 + offset);
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Bars").color(theme.faint_ink));
+            let from = ui.add(DragValue::new(&mut first).range(offset..=last).speed(0.1));
+            places::note(ui.ctx(), || "First bar".into(), from.rect);
+            ui.label(RichText::new("to").color(theme.faint_ink));
+            let to = ui.add(DragValue::new(&mut last).range(first..=last_bar).speed(0.1));
+            places::note(ui.ctx(), || "Last bar".into(), to.rect);
+            if from.changed() || to.changed() {
+                self.bars = Some(first - offset..last + 1 - offset);
+            }
+            if button(ui, theme, "All bars", 72.0, "The whole take.") {
+                self.bars = None;
+            }
+            ui.label(RichText::new("or drag along the ruler").color(theme.faint_ink));
+        });
+    }
+
+    fn voice_buttons(&mut self, ui: &mut Ui, theme: &Theme) {
+        ui.horizontal(|ui| {
+            for (name, on) in VOICES.into_iter().zip(&mut self.voices) {
+                toggle(ui, theme, name, 70.0, on, "Goes into the file.");
+            }
+            toggle(ui, theme, "Others", 70.0, &mut self.others, "What is on other channels goes into the file.");
+        });
+    }
+
+    fn actions(
+        &mut self,
+        ui: &mut Ui,
+        theme: &Theme,
+        setter: &ParamSetter,
+        params: &ContinuoParams,
+        take: &TakeView,
+        bars: Range<i64>,
+    ) {
+        ui.horizontal(|ui| {
+            let text = "Writes the bars and voices to a MIDI file, with tempo, time signature, the key if you have set one, and a \
+                        named track for each voice.";
+            if button(ui, theme, "Save MIDI", 110.0, text) {
+                let Self { voices, others, file_each, .. } = *self;
+                let key = clip::key_signature(params.key.unmodulated_plain_value());
+                let wanted = Wanted { bars, voices, others, file_each, key };
+                let folder = clip::folder().ok_or_else(|| "expected a music or home folder, got none".to_string());
+                self.saved = Some(folder.and_then(|folder| clip::save(take, &wanted, &folder)));
+            }
+            toggle(ui, theme, "A file a voice", 110.0, &mut self.file_each, "One file for each voice instead of one for all.");
+            let text = "Sets the rng seed to the one that played here.";
+            if button(ui, theme, "Use its seed", 110.0, text) {
+                set(setter, &params.rng_seed, take.start.rng_seed as i32);
+            }
+        });
+    }
+
+    fn outcome(&self, ui: &mut Ui, theme: &Theme) {
+        match &self.saved {
+            None => {}
+            Some(Err(problem)) => {
+                ui.label(RichText::new(problem).color(theme.warning));
+            }
+            Some(Ok(paths)) => {
+                let Some(first) = paths.first() else { return };
+                let more = if paths.len() > 1 { format!(" and {} more", paths.len() - 1) } else { String::new() };
+                ui.label(RichText::new(format!("Saved {}{more}", first.display())).color(theme.ink));
+                ui.horizontal(|ui| {
+                    if button(ui, theme, "Copy path", 110.0, "Puts the file's path on the clipboard.") {
+                        let all: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                        ui.ctx().copy_text(all.join("\n"));
+                    }
+                    if button(ui, theme, "Open folder", 110.0, "Shows the folder, to drag the file into your DAW.") {
+                        open_folder(ui, first);
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn open_folder(ui: &Ui, file: &std::path::Path) {
+    if let Some(folder) = file.parent() {
+        // The system opens it in a program of its own; nothing here waits for that.
+        ui.ctx().open_url(egui::OpenUrl::new_tab(folder.display().to_string()));
+    }
+}

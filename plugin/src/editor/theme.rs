@@ -1,0 +1,149 @@
+//! The two themes: every colour that the editor uses, and how egui's own parts take them. Runs on the host's window thread.
+
+use egui::{Color32, CornerRadius, Stroke, Visuals, vec2};
+
+/// Colours by what they are for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Theme {
+    /// Light on dark.
+    pub dark: bool,
+    /// Behind the music.
+    pub ground: Color32,
+    /// The rows of black keys in it.
+    pub black_row: Color32,
+    /// Behind controls.
+    pub panel: Color32,
+    /// A control.
+    pub control: Color32,
+    /// A control under the pointer.
+    pub control_hot: Color32,
+    /// The part of a control's bar that its value fills.
+    pub fill: Color32,
+    /// A line that parts things, and the beats.
+    pub line: Color32,
+    /// The bars.
+    pub bar_line: Color32,
+    /// Text that is to be read.
+    pub ink: Color32,
+    /// Text that explains.
+    pub faint_ink: Color32,
+    /// What is chosen.
+    pub accent: Color32,
+    /// Text on that.
+    pub on_accent: Color32,
+    /// Something is wrong.
+    pub warning: Color32,
+    /// Soprano, alto, tenor, bass: told apart with any colour vision.
+    pub voices: [Color32; 4],
+    /// Music on any other channel.
+    pub other_voice: Color32,
+}
+
+const fn rgb(hex: u32) -> Color32 {
+    Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
+}
+
+/// Light on dark.
+pub const DARK: Theme = Theme {
+    dark: true,
+    ground: rgb(0x14171C),
+    black_row: rgb(0x101317),
+    panel: rgb(0x1C2027),
+    control: rgb(0x2A3039),
+    control_hot: rgb(0x343C47),
+    fill: rgb(0x4A4272),
+    line: rgb(0x262C35),
+    bar_line: rgb(0x434C59),
+    ink: rgb(0xECEFF3),
+    faint_ink: rgb(0xA9B2BF),
+    accent: rgb(0xB09CF5),
+    on_accent: rgb(0x14171C),
+    warning: rgb(0xFFB86B),
+    voices: [rgb(0xD9622B), rgb(0xF7D154), rgb(0x1FA67E), rgb(0x6CC3F5)],
+    other_voice: rgb(0xE48AC0),
+};
+
+/// Dark on light.
+pub const LIGHT: Theme = Theme {
+    dark: false,
+    ground: rgb(0xFFFFFF),
+    black_row: rgb(0xF4F5F7),
+    panel: rgb(0xF0F1F4),
+    control: rgb(0xFFFFFF),
+    control_hot: rgb(0xE6E8EC),
+    fill: rgb(0xD5CDF7),
+    line: rgb(0xE3E6EA),
+    bar_line: rgb(0xB4BAC4),
+    ink: rgb(0x1C2027),
+    faint_ink: rgb(0x525A66),
+    accent: rgb(0x5B3FC4),
+    on_accent: rgb(0xFFFFFF),
+    warning: rgb(0x9A3E00),
+    voices: [rgb(0xA63A00), rgb(0xC28400), rgb(0x007A5A), rgb(0x1F7FD0)],
+    other_voice: rgb(0xA8307C),
+};
+
+impl Theme {
+    /// The one or the other.
+    pub const fn of(dark: bool) -> &'static Self {
+        if dark { &DARK } else { &LIGHT }
+    }
+
+    /// A voice's colour by its channel; louder is stronger.
+    pub fn note(&self, channel: u8, velocity: u8) -> Color32 {
+        let colour = self.voices.get(usize::from(channel)).copied().unwrap_or(self.other_voice);
+        let loudness = f32::from(velocity.min(127)) / 127.0;
+        mix(self.ground, colour, 0.55 + 0.45 * loudness)
+    }
+
+    /// Gives egui's own parts these colours, and room to breathe.
+    pub fn apply(&self, ctx: &egui::Context) {
+        ctx.set_theme(if self.dark { egui::Theme::Dark } else { egui::Theme::Light });
+        ctx.set_visuals(self.visuals());
+        ctx.all_styles_mut(|style| {
+            style.spacing.item_spacing = vec2(6.0, 6.0);
+            style.spacing.button_padding = vec2(10.0, 4.0);
+            style.spacing.interact_size.y = 26.0;
+            style.interaction.tooltip_delay = 0.6;
+            style.interaction.selectable_labels = false;
+        });
+    }
+
+    fn visuals(&self) -> Visuals {
+        let mut visuals = if self.dark { Visuals::dark() } else { Visuals::light() };
+        visuals.override_text_color = None;
+        visuals.weak_text_color = Some(self.faint_ink);
+        visuals.panel_fill = self.panel;
+        visuals.window_fill = self.panel;
+        visuals.window_stroke = Stroke::new(1.0, self.bar_line);
+        visuals.extreme_bg_color = self.ground;
+        visuals.faint_bg_color = self.control;
+        visuals.warn_fg_color = self.warning;
+        visuals.selection.bg_fill = self.accent;
+        visuals.selection.stroke = Stroke::new(1.0, self.on_accent);
+        let widgets = &mut visuals.widgets;
+        for (state, fill, ink) in [
+            (&mut widgets.noninteractive, self.panel, self.ink),
+            (&mut widgets.inactive, self.control, self.ink),
+            (&mut widgets.hovered, self.control_hot, self.ink),
+            (&mut widgets.active, self.control_hot, self.ink),
+            (&mut widgets.open, self.control_hot, self.ink),
+        ] {
+            (state.bg_fill, state.weak_bg_fill) = (fill, fill);
+            state.bg_stroke = Stroke::new(1.0, self.line);
+            state.fg_stroke = Stroke::new(1.0, ink);
+            state.corner_radius = CornerRadius::same(4);
+            state.expansion = 0.0;
+        }
+        visuals
+    }
+}
+
+/// From one colour to another, by a share of 0 to 1.
+pub fn mix(from: Color32, to: Color32, share: f32) -> Color32 {
+    let channel = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * share).round() as u8;
+    Color32::from_rgb(channel(from.r(), to.r()), channel(from.g(), to.g()), channel(from.b(), to.b()))
+}
+
+#[cfg(test)]
+mod tests;

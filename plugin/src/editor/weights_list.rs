@@ -1,0 +1,201 @@
+//! The weights: the shipped ones and those in a folder, each with its card, and which of them plays. Runs on the host's window thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use egui::{Align2, CornerRadius, FontId, RichText, Sense, Ui, vec2};
+
+use super::card::Card;
+use super::folder::FolderReader;
+use super::theme::Theme;
+use super::widgets::button;
+use super::{clip, places};
+use crate::state::ChosenWeights;
+use crate::worker::SHIPPED;
+
+const ROW_HEIGHT: f32 = 26.0;
+
+/// The folder that is looked at and the weights that are.
+pub struct WeightsList {
+    shipped: Result<Card, String>,
+    reader: FolderReader,
+    /// A path that is being typed or pasted.
+    typed: String,
+    /// Weights whose card is shown; those that play if it is none.
+    looked_at: Option<PathBuf>,
+    opened: bool,
+}
+
+/// What was done in the list.
+enum Deed {
+    Look(PathBuf),
+    Go(PathBuf),
+}
+
+impl WeightsList {
+    /// Nothing has been looked at.
+    pub fn new() -> Self {
+        Self {
+            shipped: Card::of_bytes(SHIPPED.1),
+            reader: FolderReader::default(),
+            typed: String::new(),
+            looked_at: None,
+            opened: false,
+        }
+    }
+
+    /// The list at the left, the card at the right.
+    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>) {
+        let plays = weights.lock().map(|weights| PathBuf::from(&weights.path)).unwrap_or_default();
+        if !std::mem::replace(&mut self.opened, true) {
+            self.reader.open(first_folder(&plays));
+        }
+        self.reader.look();
+        let shown = self.looked_at.clone().unwrap_or_else(|| plays.clone());
+        let mut deed = None;
+        let list_width = (ui.available_width() * 0.5).min(560.0);
+        ui.horizontal_top(|ui| {
+            ui.vertical(|ui| {
+                ui.set_width(list_width);
+                deed = self.list(ui, theme, &plays, &shown);
+            });
+            ui.add_space(18.0);
+            ui.vertical(|ui| {
+                self.card(ui, theme, &shown);
+                if shown != plays && button(ui, theme, "Play these", 110.0, "They take over at the next bar.") {
+                    choose(weights, &shown);
+                }
+            });
+        });
+        match deed {
+            Some(Deed::Look(path)) => self.looked_at = Some(path),
+            Some(Deed::Go(path)) => self.go(path, weights),
+            None => {}
+        }
+    }
+
+    /// Goes to a folder, or plays a file.
+    fn go(&mut self, path: PathBuf, weights: &Mutex<ChosenWeights>) {
+        if path.extension().is_some() {
+            choose(weights, &path);
+            self.looked_at = Some(path.clone());
+            if let Some(folder) = path.parent().filter(|folder| folder.is_absolute()) {
+                self.reader.open(folder.to_path_buf());
+            }
+        } else {
+            self.reader.open(path);
+        }
+    }
+
+    fn list(&mut self, ui: &mut Ui, theme: &Theme, plays: &Path, shown: &Path) -> Option<Deed> {
+        let mut deed = None;
+        ui.spacing_mut().item_spacing.y = 4.0;
+        let shipped = self.shipped.as_ref().map_or("Shipped".into(), |card| format!("{} (shipped)", card.name));
+        if row(ui, theme, &shipped, Path::new("") == plays, Path::new("") == shown) {
+            deed = Some(Deed::Look(PathBuf::new()));
+        }
+        ui.horizontal(|ui| {
+            let folder = self.reader.folder.path.clone();
+            if button(ui, theme, "Up", 40.0, "The folder that this one is in.")
+                && let Some(up) = folder.parent()
+            {
+                deed = Some(Deed::Go(up.to_path_buf()));
+            }
+            let hint =
+                if folder.as_os_str().is_empty() { "a folder or a file".into() } else { folder.display().to_string() };
+            let field = egui::TextEdit::singleline(&mut self.typed).hint_text(hint).margin(vec2(8.0, 4.0));
+            let response = ui.add_sized(vec2(ui.available_width() - 78.0, 26.0), field);
+            places::note(ui.ctx(), || "Weights path".into(), response.rect);
+            let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let text = "Goes to the folder, or plays the file.";
+            if (button(ui, theme, "Open", 64.0, text) || entered) && !self.typed.trim().is_empty() {
+                deed = Some(Deed::Go(PathBuf::from(self.typed.trim())));
+                self.typed.clear();
+            }
+        });
+        let folder = &self.reader.folder;
+        if !folder.problem.is_empty() {
+            ui.label(RichText::new(format!("{}: {}", folder.path.display(), folder.problem)).color(theme.warning));
+        }
+        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            for (path, card) in &folder.files {
+                let file = name(path);
+                let text = card.as_ref().map_or_else(|_| file.clone(), |card| format!("{}   {file}", card.name));
+                if row(ui, theme, &text, path == plays, path == shown) {
+                    deed = Some(Deed::Look(path.clone()));
+                }
+            }
+            for path in &folder.folders {
+                if row(ui, theme, &format!("{}/", name(path)), false, false) {
+                    deed = Some(Deed::Go(path.clone()));
+                }
+            }
+            if folder.files.is_empty() && folder.problem.is_empty() {
+                ui.label(RichText::new("No weights files here.").color(theme.faint_ink));
+            }
+        });
+        deed
+    }
+
+    fn card(&self, ui: &mut Ui, theme: &Theme, shown: &Path) {
+        let read = self.reader.folder.files.iter().find(|(path, _)| path == shown).map(|(_, card)| card);
+        let card = if shown.as_os_str().is_empty() { Some(&self.shipped) } else { read };
+        match card {
+            None => {
+                ui.label(RichText::new(shown.display().to_string()).color(theme.ink));
+            }
+            Some(Err(problem)) => {
+                ui.label(RichText::new(format!("{}: {problem}", name(shown))).color(theme.warning));
+            }
+            Some(Ok(card)) => {
+                ui.label(RichText::new(&card.name).size(18.0).strong().color(theme.ink));
+                for corpus in &card.corpora {
+                    ui.label(RichText::new(format!("Trained on {corpus}")).color(theme.faint_ink));
+                }
+                egui::Grid::new("figures").spacing([24.0, 3.0]).show(ui, |ui| {
+                    for (name, value) in &card.figures {
+                        ui.label(RichText::new(name).color(theme.faint_ink));
+                        ui.label(RichText::new(value).color(theme.ink));
+                        ui.end_row();
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Where the weights that play are, else the player's own folder.
+fn first_folder(plays: &Path) -> PathBuf {
+    let near = plays.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_path_buf);
+    let own = || clip::folder().filter(|folder| folder.is_dir()).or_else(dirs::home_dir);
+    near.or_else(own).unwrap_or_default()
+}
+
+/// The worker follows at the next bar.
+fn choose(weights: &Mutex<ChosenWeights>, path: &Path) {
+    if let Ok(mut weights) = weights.lock() {
+        *weights = ChosenWeights { path: path.display().to_string(), hash: String::new() };
+    }
+}
+
+/// A row; says whether it was clicked.
+fn row(ui: &mut Ui, theme: &Theme, text: &str, plays: bool, chosen: bool) -> bool {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width() - 8.0, ROW_HEIGHT), Sense::click());
+    places::note(ui.ctx(), || format!("Weights/{text}"), rect);
+    let (ground, ink) = match (chosen, response.hovered()) {
+        (true, _) => (theme.accent, theme.on_accent),
+        (_, true) => (theme.control_hot, theme.ink),
+        _ => (theme.control, theme.ink),
+    };
+    ui.painter().rect_filled(rect, CornerRadius::same(4), ground);
+    let font = FontId::proportional(13.0);
+    ui.painter().text(rect.left_center() + vec2(10.0, 0.0), Align2::LEFT_CENTER, text, font.clone(), ink);
+    if plays {
+        ui.painter().text(rect.right_center() - vec2(10.0, 0.0), Align2::RIGHT_CENTER, "plays", font, ink);
+    }
+    response.clicked()
+}

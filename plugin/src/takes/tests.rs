@@ -1,0 +1,109 @@
+//! The takes, by literal notes.
+
+use super::*;
+
+fn played(take_beats: f64, key: u8, velocity: f32) -> Played {
+    Played { take_beats, channel: 1, key, velocity, generated: false }
+}
+
+fn beginning(song_beats: f64, before_beats: f64) -> Beginning {
+    Beginning {
+        before_beats,
+        song_beats,
+        bar_start_beats: (song_beats / 4.0).floor() * 4.0,
+        tempo_bpm: 96.0,
+        time_signature: (4, 4),
+        rng_seed: 7,
+    }
+}
+
+/// Each take as `number@first bar: key start+length ..`, in beats.
+fn words(takes: &Takes) -> Vec<String> {
+    let note = |n: &TakeNote| format!(" {} {}+{}", n.1, n.3 as f64 / TICKS_PER_BEAT, f64::from(n.4) / TICKS_PER_BEAT);
+    let take = |take: TakeView| {
+        let notes: String = take.notes.iter().map(note).collect();
+        format!("{}@{}:{notes}", take.start.number, take.start.first_bar())
+    };
+    takes.list().map(take).collect()
+}
+
+#[test]
+fn each_start_is_a_take_and_a_silent_one_is_none() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(5.0, 0.0));
+    takes.begin(&beginning(9.5, 6.0));
+    takes.add(&played(9.5, 60, 1.0));
+    takes.add(&played(10.5, 60, 0.0));
+    takes.add(&played(10.5, 62, 1.0));
+    // It still sounds when the transport is put elsewhere, and its end comes after that.
+    takes.begin(&beginning(0.0, 12.0));
+    takes.add(&played(0.0, 62, 0.0));
+    takes.add(&played(1.0, 64, 1.0));
+    takes.add(&played(3.0, 64, 0.0));
+    assert_eq!(words(&takes), ["1@3: 60 9.5+1 62 10.5+1.5", "2@1: 64 1+2"]);
+    assert_eq!(takes.list().map(|take| take.num_bars()).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(takes.current().collect::<Vec<_>>(), [(TakeNote(1, 64, 127, 960, 1920), false)]);
+    let text = serde_json::to_string(&takes).unwrap();
+    let again: Takes = serde_json::from_str(&text).unwrap();
+    assert_eq!(words(&again), words(&takes));
+}
+
+#[test]
+fn a_project_without_takes_is_read_and_a_later_one_left_alone() {
+    let mut old: Takes = serde_json::from_str(r#"{"version":1,"notes":[[1,60,127,7200,960]]}"#).unwrap();
+    assert_eq!(old.current().count(), 1);
+    old.begin(&beginning(0.0, 0.0));
+    old.add(&played(0.0, 62, 1.0));
+    assert_eq!((old.notes.len(), words(&old).len()), (2, 1));
+    let later = r#"{"version":9,"notes":[[1,60,127,7200,960]]}"#;
+    let mut takes: Takes = serde_json::from_str(later).unwrap();
+    assert!(serde_json::to_string(&takes).unwrap().contains("\"version\":9"));
+    takes.add(&played(0.0, 62, 1.0));
+    assert_eq!((takes.version, takes.notes.len()), (VERSION, 1));
+}
+
+#[test]
+fn what_is_generated_is_known_and_the_player_s_too() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    takes.add(&Played { generated: true, ..played(0.0, 60, 1.0) });
+    takes.add(&played(0.0, 67, 1.0));
+    let owners: Vec<_> = takes.notes.iter().map(|note| (note.channel(), note.is_generated())).collect();
+    assert_eq!(owners, [(1, true), (1, false)]);
+    // An end does not say whose it is.
+    takes.add(&played(1.0, 60, 0.0));
+    assert_eq!(takes.notes[0].4, 960);
+}
+
+#[test]
+fn sixty_four_bars_of_music_are_kept_over_all_takes() {
+    let mut takes = Takes::default();
+    for take in 0..10 {
+        // Far apart in the song, and of 100 beats each.
+        takes.begin(&beginning(f64::from(take) * 1000.0, 0.0));
+        for beat in 0..=100 {
+            let at = f64::from(take * 1000 + beat);
+            takes.add(&played(at, 60, 0.5));
+            takes.add(&played(at + 0.5, 60, 0.0));
+        }
+    }
+    let kept: Vec<_> = takes.list().map(|take| (take.start.number, take.notes.len())).collect();
+    assert_eq!(kept, [(8, 57), (9, 101), (10, 101)]);
+}
+
+#[test]
+fn however_much_is_played_the_project_stays_small() {
+    let mut takes = Takes::default();
+    for n in 0..30_000_u32 {
+        if n % 200 == 0 {
+            takes.begin(&beginning(1e5, 1e5));
+        }
+        let note =
+            Played { take_beats: 1e5 + f64::from(n) / 128.0, channel: 15, generated: true, ..played(0.0, 127, 1.0) };
+        takes.add(&note);
+    }
+    assert_eq!(takes.notes.len(), MAX_NOTES);
+    // As nice-plug saves it: JSON inside of JSON.
+    let text = serde_json::to_string(&serde_json::to_string(&takes).unwrap()).unwrap();
+    assert!(text.len() < 250_000, "{} bytes", text.len());
+}

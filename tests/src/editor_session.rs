@@ -1,0 +1,322 @@
+//! The editor of an instance on the screen: finds its controls, plays music into it, photographs it. On the test's thread.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use x11rb::protocol::xproto::Window;
+
+use crate::desktop::{Button, Desktop};
+use crate::fake_host::{Class, Event, EventKind, Format, HostConfig, HostedPlugin, Transport};
+use crate::picture::{Part, Picture};
+use crate::session::hosted;
+
+const SAMPLE_RATE: f64 = 48_000.0;
+const FRAMES: usize = 512;
+const CONFIG: HostConfig = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: FRAMES, offline: true };
+/// How long something may take that a slow machine does in the end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a control stays in one place before it is taken to rest there.
+const REST: Duration = Duration::from_millis(250);
+/// Blocks at the end of what is played that are given time.
+const LAST_BLOCKS: usize = 6;
+/// Renews the pictures that are kept, where it is set.
+pub const BLESS_VARIABLE: &str = "CONTINUO_BLESS";
+/// The share of pixels that may look otherwise than in the picture that is kept.
+const TOLERANCE: f64 = 0.01;
+
+/// An instance whose editor is open.
+pub struct EditorSession {
+    /// The instance, active.
+    pub plugin: HostedPlugin,
+    /// The host's window around the editor.
+    pub window: Window,
+    is_open: bool,
+    places: PathBuf,
+    /// Samples processed.
+    pos: i64,
+    /// Where the transport is, and whether it runs.
+    beats: Option<f64>,
+    /// The screen; let go of last, as another test waits for it.
+    pub desktop: Desktop,
+}
+
+/// The folder that clips are saved to in these sessions, and weights looked for; its name is in pictures.
+pub fn music_folder() -> PathBuf {
+    std::env::temp_dir().join("continuo-music")
+}
+
+impl EditorSession {
+    /// Loads, activates, opens.
+    ///
+    /// # Errors
+    /// If there is no screen, no bundle or no editor.
+    pub fn open() -> Result<Self> {
+        let places = std::env::temp_dir().join(format!("continuo-places-{}.json", std::process::id()));
+        let (places_text, music) = (places.display().to_string(), music_folder().display().to_string());
+        let variables = [("CONTINUO_PLACES", places_text.as_str()), ("CONTINUO_CLIPS", music.as_str())];
+        let desktop = Desktop::open(&variables)?;
+        let plugin = hosted(Format::Clap, Class::NoteEffect, SAMPLE_RATE, true)?;
+        let window = desktop.window((10, 10))?;
+        let mut session = Self { plugin, window, is_open: false, places, pos: 0, beats: None, desktop };
+        session.open_editor()?;
+        Ok(session)
+    }
+
+    /// Opens the editor and waits until it is drawn.
+    ///
+    /// # Errors
+    /// If nothing is drawn.
+    pub fn open_editor(&mut self) -> Result<()> {
+        let _ = std::fs::remove_file(&self.places);
+        let size = self.plugin.create_editor()?;
+        self.desktop.resize(self.window, size)?;
+        self.plugin.show_editor(self.window)?;
+        self.is_open = true;
+        self.until("the editor to be drawn", |session| {
+            let picture = session.desktop.picture(session.window)?;
+            Ok((picture.num_colours() > 8).then_some(()))
+        })
+    }
+
+    /// Closes the editor.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn close_editor(&mut self) -> Result<()> {
+        self.is_open = false;
+        self.plugin.destroy_editor()
+    }
+
+    /// Waits for something, while the host goes on calling the plugin with its transport standing (or, if music is under way, not at all).
+    ///
+    /// # Errors
+    /// If it does not happen.
+    pub fn until<T>(&mut self, what: &str, mut happens: impl FnMut(&mut Self) -> Result<Option<T>>) -> Result<T> {
+        let start = Instant::now();
+        loop {
+            if self.beats.is_none() {
+                self.process(None, &[])?;
+            }
+            self.plugin.run_main_thread();
+            if let Some(size) = self.plugin.editor_wants()? {
+                self.desktop.resize(self.window, size)?;
+            }
+            if let Some(result) = happens(self)? {
+                return Ok(result);
+            }
+            ensure!(start.elapsed() < PATIENCE, "expected {what} within {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn process(&mut self, beats: Option<f64>, events: &[Event]) -> Result<()> {
+        let transport = Transport {
+            playing: beats.is_some(),
+            tempo_bpm: Some(96.0),
+            pos_beats: Some(beats.unwrap_or(0.0)),
+            bar_start_beats: Some((beats.unwrap_or(0.0) / 4.0 + 1e-9).floor() * 4.0),
+            time_signature: Some((4, 4)),
+            pos_samples: self.pos,
+            ..Transport::default()
+        };
+        self.plugin.process(FRAMES, Some(&transport), events, &[])?;
+        self.pos += FRAMES as i64;
+        Ok(())
+    }
+
+    /// Plays `start key beats` notes, comma-separated and in beats of the song, on a transport that starts at `from` and is left running
+    /// at `to`, both in beats.
+    ///
+    /// # Errors
+    /// If the plugin fails.
+    pub fn play(&mut self, words: &str, from: f64, to: f64) -> Result<()> {
+        let mut timed: Vec<(f64, EventKind)> = Vec::new();
+        for note in words.split(',') {
+            let numbers: Vec<f64> = note.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+            let [start, key, beats] = numbers[..] else { bail!("expected `start key beats`, got `{note}`") };
+            let (channel, key) = (0, key as u8);
+            timed.push((start, EventKind::NoteOn { channel, key, velocity: 0.75 }));
+            timed.push((start + beats - 0.05, EventKind::NoteOff { channel, key, velocity: 0.0 }));
+        }
+        timed.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // As a host renders that says it does: however long the machine takes, no row is missed.
+        self.plugin.activate(CONFIG)?;
+        let beats_per_block = FRAMES as f64 / SAMPLE_RATE * 96.0 / 60.0;
+        let num_blocks = ((to - from) / beats_per_block) as usize;
+        for block in 0..num_blocks {
+            let start = from + block as f64 * beats_per_block;
+            let inside = timed.iter().filter(|(at, _)| (start..start + beats_per_block).contains(at));
+            let event = |(at, kind): &(f64, EventKind)| Event {
+                timing: (((at - start) / beats_per_block * FRAMES as f64) as u32).min(FRAMES as u32 - 1),
+                kind: *kind,
+            };
+            let events: Vec<Event> = inside.map(event).collect();
+            if num_blocks - block <= LAST_BLOCKS {
+                // As it would be live: what has been asked for last is answered, and seen.
+                std::thread::sleep(Duration::from_millis(40));
+            }
+            self.beats = Some(start);
+            self.process(self.beats, &events)?;
+        }
+        Ok(())
+    }
+
+    /// Stops the transport.
+    ///
+    /// # Errors
+    /// If the plugin fails.
+    pub fn stop(&mut self) -> Result<()> {
+        self.beats = None;
+        self.process(None, &[])
+    }
+
+    /// Where all controls are, by name.
+    ///
+    /// # Errors
+    /// If the editor has not said so.
+    pub fn places(&self) -> Result<BTreeMap<String, Part>> {
+        let text = std::fs::read_to_string(&self.places).with_context(|| self.places.display().to_string())?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Waits for a control to be there and to stay where it is (what unfolds is put in its place in a second picture), and says where.
+    ///
+    /// # Errors
+    /// If there is none; lists those that there are.
+    pub fn place(&mut self, name: &str) -> Result<Part> {
+        let mut last = (None, Instant::now());
+        let found = self.until(name, |session| {
+            let place = session.places().ok().and_then(|places| places.get(name).copied());
+            if place != last.0 {
+                last = (place, Instant::now());
+            }
+            Ok(place.filter(|_| last.1.elapsed() > REST))
+        });
+        let names = self.places().map(|places| places.into_keys().collect::<Vec<_>>()).unwrap_or_default();
+        found.with_context(|| format!("expected a control `{name}`, got {names:?}"))
+    }
+
+    /// The middle of a control.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn middle(&mut self, name: &str) -> Result<(i16, i16)> {
+        let [left, top, width, height] = self.place(name)?;
+        Ok(((left + width / 2) as i16, (top + height / 2) as i16))
+    }
+
+    /// Clicks on a control.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn click(&mut self, name: &str) -> Result<()> {
+        let place = self.middle(name)?;
+        self.desktop.click(place, Button::Left)
+    }
+
+    /// Waits until a parameter shows a text.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn expect_param(&mut self, name: &str, text: &str) -> Result<()> {
+        let id = self.plugin.param_by_name(name)?.id;
+        let mut last = String::new();
+        let shown = self.until(text, |session| {
+            last = session.plugin.param_text(id, session.plugin.param_value(id)?)?;
+            Ok((last == text).then_some(()))
+        });
+        shown.with_context(|| format!("parameter `{name}`: expected {text}, got {last}"))
+    }
+
+    /// A parameter's value, 0 to 1.
+    ///
+    /// # Errors
+    /// If there is no such parameter.
+    pub fn param(&mut self, name: &str) -> Result<f64> {
+        let id = self.plugin.param_by_name(name)?.id;
+        self.plugin.param_value(id)
+    }
+
+    /// A parameter's value, 0 to 1, once it no longer moves.
+    ///
+    /// # Errors
+    /// If there is no such parameter, or it never rests.
+    pub fn param_at_rest(&mut self, name: &str) -> Result<f64> {
+        let mut last = (self.param(name)?, Instant::now());
+        self.until("a value that rests", |session| {
+            let value = session.param(name)?;
+            if value != last.0 {
+                last = (value, Instant::now());
+            }
+            Ok((last.1.elapsed() > REST).then_some(value))
+        })
+    }
+
+    /// A picture, once nothing moves any more. The mouse is put away first.
+    ///
+    /// # Errors
+    /// If it never rests.
+    pub fn picture(&mut self) -> Result<Picture> {
+        self.desktop.move_to((2390, 1590))?;
+        let mut last = self.desktop.picture(self.window)?;
+        let mut rests = 0;
+        self.until("a picture that rests", |session| {
+            let next = session.desktop.picture(session.window)?;
+            rests = if next == last { rests + 1 } else { 0 };
+            last = next;
+            Ok((rests >= 30).then(|| last.clone()))
+        })
+    }
+
+    /// Photographs the window into `target/screenshots` and compares it with the picture that is kept; figures in the status line
+    /// may differ. With `CONTINUO_BLESS` set, the picture is kept.
+    ///
+    /// # Errors
+    /// If it looks otherwise.
+    pub fn photograph(&mut self, name: &str) -> Result<()> {
+        let picture = self.picture()?;
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let made = here.join("../target/screenshots").join(format!("{name}.png"));
+        let kept = here.join("screenshots").join(format!("{name}.png"));
+        picture.write(&made)?;
+        if std::env::var_os(BLESS_VARIABLE).is_some() {
+            return picture.write(&kept);
+        }
+        let status = self.place("Figures")?;
+        let difference = picture.difference(&Picture::read(&kept)?, &[status])?;
+        ensure!(
+            difference <= TOLERANCE,
+            "{}: {:.2} % of it look otherwise than {}, expected at most {:.0} %; if that is meant, set {BLESS_VARIABLE} and run again",
+            made.display(),
+            difference * 100.0,
+            kept.display(),
+            TOLERANCE * 100.0
+        );
+        Ok(())
+    }
+}
+
+impl Drop for EditorSession {
+    fn drop(&mut self) {
+        if self.is_open {
+            let _ = self.plugin.destroy_editor();
+        }
+        // The window's thread ends after its editor is closed. A process that ends under it, and takes the graphics driver's memory
+        // away, crashes.
+        let start = Instant::now();
+        while own_threads() > 1 && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.desktop.close(self.window);
+    }
+}
+
+/// How many threads there are that this one or its like has started and that were given no name: they bear its own.
+fn own_threads() -> usize {
+    let name = |path: &Path| std::fs::read_to_string(path).ok();
+    let own = name(Path::new("/proc/thread-self/comm"));
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks.filter(|task| own.is_some() && name(&task.path().join("comm")) == own).count()
+}

@@ -1,0 +1,127 @@
+//! Pictures of windows: kept as PNG, and compared as an eye would, which does not mind a letter's edge. Plain values.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use tiny_skia::{IntSize, Pixmap};
+
+/// By how much a channel's mean over a small square may differ before the eye sees it.
+const SEEN: i32 = 24;
+/// Half the side of that square, pixels.
+const REACH: u32 = 1;
+
+/// A picture, opaque.
+#[derive(Clone, PartialEq)]
+pub struct Picture {
+    pixels: Pixmap,
+}
+
+/// A part of a picture that is not compared: left, top, width, height.
+pub type Part = [i32; 4];
+
+impl Picture {
+    /// From the bytes of an X image of depth 24.
+    ///
+    /// # Errors
+    /// If there are too few.
+    pub fn from_bgrx(width: u32, height: u32, bytes: &[u8]) -> Result<Self> {
+        let rgba: Vec<u8> = bytes.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0], 0xff]).collect();
+        let size = IntSize::from_wh(width, height).context("a picture has a size")?;
+        let pixels = Pixmap::from_vec(rgba, size).context("expected four bytes a pixel")?;
+        Ok(Self { pixels })
+    }
+
+    /// Reads a PNG file.
+    ///
+    /// # Errors
+    /// If it is not there or is none.
+    pub fn read(path: &Path) -> Result<Self> {
+        let pixels = Pixmap::load_png(path).with_context(|| path.display().to_string())?;
+        Ok(Self { pixels })
+    }
+
+    /// Writes a PNG file, and its folder if there is none.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        self.pixels.save_png(path).with_context(|| path.display().to_string())
+    }
+
+    /// Width and height, pixels.
+    pub fn size(&self) -> (u32, u32) {
+        (self.pixels.width(), self.pixels.height())
+    }
+
+    /// How many colours it has: a window that was not drawn has one.
+    pub fn num_colours(&self) -> usize {
+        let mut colours: Vec<[u8; 4]> = self.pixels.data().chunks_exact(4).map(|p| [p[0], p[1], p[2], p[3]]).collect();
+        colours.sort_unstable();
+        colours.dedup();
+        colours.len()
+    }
+
+    /// The share of pixels that look otherwise than in `other`, 0 to 1; `ignored` parts look the same.
+    ///
+    /// # Errors
+    /// If the sizes differ.
+    pub fn difference(&self, other: &Self, ignored: &[Part]) -> Result<f64> {
+        let (width, height) = self.size();
+        ensure!(self.size() == other.size(), "expected a picture of {:?} pixels, got {:?}", other.size(), self.size());
+        let is_ignored = |x: u32, y: u32| {
+            let (x, y) = (x as i32, y as i32);
+            ignored.iter().any(|[left, top, w, h]| (*left..left + w).contains(&x) && (*top..top + h).contains(&y))
+        };
+        let mut seen = 0_u64;
+        for y in 0..height {
+            for x in 0..width {
+                if !is_ignored(x, y)
+                    && self.means(x, y).iter().zip(other.means(x, y)).any(|(a, b)| (a - b).abs() > SEEN)
+                {
+                    seen += 1;
+                }
+            }
+        }
+        Ok(seen as f64 / f64::from(width) / f64::from(height))
+    }
+
+    /// The channels' means over the square around a pixel.
+    fn means(&self, x: u32, y: u32) -> [i32; 3] {
+        let (width, height) = self.size();
+        let data = self.pixels.data();
+        let (mut sums, mut count) = ([0; 3], 0);
+        for y in y.saturating_sub(REACH)..=(y + REACH).min(height - 1) {
+            for x in x.saturating_sub(REACH)..=(x + REACH).min(width - 1) {
+                let at = 4 * (y * width + x) as usize;
+                sums.iter_mut().zip(&data[at..at + 3]).for_each(|(sum, byte)| *sum += i32::from(*byte));
+                count += 1;
+            }
+        }
+        sums.map(|sum| sum / count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// White, with a black square of `side` at (x, y).
+    fn square(x: u32, y: u32, side: u32) -> Picture {
+        let black = |px: u32, py: u32| (x..x + side).contains(&px) && (y..y + side).contains(&py);
+        let bytes: Vec<u8> = (0..10_000).flat_map(|i| [if black(i % 100, i / 100) { 0 } else { 255 }; 4]).collect();
+        Picture::from_bgrx(100, 100, &bytes).unwrap()
+    }
+
+    #[test]
+    fn what_an_eye_sees_is_a_difference() {
+        let picture = square(20, 20, 20);
+        assert_eq!((picture.difference(&picture, &[]).unwrap(), picture.num_colours()), (0.0, 2));
+        let moved = picture.difference(&square(30, 20, 20), &[]).unwrap();
+        assert!(moved > 0.03, "{moved}");
+        assert_eq!(picture.difference(&square(30, 20, 20), &[[10, 10, 60, 60]]).unwrap(), 0.0);
+        assert!(picture.difference(&Picture::from_bgrx(1, 1, &[0; 4]).unwrap(), &[]).is_err());
+    }
+}

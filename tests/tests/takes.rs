@@ -1,0 +1,81 @@
+//! The takes in a host's project: the music as it went out, however it was looped, and small.
+
+use anyhow::{Context, Result, ensure};
+use continuo_tests::fake_host::{EventKind, Format, HostedPlugin};
+use continuo_tests::script::{Blocks, Pace, Script, Sent, Stretch};
+use continuo_tests::session::note_effect;
+use serde_json::Value;
+
+const SAMPLE_RATE: f64 = 48_000.0;
+
+/// The takes in what the plugin saves.
+fn takes(plugin: &mut HostedPlugin) -> Result<(usize, Value)> {
+    let state = plugin.save_state()?;
+    let text = state.get(8..).context("a CLAP state has a length in front")?;
+    let state_json: Value = serde_json::from_slice(text)?;
+    let take = state_json["fields"]["take"].as_str().context("expected the field `take`")?;
+    Ok((state.len(), serde_json::from_str(take)?))
+}
+
+/// The same once the worker has taken down `count` notes.
+fn takes_of(plugin: &mut HostedPlugin, count: usize) -> Result<(usize, Value)> {
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let (size, takes) = takes(plugin)?;
+        let notes = takes["notes"].as_array().context("expected notes")?.len();
+        if notes == count {
+            return Ok((size, takes));
+        }
+        ensure!(std::time::Instant::now() < patience, "expected {count} notes in the project, got {notes}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn num_starts(sent: &Sent) -> usize {
+    sent.iter().filter(|(_, kind)| matches!(kind, EventKind::NoteOn { .. })).count()
+}
+
+#[test]
+fn sixty_four_full_bars_fit_into_a_project_and_come_back() -> Result<()> {
+    let mut plugin = note_effect(Format::Clap, SAMPLE_RATE, true)?;
+    // Four notes on each 16th of 63 bars and a bit: as much as four voices can play.
+    let mut script = Script { stretches: vec![Stretch::play(0.0, 255.0), Stretch::stand(1.0)], happenings: Vec::new() };
+    for step in 0..1016 {
+        for key in [72 + step % 5, 67 - step % 3, 60 + step % 4, 48 - step % 7] {
+            script = script.notes(0, &format!("{} {key} 0.25", f64::from(step) * 0.25));
+        }
+    }
+    let sent = script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(4096), Pace::Fast)?;
+    let count = num_starts(&sent);
+    ensure!(count >= 4 * 1016, "expected all notes to go through, got {count}");
+    let (size, saved) = takes_of(&mut plugin, count)?;
+    println!("{count} notes, {size} bytes");
+    ensure!(size < 256 * 1024, "expected a project below 256 KiB, got {size} bytes");
+    let state = plugin.save_state()?;
+    let mut again = note_effect(Format::Clap, SAMPLE_RATE, true)?;
+    again.load_state(&state)?;
+    ensure!(takes(&mut again)?.1 == saved, "what was saved came back otherwise");
+    Ok(())
+}
+
+#[test]
+fn each_start_is_a_take_and_a_loop_is_written_out() -> Result<()> {
+    let mut plugin = note_effect(Format::Clap, SAMPLE_RATE, true)?;
+    let round = Stretch { loop_range_beats: Some((4.0, 8.0)), ..Stretch::play(4.0, 4.0) };
+    let stretches = vec![round, round, Stretch::stand(2.0), Stretch::play(17.0, 3.0), Stretch::stand(2.0)];
+    let script = Script { stretches, happenings: Vec::new() };
+    let script = script.notes(0, "0 67 1").notes(1, "0 69 1").notes(3, "1 71 1");
+    let sent = script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
+    let (_, saved) = takes_of(&mut plugin, num_starts(&sent))?;
+    let starts = saved["starts"].as_array().context("expected starts")?;
+    let bars: Vec<_> =
+        starts.iter().map(|start| (start["number"].as_i64(), start["bar_start_ticks"].as_i64())).collect();
+    ensure!(bars == [(Some(1), Some(4 * 960)), (Some(2), Some(16 * 960))], "{bars:?}");
+    // [channel, key, velocity, start, length]; what the player played is on a channel below 16.
+    let notes = saved["notes"].as_array().context("expected notes")?;
+    let played = notes.iter().filter(|note| note[0].as_i64() < Some(16));
+    let played: Vec<_> = played.map(|note| (note[1].as_i64().unwrap_or(0), note[3].as_i64().unwrap_or(0))).collect();
+    ensure!(played == [(67, 4 * 960), (69, 8 * 960), (71, 18 * 960)], "the second round follows the first: {played:?}");
+    ensure!(notes.len() > played.len(), "what was generated is there too");
+    Ok(())
+}
