@@ -191,17 +191,17 @@ impl Takes {
 
     /// Keeps as much music as there is room for; silence between takes counts for nothing.
     fn forget_old(&mut self) {
-        let (mut room, mut keep_from) = (KEPT_TICKS, self.notes.len());
+        // Nothing goes while there is room, not even what is older than every take.
+        let (mut room, mut keep_from) = (KEPT_TICKS, 0);
         for take in (0..self.starts.len().max(1)).rev() {
             let range = if self.starts.is_empty() { 0..self.notes.len() } else { self.range(take) };
             let [first, .., last] = self.notes[range.clone()] else {
-                keep_from = range.start;
                 continue;
             };
             let oldest = last.3 - room;
-            keep_from = range.start + self.notes[range.clone()].partition_point(|note| note.3 < oldest);
             room -= last.3 - first.3;
             if room < 0 {
+                keep_from = range.start + self.notes[range.clone()].partition_point(|note| note.3 < oldest);
                 break;
             }
         }

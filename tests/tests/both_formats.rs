@@ -164,7 +164,7 @@ fn state_comes_back() -> Result<()> {
         phrase().run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
         // What went out is taken down by the worker, which looks now and then.
         let mut state = plugin.save_state()?;
-        let has_notes = |state: &[u8]| String::from_utf8_lossy(state).contains(r#"\"version\":1,\"notes\":[["#);
+        let has_notes = |state: &[u8]| String::from_utf8_lossy(state).contains(r#"\"notes\":[["#);
         for _ in 0..200 {
             if has_notes(&state) {
                 break;

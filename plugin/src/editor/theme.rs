@@ -51,7 +51,7 @@ pub const DARK: Theme = Theme {
     panel: rgb(0x1C2027),
     control: rgb(0x2A3039),
     control_hot: rgb(0x343C47),
-    fill: rgb(0x4A4272),
+    fill: rgb(0x443C6A),
     line: rgb(0x262C35),
     bar_line: rgb(0x434C59),
     ink: rgb(0xECEFF3),
