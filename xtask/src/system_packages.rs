@@ -104,8 +104,9 @@ fn try_compiling() -> Result<bool> {
     Ok(status.success())
 }
 
+/// Some builds of it tell their version and then fail: what counts is that it starts.
 fn has_xvfb() -> bool {
-    answers("Xvfb", &["-version"])
+    Command::new("Xvfb").arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 /// Only Linux opens them by these names; elsewhere they are part of the system.

@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn the_shipped_weights_have_a_card() {
         let card = Card::of_bytes(SHIPPED.1).unwrap();
-        assert_eq!(card.name, "Chorale");
+        assert_eq!(card.name, "Bach chorales");
         assert!(card.corpora.iter().any(|corpus| corpus.contains("JSB Chorales")), "{card:?}");
         assert!(card.figures.iter().any(|(name, _)| name.contains("nats per note")), "{card:?}");
     }

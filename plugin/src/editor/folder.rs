@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(names(&folder.folders), ["folk"]);
         let files: Vec<_> = folder.files.iter().map(|(path, _)| path.clone()).collect();
         assert_eq!(names(&files), ["a.safetensors", "b.safetensors"]);
-        assert_eq!(folder.files[0].1.as_ref().unwrap().name, "Chorale");
+        assert_eq!(folder.files[0].1.as_ref().unwrap().name, "Bach chorales");
         assert!(folder.files[1].1.is_err());
         std::fs::remove_dir_all(&path).unwrap();
         reader.open(path);
