@@ -55,15 +55,20 @@ impl PlayedRow {
     }
 }
 
+/// How loud generated notes are before anything has been played, 0 to 1.
+const FIRST_VELOCITY: f32 = 0.63;
+
 impl Capture {
     /// Nothing has been played.
     pub const fn new() -> Self {
-        Self { notes: [None; MAX_NOTES], velocity: 0.63 }
+        Self { notes: [None; MAX_NOTES], velocity: FIRST_VELOCITY }
     }
 
     /// Forgets what was played.
     pub fn clear(&mut self) {
         self.notes = [None; MAX_NOTES];
+        // Or a bounce would not be as loud as what was heard, which began with other notes before it.
+        self.velocity = FIRST_VELOCITY;
     }
 
     /// The velocity that generated notes take, 0 to 1: an average of what was played lately.
@@ -163,6 +168,16 @@ mod tests {
             Given::Symbol(Symbol::Rest) => "rest".into(),
         };
         capture.row(step, voice).map_or("nothing".into(), |row| row.given.map(word).join(" "))
+    }
+
+    #[test]
+    fn a_second_run_is_as_loud_as_the_first() {
+        let mut capture = Capture::new();
+        let first = capture.velocity();
+        capture.note_on(0, 60, 1.0, 0.0);
+        assert!(capture.velocity() > first);
+        capture.clear();
+        assert_eq!(capture.velocity(), first);
     }
 
     #[test]
