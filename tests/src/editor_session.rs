@@ -310,6 +310,7 @@ impl Drop for EditorSession {
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.desktop.close(self.window);
+        let _ = std::fs::remove_file(&self.places);
     }
 }
 
