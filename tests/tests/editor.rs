@@ -223,8 +223,9 @@ fn opening_and_closing_leaves_nothing() -> Result<()> {
         }
     }
     println!("resident KiB after each ten: {sizes:?}");
-    session.until("no window to be left on the screen", |session| {
-        Ok((session.desktop.num_windows(None)? == screen).then_some(()))
+    // The last window's thread may still be at it.
+    session.until("no more windows than before", |session| {
+        Ok((session.desktop.num_windows(None)? <= screen).then_some(()))
     })?;
     // What the graphics driver keeps is taken in the first rounds. Were a window's pixels left each time, the last fifty would take
     // 140 MiB.
