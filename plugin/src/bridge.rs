@@ -15,6 +15,7 @@ use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 use crossbeam::utils::CachePadded;
 
+use crate::frozen::Score;
 use snapshot::Snapshot;
 
 /// Requests under way at the most: some 16 s of music at 16 steps of lookahead and 120 beats a minute, however
@@ -22,6 +23,9 @@ use snapshot::Snapshot;
 pub const CAPACITY: usize = 1024;
 /// Notes that went out and have not been taken down yet, at the most.
 const PLAYED_CAPACITY: usize = 16_384;
+
+/// Scores under way at the most.
+const NUM_SCORES: usize = 4;
 
 /// What a row goes on from; of two, the later one is the stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +131,8 @@ pub struct AudioEnd {
     requests: rtrb::Producer<Request>,
     answers: rtrb::Consumer<Answer>,
     told: rtrb::Producer<Told>,
+    scores: rtrb::Consumer<Box<Score>>,
+    spent: rtrb::Producer<Box<Score>>,
     snapshots: triple_buffer::Input<Snapshot>,
     /// Number of the last request that was taken; they count up from 1.
     last_asked: u64,
@@ -142,6 +148,8 @@ pub struct WorkerEnd {
     requests: rtrb::Consumer<Request>,
     answers: rtrb::Producer<Answer>,
     told: rtrb::Consumer<Told>,
+    scores: rtrb::Producer<Box<Score>>,
+    spent: rtrb::Consumer<Box<Score>>,
     worker: Arc<OnceLock<Thread>>,
     /// Counters and flags.
     pub shared: Arc<Shared>,
@@ -160,6 +168,9 @@ pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
     let (ask, asked) = rtrb::RingBuffer::new(CAPACITY);
     let (answer, answered) = rtrb::RingBuffer::new(CAPACITY);
     let (tell, told) = rtrb::RingBuffer::new(PLAYED_CAPACITY);
+    let (freeze, frozen) = rtrb::RingBuffer::new(NUM_SCORES);
+    // One is kept by the audio thread, and another comes in its place before it goes back.
+    let (give_back, given_back) = rtrb::RingBuffer::new(NUM_SCORES + 1);
     let (snap, snapped) = triple_buffer::triple_buffer(&Snapshot::default());
     let (worker, shared) = (Arc::new(OnceLock::new()), Arc::new(Shared::default()));
     (
@@ -167,21 +178,34 @@ pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
             requests: ask,
             answers: answered,
             told: tell,
+            scores: frozen,
+            spent: give_back,
             snapshots: snap,
             last_asked: 0,
             last_answered: 0,
             worker: worker.clone(),
             shared: shared.clone(),
         },
-        WorkerEnd { requests: asked, answers: answer, told, worker: worker.clone(), shared: shared.clone() },
+        WorkerEnd {
+            requests: asked,
+            answers: answer,
+            told,
+            scores: freeze,
+            spent: given_back,
+            worker: worker.clone(),
+            shared: shared.clone(),
+        },
         EditorEnd { snapshots: snapped, worker, shared },
     )
 }
 
 impl AudioEnd {
-    /// Asks, and returns the number that the request was given; `None` if too many are under way. Take the answers that
-    /// are there first: they make room.
+    /// Asks, and returns the number that the request was given; `None` if there is nobody to answer or too many are under
+    /// way. Take the answers that are there first: they make room.
     pub fn ask(&mut self, mut request: Request) -> Option<u64> {
+        if !self.can_answer() {
+            return None;
+        }
         // Answers come in the order of requests, and not every request has one: so no more answers are in their ring than
         // numbers lie behind the last that was taken out of it, and these never are more than it has room for.
         if self.last_asked - self.last_answered >= CAPACITY as u64 {
@@ -207,6 +231,20 @@ impl AudioEnd {
     /// Tells what went out. Where the worker is too late to take it, it is missing from the take.
     pub fn tell(&mut self, told: Told) {
         let _ = self.told.push(told);
+    }
+
+    /// The next score to play, if there is one.
+    pub fn frozen_score(&mut self) -> Option<Box<Score>> {
+        self.scores.pop().ok()
+    }
+
+    /// Gives a score back to be freed.
+    pub fn give_back(&mut self, score: Box<Score>) {
+        if let Err(rtrb::PushError::Full(score)) = self.spent.push(score) {
+            // The worker hands out no more than it has room to take back.
+            debug_assert!(false, "expected room for a spent score, got none");
+            std::mem::forget(score);
+        }
     }
 
     /// Shows the editor where the music stands. Neither waits: it sees the last one that was finished.
@@ -235,6 +273,12 @@ impl WorkerEnd {
     /// The next thing to take down, if there is one.
     pub fn told(&mut self) -> Option<Told> {
         self.told.pop().ok()
+    }
+
+    /// Hands a score to the audio thread, and frees those that have come back; `false` if too many are under way.
+    pub fn freeze(&mut self, score: Score) -> bool {
+        while self.spent.pop().is_ok() {}
+        self.scores.push(Box::new(score)).is_ok()
     }
 
     /// Answers a request, in the order of requests. There is always room, as [`AudioEnd::ask`] sees to.
@@ -277,10 +321,23 @@ mod tests {
         Request { id, from: From::Here, count: id as i64, step, begins_bar: false, asked: None }
     }
 
+    /// The ends of a bridge whose worker runs.
+    fn running() -> (AudioEnd, WorkerEnd, EditorEnd) {
+        let ends = new();
+        ends.1.shared.worker_runs.store(true, Ordering::Release);
+        ends
+    }
+
+    #[test]
+    fn without_a_worker_nothing_is_asked() {
+        let (mut audio, mut worker, _) = new();
+        assert_eq!((audio.ask(request(0)), worker.request().is_none()), (None, true));
+    }
+
     #[test]
     fn nothing_is_lost_torn_or_out_of_order_between_two_threads() {
         const COUNT: u64 = 200_000;
-        let (mut audio, mut worker, _) = new();
+        let (mut audio, mut worker, _) = running();
         let answering = std::thread::spawn(move || {
             worker.register();
             for expected in 1..=COUNT {
@@ -317,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_full_bridge_refuses_and_keeps_what_it_has() {
-        let (mut audio, mut worker, _) = new();
+        let (mut audio, mut worker, _) = running();
         let mut fill = || (0..CAPACITY as u64 + 10).filter_map(|id| audio.ask(request(id))).count();
         assert_eq!(fill(), CAPACITY);
         let requests: Vec<Request> = std::iter::from_fn(|| worker.request()).collect();
@@ -335,7 +392,7 @@ mod tests {
 
     #[test]
     fn requests_without_an_answer_take_no_room_for_good() {
-        let (mut audio, mut worker, _) = new();
+        let (mut audio, mut worker, _) = running();
         for _ in 0..10 {
             while audio.ask(request(0)).is_some() {}
             // The worker answers the last of many that undo each other.

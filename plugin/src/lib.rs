@@ -3,6 +3,7 @@
 mod audio_thread;
 mod bridge;
 mod editor;
+mod frozen;
 mod params;
 mod state;
 mod takes;
@@ -61,7 +62,7 @@ impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
             params: Arc::default(),
             status: Arc::default(),
             shared,
-            audio: AudioThread::new(audio_end, sample_rate),
+            audio: AudioThread::new(audio_end, sample_rate, 4096, Instant::now),
             organ: Organ::new(sample_rate as f32),
             sample_rate: sample_rate as f32,
             says_offline: false,
@@ -87,6 +88,9 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     // With controllers, so that the sustain pedal and all else reach the instrument behind.
     const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
+    // Blocks are split where a parameter changes in them, or automation would act at a block's start: earlier in a bounce,
+    // whose blocks are long, than live.
+    const SAMPLE_ACCURATE_AUTOMATION: bool = true;
     const INPUT_EVENT_CAPACITY: usize = audio_thread::events::MAX_EVENTS;
 
     type Editor = EguiEditor<ContinuoEditor>;
@@ -106,6 +110,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
             let desk = Desk {
                 weights: self.params.weights.clone(),
                 takes: self.params.takes.clone(),
+                frozen: self.params.frozen.clone(),
                 status: self.status.clone(),
             };
             if let (Some(path), Ok(mut chosen)) = (std::env::var_os(WEIGHTS_VARIABLE), desk.weights.lock()) {
@@ -115,7 +120,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         }
         self.sample_rate = config.sample_rate;
         self.says_offline = config.process_mode == ProcessMode::Offline;
-        self.audio.activate(f64::from(config.sample_rate));
+        self.audio.activate(f64::from(config.sample_rate), config.max_buffer_size as usize);
         self.organ = Organ::new(config.sample_rate);
         true
     }
@@ -167,6 +172,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             cadence: p.cadence.value(),
             voice: p.your_voice.value() as usize,
             emit,
+            frozen: std::array::from_fn(|voice| p.freeze[voice].on.value()),
             lookahead_steps: i64::from(p.lookahead_steps.value()),
             reply_delay_samples: (p.reply_delay_ms.value() * 1e-3 * self.sample_rate).round() as u64,
             step: StepSettings {

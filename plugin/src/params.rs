@@ -4,8 +4,10 @@ pub mod wishes;
 
 use std::sync::{Arc, Mutex};
 
+use continuo_model::tokeniser::grid::{NUM_VOICES, VOICE_NAMES};
 use nice_plug::prelude::*;
 
+use crate::frozen::FrozenTake;
 use crate::state::{ChosenWeights, Look};
 use crate::takes::Takes;
 use wishes::{Density, Key, Register};
@@ -88,6 +90,9 @@ pub struct ContinuoParams {
     /// The last 64 bars that went out.
     #[persist = "take"]
     pub takes: Arc<Mutex<Takes>>,
+    /// The take that frozen voices play.
+    #[persist = "frozen"]
+    pub frozen: Arc<Mutex<FrozenTake>>,
     /// How the editor looks.
     #[persist = "look"]
     pub look: Arc<Mutex<Look>>,
@@ -142,6 +147,9 @@ pub struct ContinuoParams {
     /// One performance out of all that are possible.
     #[id = "seed"]
     pub rng_seed: IntParam,
+    /// Which voices play the frozen take in place of what the network would.
+    #[nested(array, group = "Freeze")]
+    pub freeze: [Freeze; NUM_VOICES],
     /// Whether the instrument sounds.
     #[id = "preview"]
     pub preview: BoolParam,
@@ -153,6 +161,14 @@ pub struct ContinuoParams {
     pub bypass: BoolParam,
 }
 
+/// Whether one voice is frozen.
+#[derive(Params)]
+pub struct Freeze {
+    /// It plays the frozen take.
+    #[id = "frz"]
+    pub on: BoolParam,
+}
+
 impl Default for ContinuoParams {
     fn default() -> Self {
         let share = |name, default, min, max| {
@@ -162,6 +178,7 @@ impl Default for ContinuoParams {
         };
         Self {
             takes: Arc::default(),
+            frozen: Arc::default(),
             look: Arc::default(),
             weights: Arc::default(),
             mode: EnumParam::new("Mode", Mode::Harmonise),
@@ -183,6 +200,8 @@ impl Default for ContinuoParams {
                 .with_unit(" ms")
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),
             rng_seed: IntParam::new("Rng seed", 1, IntRange::Linear { min: 0, max: 9999 }),
+            freeze: VOICE_NAMES
+                .map(|voice| Freeze { on: BoolParam::new(format!("Freeze {}", voice.to_lowercase()), false) }),
             preview: BoolParam::new("Preview", true),
             panic: BoolParam::new("Panic", false),
             bypass: BoolParam::new("Bypass", false).make_bypass(),

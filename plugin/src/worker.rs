@@ -15,6 +15,7 @@ use continuo_model::generate::Performer;
 use continuo_model::stream::State;
 
 use crate::bridge::{Answer, CAPACITY, From, Request, Shared, Told, WorkerEnd};
+use crate::frozen::FrozenTake;
 use crate::state::ChosenWeights;
 use crate::takes::Takes;
 use fault::Fault;
@@ -43,6 +44,8 @@ pub struct Desk {
     pub weights: Arc<Mutex<ChosenWeights>>,
     /// What has gone out.
     pub takes: Arc<Mutex<Takes>>,
+    /// The take that frozen voices play.
+    pub frozen: Arc<Mutex<FrozenTake>>,
     /// What there is to say.
     pub status: Arc<Mutex<Status>>,
 }
@@ -64,6 +67,14 @@ impl Desk {
             && weights.path == loaded.chosen.path
         {
             weights.hash.clone_from(&loaded.chosen.hash);
+        }
+    }
+
+    /// Hands another frozen take than the `last` to the audio thread.
+    fn hand_over_frozen(&self, end: &mut WorkerEnd, last: &mut FrozenTake) {
+        let Ok(frozen) = self.frozen.try_lock() else { return };
+        if *frozen != *last && end.freeze(frozen.score()) {
+            last.clone_from(&frozen);
         }
     }
 
@@ -92,8 +103,11 @@ pub struct Worker {
 impl Worker {
     /// Reads weights and starts the thread. It plays the chosen file if there is one and it is sound, else the shipped
     /// weights. Some ten milliseconds; when it returns, what is asked will be answered.
-    pub fn start(end: WorkerEnd, desk: Desk) -> Self {
+    pub fn start(mut end: WorkerEnd, desk: Desk) -> Self {
         let shared = end.shared.clone();
+        // What a project has frozen plays from the first block on.
+        let mut frozen = FrozenTake::default();
+        desk.hand_over_frozen(&mut end, &mut frozen);
         let chosen = desk.chosen();
         let loaded = load(&chosen).or_else(|problem| {
             let shipped = load(&ChosenWeights::default())?;
@@ -109,7 +123,7 @@ impl Worker {
         shared.worker_runs.store(true, Ordering::Release);
         let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
             let desk = desk.clone();
-            move || run(end, loaded, &desk)
+            move || run(end, loaded, &desk, frozen)
         });
         let thread = match spawned {
             Ok(thread) => Some(thread),
@@ -149,7 +163,7 @@ impl Drop for Farewell<'_> {
     }
 }
 
-fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
+fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) {
     let _farewell = Farewell { shared: end.shared.clone(), desk };
     end.register();
     desk.put_down(&loaded);
@@ -167,6 +181,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
             Some(request) if waiting.iter().any(|later| later.count <= request.count) => ensemble.prepare(&request),
             Some(request) => {
                 if request.begins_bar {
+                    desk.hand_over_frozen(&mut end, &mut frozen);
                     // A worker that is never idle writes the take too.
                     desk.take_down(&mut end);
                     if let Some(loaded) = next_weights.take(desk) {
@@ -180,6 +195,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk) {
             }
             None => {
                 desk.take_down(&mut end);
+                desk.hand_over_frozen(&mut end, &mut frozen);
                 next_weights.look(desk);
                 drop(retired.take());
                 // An unpark between the pop and here is kept, and this returns at once. What goes out while nothing is

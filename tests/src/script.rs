@@ -10,7 +10,7 @@ use crate::fake_host::{Event, EventKind, HostedPlugin, Transport};
 use crate::note_checker::NoteChecker;
 
 /// A stretch of the session in which the transport does one thing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stretch {
     /// Where the transport runs from, beats; `None` while it stands.
     pub from_beats: Option<f64>,
@@ -185,10 +185,7 @@ impl Script {
                     Blocks::Of(size) => size,
                     Blocks::Random(largest, _) => 1 + rng.next_below(largest),
                 };
-                // Parameters change between blocks: a host that changes one inside of a block splits it there.
-                let change = timed[next..].iter().find(|(at, h)| *at > pos && matches!(h, Happening::Param(..)));
-                let end = change.map_or(bound[1], |(at, _)| bound[1].min(*at));
-                let frames = size.min((end - pos) as usize);
+                let frames = size.min((bound[1] - pos) as usize);
                 let transport = stretch.transport((pos - bound[0]) as f64 / sample_rate, pos as i64);
                 let (mut events, mut params) = (Vec::new(), Vec::new());
                 while let Some((at, happening)) = timed.get(next).filter(|(at, _)| *at < pos + frames as u64) {

@@ -125,6 +125,29 @@ fn every_way_of_rendering_gives_the_same_events_and_file() -> Result<()> {
 }
 
 #[test]
+fn a_second_render_in_the_same_instance_is_the_same() -> Result<()> {
+    let _alone = ONE_AT_A_TIME.lock();
+    for mode in MODES {
+        let mut plugin = note_effect(Format::Clap, 48_000.0, true)?;
+        choose(&mut plugin, "Mode", mode)?;
+        let script = session(&plugin)?;
+        let set = |plugin: &mut HostedPlugin, names: &[&str], values: &[f64]| {
+            names.iter().zip(values).try_for_each(|(name, value)| plugin.set_param_by_name(name, *value))
+        };
+        let names = ["Temperature", "Lookahead", "Rng seed"];
+        let ids = names.map(|name| plugin.param_by_name(name).map(|param| param.id));
+        let before = ids.into_iter().map(|id| plugin.param_value(id?)).collect::<Result<Vec<_>>>()?;
+        let first = script.run(&mut plugin, 48_000.0, Blocks::Of(512), Pace::Fast)?;
+        // Automation has moved them; a host moves them back where it starts anew.
+        set(&mut plugin, &names, &before)?;
+        let second = script.run(&mut plugin, 48_000.0, Blocks::Of(512), Pace::Fast)?;
+        let differs = second.iter().zip(&first).position(|(a, b)| a != b);
+        assert_eq!((differs, second.len()), (None, first.len()), "{mode}");
+    }
+    Ok(())
+}
+
+#[test]
 fn other_sample_rates_give_the_same_notes_to_a_sample() -> Result<()> {
     let _alone = ONE_AT_A_TIME.lock();
     for mode in MODES {

@@ -33,11 +33,11 @@ fn jam(name: &str, args: &[&str]) -> Result<(Phrase, String, PathBuf)> {
 }
 
 /// A jam with a fault in its worker, live unless `args` says otherwise: whether it was sound, what it printed, and its file.
-fn faulty_jam(name: &str, fault: (&str, &str), args: &[&str]) -> Result<(bool, String, Phrase)> {
+fn faulty_jam(name: &str, faults: &[(&str, &str)], args: &[&str]) -> Result<(bool, String, Phrase)> {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let bundle = bundles::path(Format::Clap);
     let output = Command::new(env!("CARGO_BIN_EXE_jam"))
-        .env(fault.0, fault.1)
+        .envs(faults.iter().copied())
         .arg("--bundle")
         .arg(bundle.parent().context("a bundle is in a folder")?)
         .arg("--out")
@@ -53,23 +53,39 @@ fn faulty_jam(name: &str, fault: (&str, &str), args: &[&str]) -> Result<(bool, S
 #[test]
 fn a_starved_worker_is_waited_for_within_bounds_and_nothing_hangs() -> Result<()> {
     let _beside_others = ALONE.read();
-    let (sound, text, phrase) = faulty_jam("starved", ("CONTINUO_SLOW_MS", "300"), &["--bars", "16"])?;
+    // A bar is quick, and then every row takes 300 ms.
+    let faults = [("CONTINUO_SLOW_MS", "300"), ("CONTINUO_SLOW_AFTER", "30")];
+    let (sound, text, phrase) = faulty_jam("starved", &faults, &["--bars", "16"])?;
     assert!(sound, "{text}");
     let line = text.lines().find(|line| line.starts_with("notes ")).context("no line of figures")?;
     assert!(figure(line, "misses") > 20.0, "{line}");
     // What the player plays goes through, all of it and on its beat.
     assert_eq!(track_of(&phrase, "Soprano").notes, track_of(&phrase, "Played").notes);
+    for name in ["Alto", "Tenor", "Bass"] {
+        let notes = &track_of(&phrase, name).notes;
+        let last = notes.last().with_context(|| format!("{name} played as long as the worker was quick"))?;
+        // Of 30 rows none lies behind beat 8; nothing is played late, and what sounds is held for a bar at the most.
+        ensure!(last.start_beats < 8.0, "{name}: a late note on beat {}", last.start_beats);
+        let end = notes.iter().map(|note| note.end_beats()).fold(0.0, f64::max);
+        ensure!(end < last.start_beats + 9.0, "{name} was held until beat {end}");
+    }
     Ok(())
 }
 
 #[test]
 fn a_failed_worker_says_so_and_notes_go_through() -> Result<()> {
     let _beside_others = ALONE.read();
-    let (sound, text, phrase) = faulty_jam("failed", ("CONTINUO_FAIL_AFTER", "60"), &["--offline", "--bars", "16"])?;
+    let (sound, text, phrase) = faulty_jam("failed", &[("CONTINUO_FAIL_AFTER", "60")], &["--offline", "--bars", "16"])?;
     assert!(!sound && text.contains("the plugin says: the network's thread has failed"), "{text}");
     assert!(!text.contains("note-on without"), "nothing hangs: {text}");
     assert_eq!(track_of(&phrase, "Soprano").notes, track_of(&phrase, "Played").notes);
-    assert!(track_of(&phrase, "Alto").notes.len() > 3, "before it failed it played");
+    for name in ["Alto", "Tenor", "Bass"] {
+        let notes = &track_of(&phrase, name).notes;
+        assert!(notes.len() > 3, "{name}: before it failed it played");
+        // Of 60 rows none lies behind beat 15, and with the first that is missing everything ends.
+        let end = notes.iter().map(|note| note.end_beats()).fold(0.0, f64::max);
+        assert!((2.0..=15.5).contains(&end), "{name} sounds until beat {end}");
+    }
     Ok(())
 }
 
@@ -182,7 +198,7 @@ fn a_starved_bounce_waits_for_every_note() -> Result<()> {
     let seed = seed.to_string_lossy();
     let render = |name: &str, slow_ms: &str, block: &str| -> Result<Phrase> {
         let args = [&*seed, "--offline", "--bars", "1", "--block", block];
-        let (sound, text, phrase) = faulty_jam(name, ("CONTINUO_SLOW_MS", slow_ms), &args)?;
+        let (sound, text, phrase) = faulty_jam(name, &[("CONTINUO_SLOW_MS", slow_ms)], &args)?;
         assert!(sound && text.contains(", misses 0,"), "{slow_ms} ms a row, blocks of {block}: {text}");
         Ok(phrase)
     };

@@ -54,7 +54,7 @@ mod tests {
             time_signature: Some((beats, 4)),
             ..Default::default()
         };
-        Clock::new(48_000.0).begin_block(&host, true, 64)
+        Clock::new(48_000.0, 64).begin_block(&host, true, 64)
     }
 
     fn told(cadence: &Cadence, steps: std::ops::Range<i64>) -> Vec<Option<u8>> {

@@ -53,6 +53,11 @@ impl PlayedRow {
     pub fn voice_of(&self, key: u8) -> Option<usize> {
         self.keys.iter().position(|k| *k == Some(key))
     }
+
+    /// The row as it is given to who hears it for the first time: what is held starts.
+    pub fn from_silence(&self) -> [Given; NUM_VOICES] {
+        self.keys.map(|key| key.map_or(Given::Free, |key| Given::Symbol(Symbol::Pitch(key))))
+    }
 }
 
 /// How loud generated notes are before anything has been played, 0 to 1.

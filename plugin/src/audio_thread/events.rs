@@ -35,16 +35,44 @@ pub struct OutEvents {
 struct Outgoing {
     timing: u32,
     rank: u8,
+    /// A note's place, so that the order does not depend on where blocks end; 0 for all else.
+    place: u16,
     order: u32,
     /// Whose start it is, where that is known and of interest.
     generated: bool,
     event: NoteEvent<()>,
 }
 
-/// At one sample ends go before starts, and controllers between them.
+/// At one sample ends go before starts, controllers between them, and what is said of one note behind its start.
 const OFF: u8 = 0;
 const OTHER: u8 = 1;
 const ON: u8 = 2;
+const OF_A_NOTE: u8 = 3;
+
+fn rank(event: &NoteEvent<()>) -> u8 {
+    match event {
+        NoteEvent::NoteOff { .. } => OFF,
+        NoteEvent::NoteOn { .. } => ON,
+        NoteEvent::PolyPressure { .. }
+        | NoteEvent::PolyVolume { .. }
+        | NoteEvent::PolyPan { .. }
+        | NoteEvent::PolyTuning { .. }
+        | NoteEvent::PolyVibrato { .. }
+        | NoteEvent::PolyExpression { .. }
+        | NoteEvent::PolyBrightness { .. } => OF_A_NOTE,
+        _ => OTHER,
+    }
+}
+
+fn place(event: &NoteEvent<()>) -> u16 {
+    match *event {
+        NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), .. }
+        | NoteEvent::NoteOff { channel: Channel::Number(c), key: Key::Number(k), .. } => {
+            u16::from(c) << 7 | u16::from(k)
+        }
+        _ => 0,
+    }
+}
 
 impl OutEvents {
     /// Room for a block's events.
@@ -70,12 +98,12 @@ impl OutEvents {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
                 let event = NoteEvent::NoteOn { timing, voice_id, channel, key, velocity };
-                self.add(timing, ON, owner == Owner::Generated, event)
+                self.add(timing, owner != Owner::Player, event)
             }
             NoteMessage::Off { channel, key, touch: Touch { voice_id, velocity }, at } => {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
-                self.add(timing, OFF, false, NoteEvent::NoteOff { timing, voice_id, channel, key, velocity })
+                self.add(timing, false, NoteEvent::NoteOff { timing, voice_id, channel, key, velocity })
             }
         }
     }
@@ -85,24 +113,25 @@ impl OutEvents {
     pub fn pass(&mut self, mut event: NoteEvent<()>) -> bool {
         let last = self.frames.saturating_sub(1) as u32;
         event.subtract_timing(event.timing().saturating_sub(last));
-        self.add(event.timing(), OTHER, false, event)
+        self.add(event.timing(), false, event)
     }
 
     fn timing(&self, at: u64) -> u32 {
         at.saturating_sub(self.block_start) as u32
     }
 
-    fn add(&mut self, timing: u32, rank: u8, generated: bool, event: NoteEvent<()>) -> bool {
+    fn add(&mut self, timing: u32, generated: bool, event: NoteEvent<()>) -> bool {
         let room = self.events.len() < MAX_EVENTS;
         if room {
-            self.events.push(Outgoing { timing, rank, order: self.events.len() as u32, generated, event });
+            let (rank, place, order) = (rank(&event), place(&event), self.events.len() as u32);
+            self.events.push(Outgoing { timing, rank, place, order, generated, event });
         }
         room
     }
 
     /// Puts the events in order.
     pub fn sort(&mut self) {
-        self.events.sort_unstable_by_key(|e| (e.timing, e.rank, e.order));
+        self.events.sort_unstable_by_key(|e| (e.timing, e.rank, e.place, e.order));
     }
 
     /// The events, in order once [`Self::sort`] has been called.

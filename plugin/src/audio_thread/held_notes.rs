@@ -14,6 +14,8 @@ pub enum Owner {
     Player,
     /// A generated one.
     Generated,
+    /// One of a frozen take.
+    Frozen,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -39,35 +41,45 @@ impl HeldNotes {
         Self { entries: [[Entry::Silent; NUM_KEYS]; NUM_CHANNELS], count: 0 }
     }
 
-    /// Starts a note, by (channel, key), at sample `now`. One that sounds there already is ended first.
-    pub fn start(&mut self, out: &mut OutEvents, owner: Owner, (channel, key): (u8, u8), touch: Touch, now: u64) {
+    /// Starts a note, by (channel, key), at sample `now`. One that sounds there already is ended first. `false` if there was
+    /// no room for it in the block.
+    pub fn start(
+        &mut self,
+        out: &mut OutEvents,
+        owner: Owner,
+        (channel, key): (u8, u8),
+        touch: Touch,
+        now: u64,
+    ) -> bool {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
         let ended = match *entry {
             Entry::Silent => None,
             // A note lasts at least one sample: struck twice at one, it is one note.
             Entry::Sounding(_, voice_id, since) if since == now => {
                 *entry = Entry::Sounding(owner, voice_id, since);
-                return;
+                return true;
             }
             // The off that is owed comes after `now` (or has been refused): the note goes on as the new one.
             Entry::Ending(before, at) if at > now => {
                 *entry = Entry::Sounding(owner, before.voice_id, now);
-                return;
+                return true;
             }
             Entry::Sounding(_, voice_id, _) => Some((Touch { voice_id, velocity: 0.0 }, now)),
             Entry::Ending(before, at) => Some((before, at)),
         };
         if let Some((before, at)) = ended {
             if !out.push(NoteMessage::Off { channel, key, touch: before, at }) {
-                return;
+                return false;
             }
             self.count -= 1;
             *entry = Entry::Silent;
         }
-        if out.push(NoteMessage::On { owner, channel, key, touch, at: now }) {
+        let started = out.push(NoteMessage::On { owner, channel, key, touch, at: now });
+        if started {
             *entry = Entry::Sounding(owner, touch.voice_id, now);
             self.count += 1;
         }
+        started
     }
 
     /// Ends a note at sample `now`, if it sounds and is the owner's. One that started at this very sample ends at

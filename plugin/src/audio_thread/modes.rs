@@ -17,7 +17,7 @@ impl AudioThread {
         // After a silence all voices start; what went out does not matter, or another `Emit` would decide otherwise.
         let attack = !self.capture.sounds_in(onset - 1);
         let Some(row) = self.capture.row(onset, block.settings.voice) else { return };
-        self.ask(block, time, onset, row.given, attack, Some(Instant::now()));
+        self.ask(block, time, onset, row.given, attack, Some((self.watch)()));
         self.sequencer.schedule(at + block.settings.reply_delay_samples, onset);
         self.answered_step = Some(onset).filter(|onset| *onset > current);
         // All that was planned behind the note is planned anew, also what a longer lookahead had planned before.
@@ -45,6 +45,9 @@ impl AudioThread {
         asked: Option<Instant>,
     ) {
         let place = time.place(count);
+        // The player's voices are the player's, frozen or not.
+        let frozen = self.frozen.row(place.song_step);
+        let given = std::array::from_fn(|voice| if given[voice] == Given::Free { frozen[voice] } else { given[voice] });
         let mut settings =
             StepSettings { pass: if block.settings.evolves { place.pass } else { 0 }, ..block.settings.step };
         settings.controls.fermata_in = self.cadence.steps_from(count);
@@ -62,9 +65,16 @@ impl AudioThread {
 
     pub(super) fn on_harmonise_step(&mut self, block: &Block, time: &BlockTime, step: i64, at: u64) {
         let ahead = step + block.settings.lookahead_steps;
-        // Before the first note there is nothing to plan.
-        if self.sequencer.planned_through() >= step {
-            for step in self.sequencer.planned_through() + 1..=ahead {
+        let planned_through = self.sequencer.planned_through();
+        if planned_through > i64::MIN {
+            // Whatever kept the plan from being made, it goes on from here.
+            for step in planned_through.max(step - 1) + 1..=ahead {
+                self.plan_harmony(block, time, step);
+            }
+        } else if let Some(row) = self.capture.row(step, block.settings.voice) {
+            // A key is down already where the mode is turned on: it is answered as if it were struck now.
+            self.ask(block, time, step, row.from_silence(), true, None);
+            for step in step + 1..=ahead {
                 self.plan_harmony(block, time, step);
             }
         }

@@ -2,22 +2,41 @@
 
 use std::time::{Duration, Instant};
 
-/// By how many blocks, and by how many seconds, audio must be ahead of the clock to count as fast. A host that fills
+/// By how many blocks, and by how many seconds, audio must stay ahead of the clock to count as fast. A host that fills
 /// its buffers at the start is ahead by two or three blocks.
 const FAST_BLOCKS: f64 = 4.0;
 const FAST_SECONDS: f64 = 0.02;
 /// The share of that which a fast host must keep to go on counting as fast.
 const KEPT: f64 = 0.67;
+/// So far ahead no device's buffer reaches, seconds: whoever asks for this much at once renders.
+const SURE_SECONDS: f64 = 0.3;
 /// Lead and debt are not counted further than this, seconds: so soon is it noticed that a host has changed its pace.
 const MAX_LEAD_SECONDS: f64 = 0.5;
 /// A lead is forgotten over this time, seconds: a host that renders ahead once and then goes on in real time is live.
 const FORGET_SECONDS: f64 = 1.0;
+/// A live host asks for a device's buffer in one burst of blocks, and is ahead of the clock at its end; only what it keeps
+/// over this long, seconds, is a pace.
+const WINDOW_SECONDS: f64 = 0.25;
+/// The longest wait while nothing is known, seconds; and all such waits together, for waiting keeps it from being known.
+const UNKNOWN_PATIENCE_SECONDS: f64 = 0.25;
+const UNKNOWN_PATIENCE_IN_ALL_SECONDS: f64 = 1.0;
+/// The longest wait when the host runs faster than real time.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Follows how far the audio that has been asked for is ahead of the clock.
 pub struct Pace {
     last: Option<(Instant, f64)>,
     lead_seconds: f64,
-    measured_blocks: u32,
+    /// The least lead of this window, and of the one before it.
+    least: (f64, Option<f64>),
+    /// How much of the host's own time this window has seen, seconds.
+    window_seconds: f64,
+    /// The longest block of late, seconds: a host's blocks may come in pieces.
+    usual_block_seconds: f64,
+    /// How long we have held the host up, less what it may have caught up since, seconds.
+    held_up_seconds: f64,
+    /// How long we have waited ourselves while nothing was known, seconds.
+    waited_unknown_seconds: f64,
     /// How long we have waited ourselves since the last block began.
     waited: Duration,
     is_fast: bool,
@@ -26,42 +45,84 @@ pub struct Pace {
 impl Pace {
     /// Nothing has been measured.
     pub const fn new() -> Self {
-        Self { last: None, lead_seconds: 0.0, measured_blocks: 0, waited: Duration::ZERO, is_fast: false }
+        Self {
+            last: None,
+            lead_seconds: 0.0,
+            least: (f64::INFINITY, None),
+            window_seconds: 0.0,
+            usual_block_seconds: 0.0,
+            held_up_seconds: 0.0,
+            waited_unknown_seconds: 0.0,
+            waited: Duration::ZERO,
+            is_fast: false,
+        }
     }
 
     /// Takes the time at which a block of this length begins.
     pub fn begin_block(&mut self, now: Instant, block_seconds: f64) {
+        self.usual_block_seconds = block_seconds.max(self.usual_block_seconds * (1.0 - block_seconds).max(0.0));
         let waited = std::mem::take(&mut self.waited).as_secs_f64();
-        // A block in which we ourselves have waited for longer than it lasts says nothing of the host: a fast one has been
-        // held up by us, and a live one comes back at once as well. In a shorter wait a live host loses nothing.
-        if let Some((then, seconds)) = self.last.replace((now, block_seconds))
-            && waited < seconds
-        {
-            let gained = seconds - now.saturating_duration_since(then).as_secs_f64();
-            // A stall is a debt, which the burst that catches up pays back; only what is over is a lead.
-            let lead = self.lead_seconds + gained;
-            self.lead_seconds =
-                lead.clamp(-MAX_LEAD_SECONDS, MAX_LEAD_SECONDS) * (1.0 - seconds / FORGET_SECONDS).max(0.5);
-            self.measured_blocks = self.measured_blocks.saturating_add(1);
+        if let Some((then, seconds)) = self.last.replace((now, block_seconds)) {
+            let passed = now.saturating_duration_since(then).as_secs_f64();
+            self.measure(seconds, passed, waited);
+        }
+        if self.window_seconds >= WINDOW_SECONDS.max(4.0 * block_seconds) {
+            (self.least, self.window_seconds) = ((f64::INFINITY, Some(self.least.0)), 0.0);
         }
         let enough = (FAST_BLOCKS * block_seconds).clamp(FAST_SECONDS, 0.8 * MAX_LEAD_SECONDS);
         // A verdict is not given up for one slow block: long ones reach little more than the bound.
-        self.is_fast = self.lead_seconds > if self.is_fast { KEPT * enough } else { enough };
+        let enough = if self.is_fast { KEPT * enough } else { enough };
+        let kept = self.least.1.map(|before| before.min(self.least.0));
+        self.is_fast = kept.is_some_and(|lead| lead > enough) || self.lead_seconds > SURE_SECONDS;
+    }
+
+    /// Takes a block of this length in which so much time has passed, and for so much of it we ourselves have waited.
+    fn measure(&mut self, seconds: f64, passed: f64, waited: f64) {
+        let kept = (1.0 - seconds / FORGET_SECONDS).max(0.5);
+        // A block in which we have waited for longer than it lasts says nothing of the host: a fast one has been held up
+        // by us, and a live one comes back at once as well, and hurries until it has caught up. In a shorter wait a live
+        // host loses nothing.
+        if waited >= seconds {
+            self.held_up_seconds += waited;
+            return;
+        }
+        let gained = seconds - passed;
+        let caught_up = gained.clamp(0.0, self.held_up_seconds);
+        self.held_up_seconds -= caught_up;
+        if caught_up > 0.0 && caught_up == gained {
+            return;
+        }
+        // A stall is a debt, which the burst that catches up pays back; only what is over is a lead.
+        let lead = self.lead_seconds + gained - caught_up;
+        self.lead_seconds = lead.clamp(-MAX_LEAD_SECONDS, MAX_LEAD_SECONDS) * kept;
+        self.least.0 = self.least.0.min(self.lead_seconds);
+        self.window_seconds += passed;
     }
 
     /// Takes how long this block has waited for a result.
     pub fn waited(&mut self, time: Duration) {
         self.waited += time;
+        if self.least.1.is_none() {
+            self.waited_unknown_seconds += time.as_secs_f64();
+        }
     }
 
-    /// Whether the host renders faster than real time.
-    pub const fn is_fast(&self) -> bool {
-        self.is_fast
+    /// Whether the host is measured to keep the clock's pace: not ahead of it, and not far behind, as a slow render is.
+    fn is_live(&self) -> bool {
+        !self.is_fast && self.least.1.is_some_and(|least| least > -WINDOW_SECONDS)
     }
 
-    /// Whether enough has been measured to know.
-    pub fn is_known(&self) -> bool {
-        self.measured_blocks as f64 > 2.0 * FAST_BLOCKS
+    /// How long a block may wait for a result: long where the host runs faster than real time, or says so and is not
+    /// measured to keep the clock's pace; else a quarter of the audio that it is ahead by with this block. As long as
+    /// nothing is known, a first answer is worth more than a smooth start.
+    pub fn patience(&self, says_offline: bool) -> Duration {
+        if self.is_fast || says_offline && !self.is_live() {
+            return PATIENCE;
+        }
+        let quarter = (self.usual_block_seconds + self.lead_seconds.max(0.0)) / 4.0;
+        let is_unknown = self.least.1.is_none() && self.waited_unknown_seconds < UNKNOWN_PATIENCE_IN_ALL_SECONDS;
+        let least = if is_unknown { UNKNOWN_PATIENCE_SECONDS } else { 0.0 };
+        Duration::from_secs_f64(quarter.max(least))
     }
 }
 
@@ -69,23 +130,40 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Whether blocks of 10 ms that begin this many milliseconds after each other are fast, one by one.
+    /// A pace that is told of blocks of 10 ms.
+    struct Host {
+        pace: Pace,
+        now: Instant,
+    }
+
+    impl Host {
+        fn new() -> Self {
+            Self { pace: Pace::new(), now: Instant::now() }
+        }
+
+        /// Blocks that begin this many milliseconds after each other: whether they are fast, one by one.
+        fn blocks(&mut self, gaps_ms: &[u64]) -> Vec<bool> {
+            let mut verdict = |gap: &u64| {
+                self.now += Duration::from_millis(*gap);
+                self.pace.begin_block(self.now, 0.01);
+                self.pace.is_fast
+            };
+            gaps_ms.iter().map(&mut verdict).collect()
+        }
+    }
+
     fn check(gaps_ms: &[u64]) -> Vec<bool> {
-        let mut pace = Pace::new();
-        let mut now = Instant::now();
-        let mut verdict = |gap: &u64| {
-            now += Duration::from_millis(*gap);
-            pace.begin_block(now, 0.01);
-            pace.is_fast()
-        };
-        gaps_ms.iter().map(&mut verdict).collect()
+        Host::new().blocks(gaps_ms)
     }
 
     #[test]
-    fn live_blocks_are_live_even_when_they_come_in_pairs() {
+    fn live_blocks_are_live_even_when_they_come_in_bursts() {
         assert!(!check(&[10; 500]).contains(&true));
         assert!(!check(&[0, 20].repeat(300)).contains(&true));
         assert!(!check(&[0, 0, 0, 10, 10, 10, 13, 7, 10]).contains(&true));
+        // A device's buffer of 160 ms.
+        let burst = [&[0; 15][..], &[160]].concat();
+        assert!(!check(&burst.repeat(100)).contains(&true));
         // A stall of 100 ms, and the blocks that catch up with it.
         assert!(!check(&[&[10; 50][..], &[100], &[0; 9], &[10; 500]].concat()).contains(&true));
     }
@@ -97,22 +175,43 @@ mod tests {
         let mut verdicts = Vec::new();
         for n in 0..200 {
             pace.begin_block(now, 0.01);
-            verdicts.push(pace.is_fast());
-            let wait = Duration::from_millis(if n > 10 && n % 5 == 0 { 300 } else { 0 });
+            verdicts.push(pace.is_fast);
+            let wait = Duration::from_millis(if n > 50 && n % 5 == 0 { 300 } else { 0 });
             pace.waited(wait);
             now += wait + Duration::from_millis(1);
         }
-        assert!(verdicts[10..].iter().all(|fast| *fast), "{verdicts:?}");
+        assert!(verdicts[50..].iter().all(|fast| *fast), "{verdicts:?}");
         // A live host in which every block waits for a quarter of its length, and one that comes in pairs.
         for gaps_ms in [[10, 10], [0, 20]] {
             let mut pace = Pace::new();
             for gap in gaps_ms.repeat(300) {
                 now += Duration::from_millis(gap);
                 pace.begin_block(now, 0.01);
-                assert!(!pace.is_fast());
+                assert!(!pace.is_fast);
                 pace.waited(Duration::from_micros(2500));
             }
         }
+    }
+
+    #[test]
+    fn a_live_host_that_we_hold_up_hurries_and_is_live() {
+        let (mut pace, began) = (Pace::new(), Instant::now());
+        let mut now = began;
+        let mut waits = Vec::new();
+        for n in 0..600_u32 {
+            // A block begins when the last one has been heard, or at once if we have held it up.
+            now = now.max(began + Duration::from_millis(10) * n);
+            pace.begin_block(now, 0.01);
+            if n % 12 == 3 {
+                // A row that never comes is waited for as long as it may be.
+                let wait = pace.patience(false);
+                waits.push(wait.as_millis());
+                pace.waited(wait);
+                now += wait;
+            }
+        }
+        assert_eq!(waits[0], 250);
+        assert!(waits[10..].iter().all(|wait| *wait <= 10), "{waits:?}");
     }
 
     #[test]
@@ -120,17 +219,38 @@ mod tests {
         let (mut pace, mut now) = (Pace::new(), Instant::now());
         for n in 0..40 {
             pace.begin_block(now, 8192.0 / 48_000.0);
-            assert!(n < 8 || pace.is_fast(), "block {n}");
+            assert!(n < 8 || pace.is_fast, "block {n}");
             now += Duration::from_millis(if n % 10 == 9 { 120 } else { 5 });
         }
     }
 
     #[test]
     fn fast_blocks_are_found_out_and_live_ones_after_them() {
-        let verdicts = check(&[&[1; 100][..], &[10; 10], &[40; 40]].concat());
-        assert!(verdicts[6..110].iter().all(|fast| *fast), "{verdicts:?}");
-        assert!(!verdicts[130], "{verdicts:?}");
+        let verdicts = check(&[&[1; 200][..], &[10; 10], &[40; 40]].concat());
+        assert!(verdicts[50..200].iter().all(|fast| *fast), "{verdicts:?}");
+        assert!(!verdicts[240], "{verdicts:?}");
         // A host that renders 200 ms ahead once is live again after two seconds.
         assert!(!check(&[&[0; 20][..], &[10; 300]].concat())[220..].contains(&true));
+        // One that is hardly faster than the clock is found out in the end.
+        assert!(check(&[8; 400])[300..].iter().all(|fast| *fast));
+    }
+
+    #[test]
+    fn patience_goes_by_what_is_known() {
+        let wait = |gaps_ms: &[u64], says_offline| {
+            let mut host = Host::new();
+            host.blocks(gaps_ms);
+            host.pace.patience(says_offline).as_secs_f64()
+        };
+        // At the start nothing is known, but what the host says.
+        assert_eq!((wait(&[0], false), wait(&[0], true)), (0.25, 2.0));
+        // A quarter of a block live, whatever the host says of itself.
+        assert_eq!((wait(&[10; 100], false), wait(&[10; 100], true)), (0.0025, 0.0025));
+        // A fast host is waited for; so is a render that is slower than the clock, if it is said to be one.
+        assert_eq!((wait(&[1; 100], false), wait(&[30; 100], true)), (2.0, 2.0));
+        assert_eq!(wait(&[30; 100], false), 0.0025);
+        // At the end of a burst a quarter of the burst.
+        let burst = [&[160][..], &[0; 15]].concat();
+        assert!((0.015..0.045).contains(&wait(&burst.repeat(40), false)), "{}", wait(&burst.repeat(40), false));
     }
 }

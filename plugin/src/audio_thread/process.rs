@@ -11,13 +11,17 @@ use nice_plug::prelude::NoteEvent;
 use super::cadence::Cadence;
 use super::capture::Capture;
 use super::events::{MAX_EVENTS, OutEvents, Touch};
+use super::frozen::Frozen;
 use super::held_notes::{HeldNotes, Owner};
 use super::pace::Pace;
-use super::sequencer::Sequencer;
+use super::sequencer::{Sequencer, Watch};
 use super::transport::{BlockTime, Clock, HostTime, Motion, STEPS_PER_BEAT};
 use crate::bridge::{AudioEnd, From, Played, Told};
 use crate::params::{Input, Mode};
 
+/// MIDI controllers that end what sounds.
+const SUSTAIN_PEDAL: u8 = 64;
+const ALL_NOTES_OFF: u8 = 123;
 /// Without a transport the music ends this many steps after the last note: harmony, continuation.
 const FREE_RUN_STEPS: (i64, i64) = (16, 64);
 
@@ -42,6 +46,8 @@ pub struct Settings {
     pub cadence: bool,
     /// The voices that go out.
     pub emit: [bool; NUM_VOICES],
+    /// The voices that play the frozen take.
+    pub frozen: [bool; NUM_VOICES],
     /// Steps that are decided ahead, 1 to 16.
     pub lookahead_steps: i64,
     /// Samples from a played note to its answer.
@@ -72,20 +78,27 @@ pub(super) enum Turn {
     Network(i64),
 }
 
-/// A note of the player's that has gone through.
+/// A note of the player's.
 #[derive(Clone, Copy, Debug)]
 struct Passed {
+    /// The channel that it went out on, or would have.
     channel: u8,
+    /// It went out.
+    sent: bool,
     voice_id: VoiceID,
 }
 
 /// All that the audio thread keeps between blocks.
 pub struct AudioThread {
     pub(super) sample_rate: f64,
+    /// The longest block that the host may ask for, samples.
+    max_frames: usize,
+    pub(super) watch: Watch,
     pub(super) bridge: AudioEnd,
     pub(super) clock: Clock,
     pub(super) capture: Capture,
     pub(super) sequencer: Sequencer,
+    pub(super) frozen: Frozen,
     pub(super) ledger: HeldNotes,
     pub(super) out: OutEvents,
     pub(super) input: Vec<NoteEvent<()>>,
@@ -111,6 +124,10 @@ pub struct AudioThread {
     pub(super) cadence: Cadence,
     /// Voices of which a row was missed, until their next attack or rest.
     pub(super) missed: [bool; NUM_VOICES],
+    /// Rows that have been missed since the last that was there.
+    pub(super) misses_in_a_row: u32,
+    /// What the host looped over in the last block, song steps, and the counted step on which it would have come round.
+    last_loop: (Option<(i64, i64)>, Option<i64>),
     /// Where each of the player's notes went, by [channel][key].
     passed_to: [[Option<Passed>; 128]; 16],
     /// The mode, panic and bypass of the last block.
@@ -126,13 +143,16 @@ impl AudioThread {
         not(test),
         expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")
     )]
-    pub fn new(bridge: AudioEnd, sample_rate: f64) -> Self {
+    pub fn new(bridge: AudioEnd, sample_rate: f64, max_frames: usize, watch: Watch) -> Self {
         Self {
             sample_rate,
+            max_frames,
+            watch,
             bridge,
-            clock: Clock::new(sample_rate),
+            clock: Clock::new(sample_rate, max_frames),
             capture: Capture::new(),
             sequencer: Sequencer::new(),
+            frozen: Frozen::new(),
             ledger: HeldNotes::new(),
             out: OutEvents::new(),
             input: Vec::with_capacity(MAX_EVENTS),
@@ -148,6 +168,8 @@ impl AudioThread {
             sounding: [None; NUM_VOICES],
             cadence: Cadence::default(),
             missed: [false; NUM_VOICES],
+            misses_in_a_row: 0,
+            last_loop: (None, None),
             passed_to: [[None; 128]; 16],
             last: (Mode::Harmonise, false, false),
             pace: Pace::new(),
@@ -155,15 +177,15 @@ impl AudioThread {
         }
     }
 
-    /// Takes a new sample rate, Hertz, and forgets what was under way.
-    pub fn activate(&mut self, sample_rate: f64) {
-        self.sample_rate = sample_rate;
+    /// Takes a new sample rate, Hertz, and the length of the longest block, and forgets what was under way.
+    pub fn activate(&mut self, sample_rate: f64, max_frames: usize) {
+        (self.sample_rate, self.max_frames) = (sample_rate, max_frames);
         self.reset();
     }
 
     /// The host has silenced everything: forget what was under way.
     pub fn reset(&mut self) {
-        self.clock = Clock::new(self.sample_rate);
+        self.clock = Clock::new(self.sample_rate, self.max_frames);
         self.pace = Pace::new();
         self.capture.clear();
         self.sequencer.clear(From::Nothing);
@@ -172,7 +194,9 @@ impl AudioThread {
         self.ledger.end_all(None, self.samples);
         self.sounding = [None; NUM_VOICES];
         self.missed = [false; NUM_VOICES];
+        self.misses_in_a_row = 0;
         self.passed_to = [[None; 128]; 16];
+        self.input.clear();
         self.turn = Turn::Player;
         self.heard = false;
         self.answered_step = None;
@@ -201,6 +225,7 @@ impl AudioThread {
         let time = self.begin_time(block);
         self.follow_take(block, &time);
         self.follow_motion(block, &time);
+        self.follow_frozen(block, &time);
         self.play_timeline(block, time);
         self.ledger.send_offs(&mut self.out, end);
         self.out.sort();
@@ -221,8 +246,18 @@ impl AudioThread {
         if refused > 0 {
             self.bridge.shared.refused.fetch_add(refused, Ordering::Relaxed);
         }
-        self.input.clear();
+        self.carry_over(block.frames);
         self.samples = end;
+    }
+
+    /// Where a host's block is split, an event on the sample of the split is handed to the part before it: it belongs to
+    /// the next block's first sample.
+    fn carry_over(&mut self, frames: usize) {
+        self.input.retain_mut(|event| {
+            let behind = event.timing() as usize == frames;
+            event.subtract_timing(if behind { frames as u32 } else { 0 });
+            behind
+        });
     }
 
     /// Stage one: where are we? A note while the transport stands still starts time of its own.
@@ -258,15 +293,52 @@ impl AudioThread {
             }
             Motion::Continued | Motion::Stopped => {}
         }
+        self.follow_loop(time);
         if settings.panic && !panic {
             self.heard = false;
             self.end_everything(From::Here);
+            self.silence_channels();
         } else if settings.mode != mode || settings.bypass != bypass {
             self.ledger.end_all(Some(Owner::Generated), self.samples);
             self.drop_plans(From::Here);
         }
         let undecided = self.sequencer.planned_through().max(self.next_step + settings.lookahead_steps) + 1;
         self.cadence.follow(settings.cadence, time, undecided);
+    }
+
+    /// Another loop, or none: what was planned past the end of the old one or the new one is planned again.
+    fn follow_loop(&mut self, time: &BlockTime) {
+        let (loop_steps, next_seam) = (time.loop_steps(), time.next_seam());
+        let (before, seam_before) = std::mem::replace(&mut self.last_loop, (loop_steps, next_seam));
+        let seam = [seam_before, next_seam].into_iter().flatten().min().filter(|_| before != loop_steps);
+        let Some(seam) = seam.map(|seam| seam.max(self.next_step)) else { return };
+        if time.motion != Motion::Continued || self.sequencer.planned_through() < seam {
+            return;
+        }
+        match self.turn {
+            Turn::Network(first) if first < seam => self.sequencer.forget_from(seam),
+            Turn::Player if self.last.0 == Mode::Harmonise => self.sequencer.forget_from(seam),
+            // A turn that was to begin or to end there.
+            Turn::Network(_) | Turn::Player => {
+                self.ledger.end_all(Some(Owner::Generated), self.samples);
+                self.drop_plans(From::Here);
+            }
+        }
+    }
+
+    /// Tells instruments to let go of what a pedal or they themselves hold.
+    fn silence_channels(&mut self) {
+        for channel in 0..16 {
+            for cc in [SUSTAIN_PEDAL, ALL_NOTES_OFF] {
+                self.pass(NoteEvent::MidiCC { timing: 0, channel, cc, value: 0.0 });
+            }
+        }
+    }
+
+    fn pass(&mut self, event: NoteEvent<()>) {
+        if !self.out.pass(event) {
+            self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn end_everything(&mut self, from: From) {
@@ -292,23 +364,30 @@ impl AudioThread {
         let mut heard = 0;
         loop {
             // A host that sends an event past the block's end meant its last sample.
-            let input = self.input.get(heard).map_or(i64::MAX, |event| i64::from(event.timing()).min(frames - 1));
+            let input = self.input.get(heard).map_or(i64::MAX, |event| match i64::from(event.timing()) {
+                timing if timing == frames => i64::MAX,
+                timing => timing.min(frames - 1),
+            });
             let step =
                 if runs && !self.free_run_over { time.sample_of(self.next_step as f64).max(0) } else { i64::MAX };
             let due = self.sequencer.next_due().map_or(i64::MAX, |at| at.saturating_sub(self.samples) as i64);
-            // At one sample: first what is played, as it may change what follows; then the step; then what is due.
-            if input <= step && input <= due && input < i64::MAX {
+            let frozen = self.next_frozen(&time);
+            // At one sample: first what is played, as it may change what follows; then the step; then what is due; then what
+            // is frozen.
+            if input <= step && input <= due && input <= frozen && input < i64::MAX {
                 let event = self.input[heard];
                 heard += 1;
                 if self.free_run_over && starts_a_note(&event) {
                     time = self.free_run_again(block, event.timing());
                 }
                 self.on_input(block, &time, event);
-            } else if step <= due && step < frames {
+            } else if step <= due && step <= frozen && step < frames {
                 self.on_step(block, &time, self.samples + step as u64);
                 self.next_step += 1;
-            } else if due < frames {
+            } else if due <= frozen && due < frames {
                 self.on_due(block, self.samples + due.max(0) as u64);
+            } else if frozen < frames {
+                self.on_frozen(block, self.samples + frozen as u64);
             } else {
                 break;
             }
@@ -338,11 +417,7 @@ impl AudioThread {
                 self.on_note_off(time, timing, (channel, key), Touch { voice_id, velocity: 0.0 });
             }
             NoteEvent::VoiceTerminated { .. } => {}
-            other => {
-                if !self.out.pass(other) {
-                    self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+            other => self.pass(other),
         }
     }
 
@@ -360,21 +435,23 @@ impl AudioThread {
         }
         let row = self.capture.row(onset, settings.voice);
         let voice = row.and_then(|row| row.voice_of(key)).unwrap_or(settings.voice);
-        let out = match settings.input {
-            _ if settings.bypass => Some(channel),
-            Input::AsItIs => Some(channel),
-            Input::AsVoice => Some(voice as u8).filter(|_| settings.emit[voice]),
-            Input::Drop => None,
+        let (out, sent) = match settings.input {
+            _ if settings.bypass => (channel, true),
+            Input::AsItIs => (channel, true),
+            Input::AsVoice => (voice as u8, settings.emit[voice]),
+            Input::Drop => (voice as u8, false),
         };
         let passed_to = &mut self.passed_to[usize::from(channel)][usize::from(key)];
-        let passed = out.map(|channel| Passed { channel, voice_id: touch.voice_id });
-        if let Some(before) = std::mem::replace(passed_to, passed) {
-            self.ledger.end(Owner::Player, before.channel, key, at);
+        let passed = Passed { channel: out, sent, voice_id: touch.voice_id };
+        if let Some(before) = passed_to.replace(passed) {
+            self.end_passed(time, before, key, 0.0, at);
         }
-        if let Some(out) = out {
-            self.ledger.start(&mut self.out, Owner::Player, (out, key), touch, at);
+        if sent {
+            self.start(Owner::Player, (out, key), touch, at);
+        } else {
+            self.take_down(time, (out, key), touch.velocity, at);
         }
-        if settings.mode == Mode::Harmonise && !settings.bypass {
+        if settings.mode == Mode::Harmonise && !settings.bypass && !self.frozen.is_all() {
             self.answer(block, time, onset, step.floor() as i64, at);
         }
     }
@@ -395,10 +472,32 @@ impl AudioThread {
                 }
                 self.capture.note_off(channel, key, time.step_at(timing));
                 if let Some(passed) = self.passed_to[usize::from(channel)][usize::from(key)].take() {
-                    self.ledger.release(passed.channel, key, touch.velocity, at);
+                    self.end_passed(time, passed, key, touch.velocity, at);
                 }
             }
         }
+    }
+
+    fn end_passed(&mut self, time: &BlockTime, passed: Passed, key: u8, velocity: f32, at: u64) {
+        if passed.sent {
+            self.ledger.release(passed.channel, key, velocity, at);
+        } else {
+            self.take_down(time, (passed.channel, key), 0.0, at);
+        }
+    }
+
+    /// Starts a note; one too many in a block is counted.
+    pub(super) fn start(&mut self, owner: Owner, note: (u8, u8), touch: Touch, at: u64) {
+        if !self.ledger.start(&mut self.out, owner, note, touch, at) {
+            self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What the player plays is in the take, although it does not go out.
+    fn take_down(&mut self, time: &BlockTime, (channel, key): (u8, u8), velocity: f32, at: u64) {
+        let beats = (at - self.samples) as f64 / (time.samples_per_step * STEPS_PER_BEAT);
+        let take_beats = self.elapsed_beats + self.take_offset_beats + beats;
+        self.bridge.tell(Told::Played(Played { take_beats, channel, key, velocity, generated: false }));
     }
 
     /// A step begins: what was played before its cut-off decides the step that lies the lookahead away.
@@ -409,8 +508,9 @@ impl AudioThread {
             self.ledger.end_all(Some(Owner::Generated), at);
             self.sounding = [None; NUM_VOICES];
             self.missed = [false; NUM_VOICES];
+            self.frozen_seam(block, time, step, at);
         }
-        if !block.settings.bypass {
+        if !block.settings.bypass && !self.frozen.is_all() {
             match block.settings.mode {
                 Mode::Harmonise => self.on_harmonise_step(block, time, step, at),
                 Mode::Continue | Mode::Respond | Mode::Free => self.on_turn_step(block, time, step, at),

@@ -13,6 +13,9 @@ const NUM_ROWS: usize = 64;
 /// Rows that are due but not yet played, at the most: 50 ms of reply delay hold one or two steps.
 const NUM_DUE: usize = 16;
 
+/// Tells the time. It is handed in so that a test decides what time it is.
+pub type Watch = fn() -> Instant;
+
 /// What the voices do in a step.
 pub type Row = [Symbol; NUM_VOICES];
 
@@ -25,14 +28,17 @@ pub struct PlannedRow {
     pub sounding: [Option<u8>; NUM_VOICES],
     /// True where the player plays the voice.
     pub played: [bool; NUM_VOICES],
-    /// It goes back behind what sounds: held notes that do not sound are to be started.
-    pub settles: bool,
+    /// The voices whose held notes are to be started if they do not sound: all where the row goes back behind what sounds,
+    /// and those that were the player's until now.
+    pub settles: [bool; NUM_VOICES],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Content {
     /// Asked for, under this number.
     Asked(u64),
+    /// There was nobody to ask, or no room: it will be missing.
+    Refused,
     Known(Row, [Option<u8>; NUM_VOICES]),
 }
 
@@ -40,7 +46,7 @@ enum Content {
 struct Planned {
     step: i64,
     played: [bool; NUM_VOICES],
-    settles: bool,
+    settles: [bool; NUM_VOICES],
     content: Content,
 }
 
@@ -53,6 +59,8 @@ pub struct Sequencer {
     /// The last step that has been planned.
     planned_through: i64,
     from: From,
+    /// Which voices were the player's in a step that was asked for, by step; played rows too.
+    played_in: [(i64, [bool; NUM_VOICES]); NUM_ROWS],
 }
 
 impl Sequencer {
@@ -64,12 +72,14 @@ impl Sequencer {
             num_due: 0,
             planned_through: i64::MIN,
             from: From::Nothing,
+            played_in: [(i64::MIN, [false; NUM_VOICES]); NUM_ROWS],
         }
     }
 
     /// Drops every plan. The next row asked for begins as `from` says.
     pub fn clear(&mut self, from: From) {
         self.rows = [None; NUM_ROWS];
+        self.played_in = [(i64::MIN, [false; NUM_VOICES]); NUM_ROWS];
         self.num_due = 0;
         self.planned_through = i64::MIN;
         // A start or a jump after which nothing has been asked for yet still is one.
@@ -81,6 +91,16 @@ impl Sequencer {
         self.planned_through
     }
 
+    /// Forgets the rows from `step` on: they are to be planned again.
+    pub fn forget_from(&mut self, step: i64) {
+        if self.planned_through >= step {
+            self.planned_through = step - 1;
+            for row in &mut self.rows {
+                row.take_if(|planned| planned.step >= step);
+            }
+        }
+    }
+
     /// Asks the worker for a row; the request's number and beginning are filled in here.
     pub fn ask(&mut self, bridge: &mut AudioEnd, mut request: Request) {
         if self.from != From::Here {
@@ -88,21 +108,26 @@ impl Sequencer {
         }
         // Ten thousand notes in a block would else fill the bridge with answers.
         self.take_answers(bridge);
-        let Some(id) = bridge.ask(request) else {
-            // There is no room: the row is missing when it is due, and is counted then; nobody waits for it.
-            self.rows[slot(request.count)] = None;
-            return;
-        };
-        self.from = From::Here;
         let played = request.step.given.map(|given| given != Given::Free);
-        let settles = request.asked.is_some() || request.from == From::Elsewhere;
-        self.put(Planned { step: request.count, played, settles, content: Content::Asked(id) });
+        let settles = if request.asked.is_some() || request.from == From::Elsewhere {
+            [true; NUM_VOICES]
+        } else {
+            // What the player has let go of is the network's to hold.
+            let (step, before) = self.played_in[slot(request.count - 1)];
+            std::array::from_fn(|voice| step == request.count - 1 && before[voice] && !played[voice])
+        };
+        self.played_in[slot(request.count)] = (request.count, played);
+        let content = bridge.ask(request).map_or(Content::Refused, Content::Asked);
+        if content != Content::Refused {
+            self.from = From::Here;
+        }
+        self.put(Planned { step: request.count, played, settles, content });
     }
 
     /// Plans a row that needs no network.
     pub fn know(&mut self, step_idx: i64, row: Row) {
         let content = Content::Known(row, [None; NUM_VOICES]);
-        self.put(Planned { step: step_idx, played: [false; NUM_VOICES], settles: false, content });
+        self.put(Planned { step: step_idx, played: [false; NUM_VOICES], settles: [false; NUM_VOICES], content });
     }
 
     fn put(&mut self, planned: Planned) {
@@ -120,7 +145,7 @@ impl Sequencer {
         let planned = self.rows[slot(step)].filter(|planned| planned.step == step)?;
         let row = match planned.content {
             Content::Known(row, _) => Some(row),
-            Content::Asked(_) => None,
+            Content::Asked(_) | Content::Refused => None,
         };
         Some((row, planned.played))
     }
@@ -166,9 +191,15 @@ impl Sequencer {
         }
     }
 
-    /// Takes the row of `step` out of the plan. If its answer is not there, spins for it until `deadline`; past that
-    /// it is a miss (`Err`), and the answer will be dropped when it comes.
-    pub fn take_row(&mut self, bridge: &mut AudioEnd, step: i64, deadline: Instant) -> Result<PlannedRow, Missed> {
+    /// Takes the row of `step` out of the plan. If its answer is not there, spins for it until the `watch` says `deadline`;
+    /// past that it is a miss (`Err`), and the answer will be dropped when it comes.
+    pub fn take_row(
+        &mut self,
+        bridge: &mut AudioEnd,
+        step: i64,
+        deadline: Instant,
+        watch: Watch,
+    ) -> Result<PlannedRow, Missed> {
         loop {
             self.take_answers(bridge);
             let place = &mut self.rows[slot(step)];
@@ -178,8 +209,8 @@ impl Sequencer {
                     *place = None;
                     return Ok(planned);
                 }
-                Some(Planned { step: s, .. }) if *s == step => {
-                    if !bridge.can_answer() || Instant::now() >= deadline {
+                Some(Planned { step: s, content, .. }) if *s == step => {
+                    if *content == Content::Refused || !bridge.can_answer() || watch() >= deadline {
                         *place = None;
                         return Err(Missed);
                     }

@@ -1,5 +1,7 @@
 //! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
 
+mod parts;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -31,6 +33,7 @@ fn settings(mode: Mode) -> Settings {
         cadence: false,
         voice: 0,
         emit: [true; 4],
+        frozen: [false; 4],
         lookahead_steps: 2,
         reply_delay_samples: 240,
         step: StepSettings {
@@ -71,7 +74,7 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
     for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free] {
         let (audio_end, worker_end, _) = bridge::new();
         let _worker = Worker::start(worker_end, Desk::default());
-        let mut audio = AudioThread::new(audio_end, SAMPLE_RATE);
+        let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now);
         let (mut rng, began, mut sent) = (SplitMix64::new(1), Instant::now(), 0);
         for n in 0..10_000 {
             let mut block = block(mode, n, began);
@@ -133,7 +136,13 @@ impl Starved {
         let (audio_end, end, _) = bridge::new();
         let shared = audio_end.shared.clone();
         shared.worker_runs.store(true, Ordering::Release);
-        Self { audio: AudioThread::new(audio_end, SAMPLE_RATE), end: Some(end), shared, began: Instant::now(), n: 0 }
+        Self {
+            audio: AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now),
+            end: Some(end),
+            shared,
+            began: Instant::now(),
+            n: 0,
+        }
     }
 
     /// Plays a block of Harmonise in real time, gives what was sent as (is on, channel, key), and how long it took.
@@ -228,7 +237,7 @@ fn without_a_worker_notes_go_through_at_once() {
     assert!(!audio_end.can_answer());
     let mut starved = Starved::new();
     starved.shared = audio_end.shared.clone();
-    (starved.audio, starved.end) = (AudioThread::new(audio_end, SAMPLE_RATE), Some(end));
+    (starved.audio, starved.end) = (AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now), Some(end));
     let mut sent = Vec::new();
     for n in 0..200_u8 {
         let input = match n % 20 {
@@ -249,78 +258,6 @@ fn a_worker_that_fails_says_so() {
     assert!(audio_end.can_answer());
     drop(worker);
     assert!(!audio_end.can_answer());
-}
-
-/// A soprano's key is held, from step 3 on another one. `rows` are alto, tenor and bass of the steps in words: a key, `rest`, or
-/// `-60`, a hold where the network sounds 60; `late` is never answered. Gives what was sent in each step, without the player's.
-fn parts_sent(rows: &[&str]) -> Vec<String> {
-    let mut starved = Starved::new();
-    let mut end = starved.end.take().expect("no worker runs");
-    let mut sent_in = vec![Vec::new(); rows.len()];
-    for (n, sent) in sent_in.iter_mut().enumerate() {
-        let played = if n == 3 { vec![note(0, 72, false), note(1, 74, true)] } else { vec![note(0, 72, n == 0)] };
-        // A step is 6000 samples: what is asked for in the first 100 is answered before it is due, at 240.
-        for (from, frames) in [(0, 100), (100, 5900)] {
-            let mut block = block(Mode::Harmonise, 0, Instant::now());
-            (block.frames, block.now) = (frames, Instant::now());
-            block.host.pos_beats = Some((n * 6000 + from) as f64 / 24_000.0);
-            block.settings.lookahead_steps = 1;
-            if from == 0 && (n == 0 || n == 3) {
-                played.iter().for_each(|event| starved.audio.hear(*event));
-            }
-            starved.audio.process(&block, |event| {
-                let (word, channel, key) = match event {
-                    NoteEvent::NoteOn { channel, key, .. } => ("on", channel, key),
-                    NoteEvent::NoteOff { channel, key, .. } => ("off", channel, key),
-                    other => panic!("nobody sent {other:?}"),
-                };
-                if channel != Channel::Number(0) {
-                    sent.push(format!("{word} {}", key.number().unwrap()));
-                }
-                true
-            });
-            while let Some(request) = end.request() {
-                if let Some(answer) = worded(&request, rows) {
-                    end.answer(answer);
-                }
-            }
-        }
-    }
-    sent_in.iter().map(|sent| sent.join(", ")).collect()
-}
-
-/// The answer in words for a request, if it is answered.
-fn worded(request: &bridge::Request, rows: &[&str]) -> Option<Answer> {
-    let mut answer = Answer { id: request.id, row: [Symbol::Hold; 4], sounding: [None; 4] };
-    let words = rows.get(request.count as usize).filter(|words| **words != "late")?;
-    for (voice, word) in words.split_whitespace().enumerate() {
-        let key = word.trim_start_matches('-').parse().ok();
-        answer.sounding[voice + 1] = key;
-        answer.row[voice + 1] = match key {
-            None => Symbol::Rest,
-            Some(_) if word.starts_with('-') => Symbol::Hold,
-            Some(key) => Symbol::Pitch(key),
-        };
-    }
-    Some(answer)
-}
-
-#[test]
-fn after_a_miss_a_voice_goes_on_until_its_next_attack_or_rest() {
-    let sent = parts_sent(&["67 60 48", "late", "-65 rest -50", "64 rest -50", "-64 62 -50", "-64 -62 52"]);
-    let expected = [
-        "on 67, on 60, on 48",
-        // What the late row would have started is not started: not then, not later, and not by the answer to a note.
-        "",
-        "off 60",
-        "off 67, on 64",
-        "on 62",
-        "off 48, on 52",
-    ];
-    assert_eq!(sent, expected);
-    // Without a miss the answer to a note starts what is held in it: it goes back behind what sounds.
-    let sent = parts_sent(&["67 60 48", "-67 -60 -48", "-67 rest -48", "64 -60 -50"]);
-    assert_eq!(sent[3], "off 67, off 48, on 64, on 60, on 50");
 }
 
 #[test]

@@ -10,6 +10,9 @@ const DEFAULT_TEMPO_BPM: f64 = 120.0;
 const JUMP_STEPS: i64 = 64;
 /// Two places in time that are nearer than this, in samples, are one: hosts round positions.
 const ROUNDING_SAMPLES: f64 = 0.01;
+/// A position that has stood still for longer than this is no transport, seconds. For less, a host tells it once for
+/// several blocks.
+const STILL_SECONDS: f64 = 0.1;
 
 /// What a host says at the start of a block; what it leaves out is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -160,6 +163,17 @@ impl BlockTime {
         (self.loop_steps.map(|(start, end)| (beats(start), beats(end))), self.pass)
     }
 
+    /// What the host loops over, song steps.
+    pub fn loop_steps(&self) -> Option<(i64, i64)> {
+        self.loop_steps
+    }
+
+    /// The counted step on which the loop comes round next, if it lies ahead.
+    pub fn next_seam(&self) -> Option<i64> {
+        let (_, end) = self.loop_steps?;
+        Some(end - self.offset).filter(|seam| *seam as f64 > self.pos_steps)
+    }
+
     /// Whether a song step begins a bar.
     pub fn begins_bar(&self, song_step: i64) -> bool {
         self.step_in_bar(song_step) == 0
@@ -170,12 +184,22 @@ impl BlockTime {
 pub struct Clock {
     sample_rate: f64,
     was_running: bool,
+    /// Where the last block began and how long it was: steps, samples.
+    last_block: (f64, usize),
     /// Where the next block should begin if time goes on, steps.
     expected_steps: f64,
+    /// For how many samples the host has told the same position.
+    still_samples: usize,
+    /// The longest block that the host may ask for, samples.
+    max_frames: usize,
+    /// For how many samples positions have lain a little ahead, and were not believed.
+    doubted_samples: usize,
     /// Time runs on its own, without the host's transport.
     free_running: bool,
     /// The position in the last block, if the transport ran.
     last_pos_beats: Option<f64>,
+    /// Where the bar of the last block began, and its length: song steps.
+    last_bar: Option<(i64, i64)>,
     /// Song step less counted step.
     offset: i64,
     pass: u64,
@@ -183,14 +207,19 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// For a sample rate in Hertz.
-    pub fn new(sample_rate: f64) -> Self {
+    /// For a sample rate in Hertz, and blocks of at most `max_frames` samples.
+    pub fn new(sample_rate: f64, max_frames: usize) -> Self {
         Self {
             sample_rate,
             was_running: false,
+            last_block: (0.0, 0),
             expected_steps: 0.0,
+            still_samples: 0,
+            max_frames,
+            doubted_samples: 0,
             free_running: false,
             last_pos_beats: None,
+            last_bar: None,
             offset: 0,
             pass: 0,
             last_seam: None,
@@ -224,9 +253,11 @@ impl Clock {
     /// Some hosts say that they play, and report a position that stands still: that is no transport.
     pub fn host_runs(&mut self, host: &HostTime) -> bool {
         let pos_beats = host.pos_beats.filter(|_| host.runs());
-        let moves = pos_beats.is_some() && pos_beats != self.last_pos_beats;
+        let told_again = pos_beats.is_some() && pos_beats == self.last_pos_beats;
         self.last_pos_beats = pos_beats;
-        moves
+        // The block before this one is what went by since.
+        self.still_samples = if told_again { self.still_samples + self.last_block.1 } else { 0 };
+        pos_beats.is_some() && self.still_samples as f64 <= STILL_SECONDS * self.sample_rate
     }
 
     /// Takes the host's word for a block of `frames` samples.
@@ -237,10 +268,13 @@ impl Clock {
             self.free_running = false;
         }
         let runs = host_runs || self.free_running;
-        let song_steps = host.pos_beats.filter(|_| host_runs).map(|beats| beats * STEPS_PER_BEAT);
+        // A position that is told again says nothing new: time goes on from where it was.
+        let is_news = host_runs && !(self.was_running && self.still_samples > 0);
+        let song_steps = host.pos_beats.filter(|_| is_news).map(|beats| beats * STEPS_PER_BEAT);
         let loop_steps = host.loop_range_beats.filter(|_| host_runs).and_then(whole_steps);
         // A tempo ramp drifts within a block; anything more is a jump.
         let tolerance = 0.08_f64.max(0.1 * frames_steps);
+        let pass = self.pass;
         let motion = match (self.was_running, runs) {
             (false, false) => Motion::Stopped,
             (true, false) => Motion::Halted,
@@ -248,20 +282,26 @@ impl Clock {
                 (self.offset, self.pass, self.last_seam) = (0, 0, None);
                 Motion::Started
             }
-            (true, true) => self.follow(song_steps, loop_steps, tolerance),
+            (true, true) => self.follow(song_steps, loop_steps, samples_per_step, tolerance),
         };
-        let pos_steps = song_steps.map_or(self.expected_steps, |steps| steps - self.offset as f64);
+        let doubted = motion == Motion::Continued && self.doubted_samples > 0;
+        let pos_steps = song_steps.filter(|_| !doubted).map_or(self.expected_steps, |steps| steps - self.offset as f64);
+        self.doubted_samples += if doubted { frames } else { 0 };
         self.was_running = runs;
+        self.last_block = (pos_steps, frames);
         self.expected_steps = pos_steps + frames_steps;
         let metre = host.time_signature.filter(|(beats, unit)| *beats > 0 && *unit > 0);
         let bar_start = host.bar_start_beats.filter(|beats| host_runs && metre.is_some() && beats.is_finite());
         let bar_steps = metre.map_or(16, |(beats, unit)| 16 * i64::from(beats) / i64::from(unit)).max(1);
+        let bar_start_step = bar_start.map_or(0, |beats| (beats * STEPS_PER_BEAT).round() as i64);
+        let goes_straight_on = motion == Motion::Continued && self.pass == pass;
+        let bar_start_step = self.bar_start(bar_start_step, bar_steps, goes_straight_on, pos_steps);
         BlockTime {
             motion,
             pos_steps,
             samples_per_step,
             offset: self.offset,
-            bar_start_step: bar_start.map_or(0, |beats| (beats * STEPS_PER_BEAT).round() as i64),
+            bar_start_step,
             bar_steps,
             loop_steps,
             pass: self.pass,
@@ -269,22 +309,56 @@ impl Clock {
         }
     }
 
+    /// Where the bar began. While time goes straight on in one metre, bars do not shift against each other: what says so is
+    /// made up, as by what wraps us where it splits a block.
+    fn bar_start(&mut self, told: i64, bar_steps: i64, goes_straight_on: bool, pos_steps: f64) -> i64 {
+        let bar_start = match self.last_bar {
+            Some((last, length)) if goes_straight_on && length == bar_steps && (told - last) % length != 0 => {
+                let song_step = pos_steps.floor() as i64 + self.offset;
+                last + (song_step - last).div_euclid(length) * length
+            }
+            _ => told,
+        };
+        self.last_bar = Some((bar_start, bar_steps));
+        bar_start
+    }
+
     /// Time ran and runs: does it go on, come round a loop, or jump?
-    fn follow(&mut self, song_steps: Option<f64>, loop_steps: Option<(i64, i64)>, tolerance: f64) -> Motion {
+    ///
+    /// Where it should be depends on when in the last block the tempo changed to what it is now, which nobody says: it is
+    /// anywhere between what the old tempo and the new one lead to.
+    fn follow(
+        &mut self,
+        song_steps: Option<f64>,
+        loop_steps: Option<(i64, i64)>,
+        samples_per_step: f64,
+        tolerance: f64,
+    ) -> Motion {
         let Some(song_steps) = song_steps else { return Motion::Continued };
-        let expected = self.expected_steps + self.offset as f64;
-        if (song_steps - expected).abs() <= tolerance {
+        let (last_steps, last_frames) = self.last_block;
+        let by_new_tempo = last_steps + last_frames as f64 / samples_per_step;
+        let offset = self.offset as f64;
+        let earliest = self.expected_steps.min(by_new_tempo) + offset - tolerance;
+        let latest = self.expected_steps.max(by_new_tempo) + offset + tolerance;
+        let doubted = std::mem::take(&mut self.doubted_samples);
+        if (earliest..=latest).contains(&song_steps) {
             return Motion::Continued;
         }
         if let Some((start, end)) = loop_steps {
             let length = end - start;
-            let past_the_end = expected > end as f64 - tolerance;
-            if past_the_end && (song_steps - (expected - length as f64)).abs() <= tolerance {
+            if latest > end as f64 && (earliest..=latest).contains(&(song_steps + length as f64)) {
                 self.offset -= length;
                 self.pass += 1;
                 self.last_seam = Some(start - self.offset);
                 return Motion::Continued;
             }
+        }
+        // Where a host's news of time lies within a block, what wraps us adds the distance from the block's start to its
+        // position a second time. Nobody locates by less than a block: such a position is doubted for a block's length.
+        let ahead = (song_steps - latest) * samples_per_step;
+        if (0.0..=self.max_frames as f64).contains(&ahead) && doubted < self.max_frames {
+            self.doubted_samples = doubted.max(1);
+            return Motion::Continued;
         }
         // The count goes on behind all that has been planned.
         self.offset = song_steps.floor() as i64 - (self.expected_steps.ceil() as i64 + JUMP_STEPS);
@@ -315,7 +389,7 @@ mod tests {
 
     #[test]
     fn motions_are_told_apart() {
-        let mut clock = Clock::new(48_000.0);
+        let mut clock = Clock::new(48_000.0, 4096);
         let beats = 480.0 / 24_000.0;
         let script =
             [(false, 0.0), (true, 0.0), (true, beats), (true, 7.0), (true, 7.0 + beats), (false, 9.0), (false, 9.0)];
@@ -326,23 +400,90 @@ mod tests {
 
     #[test]
     fn a_position_that_stands_still_is_no_transport() {
-        let mut clock = Clock::new(48_000.0);
-        let motions = [(); 4].map(|()| begin(&mut clock, &host(true, 3.0), 480).motion);
-        assert_eq!(motions, [Motion::Started, Motion::Halted, Motion::Stopped, Motion::Stopped]);
+        let mut clock = Clock::new(48_000.0, 4096);
+        let mut motion = || begin(&mut clock, &host(true, 3.0), 480).motion;
+        assert_eq!(motion(), Motion::Started);
+        // For a tenth of a second it may be that the host tells its position once for several blocks.
+        assert_eq!([(); 10].map(|()| motion()), [Motion::Continued; 10]);
+        assert_eq!([(); 3].map(|()| motion()), [Motion::Halted, Motion::Stopped, Motion::Stopped]);
+    }
+
+    #[test]
+    fn a_position_told_once_for_several_blocks_goes_on_between() {
+        let mut clock = Clock::new(48_000.0, 4096);
+        for n in 0..40_usize {
+            let told = (n / 4 * 4) as f64 * 480.0 / 24_000.0;
+            let block = begin(&mut clock, &host(true, told), 480);
+            assert_eq!(block.motion, if n == 0 { Motion::Started } else { Motion::Continued });
+            assert!((block.pos_steps - n as f64 * 0.08).abs() < 1e-9, "block {n}: {}", block.pos_steps);
+        }
+    }
+
+    #[test]
+    fn a_tempo_that_changes_anywhere_in_a_block_is_no_jump() {
+        for (before, after) in [(60.0, 240.0), (240.0, 60.0), (120.0, 121.0)] {
+            for changed_at in 0..=4096 {
+                let mut clock = Clock::new(48_000.0, 4096);
+                let beats = |tempo: f64, samples: usize| samples as f64 * tempo / 60.0 / 48_000.0;
+                let at = |tempo, pos| HostTime { tempo_bpm: Some(tempo), ..host(true, pos) };
+                begin(&mut clock, &at(before, 0.0), 4096);
+                let pos = beats(before, changed_at) + beats(after, 4096 - changed_at);
+                let motions =
+                    [pos, pos + beats(after, 4096)].map(|pos| begin(&mut clock, &at(after, pos), 4096).motion);
+                assert_eq!(motions, [Motion::Continued; 2], "from {before} to {after} at sample {changed_at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_position_slightly_ahead_within_a_block_is_not_believed_at_once() {
+        let mut clock = Clock::new(48_000.0, 4096);
+        let beats = |samples: f64| samples / 24_000.0;
+        // A block of 4096 in three parts; the last two carry news of time, whose positions lie as far ahead as the parts
+        // lie behind the block's start.
+        let told = [0.0, 2.0 * 1000.0, 2.0 * 3000.0, 4096.0].map(beats);
+        let blocks: Vec<_> = told
+            .into_iter()
+            .zip([1000, 2000, 1096, 4096])
+            .map(|(pos, frames)| begin(&mut clock, &host(true, pos), frames))
+            .collect();
+        let places: Vec<_> = blocks.iter().map(|block| (block.pos_steps * 6000.0).round()).collect();
+        assert_eq!(places, [0.0, 1000.0, 3000.0, 4096.0]);
+        assert!(blocks[1..].iter().all(|block| block.motion == Motion::Continued));
+        // Where it stays ahead, it is a jump after all.
+        let ahead = |n: usize| host(true, beats(2.0 * 4096.0 + 3500.0 + 480.0 * n as f64));
+        let motions: Vec<_> = (0..12).map(|n| begin(&mut clock, &ahead(n), 480).motion).collect();
+        assert_eq!(motions.iter().position(|motion| *motion == Motion::Jumped), Some(9), "{motions:?}");
+    }
+
+    #[test]
+    fn bars_do_not_shift_while_time_goes_straight_on() {
+        let mut clock = Clock::new(48_000.0, 4096);
+        let at = |pos, bar_start| HostTime {
+            time_signature: Some((7, 8)),
+            bar_start_beats: Some(bar_start),
+            ..host(true, pos)
+        };
+        // Bars of 3.5 beats that began at 1: one told as if they had begun at 0 is not believed.
+        let bars = [(1.0, 1.0), (1.02, 0.0), (1.04, 1.0)];
+        let starts = bars.map(|(pos, bar_start)| begin(&mut clock, &at(pos, bar_start), 480).bar_start_beats());
+        assert_eq!(starts, [1.0, 1.0, 1.0]);
+        // After a jump it is.
+        assert_eq!(begin(&mut clock, &at(9.0, 7.0), 480).bar_start_beats(), 7.0);
     }
 
     #[test]
     fn a_tempo_of_nothing_is_120() {
         for tempo_bpm in [None, Some(0.0), Some(-5.0), Some(f64::NAN), Some(1e9)] {
             let time = HostTime { tempo_bpm, ..host(true, 1.0) };
-            let block = begin(&mut Clock::new(48_000.0), &time, 64);
+            let block = begin(&mut Clock::new(48_000.0, 4096), &time, 64);
             assert_eq!((block.samples_per_step, block.motion), (6000.0, Motion::Stopped), "{tempo_bpm:?}");
         }
     }
 
     #[test]
     fn steps_fall_on_the_same_sample_whatever_the_rounding() {
-        let mut clock = Clock::new(48_000.0);
+        let mut clock = Clock::new(48_000.0, 4096);
         let exact = begin(&mut clock, &host(true, 0.0), 64);
         assert_eq!(exact.sample_of(1.0), 6000);
         for rounding in [-2e-9, 2e-9] {
@@ -357,7 +498,7 @@ mod tests {
 
     #[test]
     fn free_running_time_starts_at_nought_and_yields_to_the_host() {
-        let mut clock = Clock::new(48_000.0);
+        let mut clock = Clock::new(48_000.0, 4096);
         clock.start_free_running(600, &host(false, 3.0));
         assert_eq!(begin(&mut clock, &host(false, 3.0), 6600).sample_of(0.0), 600);
         let second = begin(&mut clock, &host(false, 3.0), 6000);
@@ -368,7 +509,7 @@ mod tests {
 
     #[test]
     fn a_loop_is_foreseen_and_counted_through() {
-        let mut clock = Clock::new(48_000.0);
+        let mut clock = Clock::new(48_000.0, 4096);
         let at = |pos_beats| HostTime { loop_range_beats: Some((2.0, 4.0)), ..host(true, pos_beats) };
         let place = |block: &BlockTime, step| {
             let place = block.place(step);

@@ -1,0 +1,140 @@
+//! A take that plays again in place of what the network would: how the project keeps it, and how the audio thread reads it.
+
+use continuo_model::generate::Given;
+use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
+use continuo_model::vocabulary::Symbol;
+use serde::{Deserialize, Serialize};
+
+use crate::takes::{TICKS_PER_BEAT, TakeNote, TakeView};
+
+/// Version of what is saved; a later one is not played.
+const VERSION: u32 = 1;
+/// Steps that a score holds at the most: 128 bars of 4/4.
+const MAX_STEPS: i64 = 2048;
+
+/// The generated notes of a take, at their places in the song. What the player played comes from the player again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FrozenTake {
+    version: u32,
+    /// The take's number, for people; 0 if nothing is frozen.
+    pub number: u32,
+    /// In order of their starts.
+    notes: Vec<TakeNote>,
+}
+
+impl Default for FrozenTake {
+    fn default() -> Self {
+        Self { version: VERSION, number: 0, notes: Vec::new() }
+    }
+}
+
+impl FrozenTake {
+    /// What the network played in a take.
+    pub fn of(take: &TakeView) -> Self {
+        let generated = |note: &&TakeNote| note.is_generated() && usize::from(note.channel()) < NUM_VOICES;
+        let mut notes: Vec<TakeNote> = take.notes.iter().filter(generated).copied().collect();
+        notes.sort_by_key(|note| (note.3, note.channel(), note.1));
+        Self { version: VERSION, number: take.start.number, notes }
+    }
+
+    /// As the audio thread plays it.
+    pub fn score(&self) -> Score {
+        let notes = if self.version == VERSION { self.notes.as_slice() } else { &[] };
+        let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
+        let played = notes.iter().filter(|note| usize::from(note.channel()) < NUM_VOICES).map(|note| ScoreNote {
+            voice: note.channel(),
+            key: note.1.min(127),
+            velocity: f32::from(note.2.clamp(1, 127)) / 127.0,
+            start_beats: beats(note.3),
+            end_beats: beats(note.end()),
+        });
+        let mut notes: Vec<ScoreNote> = played.collect();
+        notes.sort_by(|a, b| a.start_beats.total_cmp(&b.start_beats));
+        let (first_step, rows) = rows(&notes);
+        Score { notes: notes.into(), first_step, rows: rows.into() }
+    }
+}
+
+/// A note of a score; times are beats of the song.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoreNote {
+    /// 0 = soprano.
+    pub voice: u8,
+    /// MIDI key.
+    pub key: u8,
+    /// 0 to 1.
+    pub velocity: f32,
+    /// Where it starts.
+    pub start_beats: f64,
+    /// Where it ends.
+    pub end_beats: f64,
+}
+
+/// A frozen take as the audio thread plays it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// In order of their starts.
+    pub notes: Box<[ScoreNote]>,
+    first_step: i64,
+    rows: Box<[[Given; NUM_VOICES]]>,
+}
+
+impl std::ops::Index<usize> for Score {
+    type Output = ScoreNote;
+
+    fn index(&self, note: usize) -> &ScoreNote {
+        &self.notes[note]
+    }
+}
+
+impl Score {
+    /// What the voices do in a step of the song; where the take holds nothing they are free.
+    pub fn row(&self, song_step: i64) -> [Given; NUM_VOICES] {
+        let row = usize::try_from(song_step - self.first_step).ok().and_then(|row| self.rows.get(row));
+        row.copied().unwrap_or([Given::Free; NUM_VOICES])
+    }
+}
+
+/// The notes on the grid of 16ths, from the first one's step on.
+fn rows(notes: &[ScoreNote]) -> (i64, Vec<[Given; NUM_VOICES]>) {
+    let step = |beats: f64| (beats * STEPS_PER_BEAT as f64).round() as i64;
+    let first = notes.iter().map(|note| step(note.start_beats)).min().unwrap_or(0);
+    let last = notes.iter().map(|note| step(note.end_beats)).max().unwrap_or(first);
+    let length = (last - first).min(MAX_STEPS) as usize;
+    let mut rows = vec![[Given::Symbol(Symbol::Rest); NUM_VOICES]; length];
+    for note in notes {
+        let start = (step(note.start_beats) - first) as usize;
+        let end = ((step(note.end_beats) - first) as usize).max(start + 1);
+        for (n, row) in rows.iter_mut().enumerate().take(end).skip(start) {
+            let symbol = if n == start { Symbol::Pitch(note.key) } else { Symbol::Hold };
+            row[usize::from(note.voice)] = Given::Symbol(symbol);
+        }
+    }
+    (first, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_on_the_grid_and_free_outside() {
+        let note =
+            |voice, key, start_beats: f64, end_beats| ScoreNote { voice, key, velocity: 0.5, start_beats, end_beats };
+        // The second begins a reply delay behind its step.
+        let (first, rows) = rows(&[note(3, 48, 4.0, 4.75), note(1, 60, 4.26, 4.5)]);
+        let words = |row: &[Given; 4]| {
+            row.map(|given| match given {
+                Given::Free => ".".to_string(),
+                Given::Symbol(Symbol::Rest) => "r".into(),
+                Given::Symbol(Symbol::Hold) => "-".into(),
+                Given::Symbol(Symbol::Pitch(pitch)) => pitch.to_string(),
+            })
+            .join(" ")
+        };
+        let got: Vec<_> = rows.iter().map(words).collect();
+        assert_eq!((first, got), (16, ["r r r 48", "r 60 r -", "r r r -"].map(String::from).to_vec()));
+        let score = Score { notes: Box::new([]), first_step: first, rows: rows.into() };
+        assert_eq!([15, 17, 19].map(|step| words(&score.row(step))), [". . . .", "r 60 r -", ". . . ."]);
+    }
+}
