@@ -184,7 +184,7 @@ fn line_network() -> (Network, Lexicon) {
     let config = LineConfig {
         vocab_size: lexicon.len(),
         embedding: 10,
-        features: vec![LineFeature::Sounding, LineFeature::Beat, LineFeature::Held],
+        features: vec![LineFeature::Sounding, LineFeature::Beat, LineFeature::Echo, LineFeature::Held],
         lstm: vec![40, 24],
         dense: vec![20, 16],
         dropout: 0.2,
@@ -210,7 +210,8 @@ fn streaming_line() -> (StreamingNetwork, Network) {
 fn a_line_model_computes_what_was_trained() {
     let (streaming, network) = streaming_line();
     let (_, config) = streaming.line().unwrap();
-    let music: Vec<u16> = tokens(120).iter().map(|token| token % 13).collect();
+    // The same words twice, so that there is an echo.
+    let music: Vec<u16> = tokens(60).repeat(2).iter().map(|token| 1 + token % 12).collect();
     let mut reader = LineReader::new(Arc::new(streaming.line().unwrap().0.clone()));
     let mut rows = Vec::new();
     for &token in &music {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::grid::STEPS_PER_BEAT;
+use super::line_echo::{ECHO_CLASSES, LineEcho};
 use super::step_reader::NO_ROW;
 use crate::lexicon::{Grammar, Lexicon, Word};
 
@@ -21,12 +22,17 @@ pub enum LineFeature {
     Sounding,
     /// For how many steps it has.
     Held,
+    /// What followed the last place of the piece that read like now, and for how long the two have agreed.
+    Echo,
 }
 
 impl LineFeature {
     /// Numbers that it looks up.
     pub const fn slots(self) -> usize {
-        1
+        match self {
+            Self::Beat | Self::Sounding | Self::Held => 1,
+            Self::Echo => 2,
+        }
     }
 
     /// Rows of its table for a lexicon of `vocab_size` words.
@@ -35,6 +41,7 @@ impl LineFeature {
             Self::Beat => STEPS_PER_BEAT,
             Self::Sounding => vocab_size,
             Self::Held => HELD_CLASSES,
+            Self::Echo => vocab_size + ECHO_CLASSES,
         }
     }
 }
@@ -53,13 +60,14 @@ pub struct LineReader {
     /// Steps since that began.
     held: usize,
     step_in_beat: usize,
+    echo: LineEcho,
 }
 
 impl LineReader {
     /// At the very start of a piece, on a beat.
     pub fn new(lexicon: Arc<Lexicon>) -> Self {
         let delimiter = lexicon.delimiter();
-        Self { lexicon, previous: delimiter, sounding: delimiter, held: 0, step_in_beat: 0 }
+        Self { lexicon, previous: delimiter, sounding: delimiter, held: 0, step_in_beat: 0, echo: LineEcho::new() }
     }
 
     /// The words.
@@ -71,12 +79,14 @@ impl LineReader {
     pub fn reset(&mut self) {
         let delimiter = self.lexicon.delimiter();
         (self.previous, self.sounding, self.held, self.step_in_beat) = (delimiter, delimiter, 0, 0);
+        self.echo.reset();
     }
 
     /// Makes this the same as `other`, a reader of the same lexicon. Does not allocate.
     pub fn copy_from(&mut self, other: &Self) {
         (self.previous, self.sounding) = (other.previous, other.sounding);
         (self.held, self.step_in_beat) = (other.held, other.step_in_beat);
+        self.echo.copy_from(&other.echo);
     }
 
     /// Says where in the beat the coming step is (0 to 3): at the start of a piece, and when a host has jumped.
@@ -92,8 +102,11 @@ impl LineReader {
 
     /// Takes the next word. A delimiter begins a new piece on the next beat.
     pub fn feed(&mut self, token: u16) {
-        let steps = match self.lexicon.word(token) {
+        let word = self.lexicon.word(token);
+        self.echo.push(token, matches!(word, Word::Notes(_) | Word::Classes(_)));
+        let steps = match word {
             Word::Delimiter => {
+                self.echo.reset();
                 (self.sounding, self.held, self.step_in_beat) = (token, 0, 0);
                 0
             }
@@ -116,16 +129,24 @@ impl LineReader {
         let vocab_size = self.lexicon.len();
         rows[0] = u32::from(self.previous);
         let (mut n, mut base) = (1, vocab_size);
-        for feature in features {
-            let row = match feature {
-                LineFeature::Beat => Some(self.step_in_beat),
-                LineFeature::Sounding => Some(usize::from(self.sounding)),
-                // Nothing is held at a piece's start.
-                LineFeature::Held => self.held.checked_sub(1).map(|steps| steps.min(HELD_CLASSES - 1)),
-            };
+        let mut push = |count: usize, row: Option<usize>| {
+            debug_assert!(row.is_none_or(|row| row < count));
             rows[n] = row.map_or(NO_ROW, |row| (base + row) as u32);
             n += 1;
-            base += feature.rows(vocab_size);
+            base += count;
+        };
+        for feature in features {
+            match feature {
+                LineFeature::Beat => push(STEPS_PER_BEAT, Some(self.step_in_beat)),
+                LineFeature::Sounding => push(vocab_size, Some(self.sounding.into())),
+                // Nothing is held at a piece's start.
+                LineFeature::Held => push(HELD_CLASSES, self.held.checked_sub(1).map(|n| n.min(HELD_CLASSES - 1))),
+                LineFeature::Echo => {
+                    let echo = self.echo.next();
+                    push(vocab_size, echo.map(|(word, _)| word.into()));
+                    push(ECHO_CLASSES, echo.map(|(_, class)| class));
+                }
+            }
         }
         n
     }
@@ -159,6 +180,23 @@ mod tests {
         // Previous word, 16th of the beat, what sounds, how long it has.
         let expect = [[0, 0, 0, -1], [3, 1, 3, 0], [2, 2, 3, 1], [1, 3, 1, 0], [2, 0, 1, 1], [0, 0, 0, -1]];
         check("/ r _ 60 62", "60 _ r _ /", &expect);
+    }
+
+    #[test]
+    fn a_phrase_that_comes_again_is_shown() {
+        let lexicon = Arc::new(Lexicon::parse("/ r _ 60 62 64 65 67").unwrap());
+        let mut reader = LineReader::new(lexicon);
+        let mut rows = [0; 3];
+        for token in [3, 4, 5, 6, 7, 2, 2, 2, 3, 4, 5] {
+            assert_eq!(reader.rows(&[LineFeature::Echo], &mut rows), 3);
+            assert_eq!(rows[1..], [NO_ROW; 2]);
+            reader.feed(token);
+        }
+        reader.rows(&[LineFeature::Echo], &mut rows);
+        assert_eq!(rows, [5, 8 + 6, 8 + 8]);
+        reader.feed(0);
+        reader.rows(&[LineFeature::Echo], &mut rows);
+        assert_eq!(rows, [0, NO_ROW, NO_ROW], "another piece");
     }
 
     #[test]

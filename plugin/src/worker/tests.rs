@@ -129,6 +129,26 @@ fn grid_and_line_models_hand_over_to_each_other() {
     assert!(deaf.iter().zip(&first[32..]).any(|(deaf, heard)| deaf.row != *heard), "what was heard matters");
 }
 
+/// Where a row is decided memory is neither taken nor given back, whoever plays: the worker answers while a host waits.
+#[cfg(debug_assertions)]
+#[test]
+fn deciding_allocates_nothing() {
+    for mut ensemble in [ensemble(), line_ensemble()] {
+        for count in 0..200 {
+            let mut request = Request {
+                from: if count == 150 { From::Elsewhere } else { From::Here },
+                ..request(0, if count < 150 { count } else { count - 53 })
+            };
+            request.count = count;
+            if count % 50 < 20 {
+                request.step.given[1] = Given::Symbol(Symbol::Pitch(60 + (count % 7) as u8));
+            }
+            request.step.settings.snap = count % 3 == 0;
+            nice_assert_no_alloc::assert_no_alloc(|| ensemble.decide(&request));
+        }
+    }
+}
+
 #[test]
 fn a_line_model_is_chosen_like_any_other() {
     let path = std::env::temp_dir().join(format!("continuo-line-{}.safetensors", std::process::id()));
