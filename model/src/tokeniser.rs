@@ -2,5 +2,7 @@
 
 pub mod echo;
 pub mod grid;
+pub mod line_echo;
+pub mod line_reader;
 pub mod score;
 pub mod step_reader;

@@ -10,6 +10,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::lexicon::Lexicon;
 use crate::network::Network;
 use crate::network::config::{EnsembleConfig, NetworkConfig};
 use crate::vocabulary::Vocabulary;
@@ -28,8 +29,11 @@ pub struct Description {
     pub name: String,
     /// The shape of the network.
     pub config: NetworkConfig,
-    /// Hash of the vocabulary that it speaks, eight hexadecimal digits.
+    /// Hash of the vocabulary that it speaks, eight hexadecimal digits; a line model's is that of its lexicon.
     pub vocabulary: String,
+    /// The words of a line model, spelt out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexicon: Option<String>,
     /// The recipe that made it, as it was.
     pub recipe: String,
     /// What it was trained on.
@@ -38,6 +42,25 @@ pub struct Description {
     pub commit: String,
     /// Measured figures by name, such as `valid_nats_per_note`.
     pub figures: BTreeMap<String, f64>,
+}
+
+impl Description {
+    /// The words of a line model.
+    ///
+    /// # Errors
+    /// In words, if there are none, or they are not what the rest of the description says.
+    pub fn words(&self) -> Result<Lexicon, String> {
+        let spelling = self.lexicon.as_ref().ok_or("expected a line model's lexicon, got none")?;
+        let lexicon = Lexicon::parse(spelling).map_err(|problem| format!("lexicon: {problem}"))?;
+        let (hash, size) = (lexicon.hash().to_string(), self.config.vocab_size());
+        if hash != self.vocabulary {
+            return Err(format!("expected a lexicon with the hash {}, got {hash}", self.vocabulary));
+        }
+        if lexicon.len() != size {
+            return Err(format!("expected a lexicon of {size} words, got {}", lexicon.len()));
+        }
+        Ok(lexicon)
+    }
 }
 
 /// A source of training data.
@@ -143,6 +166,14 @@ impl Weights {
         Ok(Self { description, tensors })
     }
 
+    /// The weights of a network that has learnt nothing yet, as its description says; for tests of what plays it.
+    ///
+    /// # Errors
+    /// If candle cannot make its tensors.
+    pub fn untrained(description: Description, rng_seed: u64) -> candle_core::Result<Self> {
+        Self::of_network(&Network::init(description.config.clone(), rng_seed, &Device::Cpu)?, description)
+    }
+
     /// Puts weights of one shape together to an ensemble of which each is a member.
     ///
     /// # Errors
@@ -219,18 +250,8 @@ impl Weights {
             return Err(WeightsProblem::Format(format));
         }
         let description: Description = serde_json::from_str(text).map_err(bad)?;
-        let ours = Vocabulary::GRID.hash().to_string();
-        if description.vocabulary != ours {
-            return Err(WeightsProblem::Vocabulary(description.vocabulary, ours));
-        }
         description.config.check().map_err(WeightsProblem::BadDescription)?;
-        if description.config.vocab_size() != Vocabulary::GRID.size() {
-            return Err(WeightsProblem::BadDescription(format!(
-                "expected {} tokens, got {}",
-                Vocabulary::GRID.size(),
-                description.config.vocab_size()
-            )));
-        }
+        check_vocabulary(&description)?;
         let mut tensors = BTreeMap::new();
         for (name, shape) in description.config.tensors() {
             let view = file.tensor(&name).map_err(|_| WeightsProblem::MissingTensor(name.clone()))?;
@@ -285,6 +306,22 @@ impl Weights {
     }
 }
 
+/// A grid model speaks this build's vocabulary, a line model the one that it brings along.
+fn check_vocabulary(description: &Description) -> Result<(), WeightsProblem> {
+    if matches!(description.config, NetworkConfig::Line(_)) {
+        return description.words().map(|_| ()).map_err(WeightsProblem::BadDescription);
+    }
+    let (ours, size) = (Vocabulary::GRID.hash().to_string(), Vocabulary::GRID.size());
+    if description.vocabulary != ours {
+        return Err(WeightsProblem::Vocabulary(description.vocabulary.clone(), ours));
+    }
+    let got = description.config.vocab_size();
+    if got != size {
+        return Err(WeightsProblem::BadDescription(format!("expected {size} tokens, got {got}")));
+    }
+    Ok(())
+}
+
 /// Whether a tensor is kept in 16 bits: a matrix is.
 fn is_halved(shape: &[usize]) -> bool {
     shape.len() > 1
@@ -301,79 +338,4 @@ fn numbers<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> imp
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::network::config::StackConfig;
-
-    fn weights() -> Weights {
-        let config =
-            NetworkConfig::Stack(StackConfig { lstm: vec![8], ..StackConfig::chorale(Vocabulary::GRID.size()) });
-        let network = Network::init(config.clone(), 1, &Device::Cpu).unwrap();
-        let description = Description {
-            format: FORMAT,
-            name: "Test".into(),
-            config,
-            vocabulary: Vocabulary::GRID.hash().to_string(),
-            recipe: "test".into(),
-            corpora: vec![Corpus { name: "none".into(), licence: "none".into() }],
-            commit: String::new(),
-            figures: BTreeMap::from([("valid_nats_per_note".into(), 0.5)]),
-        };
-        Weights::of_network(&network, description).unwrap()
-    }
-
-    fn problem(bytes: &[u8]) -> String {
-        Weights::parse("w.safetensors", bytes).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_file_comes_back_as_it_was() {
-        let weights = weights();
-        let bytes = weights.to_bytes();
-        let again = Weights::parse("w", &bytes).unwrap();
-        assert_eq!(again.description, weights.description);
-        assert_eq!(again.tensors, weights.tensors);
-        assert_eq!(again.to_bytes(), bytes);
-    }
-
-    #[test]
-    fn every_cut_of_a_file_is_refused() {
-        let bytes = weights().to_bytes();
-        for len in (0..bytes.len()).step_by(997).chain([bytes.len() - 1]) {
-            assert!(problem(&bytes[..len]).contains("expected a whole safetensors file"), "cut at {len}");
-        }
-    }
-
-    #[test]
-    fn bad_files_say_what_is_wrong() {
-        let missing = Weights::read(Path::new("no/such/file")).unwrap_err().to_string();
-        assert!(missing.starts_with("no/such/file: cannot be opened"), "{missing}");
-
-        let plain = safetensors::serialize(Vec::<(String, TensorView)>::new(), None).unwrap();
-        assert!(problem(&plain).contains("safetensors without one"), "{}", problem(&plain));
-
-        let mut other = weights();
-        other.description.vocabulary = "3f2a91c0".into();
-        assert_eq!(
-            problem(&other.to_bytes()),
-            "w.safetensors: vocabulary 3f2a91c0, this build needs fd18f386; train it again"
-        );
-        let mut other = weights();
-        other.description.format = 9;
-        assert!(problem(&other.to_bytes()).contains("expected format 1, got 9"));
-
-        let mut other = weights();
-        other.tensors.get_mut("dense.0.bias").unwrap()[3] = f32::NAN;
-        assert!(problem(&other.to_bytes()).contains("finite numbers in tensor `dense.0.bias`"));
-
-        let named = |old: &str, new: &str| {
-            // Same length, so that the header's offsets stay true.
-            let bytes = weights().to_bytes();
-            let at = bytes.windows(old.len()).rposition(|w| w == old.as_bytes()).unwrap();
-            [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
-        };
-        assert!(problem(&named("dense.0.bias", "dense.0.blas")).contains("expected a tensor `dense.0.bias`"));
-        let wide = named("\"shape\":[8,32]", "\"shape\":[4,64]");
-        assert!(problem(&wide).contains("expected tensor `lstm.0.w_hh` to be [8, 32]"), "{}", problem(&wide));
-    }
-}
+mod tests;

@@ -10,11 +10,12 @@ use crate::weights_file::{Description, FORMAT, Weights};
 use Symbol::{Hold, Pitch, Rest};
 
 const SETTINGS: StepSettings = StepSettings {
-    sampler: Sampler { temperature: 1.0, top_p: 1.0 },
+    sampler: Sampler::PLAIN,
     rng_seed: 7,
     pass: 0,
     strict: false,
     controls: Controls { key: None, fermata_in: None, density: None, register: None },
+    snap: false,
 };
 
 /// A stack, which decides voices from the top.
@@ -54,6 +55,7 @@ fn with(config: NetworkConfig) -> Performer {
         name: "Test".into(),
         config,
         vocabulary: Vocabulary::GRID.hash().to_string(),
+        lexicon: None,
         recipe: String::new(),
         corpora: Vec::new(),
         commit: String::new(),
@@ -179,7 +181,7 @@ fn strict_settings_make_no_parallels_and_break_loops() {
 fn a_loop_is_left() {
     for mut performer in performers() {
         // At temperature 0 a fresh network does the same for ever.
-        let settings = StepSettings { sampler: Sampler { temperature: 0.0, top_p: 1.0 }, ..SETTINGS };
+        let settings = StepSettings { sampler: Sampler { temperature: 0.0, ..Sampler::PLAIN }, ..SETTINGS };
         let mut longest = 0;
         let mut since_new = 0;
         let mut rows = Vec::new();
@@ -190,5 +192,53 @@ fn a_loop_is_left() {
             rows.push(row);
         }
         assert!(longest < 100, "{longest} steps with nothing new");
+    }
+}
+
+#[test]
+fn snapping_keeps_to_the_key_that_is_told_or_heard() {
+    let out_of = |key: u8, row: &[Symbol; 4]| -> usize {
+        row.iter().filter(|symbol| matches!(symbol, Pitch(pitch) if key::scale(key) >> (pitch % 12) & 1 == 0)).count()
+    };
+    for mut performer in performers() {
+        let mut faults = |snap: bool, told: Option<u8>| -> usize {
+            performer.reset();
+            let settings = StepSettings { snap, controls: Controls { key: told, ..Controls::default() }, ..SETTINGS };
+            // D major, for long enough.
+            let chords = [[74, 69, 66, 50], [73, 69, 64, 45], [71, 67, 62, 55], [74, 69, 66, 50]];
+            for (n, chord) in (0..).zip(chords) {
+                performer.step(&step(n, chord.map(|pitch| given(Pitch(pitch)))));
+            }
+            let mut faults = 0;
+            for n in 4..68 {
+                let key = told.or(performer.state().key()).expect("enough has sounded");
+                assert!(n > 4 || told.is_some() || key == 2);
+                faults += out_of(key, &performer.step(&Step { settings, ..step(n, [FREE; 4]) }));
+            }
+            faults
+        };
+        assert!(faults(false, None) > 10 && faults(false, Some(8)) > 10);
+        assert_eq!((faults(true, None), faults(true, Some(8))), (0, 0));
+    }
+}
+
+#[test]
+fn symbol_weights_make_rests_and_holds_rarer() {
+    for mut performer in performers() {
+        let mut count = |rest_weight: f32, hold_weight: f32| -> [usize; 2] {
+            performer.reset();
+            let sampler = Sampler { rest_weight, hold_weight, ..Sampler::PLAIN };
+            let settings = StepSettings { sampler, ..SETTINGS };
+            let rows: Vec<_> = (0..100).map(|n| performer.step(&Step { settings, ..step(n, [FREE; 4]) })).collect();
+            [Rest, Hold].map(|symbol| rows.iter().flatten().filter(|s| **s == symbol).count())
+        };
+        let (plain, no_rests, no_holds) = (count(1.0, 1.0), count(0.0, 1.0), count(1.0, 0.0));
+        assert!(plain[0] > 0 && no_rests[0] == 0, "{plain:?} {no_rests:?}");
+        // This network hardly ever holds by itself.
+        let (more_rests, more_holds) = (count(1e3, 1.0), count(1.0, 1e6));
+        assert!(
+            more_rests[0] > plain[0] && more_holds[1] > plain[1] && no_holds[1] == 0,
+            "{more_rests:?} {more_holds:?}"
+        );
     }
 }

@@ -42,6 +42,7 @@ fn settings(mode: Mode) -> Settings {
             pass: 0,
             strict: false,
             controls: Default::default(),
+            snap: false,
         },
     }
 }

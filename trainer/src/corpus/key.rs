@@ -92,15 +92,8 @@ pub fn pitch_classes<'a>(notes: impl Iterator<Item = &'a Note>) -> [f64; 12] {
     sums
 }
 
-// Shares of the degrees in major and minor pieces, from the tonic up in semitones: J. Albrecht and D. Shanahan, "The
-// Use of Large Corpora to Train a New Type of Key-Finding Algorithm", Music Perception 31 (2013).
-const MAJOR: [f64; 12] = [0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081];
-const MINOR: [f64; 12] = [0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052];
-
 /// The major or minor key whose profile is nearest to what sounds, of those with the signature `fifths` if that is
-/// given. The method is Krumhansl's and Schmuckler's (C. L. Krumhansl, *Cognitive Foundations of Musical Pitch*,
-/// 1990, chapter 4) with the profiles and the Euclidean distance of Albrecht and Shanahan (2013). `None` if nothing
-/// sounds.
+/// given, as [`distance`](continuo_model::key::distance) measures it. `None` if nothing sounds.
 ///
 /// Where files say their key, it is that one for 92 % of 4,031 folk tunes in major or minor, for all 46 preludes and
 /// fugues of the Well-Tempered Clavier that say one, for 80 % of 292 chorales and of 425 editions of Chopin; given the
@@ -113,11 +106,7 @@ pub fn estimate(pitch_classes: &[f64; 12], fifths: Option<i8>) -> Option<Key> {
     let all = -5..=6;
     let signatures = fifths.map_or(all, |fifths| fifths..=fifths);
     let keys = signatures.flat_map(|fifths| [Mode::Major, Mode::Minor].map(|mode| Key { fifths, mode }));
-    let distance = |key: &Key| -> f64 {
-        let profile = if key.mode == Mode::Major { &MAJOR } else { &MINOR };
-        let degree = |pc: usize| profile[(pc + 12 - usize::from(key.tonic())) % 12];
-        (0..12).map(|pc| (pitch_classes[pc] / total - degree(pc)).powi(2)).sum()
-    };
+    let distance = |key: &Key| continuo_model::key::distance(pitch_classes, key.tonic(), key.mode == Mode::Minor);
     keys.min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 

@@ -1,0 +1,98 @@
+//! Weights files: whole, cut short, and wrong.
+
+use super::*;
+use crate::network::config::StackConfig;
+
+fn weights() -> Weights {
+    let config = NetworkConfig::Stack(StackConfig { lstm: vec![8], ..StackConfig::chorale(Vocabulary::GRID.size()) });
+    let network = Network::init(config.clone(), 1, &Device::Cpu).unwrap();
+    let description = Description {
+        format: FORMAT,
+        name: "Test".into(),
+        config,
+        vocabulary: Vocabulary::GRID.hash().to_string(),
+        lexicon: None,
+        recipe: "test".into(),
+        corpora: vec![Corpus { name: "none".into(), licence: "none".into() }],
+        commit: String::new(),
+        figures: BTreeMap::from([("valid_nats_per_note".into(), 0.5)]),
+    };
+    Weights::of_network(&network, description).unwrap()
+}
+
+fn problem(bytes: &[u8]) -> String {
+    Weights::parse("w.safetensors", bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_comes_back_as_it_was() {
+    let weights = weights();
+    let bytes = weights.to_bytes();
+    let again = Weights::parse("w", &bytes).unwrap();
+    assert_eq!(again.description, weights.description);
+    assert_eq!(again.tensors, weights.tensors);
+    assert_eq!(again.to_bytes(), bytes);
+}
+
+/// A line model whose file says `lexicon` instead of its own words.
+fn line(lexicon: Option<&str>) -> Vec<u8> {
+    let words = "/ r _ 60 62 64";
+    let config = r#"{"kind": "line", "vocab_size": 6, "embedding": 4, "lstm": [4], "context_events": 8}"#;
+    let config: NetworkConfig = serde_json::from_str(config).unwrap();
+    let network = Network::init(config.clone(), 1, &Device::Cpu).unwrap();
+    let vocabulary = Lexicon::parse(words).unwrap().hash().to_string();
+    let lexicon = lexicon.map(|own| if own.is_empty() { words.into() } else { own.into() });
+    let description = Description { config, vocabulary, lexicon, ..weights().description };
+    Weights::of_network(&network, description).unwrap().to_bytes()
+}
+
+#[test]
+fn a_line_model_brings_its_words_along() {
+    let weights = Weights::parse("w", &line(Some(""))).unwrap();
+    assert_eq!(weights.description.words().unwrap().len(), 6);
+    assert!(problem(&line(None)).contains("expected a line model's lexicon, got none"));
+    let other = problem(&line(Some("/ r _ 60 62 65")));
+    assert!(other.contains("expected a lexicon with the hash") && other.ends_with("train it again"), "{other}");
+    assert!(problem(&line(Some("/ r 60"))).contains("lexicon: expected a hold `_`"));
+}
+
+#[test]
+fn every_cut_of_a_file_is_refused() {
+    let bytes = weights().to_bytes();
+    for len in (0..bytes.len()).step_by(997).chain([bytes.len() - 1]) {
+        assert!(problem(&bytes[..len]).contains("expected a whole safetensors file"), "cut at {len}");
+    }
+}
+
+#[test]
+fn bad_files_say_what_is_wrong() {
+    let missing = Weights::read(Path::new("no/such/file")).unwrap_err().to_string();
+    assert!(missing.starts_with("no/such/file: cannot be opened"), "{missing}");
+
+    let plain = safetensors::serialize(Vec::<(String, TensorView)>::new(), None).unwrap();
+    assert!(problem(&plain).contains("safetensors without one"), "{}", problem(&plain));
+
+    let mut other = weights();
+    other.description.vocabulary = "3f2a91c0".into();
+    assert_eq!(
+        problem(&other.to_bytes()),
+        "w.safetensors: vocabulary 3f2a91c0, this build needs fd18f386; train it again"
+    );
+    let mut other = weights();
+    other.description.format = 9;
+    assert!(problem(&other.to_bytes()).contains("expected format 1, got 9"));
+
+    let mut other = weights();
+    other.tensors.get_mut("dense.0.bias").unwrap()[3] = f32::NAN;
+    assert!(problem(&other.to_bytes()).contains("finite numbers in tensor `dense.0.bias`"));
+
+    let named = |old: &str, new: &str| {
+        // Same length, so that the header's offsets stay true.
+        let bytes = weights().to_bytes();
+        let at = bytes.windows(old.len()).rposition(|w| w == old.as_bytes()).unwrap();
+        [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
+    };
+    assert!(problem(&named("dense.0.bias", "dense.0.blas")).contains("expected a tensor `dense.0.bias`"));
+    let wide = named("\"shape\":[8,32]", "\"shape\":[4,64]");
+    assert!(problem(&wide).contains("expected tensor `lstm.0.w_hh` to be [8, 32]"), "{}", problem(&wide));
+}
