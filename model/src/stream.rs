@@ -3,6 +3,7 @@
 //! Batch normalisation is folded into the convolutions, all gates of an LSTM are one matrix-vector product, and
 //! weights are kept in 16-bit floats, which halves the memory that every step has to read.
 
+mod adaptation;
 mod layers;
 mod line;
 mod matrix;
@@ -22,6 +23,8 @@ use crate::tokeniser::grid::{CellReader, NUM_VOICES};
 use crate::tokeniser::line_reader::LineReader;
 use crate::tokeniser::step_reader::{Controls, StepReader};
 use crate::weights_file::Weights;
+use adaptation::Adaptation;
+pub use adaptation::Rates;
 use line::StreamingLine;
 use split::StreamingSplit;
 use stack::StreamingStack;
@@ -58,6 +61,8 @@ pub struct State {
     row_len: usize,
     repetition: Repetition,
     lately: Lately,
+    /// An ensemble's that adapts.
+    adaptation: Option<Adaptation>,
     /// A line model's.
     pub(crate) line: Option<Box<LineMemory>>,
 }
@@ -84,6 +89,9 @@ impl State {
         (self.row, self.row_len) = (other.row, other.row_len);
         self.repetition = other.repetition;
         self.lately = other.lately;
+        if let (Some(to), Some(from)) = (&mut self.adaptation, &other.adaptation) {
+            to.copy_from(from);
+        }
         if let (Some(to), Some(from)) = (&mut self.line, &other.line) {
             // All of it lies in place: nothing is allocated.
             to.as_mut().clone_from(from);
@@ -102,6 +110,9 @@ impl State {
         self.row_len = 0;
         self.repetition = Repetition::new();
         self.lately = Lately::default();
+        if let Some(adaptation) = &mut self.adaptation {
+            adaptation.reset();
+        }
         if let Some(line) = &mut self.line {
             **line = LineMemory::new();
         }
@@ -160,6 +171,9 @@ impl State {
         }
         self.row[voice] = token;
         self.row_len += 1;
+        if let Some(adaptation) = &mut self.adaptation {
+            adaptation.feed(voice, token, self.row_len == NUM_VOICES);
+        }
         if self.row_len == NUM_VOICES {
             self.repetition.push(self.row);
             self.row_len = 0;
@@ -232,6 +246,10 @@ impl StreamingNetwork {
             row_len: 0,
             repetition: Repetition::new(),
             lately: Lately::default(),
+            adaptation: match &self.weights.description.config {
+                NetworkConfig::Ensemble(config) => config.adaptation.map(Adaptation::new),
+                _ => None,
+            },
             line: self.line().map(|_| Box::default()),
         }
     }
@@ -259,8 +277,8 @@ impl StreamingNetwork {
         }
     }
 
-    /// The logits of `voice`'s token in the step that was begun, of a line model those of the next word, (vocab_size). The token that is then drawn or given
-    /// goes to [`State::feed`].
+    /// The logits of `voice`'s token in the step that was begun, of a line model those of the next word, (vocab_size). The
+    /// token that is then drawn or given goes to [`State::feed`].
     pub fn logits<'a>(&self, state: &mut State, voice: usize, scratch: &'a mut Scratch) -> &'a mut [f32] {
         match (&self.kind, &state.reader) {
             (Kind::Stack(stack), Reader::Cells(reader)) => {
@@ -272,7 +290,11 @@ impl StreamingNetwork {
             (Kind::Line(line), Reader::Words(reader)) => line.step(&self.weights, reader, &mut state.values, scratch),
             _ => unreachable!("a state belongs to its network"),
         }
-        &mut scratch.x[..self.weights.description.config.vocab_size()]
+        let logits = &mut scratch.x[..self.weights.description.config.vocab_size()];
+        if let Some(adaptation) = &mut state.adaptation {
+            adaptation.apply(voice, logits);
+        }
+        logits
     }
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::lexicon::Lexicon;
 use crate::network::Network;
 use crate::network::config::{EnsembleConfig, NetworkConfig};
+use crate::stream::Rates;
 use crate::vocabulary::Vocabulary;
 
 /// The version of the format that this build writes and reads.
@@ -178,7 +179,7 @@ impl Weights {
     ///
     /// # Errors
     /// In words, if there are none, or they are not split networks of one shape.
-    pub fn combine(members: &[Self], description: Description) -> Result<Self, String> {
+    pub fn combine(members: &[Self], adaptation: Option<Rates>, description: Description) -> Result<Self, String> {
         let shape = members.first().map(|first| &first.description.config);
         let Some(NetworkConfig::Split(member)) = shape else {
             return Err("expected split networks to combine, got none or another kind".into());
@@ -198,7 +199,8 @@ impl Weights {
                 tensors.insert(format!("{n}.{name}"), rounded(&shape, weights.tensor(&name).to_vec()));
             }
         }
-        let config = NetworkConfig::Ensemble(EnsembleConfig { members: members.len(), member: member.clone() });
+        let config =
+            NetworkConfig::Ensemble(EnsembleConfig { members: members.len(), member: member.clone(), adaptation });
         Ok(Self { description: Description { config, ..description }, tensors })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::stream::StreamingNetwork;
+use continuo_model::stream::{Rates, StreamingNetwork};
 use continuo_model::weights_file::{Description, Weights};
 
 use crate::CombineArgs;
@@ -17,7 +17,11 @@ pub fn run(args: &CombineArgs) -> Result<()> {
     let recipes: Vec<_> = members.iter().map(|member| member.description.recipe.as_str()).collect();
     let first = &members[0].description;
     let description = Description { recipe: recipes.join("\n"), figures: BTreeMap::new(), ..first.clone() };
-    let mut weights = Weights::combine(&members, description).map_err(anyhow::Error::msg)?;
+    let adaptation = match args.adapt.as_slice() {
+        [voice, place] => Some(Rates { voice: *voice, place: *place }),
+        _ => None,
+    };
+    let mut weights = Weights::combine(&members, adaptation, description).map_err(anyhow::Error::msg)?;
     let pieces = corpus::read_split(&args.data, &args.split)?;
     ensure!(!pieces.is_empty(), "{}: split `{}` holds no piece", args.data.display(), args.split);
     let network = StreamingNetwork::new(weights.clone())

@@ -79,6 +79,9 @@ struct CombineArgs {
     /// The members' weights files.
     #[arg(required = true, num_args = 2..)]
     weights: Vec<PathBuf>,
+    /// Let it adapt to the piece that it plays: how fast each voice's bias moves, and its bias on each 16th of four beats.
+    #[arg(long, num_args = 2, value_names = ["VOICE", "PLACE"])]
+    adapt: Vec<f32>,
     /// A grid JSON file to judge the whole by.
     #[arg(long)]
     data: PathBuf,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stream::Rates;
+
 pub use super::line_config::{HomeKey, LineConfig, MOST_CONTEXT_EVENTS};
 pub use super::split_config::SplitConfig;
 pub use super::stack_config::{Convolution, Feature, FeatureKind, HELD_BUCKETS, StackConfig};
@@ -28,6 +30,9 @@ pub struct EnsembleConfig {
     pub members: usize,
     /// The shape of each.
     pub member: SplitConfig,
+    /// How the whole adapts to the piece that it plays, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<Rates>,
 }
 
 /// More members than this are refused.

@@ -235,7 +235,7 @@ fn a_line_model_computes_what_was_trained() {
 #[test]
 fn an_ensemble_says_the_mean_of_what_its_members_say() {
     let NetworkConfig::Split(member) = split_network().config().clone() else { unreachable!("a split network") };
-    let config = NetworkConfig::Ensemble(EnsembleConfig { members: 2, member: member.clone() });
+    let config = NetworkConfig::Ensemble(EnsembleConfig { members: 2, member: member.clone(), adaptation: None });
     let network = Network::init(config.clone(), 5, &Device::Cpu).unwrap();
     let ensemble = streaming(&network);
     let members = [0, 1].map(|n| {
