@@ -11,6 +11,7 @@ mod generate;
 mod inspect;
 mod obey;
 mod optimisers;
+mod preparation;
 mod recipe;
 mod train;
 
