@@ -2,6 +2,7 @@
 //! thread or host.
 
 pub mod generate;
+pub mod lexicon;
 pub mod math;
 pub mod midi_file;
 pub mod network;

@@ -152,6 +152,7 @@ impl StreamingNetwork {
                 let member = |n: usize| StreamingSplit::new(&weights, &config.member, &format!("{n}."));
                 Kind::Split((0..config.members).map(member).collect::<Result<_, _>>()?)
             }
+            NetworkConfig::Line(_) => return Err("expected a grid model, got a line model".into()),
         };
         Ok(Self { weights, kind })
     }

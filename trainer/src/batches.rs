@@ -76,7 +76,9 @@ impl<'a> Epoch<'a> {
             NetworkConfig::Split(config) => Readings::Split(
                 transposed.iter().map(|piece| Steps::read(config, piece, training.any_order, rng)).collect(),
             ),
-            NetworkConfig::Ensemble(_) => unreachable!("a recipe's check refuses ensembles"),
+            NetworkConfig::Ensemble(_) | NetworkConfig::Line(_) => {
+                unreachable!("a recipe's check refuses ensembles and lines")
+            }
         };
         Self { config, pieces, windows, window_steps: training.window_steps, batch: training.batch }
     }

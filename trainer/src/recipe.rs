@@ -106,6 +106,10 @@ impl Recipe {
             "network.kind: expected a network, got an ensemble; train its members one by one and put them together with \
              `trainer combine`"
         );
+        ensure!(
+            !matches!(network, NetworkConfig::Line(_)),
+            "network.kind: expected a network on the grid, got a line model; it cannot be trained yet"
+        );
         let vocab_size = Vocabulary::GRID.size();
         ensure!(
             network.vocab_size() == vocab_size,

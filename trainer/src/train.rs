@@ -196,6 +196,7 @@ impl Run {
             name: self.recipe.name.clone(),
             config: self.recipe.network.clone(),
             vocabulary: Vocabulary::GRID.hash().to_string(),
+            lexicon: None,
             recipe: self.progress.recipe.clone(),
             corpora: self.recipe.corpora.clone(),
             commit: commit(),

@@ -54,6 +54,7 @@ fn with(config: NetworkConfig) -> Performer {
         name: "Test".into(),
         config,
         vocabulary: Vocabulary::GRID.hash().to_string(),
+        lexicon: None,
         recipe: String::new(),
         corpora: Vec::new(),
         commit: String::new(),

@@ -52,6 +52,7 @@ fn streaming(network: &Network) -> StreamingNetwork {
         name: "Test".into(),
         config: network.config().clone(),
         vocabulary: Vocabulary::GRID.hash().to_string(),
+        lexicon: None,
         recipe: String::new(),
         corpora: Vec::new(),
         commit: String::new(),
