@@ -1,6 +1,7 @@
 //! The trainer's commands: music in, weights out, and what they are worth.
 
 mod averaging;
+mod baseline;
 mod batches;
 mod checkpoint;
 mod combine;
@@ -9,6 +10,9 @@ mod critique;
 mod evaluate;
 mod generate;
 mod inspect;
+mod line_evaluation;
+mod lines;
+mod material;
 mod obey;
 mod optimisers;
 mod preparation;
@@ -52,9 +56,13 @@ enum Command {
 struct TrainArgs {
     /// The recipe, a TOML file (trainer/recipes holds those of the shipped weights).
     recipe: PathBuf,
-    /// Grid JSON files with the splits that the recipe names.
+    /// For four voices grid JSON files with the splits that the recipe names; for a line model music files and folders of
+    /// any mix.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
+    /// Stop at the first file that cannot be read, instead of skipping it.
+    #[arg(long)]
+    strict: bool,
     /// The weights file to write; the best so far is always there.
     #[arg(long)]
     out: PathBuf,
@@ -94,10 +102,16 @@ struct CombineArgs {
 #[derive(clap::Args)]
 struct EvaluateArgs {
     /// The weights file.
-    weights: PathBuf,
-    /// A grid JSON file.
+    weights: Option<PathBuf>,
+    /// Judge an n-gram over a line model's words instead, learnt from the training songs.
     #[arg(long)]
-    data: PathBuf,
+    baseline: bool,
+    /// The recipe whose words the n-gram has, without a weights file.
+    #[arg(long, requires = "baseline")]
+    recipe: Option<PathBuf>,
+    /// For four voices grid JSON files; for a line model the music that it was trained on.
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
     /// Which of its splits to judge on.
     #[arg(long, default_value = "valid")]
     split: String,

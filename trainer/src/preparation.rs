@@ -8,17 +8,20 @@ mod quantise;
 mod report;
 mod song;
 mod split;
+mod words;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::corpus::folder::{self, Corpus};
 use crate::corpus::piece::Piece;
 use duplicates::Families;
-pub use options::{Chords, Duplicates, Grammar, KeyPlan, Modes, Parts, Preparation};
+use options::Duplicates;
+pub use options::{KeyPlan, Preparation};
 pub use report::Report;
-pub use song::{Event, Song};
+pub use song::Song;
+pub use words::{ALL_KEYS, Spelt, lexicon, spell};
 
 /// Songs to learn from, songs to be judged by, and what became of the rest.
 #[derive(Debug, Default)]
@@ -34,23 +37,14 @@ pub struct Prepared {
 /// Reads files and folders of any mix and prepares what they hold.
 ///
 /// # Errors
-/// If a path does not exist, with `strict` at the first file or piece that cannot be read, or if nothing is left to
-/// learn from or to be judged by.
+/// If a path does not exist; with `strict` at the first file or piece that cannot be read.
 pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool) -> Result<Prepared> {
     let corpus = folder::read(paths, folder::Options { as_written: options.as_written, strict })?;
     let known = match &options.groups {
         Some(name) => groups::read(paths, name)?,
         None => Vec::new(),
     };
-    let prepared = prepare(corpus, options, &known);
-    for (what, songs) in [("learn from", &prepared.train), ("be judged by", &prepared.valid)] {
-        ensure!(
-            !songs.is_empty(),
-            "--data: expected pieces to {what}, got none\n{}\nadd music, or loosen the recipe's [preparation]",
-            prepared.report
-        );
-    }
-    Ok(prepared)
+    Ok(prepare(corpus, options, &known))
 }
 
 /// Prepares pieces. `known` are names of pieces that belong together.

@@ -9,23 +9,20 @@ use candle_core::Device;
 use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
-use continuo_model::vocabulary::Vocabulary;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::TrainArgs;
 use crate::averaging::Averages;
-use crate::batches::{Batch, Epoch};
+use crate::batches::Batch;
 use crate::checkpoint::{self, Progress};
-use crate::corpus::{self, GridPiece};
-use crate::evaluate::Evaluation;
+use crate::material::Material;
 use crate::optimisers::Optimiser;
 use crate::recipe::Recipe;
-use crate::{TrainArgs, evaluate};
 
 struct Run {
     recipe: Recipe,
-    train: Vec<GridPiece>,
-    valid: Vec<GridPiece>,
+    material: Material,
     network: Network,
     optimiser: Optimiser,
     averages: Averages,
@@ -35,16 +32,9 @@ struct Run {
 
 /// Trains as the command line asks.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let (recipe, recipe_text) = Recipe::read(&args.recipe)?;
+    let (mut recipe, recipe_text) = Recipe::read(&args.recipe)?;
     let device = open_device(args.device)?;
-    let split = |name: &str| -> Result<Vec<GridPiece>> {
-        let pieces = args.data.iter().map(|path| corpus::read_split(path, name)).collect::<Result<Vec<_>>>()?;
-        Ok(pieces.into_iter().flatten().collect())
-    };
-    let (train, valid) = (split(&recipe.split.0)?, split(&recipe.split.1)?);
-    for (name, pieces) in [(&recipe.split.0, &train), (&recipe.split.1, &valid)] {
-        ensure!(!pieces.is_empty(), "--data: expected pieces in split `{name}`, got none");
-    }
+    let material = Material::read(args, &mut recipe)?;
     let network = Network::init(recipe.network.clone(), args.rng_seed, &device)?;
     let training = &recipe.training;
     let optimiser = Optimiser::new(training.optimiser, training.weight_decay, network.trainable())?;
@@ -57,7 +47,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         recipe: recipe_text,
         optimiser: optimiser.progress(),
     };
-    let mut run = Run { recipe, train, valid, network, optimiser, averages, progress, device };
+    let mut run = Run { recipe, material, network, optimiser, averages, progress, device };
     let checkpoint_path = checkpoint::path_beside(&args.out);
     if args.resume {
         run.resume(&checkpoint_path)?;
@@ -68,19 +58,19 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             checkpoint_path.display()
         );
     }
+    let (train, valid) = run.material.num_pieces();
     println!(
-        "{}: {} parameters, {} pieces to train on, {} to judge by",
+        "{}: {} parameters, {train} pieces to train on, {valid} to judge by",
         run.recipe.name,
-        run.recipe.network.num_parameters(),
-        run.train.len(),
-        run.valid.len()
+        run.recipe.network.num_parameters()
     );
     run.epochs(&args.out, &checkpoint_path)?;
     std::fs::remove_file(&checkpoint_path).ok();
     println!(
-        "{}: {:.4} nats per note on `{}`, reached in epoch {}",
+        "{}: {:.4} {} on `{}`, reached in epoch {}",
         args.out.display(),
         run.progress.best_loss,
+        run.material.unit(),
         run.recipe.split.1,
         run.progress.best_epoch
     );
@@ -127,28 +117,29 @@ impl Run {
                 break;
             }
             let train_loss = self.epoch(epoch)?;
-            let (weights, evaluation) = self.validate()?;
+            let (weights, valid_loss) = self.validate()?;
             self.progress.epochs_done = epoch + 1;
-            let better = evaluation.micro < self.progress.best_loss;
+            let better = valid_loss < self.progress.best_loss;
             if better {
-                self.progress.best_loss = evaluation.micro;
+                self.progress.best_loss = valid_loss;
                 self.progress.best_epoch = epoch + 1;
                 weights.write(out)?;
             }
             self.progress.optimiser = self.optimiser.progress();
             checkpoint::save(checkpoint_path, &self.network, &mut self.optimiser, &self.averages, &self.progress)?;
             let note = if better { "  best so far" } else { "" };
-            println!("epoch {:>3}/{epochs}  train {train_loss:.4}  valid {:.4}{note}", epoch + 1, evaluation.micro);
+            println!("epoch {:>3}/{epochs}  train {train_loss:.4}  valid {valid_loss:.4}{note}", epoch + 1);
         }
         Ok(())
     }
 
-    /// One pass over the corpus; returns its mean loss, nats per note.
+    /// One pass over the corpus; returns its mean loss, in the material's unit.
     fn epoch(&mut self, epoch: usize) -> Result<f64> {
         let training = &self.recipe.training;
         // Its own stream for every epoch, so that a resumed run goes on with the same numbers.
         let mut rng = SplitMix64::new(self.progress.rng_seed.wrapping_add((epoch as u64) << 32));
-        let batches = Epoch::new(&self.recipe.network, training, &self.train, &mut rng);
+        let batches = self.material.epoch(&self.recipe, &mut rng);
+        let per_unit = self.material.targets_per_unit();
         let learning_rate = training.learning_rate_at(epoch);
         let style = "epoch {prefix} [{bar:30}] {pos}/{len} batches  {msg}  {eta} left";
         let bar = ProgressBar::new(batches.len() as u64)
@@ -169,9 +160,9 @@ impl Run {
             self.optimiser.step(&loss.backward()?, learning_rate, training.clip_norm)?;
             self.averages.update(&self.network, self.optimiser.progress().0)?;
             sum += value * count;
-            cells += count;
+            cells += count / per_unit;
             bar.set_message(format!(
-                "loss {:.4}  rate {learning_rate:.1e}  {:.0} notes/s",
+                "loss {:.4}  rate {learning_rate:.1e}  {:.0}/s",
                 sum / cells,
                 cells / bar.elapsed().as_secs_f64()
             ));
@@ -181,22 +172,23 @@ impl Run {
         Ok(sum / cells)
     }
 
-    /// The weights as they are now, with their figures.
-    fn validate(&self) -> Result<(Weights, Evaluation)> {
+    /// The weights as they are now, with their figures, and their loss.
+    fn validate(&self) -> Result<(Weights, f64)> {
         let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
         let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
-        let evaluation = evaluate::evaluate(&network, &self.valid, Default::default());
-        weights.description.figures = evaluation.figures(&self.recipe.split.1);
-        Ok((weights, evaluation))
+        let (loss, figures) = self.material.judge(&network, &self.recipe.split.1);
+        weights.description.figures = figures;
+        Ok((weights, loss))
     }
 
     fn description(&self) -> Description {
+        let (vocabulary, lexicon) = self.material.vocabulary();
         Description {
             format: FORMAT,
             name: self.recipe.name.clone(),
             config: self.recipe.network.clone(),
-            vocabulary: Vocabulary::GRID.hash().to_string(),
-            lexicon: None,
+            vocabulary,
+            lexicon,
             recipe: self.progress.recipe.clone(),
             corpora: self.recipe.corpora.clone(),
             commit: commit(),

@@ -111,7 +111,8 @@ mod tests {
     use super::*;
 
     fn song(name: &str, pitches: impl IntoIterator<Item = u8>) -> Song {
-        let events = pitches.into_iter().map(|pitch| Event { pitches: vec![pitch], steps: 2 }).collect();
+        let events =
+            pitches.into_iter().map(|pitch| Event { pitches: vec![pitch], steps: 2, step_in_beat: 0 }).collect();
         Song { name: name.into(), events, ..Song::default() }
     }
 

@@ -11,8 +11,10 @@ use anyhow::{Context, Result};
 pub fn read(paths: &[PathBuf], name: &str) -> Result<Vec<Vec<String>>> {
     let places = paths.iter().flat_map(|path| [Some(path.as_path()), path.parent()]).flatten();
     let table = places.map(|folder| folder.join(name)).find(|table| table.is_file()).with_context(|| {
-        format!("preparation.groups: expected a file `{name}` in a folder of --data or beside it, got none; add it, or \
-                 take the line out of the recipe")
+        format!(
+            "preparation.groups: expected a file `{name}` in a folder of --data or beside it, got none; add it, or \
+                 take the line out of the recipe"
+        )
     })?;
     let text = std::fs::read_to_string(&table).with_context(|| format!("{}: cannot be read", table.display()))?;
     parse(&table, &text)

@@ -81,7 +81,10 @@ mod tests {
     use super::super::tests::{options, piece};
     use super::*;
 
-    fn check(music: &[&str], drop_unquantised: bool, expect: Result<(&[(u64, u64, u8)], usize), &str>) {
+    /// Starts, ends and pitches, and how many notes are left out.
+    type Expected<'a> = Result<(&'a [(u64, u64, u8)], usize), &'a str>;
+
+    fn check(music: &[&str], drop_unquantised: bool, expect: Expected) {
         let options = Preparation { drop_unquantised, ..options() };
         let found = on_grid(&piece("a", music), &options);
         let found = found.map(|found| {

@@ -16,6 +16,8 @@ pub struct Event {
     pub pitches: Vec<u8>,
     /// 16th steps until the next event.
     pub steps: u8,
+    /// Which 16th of the beat it starts on, counted from its bar's start.
+    pub step_in_beat: u8,
 }
 
 /// A piece as events without gaps.
@@ -27,8 +29,6 @@ pub struct Song {
     pub split: Option<String>,
     /// Whether it is in a minor mode.
     pub minor: bool,
-    /// Which 16th of the beat its first event starts on.
-    pub first_step_in_beat: u8,
     /// From the first note to the end of the last.
     pub events: Vec<Event>,
 }
@@ -49,7 +49,7 @@ impl Song {
 impl Event {
     fn transposed(&self, semitones: i8) -> Option<Self> {
         let up = |pitch: &u8| pitch.checked_add_signed(semitones).filter(|pitch| *pitch < 128);
-        Some(Self { pitches: self.pitches.iter().map(up).collect::<Option<_>>()?, steps: self.steps })
+        Some(Self { pitches: self.pitches.iter().map(up).collect::<Option<_>>()?, ..*self })
     }
 }
 
@@ -67,27 +67,20 @@ pub fn from_notes(piece: &Piece, notes: &[GridNote], options: &Preparation) -> S
         sounds_until = if holds_on { ends.max(sounds_until) } else { ends };
         let next = later.first().map_or(sounds_until, |note| note.start);
         let sounds = sounds_until.min(next) - first.start;
-        let longest = options.longest_event_steps;
-        let steps = sounds.min(longest.into());
-        events.push(Event { pitches: chord(taken), steps: steps as u8 });
-        push_rests(&mut events, next - first.start - steps, longest);
+        let steps = sounds.min(options.longest_event_steps.into());
+        let mut push = |pitches, at, steps: u64| {
+            events.push(Event { pitches, steps: steps as u8, step_in_beat: step_in_beat(piece, at) });
+        };
+        push(chord(taken), first.start, steps);
+        let mut at = first.start + steps;
+        while at < next {
+            let silent = (next - at).min(options.longest_event_steps.into());
+            push(Vec::new(), at, silent);
+            at += silent;
+        }
         rest = later;
     }
-    Song {
-        name: name_of(piece),
-        split: piece.split.clone(),
-        minor: false,
-        first_step_in_beat: notes.first().map_or(0, |note| step_in_beat(piece, note.start)),
-        events,
-    }
-}
-
-fn push_rests(events: &mut Vec<Event>, mut steps: u64, longest: u8) {
-    while steps > 0 {
-        let now = steps.min(longest.into());
-        events.push(Event { pitches: Vec::new(), steps: now as u8 });
-        steps -= now;
-    }
+    Song { name: name_of(piece), split: piece.split.clone(), minor: false, events }
 }
 
 /// The pitches of notes that start together, ascending. Of more than four the outer ones stay, then inner ones from the

@@ -18,8 +18,7 @@ pub fn held_out(songs: &[Song], family_of: &[usize], share: f64) -> Vec<bool> {
         }
     }
     let below = (share * u64::MAX as f64) as u64;
-    let mut held_out: Vec<bool> =
-        lowest.iter().zip(&told).map(|(&hash, told)| told.unwrap_or(hash < below)).collect();
+    let mut held_out: Vec<bool> = lowest.iter().zip(&told).map(|(&hash, told)| told.unwrap_or(hash < below)).collect();
     if num_families > 1 {
         let by_hash = |family: &usize| lowest[*family];
         if !held_out.contains(&true) {
