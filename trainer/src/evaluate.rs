@@ -123,6 +123,7 @@ fn run_baseline(args: &EvaluateArgs) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string(&b)?);
     } else {
+        println!("{}", lines.report);
         println!("{:.4} {} over {} events ({:.4} mean of {} pieces)", b.micro, b.unit, b.events, b.macro_, b.pieces);
         println!("n-gram of up to {} words of {}, {}", b.order, b.vocabulary, b.smoothing);
     }

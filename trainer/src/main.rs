@@ -17,6 +17,7 @@ mod obey;
 mod optimisers;
 mod preparation;
 mod recipe;
+mod seeds;
 mod train;
 
 use std::path::PathBuf;
@@ -127,9 +128,15 @@ struct EvaluateArgs {
 struct GenerateArgs {
     /// The weights file.
     weights: PathBuf,
-    /// A MIDI file to begin with: a melody, or four tracks for four voices.
+    /// A MIDI file to begin with: a melody, or four tracks for four voices; for a line model any music file.
     #[arg(long)]
     seed: Option<PathBuf>,
+    /// The training corpus: each piece begins as a random one of its training pieces does.
+    #[arg(long, num_args = 1.., conflicts_with = "seed")]
+    seed_corpus: Vec<PathBuf>,
+    /// How long those beginnings are, bars.
+    #[arg(long, default_value_t = 4)]
+    seed_bars: u16,
     /// How many pieces.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pieces: u32,

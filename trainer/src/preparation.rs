@@ -18,8 +18,10 @@ use crate::corpus::folder::{self, Corpus};
 use crate::corpus::piece::Piece;
 use duplicates::Families;
 use options::Duplicates;
-pub use options::{KeyPlan, Preparation};
+pub use options::{KeyPlan, Modes, Preparation};
 pub use report::Report;
+#[cfg(test)]
+pub use song::Event;
 pub use song::Song;
 pub use words::{ALL_KEYS, Spelt, lexicon, spell};
 
@@ -65,7 +67,7 @@ pub fn prepare(corpus: Corpus, options: &Preparation, known: &[Vec<String>]) -> 
     let family_of = families.numbers();
     report.families = family_of.iter().copied().max().map_or(0, |last| last + 1);
     report.near_duplicates = songs.len() - report.families;
-    let held_out = split::held_out(&songs, &family_of, options.held_out);
+    let held_out = split::held_out(&songs, &family_of, options.held_out, options.held_out_draw);
     let mut seen = vec![false; report.families];
     let mut prepared = Prepared { report, ..Prepared::default() };
     for (song, family) in songs.into_iter().zip(family_of) {
@@ -82,7 +84,7 @@ pub fn prepare(corpus: Corpus, options: &Preparation, known: &[Vec<String>]) -> 
 }
 
 /// A piece as a song in the recipe's key, and how many of its notes found no place on the grid; or why it is left out.
-fn song_of(piece: &Piece, options: &Preparation) -> Result<(Song, usize), String> {
+pub fn song_of(piece: &Piece, options: &Preparation) -> Result<(Song, usize), String> {
     let notes = quantise::on_grid(piece, options)?;
     let mut song = song::from_notes(piece, &notes.notes, options);
     if song.events.len() < options.fewest_events {

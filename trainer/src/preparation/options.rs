@@ -39,6 +39,9 @@ pub struct Preparation {
     /// The share of pieces to be held out.
     #[serde(default = "default_held_out")]
     pub held_out: f64,
+    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be none.
+    #[serde(default)]
+    pub held_out_draw: u64,
     /// Two pieces that share more than this of the shorter one's runs of 13 notes are near-duplicates.
     #[serde(default = "default_shared_runs")]
     pub shared_runs: f64,

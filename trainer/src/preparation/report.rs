@@ -29,12 +29,15 @@ pub struct Report {
     pub train: (usize, usize),
     /// Songs and events that are held out.
     pub valid: (usize, usize),
+    /// The names of the songs that are held out.
+    pub held_out: Vec<String>,
 }
 
 impl Report {
     pub(super) fn count(&mut self, train: &[Song], valid: &[Song]) {
         let count = |songs: &[Song]| (songs.len(), songs.iter().map(|song| song.events.len()).sum());
         (self.train, self.valid) = (count(train), count(valid));
+        self.held_out = valid.iter().map(|song| song.name.clone()).collect();
     }
 }
 
@@ -64,6 +67,10 @@ impl fmt::Display for Report {
             self.train.1,
             self.valid.0,
             self.valid.1
-        )
+        )?;
+        if self.held_out.len() <= NAMED {
+            write!(f, ": {}", self.held_out.join(", "))?;
+        }
+        Ok(())
     }
 }

@@ -21,7 +21,7 @@ pub struct Event {
 }
 
 /// A piece as events without gaps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Song {
     /// Its file's name and its title, which do not change when the folder moves.
     pub name: String,
@@ -29,6 +29,12 @@ pub struct Song {
     pub split: Option<String>,
     /// Whether it is in a minor mode.
     pub minor: bool,
+    /// Its first metre, count and unit; 4/4 if it has none.
+    pub metre: (u8, u8),
+    /// Its first tempo, quarter notes a minute.
+    pub tempo_bpm: Option<f64>,
+    /// 16ths from the start of its first bar to its first note, a pickup counted from the bar that it would be.
+    pub first_step_in_bar: usize,
     /// From the first note to the end of the last.
     pub events: Vec<Event>,
 }
@@ -80,7 +86,16 @@ pub fn from_notes(piece: &Piece, notes: &[GridNote], options: &Preparation) -> S
         }
         rest = later;
     }
-    Song { name: name_of(piece), split: piece.split.clone(), minor: false, events }
+    let metre = piece.metres.first().map(|at| (u8::try_from(at.metre.count), u8::try_from(at.metre.unit)));
+    Song {
+        name: name_of(piece),
+        split: piece.split.clone(),
+        minor: false,
+        metre: if let Some((Ok(count), Ok(unit))) = metre { (count, unit) } else { (4, 4) },
+        tempo_bpm: piece.tempo_bpm,
+        first_step_in_bar: notes.first().map_or(0, |note| step_in_bar(piece, note.start) as usize),
+        events,
+    }
 }
 
 /// The pitches of notes that start together, ascending. Of more than four the outer ones stay, then inner ones from the
@@ -109,8 +124,8 @@ fn chord(notes: &[GridNote]) -> Vec<u8> {
     pitches
 }
 
-/// Which 16th of the beat a step is, counted from its bar's start; from the piece's where no bars are known.
-fn step_in_beat(piece: &Piece, step: u64) -> u8 {
+/// How many 16ths a step is from the start of its bar, or from the piece's where no bars are known.
+fn step_in_bar(piece: &Piece, step: u64) -> u64 {
     let ticks = step * TICKS_PER_STEP;
     let bar = piece.bars.iter().rposition(|&bar| bar <= ticks);
     let since = match (bar, piece.metres.first()) {
@@ -119,7 +134,12 @@ fn step_in_beat(piece: &Piece, step: u64) -> u8 {
         (Some(bar), _) => ticks - piece.bars[bar],
         (None, _) => ticks,
     };
-    (since / TICKS_PER_STEP % STEPS_PER_BEAT) as u8
+    since / TICKS_PER_STEP
+}
+
+/// Which 16th of the beat a step is.
+fn step_in_beat(piece: &Piece, step: u64) -> u8 {
+    (step_in_bar(piece, step) % STEPS_PER_BEAT) as u8
 }
 
 /// The file's name without its folders and ending, then the title, or else the place in the file.

@@ -3,24 +3,25 @@
 
 use super::song::Song;
 
-/// For each family whether it is held out. A family is asked by the lowest hash of its songs' names; one whose file puts
-/// a song in a split goes there. One is held out, and one stays, if there are two.
-pub fn held_out(songs: &[Song], family_of: &[usize], share: f64) -> Vec<bool> {
+/// For each family whether it is held out. A family is asked by the first of its songs' names; one whose file puts a song
+/// in a split goes there. One is held out, and one stays, if there are two. Another `draw` holds out others.
+pub fn held_out(songs: &[Song], family_of: &[usize], share: f64, draw: u64) -> Vec<bool> {
     let num_families = family_of.iter().max().map_or(0, |last| last + 1);
-    let mut lowest = vec![u64::MAX; num_families];
+    let mut first: Vec<Option<&str>> = vec![None; num_families];
     let mut told: Vec<Option<bool>> = vec![None; num_families];
     for (song, &family) in songs.iter().zip(family_of) {
-        lowest[family] = lowest[family].min(hash(&song.name));
+        first[family] = Some(first[family].map_or(&*song.name, |name| name.min(&song.name)));
         if let Some(split) = &song.split {
             // What a file holds out is not learnt from, whatever it is like.
             let held = split != "train";
             told[family] = Some(told[family].unwrap_or(false) || held);
         }
     }
+    let hashes: Vec<u64> = first.iter().map(|name| hash(name.unwrap_or_default(), draw)).collect();
     let below = (share * u64::MAX as f64) as u64;
-    let mut held_out: Vec<bool> = lowest.iter().zip(&told).map(|(&hash, told)| told.unwrap_or(hash < below)).collect();
+    let mut held_out: Vec<bool> = hashes.iter().zip(&told).map(|(&hash, told)| told.unwrap_or(hash < below)).collect();
     if num_families > 1 {
-        let by_hash = |family: &usize| lowest[*family];
+        let by_hash = |family: &usize| hashes[*family];
         if !held_out.contains(&true) {
             let first = (0..num_families).min_by_key(by_hash).expect("there are two");
             held_out[first] = true;
@@ -33,10 +34,10 @@ pub fn held_out(songs: &[Song], family_of: &[usize], share: f64) -> Vec<bool> {
 }
 
 /// FNV-1a with a finish that spreads it over all 64 bits.
-fn hash(name: &str) -> u64 {
+fn hash(name: &str, draw: u64) -> u64 {
     let fnv =
         name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    continuo_model::random::SplitMix64::new(fnv).next_u64()
+    continuo_model::random::SplitMix64::new(fnv ^ draw.rotate_left(32)).next_u64()
 }
 
 #[cfg(test)]
@@ -49,7 +50,7 @@ mod tests {
 
     fn held(songs: &[Song]) -> Vec<&str> {
         let families: Vec<usize> = (0..songs.len()).collect();
-        let held = held_out(songs, &families, 0.1);
+        let held = held_out(songs, &families, 0.1, 0);
         songs.iter().zip(held).filter(|(_, held)| *held).map(|(song, _)| song.name.as_str()).collect()
     }
 
@@ -66,21 +67,30 @@ mod tests {
     }
 
     #[test]
+    fn another_draw_holds_out_others() {
+        let songs = songs((0..1000).map(|n| format!("tune {n}")));
+        let families: Vec<usize> = (0..1000).collect();
+        let [first, second] = [0, 1].map(|draw| held_out(&songs, &families, 0.1, draw));
+        let both = first.iter().zip(&second).filter(|(a, b)| **a && **b).count();
+        assert!((1..30).contains(&both), "{both}");
+    }
+
+    #[test]
     fn few_pieces_are_split_all_the_same() {
         let two = songs(["a".into(), "b".into()]);
         assert_eq!(held(&two).len(), 1);
-        assert_eq!(held(&two[..1]).len(), usize::from(hash("a") < u64::MAX / 10));
+        assert_eq!(held(&two[..1]).len(), usize::from(hash("a", 0) < u64::MAX / 10));
     }
 
     #[test]
     fn a_family_is_on_one_side_and_what_a_file_says_counts() {
         let mut songs = songs((0..100).map(|n| format!("tune {n}")));
         let families: Vec<usize> = (0..100).map(|n| n / 2).collect();
-        assert_eq!(held_out(&songs, &families, 0.1).len(), 50);
+        assert_eq!(held_out(&songs, &families, 0.1, 0).len(), 50);
         for (n, song) in songs.iter_mut().enumerate() {
             song.split = Some(if n == 7 { "valid" } else { "train" }.into());
         }
-        let held = held_out(&songs, &families, 0.1);
+        let held = held_out(&songs, &families, 0.1, 0);
         assert_eq!((0..50).filter(|&family| held[family]).collect::<Vec<_>>(), [3]);
     }
 }

@@ -1,6 +1,5 @@
 //! Tests of preparation as a whole, and music for those of its parts.
 
-use super::options::Modes;
 use super::*;
 use crate::corpus::key::{Mode, WrittenKey};
 use crate::corpus::piece::{Note, Part, TICKS_PER_BEAT};
