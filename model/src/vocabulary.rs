@@ -66,6 +66,15 @@ impl Vocabulary {
         }
     }
 
+    /// What a voice sounds with `token` that sounded `before`.
+    pub fn sounds(self, token: u16, before: Option<u8>) -> Option<u8> {
+        match self.symbol(token) {
+            Some(Symbol::Pitch(pitch)) => Some(pitch),
+            Some(Symbol::Hold) => before,
+            Some(Symbol::Rest) | None => None,
+        }
+    }
+
     /// The vocabulary spelt out, a symbol a word: what the hash is taken over.
     fn spelling(self) -> String {
         let mut text = String::from("grid");

@@ -166,6 +166,14 @@ impl Weights {
         Ok(Self { description, tensors })
     }
 
+    /// The weights of a network that has learnt nothing yet, as its description says; for tests of what plays it.
+    ///
+    /// # Errors
+    /// If candle cannot make its tensors.
+    pub fn untrained(description: Description, rng_seed: u64) -> candle_core::Result<Self> {
+        Self::of_network(&Network::init(description.config.clone(), rng_seed, &Device::Cpu)?, description)
+    }
+
     /// Puts weights of one shape together to an ensemble of which each is a member.
     ///
     /// # Errors

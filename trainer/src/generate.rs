@@ -29,11 +29,12 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let mut performer = Performer::new(network);
     for n in (0..args.pieces).progress() {
         let settings = StepSettings {
-            sampler: Sampler { temperature: args.temperature, top_p: args.top_p },
+            sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
             rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
             pass: 0,
             strict: !args.loose,
             controls: Controls::default(),
+            snap: false,
         };
         let seed = seeds::of_piece(&seeds, settings.rng_seed);
         let phrase = piece(&mut performer, seed, args.bars.into(), settings);

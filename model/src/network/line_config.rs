@@ -101,7 +101,6 @@ impl LineConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::network::config::NetworkConfig;
 
     const FUGUE: &str = r#"{"kind": "line", "vocab_size": 100, "embedding": 32, "features": ["beat", "held"], "lstm": [64],
