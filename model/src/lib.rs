@@ -5,6 +5,7 @@ pub mod generate;
 pub mod math;
 pub mod midi_file;
 pub mod network;
+pub mod organ;
 pub mod phrase;
 pub mod random;
 pub mod repetition;

@@ -20,6 +20,8 @@ mod score;
 
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
+pub use musicxml::read as read_musicxml;
 
 use std::path::Path;
 

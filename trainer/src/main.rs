@@ -159,6 +159,15 @@ struct GenerateArgs {
     /// The first piece's number; the next has the next.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
+    /// Write each piece as a score too, a MusicXML file that notation programs open.
+    #[arg(long)]
+    musicxml: bool,
+    /// Write each piece as a picture too, a piano roll.
+    #[arg(long)]
+    png: bool,
+    /// Write each piece as sound too, played on a soft organ.
+    #[arg(long)]
+    wav: bool,
     /// The folder to write to.
     #[arg(long)]
     out: PathBuf,

@@ -158,6 +158,7 @@ impl Run {
                 self.save()?;
                 return Ok(Ended::BrokenOff);
             };
+            let tokens_per_second = begun.cells / (begun.seconds + start.elapsed().as_secs_f64());
             let (weights, evaluation) = self.validate()?;
             let (train, valid) = (begun.nats / begun.cells, evaluation.micro);
             ensure!(
@@ -179,7 +180,8 @@ impl Run {
             self.save()?;
             let note = if better { "  best so far" } else { "" };
             println!(
-                "epoch {:>3}/{epochs}  train {train:.4}  valid {valid:.4}  rate {rate:.1e}  {seconds:.1} s{note}",
+                "epoch {:>3}/{epochs}  train {train:.4}  valid {valid:.4}  rate {rate:.1e}  {tokens_per_second:.0} tokens/s  \
+                 {seconds:.1} s{note}",
                 epoch + 1
             );
         }
