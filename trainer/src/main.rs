@@ -37,8 +37,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: corpus::bad_input::allocations::Counting = corpus::bad_input::allocations::Counting;
 
 /// Trains, judges and tries Continuo's weights.
 #[derive(Parser)]
