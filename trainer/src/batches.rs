@@ -185,6 +185,7 @@ mod tests {
             window_steps: 4,
             window_hop_steps: 4,
             transpose: false,
+            label_smoothing: 0.0,
             clip_norm: 1.0,
             epochs: 1,
             patience: 1,

@@ -114,7 +114,7 @@ fn run_baseline(args: &EvaluateArgs) -> Result<()> {
             let options = recipe.preparation.with_context(|| {
                 format!("{}: expected a line model's recipe for --baseline, got one for four voices", path.display())
             })?;
-            Lines::read(&args.data, &options, false)?
+            Lines::read(&args.data, &options, false, None)?
         }
         (None, Some(path)) => lines_of(args, path, &Weights::read(path)?)?,
         _ => bail!("--baseline: expected --recipe RECIPE or a weights file, one of them"),

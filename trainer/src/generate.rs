@@ -1,8 +1,12 @@
-//! Music out of weights: MIDI files, from nothing or from a seed phrase.
+//! Music out of weights, from nothing or from a seed phrase: MIDI files, and if asked for scores, pictures and sound.
+
+mod musicxml;
+mod notation;
+mod outputs;
+mod sound;
 
 use anyhow::{Context, Result, ensure};
 use continuo_model::generate::{Given, Performer, Step, StepSettings};
-use continuo_model::midi_file;
 use continuo_model::phrase::Phrase;
 use continuo_model::sampling::Sampler;
 use continuo_model::stream::StreamingNetwork;
@@ -38,7 +42,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         };
         let seed = seeds::of_piece(&seeds, settings.rng_seed);
         let phrase = piece(&mut performer, seed, args.bars.into(), settings);
-        midi_file::write(&args.out.join(format!("piece-{n:03}.mid")), &phrase)?;
+        outputs::write(&args.out, &format!("piece-{n:03}"), &phrase, args)?;
     }
     println!("{}: {} pieces of {} bars", args.out.display(), args.pieces, args.bars);
     Ok(())

@@ -25,11 +25,11 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Prepares music; the words are those of the training songs.
+    /// Prepares music; without a `lexicon` the words are those of the training songs.
     ///
     /// # Errors
     /// If the music cannot be read, or nothing is left to learn from or to be judged by.
-    pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool) -> Result<Self> {
+    pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool, lexicon: Option<Lexicon>) -> Result<Self> {
         let prepared = preparation::read(paths, options, strict)?;
         for (what, songs) in [("learn from", &prepared.train), ("be judged by", &prepared.valid)] {
             ensure!(
@@ -38,7 +38,10 @@ impl Lines {
                 prepared.report
             );
         }
-        let lexicon = preparation::lexicon(&prepared.train, options).map_err(anyhow::Error::msg)?;
+        let lexicon = match lexicon {
+            Some(lexicon) => lexicon,
+            None => preparation::lexicon(&prepared.train, options).map_err(anyhow::Error::msg)?,
+        };
         Ok(Self::of(prepared, options, lexicon))
     }
 

@@ -1,5 +1,16 @@
 //! The trainer's commands: music in, weights out, and what they are worth.
 
+/// As the standard one, but whoever reads it may leave before the end (`trainer inspect music | head`): that is no reason to
+/// panic, nor to stop training.
+macro_rules! println {
+    ($($words:tt)*) => { $crate::say(format_args!("{}\n", format_args!($($words)*))) };
+}
+
+/// The same without an end of line.
+macro_rules! print {
+    ($($words:tt)*) => { $crate::say(format_args!($($words)*)) };
+}
+
 mod averaging;
 mod baseline;
 mod batches;
@@ -8,24 +19,36 @@ mod combine;
 mod corpus;
 mod critique;
 mod evaluate;
+mod fine_tuning;
 mod generate;
 mod inspect;
+mod interrupt;
 mod line_evaluation;
 mod lines;
+mod loss_curve;
+mod losses;
 mod material;
 mod obey;
 mod optimisers;
 mod preparation;
+mod progress_bar;
 mod recipe;
+mod schedules;
 mod seeds;
 mod train;
+mod training_log;
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: corpus::bad_input::allocations::Counting = corpus::bad_input::allocations::Counting;
 
 /// Trains, judges and tries Continuo's weights.
 #[derive(Parser)]
@@ -70,6 +93,13 @@ struct TrainArgs {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     device: Device,
+    /// Start from the weights in this file instead of from fresh ones; the recipe's network must have its shape. What is
+    /// resumed has started already.
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// CPU threads; all by default. One is often as fast, and leaves the others to you.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Go on from OUT.checkpoint, to the same weights as without the break.
     #[arg(long)]
     resume: bool,
@@ -155,6 +185,15 @@ struct GenerateArgs {
     /// The first piece's number; the next has the next.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
+    /// Write each piece as a score too, a MusicXML file that notation programs open.
+    #[arg(long)]
+    musicxml: bool,
+    /// Write each piece as a picture too, a piano roll.
+    #[arg(long)]
+    png: bool,
+    /// Write each piece as sound too, played on a soft organ.
+    #[arg(long)]
+    wav: bool,
     /// The folder to write to.
     #[arg(long)]
     out: PathBuf,
@@ -182,15 +221,20 @@ struct ObeyArgs {
 }
 
 fn main() -> anyhow::Result<()> {
+    let command = Cli::parse().command;
+    let threads = match &command {
+        Command::Train(args) => args.threads,
+        _ => None,
+    };
     // SAFETY: no other thread runs yet. Without this variable candle opens and parses /proc/cpuinfo at every
     // matrix product.
     unsafe {
-        if std::env::var_os("RAYON_NUM_THREADS").is_none() {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
+        if threads.is_some() || std::env::var_os("RAYON_NUM_THREADS").is_none() {
+            let all = || std::thread::available_parallelism().map_or(1, usize::from);
+            std::env::set_var("RAYON_NUM_THREADS", threads.map_or_else(all, usize::from).to_string());
         }
     }
-    match Cli::parse().command {
+    match command {
         Command::Train(args) => train::run(&args),
         Command::Combine(args) => combine::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
@@ -198,5 +242,14 @@ fn main() -> anyhow::Result<()> {
         Command::Obey(args) => obey::run(&args),
         Command::Critique(args) => critique::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+    }
+}
+
+/// Writes to standard output; what nobody reads is passed over.
+fn say(words: std::fmt::Arguments) {
+    if let Err(error) = std::io::stdout().write_fmt(words)
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = writeln!(std::io::stderr(), "standard output cannot be written: {error}");
     }
 }

@@ -9,6 +9,7 @@ use continuo_model::weights_file::Corpus;
 use serde::Deserialize;
 
 use crate::preparation::{KeyPlan, Preparation};
+use crate::schedules::Schedule;
 
 /// Everything that decides how weights come about, but for the data and the rng seed.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,6 +61,10 @@ pub struct Training {
     /// Whether each piece is put, each epoch, into a random key that stays in the corpus's ranges.
     #[serde(default)]
     pub transpose: bool,
+    /// Share of a target's probability that is dealt out evenly over all tokens (C. Szegedy and others, "Rethinking the
+    /// Inception architecture for computer vision", 2016, section 7); 0 learns the targets as they are.
+    #[serde(default)]
+    pub label_smoothing: f64,
     /// The gradient's length is cut to this.
     pub clip_norm: f64,
     /// Passes over the corpus at the most.
@@ -80,17 +85,6 @@ pub enum Rule {
     Adamax,
     /// Plain gradient descent with momentum.
     Sgd,
-}
-
-/// How the step size goes over the epochs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// It stays as it is.
-    #[default]
-    Constant,
-    /// It falls along half a cosine to a hundredth.
-    Cosine,
 }
 
 impl Recipe {
@@ -151,6 +145,7 @@ impl Recipe {
         for (what, value, below) in [
             ("weight_decay", training.weight_decay, 1e3),
             ("averaging", training.averaging, 1.0),
+            ("label_smoothing", training.label_smoothing, 1.0),
             ("any_order", training.any_order.into(), 1.0 + f64::EPSILON),
         ] {
             ensure!(
@@ -158,7 +153,7 @@ impl Recipe {
                 "training.{what}: expected a number from 0 to {below:.0}, got {value}"
             );
         }
-        Ok(())
+        training.schedule.check().context("training.schedule")
     }
 
     /// What a line model needs beside its shape, and what it has no use for.
@@ -196,19 +191,6 @@ fn default_split() -> (String, String) {
     ("train".into(), "valid".into())
 }
 
-impl Training {
-    /// The step size in `epoch`, counted from 0.
-    pub fn learning_rate_at(&self, epoch: usize) -> f64 {
-        match self.schedule {
-            Schedule::Constant => self.learning_rate,
-            Schedule::Cosine => {
-                let done = epoch as f64 / self.epochs as f64;
-                self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,5 +215,16 @@ mod tests {
         assert_eq!(error("vocab_size = 48", "vocab_size = 47"), "network.vocab_size: expected 48, got 47");
         assert_eq!(error("batch = 32", "batch = 0"), "training.batch: expected at least 1, got 0");
         assert!(error("patience", "patients").contains("unknown field `patients`"));
+        assert_eq!(
+            error("clip_norm = 1.0", "clip_norm = 1.0\nlabel_smoothing = 1.0"),
+            "training.label_smoothing: expected a number from 0 to 1, got 1"
+        );
+        assert_eq!(
+            error("\"cosine\"", "{ plateau = { factor = 2, patience = 3 } }"),
+            "training.schedule: plateau.factor: expected a number above 0 and below 1, got 2"
+        );
+        let plateau = "{ plateau = { factor = 0.5, patience = 3, rest = 1 } }";
+        assert!(error("\"cosine\"", plateau).contains("rest"));
+        assert!(error("\"cosine\"", "\"spiral\"").contains("unknown variant `spiral`"));
     }
 }
