@@ -8,6 +8,7 @@ pub mod line_memory;
 pub mod math;
 pub mod midi_file;
 pub mod network;
+pub mod organ;
 pub mod phrase;
 pub mod random;
 pub mod repetition;

@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use continuo_model::generate::StepSettings;
+use continuo_model::organ::Organ;
 use continuo_model::sampling::Sampler;
 use nice_plug::prelude::*;
 use nice_plug_egui::EguiEditor;
 
-use audio_thread::preview::Organ;
+use audio_thread::preview;
 use audio_thread::process::{AudioThread, Block, Settings};
 use audio_thread::transport::HostTime;
 use bridge::{EditorEnd, Shared, WorkerEnd};
@@ -149,7 +150,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         };
         self.audio.process(&block, |event| context.try_send_event(event).is_ok());
         if HAS_AUDIO {
-            self.organ.play(self.audio.out(), buffer.as_slice(), self.params.preview.value());
+            preview::play(&mut self.organ, self.audio.out(), buffer.as_slice(), self.params.preview.value());
         }
         ProcessStatus::KeepAlive
     }

@@ -6,7 +6,6 @@ pub mod editor_session;
 pub mod fake_host;
 pub mod jam;
 pub mod note_checker;
-pub mod piano_roll;
 pub mod picture;
 pub mod script;
 pub mod seed_phrases;

@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::averaging::Averages;
 use crate::optimisers::Optimiser;
+use crate::training_log::EpochRow;
 
-/// Where training stands after an epoch. The random numbers of an epoch follow from the rng seed and its
-/// number, so nothing else is needed.
+/// Where training stands. The random numbers of an epoch follow from the rng seed and its number, so that between epochs
+/// nothing else is needed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Epochs done.
     pub epochs_done: usize,
-    /// The lowest validation loss so far, nats per note.
-    pub best_loss: f64,
+    /// The lowest validation loss so far, nats per note; none before the first epoch is done.
+    pub best_loss: Option<f64>,
     /// The epoch that gave it, counted from 1.
     pub best_epoch: usize,
     /// The rng seed of the run.
@@ -27,6 +28,27 @@ pub struct Progress {
     pub recipe: String,
     /// The optimiser's step count and momentum product.
     pub optimiser: (u32, f64),
+    /// What the epochs gave, from the first.
+    #[serde(default)]
+    pub log: Vec<EpochRow>,
+    /// The epoch that was broken off, if one was.
+    #[serde(default)]
+    pub begun: Option<BegunEpoch>,
+}
+
+/// How far an epoch has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BegunEpoch {
+    /// Batches done.
+    pub batches_done: usize,
+    /// Where the epoch's stream of random numbers stands.
+    pub rng_state: u64,
+    /// Sum of the losses of its cells, nats.
+    pub nats: f64,
+    /// How many cells that were.
+    pub cells: f64,
+    /// How long it has taken.
+    pub seconds: f64,
 }
 
 /// The checkpoint that belongs to a weights file.

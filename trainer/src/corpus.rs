@@ -19,7 +19,9 @@ mod rows;
 mod score;
 
 #[cfg(test)]
-mod bad_input;
+pub mod bad_input;
+#[cfg(test)]
+pub use musicxml::read as read_musicxml;
 
 use std::path::Path;
 

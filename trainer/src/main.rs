@@ -1,25 +1,54 @@
 //! The trainer's commands: music in, weights out, and what they are worth.
 
+/// As the standard one, but whoever reads it may leave before the end (`trainer inspect music | head`): that is no reason to
+/// panic, nor to stop training.
+macro_rules! println {
+    ($($words:tt)*) => { $crate::say(format_args!("{}\n", format_args!($($words)*))) };
+}
+
+/// The same without an end of line.
+macro_rules! print {
+    ($($words:tt)*) => { $crate::say(format_args!($($words)*)) };
+}
+
 mod averaging;
+mod baseline;
 mod batches;
 mod checkpoint;
 mod combine;
 mod corpus;
 mod critique;
 mod evaluate;
+mod fine_tuning;
 mod generate;
 mod inspect;
+mod interrupt;
+mod line_evaluation;
+mod lines;
+mod loss_curve;
+mod losses;
+mod material;
 mod obey;
 mod optimisers;
+mod preparation;
+mod progress_bar;
 mod recipe;
+mod schedules;
+mod seeds;
 mod train;
+mod training_log;
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: corpus::bad_input::allocations::Counting = corpus::bad_input::allocations::Counting;
 
 /// Trains, judges and tries Continuo's weights.
 #[derive(Parser)]
@@ -51,15 +80,26 @@ enum Command {
 struct TrainArgs {
     /// The recipe, a TOML file (trainer/recipes holds those of the shipped weights).
     recipe: PathBuf,
-    /// Grid JSON files with the splits that the recipe names.
+    /// For four voices grid JSON files with the splits that the recipe names; for a line model music files and folders of
+    /// any mix.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
+    /// Stop at the first file that cannot be read, instead of skipping it.
+    #[arg(long)]
+    strict: bool,
     /// The weights file to write; the best so far is always there.
     #[arg(long)]
     out: PathBuf,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     device: Device,
+    /// Start from the weights in this file instead of from fresh ones; the recipe's network must have its shape. What is
+    /// resumed has started already.
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// CPU threads; all by default. One is often as fast, and leaves the others to you.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Go on from OUT.checkpoint, to the same weights as without the break.
     #[arg(long)]
     resume: bool,
@@ -96,10 +136,16 @@ struct CombineArgs {
 #[derive(clap::Args)]
 struct EvaluateArgs {
     /// The weights file.
-    weights: PathBuf,
-    /// A grid JSON file.
+    weights: Option<PathBuf>,
+    /// Judge an n-gram over a line model's words instead, learnt from the training songs.
     #[arg(long)]
-    data: PathBuf,
+    baseline: bool,
+    /// The recipe whose words the n-gram has, without a weights file.
+    #[arg(long, requires = "baseline")]
+    recipe: Option<PathBuf>,
+    /// For four voices grid JSON files; for a line model the music that it was trained on.
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
     /// Which of its splits to judge on.
     #[arg(long, default_value = "valid")]
     split: String,
@@ -115,9 +161,15 @@ struct EvaluateArgs {
 struct GenerateArgs {
     /// The weights file.
     weights: PathBuf,
-    /// A MIDI file to begin with: a melody, or four tracks for four voices.
+    /// A MIDI file to begin with: a melody, or four tracks for four voices; for a line model any music file.
     #[arg(long)]
     seed: Option<PathBuf>,
+    /// The training corpus: each piece begins as a random one of its training pieces does.
+    #[arg(long, num_args = 1.., conflicts_with = "seed")]
+    seed_corpus: Vec<PathBuf>,
+    /// How long those beginnings are, bars.
+    #[arg(long, default_value_t = 4)]
+    seed_bars: u16,
     /// How many pieces.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pieces: u32,
@@ -136,6 +188,15 @@ struct GenerateArgs {
     /// The first piece's number; the next has the next.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
+    /// Write each piece as a score too, a MusicXML file that notation programs open.
+    #[arg(long)]
+    musicxml: bool,
+    /// Write each piece as a picture too, a piano roll.
+    #[arg(long)]
+    png: bool,
+    /// Write each piece as sound too, played on a soft organ.
+    #[arg(long)]
+    wav: bool,
     /// The folder to write to.
     #[arg(long)]
     out: PathBuf,
@@ -163,15 +224,20 @@ struct ObeyArgs {
 }
 
 fn main() -> anyhow::Result<()> {
+    let command = Cli::parse().command;
+    let threads = match &command {
+        Command::Train(args) => args.threads,
+        _ => None,
+    };
     // SAFETY: no other thread runs yet. Without this variable candle opens and parses /proc/cpuinfo at every
     // matrix product.
     unsafe {
-        if std::env::var_os("RAYON_NUM_THREADS").is_none() {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
+        if threads.is_some() || std::env::var_os("RAYON_NUM_THREADS").is_none() {
+            let all = || std::thread::available_parallelism().map_or(1, usize::from);
+            std::env::set_var("RAYON_NUM_THREADS", threads.map_or_else(all, usize::from).to_string());
         }
     }
-    match Cli::parse().command {
+    match command {
         Command::Train(args) => train::run(&args),
         Command::Combine(args) => combine::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
@@ -179,5 +245,14 @@ fn main() -> anyhow::Result<()> {
         Command::Obey(args) => obey::run(&args),
         Command::Critique(args) => critique::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+    }
+}
+
+/// Writes to standard output; what nobody reads is passed over.
+fn say(words: std::fmt::Arguments) {
+    if let Err(error) = std::io::stdout().write_fmt(words)
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = writeln!(std::io::stderr(), "standard output cannot be written: {error}");
     }
 }

@@ -1,6 +1,6 @@
 //! How weights move. candle has AdamW and plain SGD only, and neither can be saved.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
@@ -62,6 +62,9 @@ impl Optimiser {
 
     /// Moves every variable by its gradient, after cutting all gradients together to the length `clip_norm`.
     /// Returns the length before the cut.
+    ///
+    /// # Errors
+    /// If the gradient holds NaN or infinity; nothing has moved then.
     pub fn step(&mut self, grads: &GradStore, learning_rate: f64, clip_norm: f64) -> Result<f64> {
         let mut squares = 0.0;
         for m in &self.moments {
@@ -70,6 +73,7 @@ impl Optimiser {
             }
         }
         let norm = squares.sqrt();
+        ensure!(norm.is_finite(), "expected a finite gradient, got one of length {norm}");
         let scale = if norm > clip_norm { clip_norm / norm } else { 1.0 };
         self.step += 1;
         let nadam = self.nadam_factors();

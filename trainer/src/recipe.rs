@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::network::config::{HomeKey, LineConfig, NetworkConfig};
 use continuo_model::vocabulary::Vocabulary;
 use continuo_model::weights_file::Corpus;
 use serde::Deserialize;
+
+use crate::preparation::{KeyPlan, Preparation};
+use crate::schedules::Schedule;
 
 /// Everything that decides how weights come about, but for the data and the rng seed.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,9 +18,13 @@ pub struct Recipe {
     /// What a menu will call the weights.
     pub name: String,
     /// The split to train on and the split to judge on.
+    #[serde(default = "default_split")]
     pub split: (String, String),
     /// The sources, for the weights file's description.
     pub corpora: Vec<Corpus>,
+    /// How music becomes songs, for a line model.
+    #[serde(default)]
+    pub preparation: Option<Preparation>,
     /// The network.
     pub network: NetworkConfig,
     /// The training.
@@ -47,13 +54,17 @@ pub struct Training {
     pub schedule: Schedule,
     /// Windows in a batch.
     pub batch: usize,
-    /// 16th steps in a window.
+    /// 16th steps in a window; for a line model words.
     pub window_steps: usize,
-    /// 16th steps from one window's start to the next.
+    /// 16th steps, or words, from one window's start to the next.
     pub window_hop_steps: usize,
     /// Whether each piece is put, each epoch, into a random key that stays in the corpus's ranges.
     #[serde(default)]
     pub transpose: bool,
+    /// Share of a target's probability that is dealt out evenly over all tokens (C. Szegedy and others, "Rethinking the
+    /// Inception architecture for computer vision", 2016, section 7); 0 learns the targets as they are.
+    #[serde(default)]
+    pub label_smoothing: f64,
     /// The gradient's length is cut to this.
     pub clip_norm: f64,
     /// Passes over the corpus at the most.
@@ -76,26 +87,24 @@ pub enum Rule {
     Sgd,
 }
 
-/// How the step size goes over the epochs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// It stays as it is.
-    #[default]
-    Constant,
-    /// It falls along half a cosine to a hundredth.
-    Cosine,
-}
-
 impl Recipe {
     /// Reads a recipe; the text comes back with it, to be kept in the weights.
     pub fn read(path: &Path) -> Result<(Self, String)> {
         let name = path.display();
         let text =
             std::fs::read_to_string(path).with_context(|| format!("{name}: cannot be opened; check the path"))?;
-        let recipe: Self = toml::from_str(&text).with_context(|| format!("{name}: not a recipe"))?;
-        recipe.check().with_context(|| name.to_string())?;
+        let recipe = Self::parse(&text).with_context(|| name.to_string())?;
         Ok((recipe, text))
+    }
+
+    /// Reads a recipe's text.
+    ///
+    /// # Errors
+    /// If it is none, or asks for what cannot be.
+    pub fn parse(text: &str) -> Result<Self> {
+        let recipe: Self = toml::from_str(text).context("not a recipe")?;
+        recipe.check()?;
+        Ok(recipe)
     }
 
     fn check(&self) -> Result<()> {
@@ -106,16 +115,21 @@ impl Recipe {
             "network.kind: expected a network, got an ensemble; train its members one by one and put them together with \
              `trainer combine`"
         );
-        ensure!(
-            !matches!(network, NetworkConfig::Line(_)),
-            "network.kind: expected a network on the grid, got a line model; it cannot be trained yet"
-        );
-        let vocab_size = Vocabulary::GRID.size();
-        ensure!(
-            network.vocab_size() == vocab_size,
-            "network.vocab_size: expected {vocab_size}, got {}",
-            network.vocab_size()
-        );
+        match network {
+            NetworkConfig::Line(line) => self.check_line(line)?,
+            _ => {
+                let vocab_size = Vocabulary::GRID.size();
+                ensure!(
+                    network.vocab_size() == vocab_size,
+                    "network.vocab_size: expected {vocab_size}, got {}",
+                    network.vocab_size()
+                );
+                ensure!(
+                    self.preparation.is_none(),
+                    "preparation: expected none beside a network of four voices; take it out, or ask for kind = \"line\""
+                );
+            }
+        }
         for (what, value) in [
             ("batch", training.batch),
             ("window_steps", training.window_steps),
@@ -131,6 +145,7 @@ impl Recipe {
         for (what, value, below) in [
             ("weight_decay", training.weight_decay, 1e3),
             ("averaging", training.averaging, 1.0),
+            ("label_smoothing", training.label_smoothing, 1.0),
             ("any_order", training.any_order.into(), 1.0 + f64::EPSILON),
         ] {
             ensure!(
@@ -138,21 +153,42 @@ impl Recipe {
                 "training.{what}: expected a number from 0 to {below:.0}, got {value}"
             );
         }
+        training.schedule.check().context("training.schedule")
+    }
+
+    /// What a line model needs beside its shape, and what it has no use for.
+    fn check_line(&self, line: &LineConfig) -> Result<()> {
+        let preparation =
+            self.preparation.as_ref().context("preparation: expected one beside a line model, got none")?;
+        preparation.check()?;
+        ensure!(
+            line.vocab_size == 0,
+            "network.vocab_size: expected none, as it is the music that decides, got {}",
+            line.vocab_size
+        );
+        let home_key = if preparation.key == KeyPlan::Home { HomeKey::CMajorAMinor } else { HomeKey::None };
+        ensure!(
+            line.home_key == home_key,
+            "network.home_key: expected {home_key:?} beside preparation.key = {:?}, got {:?}",
+            preparation.key,
+            line.home_key
+        );
+        ensure!(
+            self.split == default_split(),
+            "split: expected none beside a line model, whose songs are split by [preparation], got {:?}",
+            self.split
+        );
+        ensure!(
+            !self.training.transpose && self.training.any_order == 0.0,
+            "training.transpose and any_order: expected neither beside a line model; preparation.key = \"all\" learns \
+             every key"
+        );
         Ok(())
     }
 }
 
-impl Training {
-    /// The step size in `epoch`, counted from 0.
-    pub fn learning_rate_at(&self, epoch: usize) -> f64 {
-        match self.schedule {
-            Schedule::Constant => self.learning_rate,
-            Schedule::Cosine => {
-                let done = epoch as f64 / self.epochs as f64;
-                self.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()))
-            }
-        }
-    }
+fn default_split() -> (String, String) {
+    ("train".into(), "valid".into())
 }
 
 #[cfg(test)]
@@ -179,5 +215,16 @@ mod tests {
         assert_eq!(error("vocab_size = 48", "vocab_size = 47"), "network.vocab_size: expected 48, got 47");
         assert_eq!(error("batch = 32", "batch = 0"), "training.batch: expected at least 1, got 0");
         assert!(error("patience", "patients").contains("unknown field `patients`"));
+        assert_eq!(
+            error("clip_norm = 1.0", "clip_norm = 1.0\nlabel_smoothing = 1.0"),
+            "training.label_smoothing: expected a number from 0 to 1, got 1"
+        );
+        assert_eq!(
+            error("\"cosine\"", "{ plateau = { factor = 2, patience = 3 } }"),
+            "training.schedule: plateau.factor: expected a number above 0 and below 1, got 2"
+        );
+        let plateau = "{ plateau = { factor = 0.5, patience = 3, rest = 1 } }";
+        assert!(error("\"cosine\"", plateau).contains("rest"));
+        assert!(error("\"cosine\"", "\"spiral\"").contains("unknown variant `spiral`"));
     }
 }

@@ -1,86 +1,100 @@
 //! The training loop: epochs, validation, early stopping, and the best weights kept.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
-use continuo_model::vocabulary::Vocabulary;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::averaging::Averages;
-use crate::batches::{Batch, Epoch};
-use crate::checkpoint::{self, Progress};
-use crate::corpus::{self, GridPiece};
-use crate::evaluate::Evaluation;
+use crate::checkpoint::{self, BegunEpoch, Progress};
+use crate::losses::cross_entropy;
+use crate::material::Material;
 use crate::optimisers::Optimiser;
+use crate::progress_bar::EpochBar;
 use crate::recipe::Recipe;
-use crate::{TrainArgs, evaluate};
+use crate::training_log::{self, EpochRow};
+use crate::{TrainArgs, fine_tuning, interrupt};
 
 struct Run {
     recipe: Recipe,
-    train: Vec<GridPiece>,
-    valid: Vec<GridPiece>,
+    material: Material,
     network: Network,
     optimiser: Optimiser,
     averages: Averages,
     progress: Progress,
     device: Device,
+    out: PathBuf,
+    checkpoint: PathBuf,
+}
+
+/// How a run ends.
+enum Ended {
+    Finished,
+    /// By Ctrl-C, with everything saved.
+    BrokenOff,
 }
 
 /// Trains as the command line asks.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let (recipe, recipe_text) = Recipe::read(&args.recipe)?;
+    let (mut recipe, recipe_text) = Recipe::read(&args.recipe)?;
     let device = open_device(args.device)?;
-    let split = |name: &str| -> Result<Vec<GridPiece>> {
-        let pieces = args.data.iter().map(|path| corpus::read_split(path, name)).collect::<Result<Vec<_>>>()?;
-        Ok(pieces.into_iter().flatten().collect())
-    };
-    let (train, valid) = (split(&recipe.split.0)?, split(&recipe.split.1)?);
-    for (name, pieces) in [(&recipe.split.0, &train), (&recipe.split.1, &valid)] {
-        ensure!(!pieces.is_empty(), "--data: expected pieces in split `{name}`, got none");
-    }
+    let material = Material::read(args, &mut recipe)?;
     let network = Network::init(recipe.network.clone(), args.rng_seed, &device)?;
+    if let Some(from) = args.from.as_deref().filter(|_| !args.resume) {
+        fine_tuning::start_from(from, &network, &material.vocabulary().0)?;
+    }
     let training = &recipe.training;
     let optimiser = Optimiser::new(training.optimiser, training.weight_decay, network.trainable())?;
     let averages = Averages::new(&network, training.averaging)?;
     let progress = Progress {
         epochs_done: 0,
-        best_loss: f64::INFINITY,
+        best_loss: None,
         best_epoch: 0,
         rng_seed: args.rng_seed,
         recipe: recipe_text,
         optimiser: optimiser.progress(),
+        log: Vec::new(),
+        begun: None,
     };
-    let mut run = Run { recipe, train, valid, network, optimiser, averages, progress, device };
-    let checkpoint_path = checkpoint::path_beside(&args.out);
+    let (out, checkpoint) = (args.out.clone(), checkpoint::path_beside(&args.out));
+    let mut run = Run { recipe, material, network, optimiser, averages, progress, device, out, checkpoint };
     if args.resume {
-        run.resume(&checkpoint_path)?;
+        run.resume()?;
     } else {
         ensure!(
-            !checkpoint_path.exists(),
+            !run.checkpoint.exists(),
             "{}: a run was broken off here; go on with --resume, or delete the file to start afresh",
-            checkpoint_path.display()
+            run.checkpoint.display()
         );
     }
+    interrupt::watch()?;
+    let (train, valid) = run.material.num_pieces();
     println!(
-        "{}: {} parameters, {} pieces to train on, {} to judge by",
+        "{}: {} parameters, {train} pieces to train on, {valid} to judge by",
         run.recipe.name,
-        run.recipe.network.num_parameters(),
-        run.train.len(),
-        run.valid.len()
+        run.recipe.network.num_parameters()
     );
-    run.epochs(&args.out, &checkpoint_path)?;
-    std::fs::remove_file(&checkpoint_path).ok();
+    if matches!(run.epochs()?, Ended::BrokenOff) {
+        println!(
+            "{}: broken off in epoch {} and saved; go on with\n{}",
+            run.checkpoint.display(),
+            run.progress.epochs_done + 1,
+            interrupt::command_to_go_on()
+        );
+        std::process::exit(interrupt::EXIT_CODE);
+    }
+    std::fs::remove_file(&run.checkpoint).ok();
     println!(
-        "{}: {:.4} nats per note on `{}`, reached in epoch {}",
+        "{}: {:.4} {} on `{}`, reached in epoch {}",
         args.out.display(),
-        run.progress.best_loss,
+        run.progress.best_loss.unwrap_or(f64::INFINITY),
+        run.material.unit(),
         run.recipe.split.1,
         run.progress.best_epoch
     );
@@ -100,17 +114,16 @@ fn open_device(device: crate::Device) -> Result<Device> {
 }
 
 impl Run {
-    fn resume(&mut self, path: &Path) -> Result<()> {
-        let saved = checkpoint::load(path, &self.network, &mut self.optimiser, &mut self.averages)?;
+    fn resume(&mut self) -> Result<()> {
+        let path = self.checkpoint.display();
+        let saved = checkpoint::load(&self.checkpoint, &self.network, &mut self.optimiser, &mut self.averages)?;
         ensure!(
             saved.recipe == self.progress.recipe,
-            "{}: was made by another recipe; use that one, or delete the file to start afresh",
-            path.display()
+            "{path}: was made by another recipe; use that one, or delete the file to start afresh"
         );
         ensure!(
             saved.rng_seed == self.progress.rng_seed,
-            "{}: was made with --rng-seed {}, got {}; use the same",
-            path.display(),
+            "{path}: was made with --rng-seed {}, got {}; use the same",
             saved.rng_seed,
             self.progress.rng_seed
         );
@@ -118,7 +131,7 @@ impl Run {
         Ok(())
     }
 
-    fn epochs(&mut self, out: &Path, checkpoint_path: &Path) -> Result<()> {
+    fn epochs(&mut self) -> Result<Ended> {
         let (epochs, patience) = (self.recipe.training.epochs, self.recipe.training.patience);
         while self.progress.epochs_done < epochs {
             let epoch = self.progress.epochs_done;
@@ -126,92 +139,117 @@ impl Run {
                 println!("no better validation loss in {patience} epochs: stopped");
                 break;
             }
-            let train_loss = self.epoch(epoch)?;
-            let (weights, evaluation) = self.validate()?;
-            self.progress.epochs_done = epoch + 1;
-            let better = evaluation.micro < self.progress.best_loss;
+            let start = Instant::now();
+            let (begun, rate) = self.epoch(epoch, start)?;
+            let Some(rate) = rate else {
+                self.progress.begun = Some(begun);
+                self.save()?;
+                return Ok(Ended::BrokenOff);
+            };
+            let tokens_per_second = begun.cells / (begun.seconds + start.elapsed().as_secs_f64());
+            let (weights, valid) = self.validate()?;
+            let train = begun.nats / begun.cells * self.material.targets_per_unit();
+            ensure!(
+                valid.is_finite(),
+                "epoch {}: expected a finite validation loss, got {valid}; lower training.learning_rate",
+                epoch + 1
+            );
+            let better = self.progress.best_loss.is_none_or(|best| valid < best);
             if better {
-                self.progress.best_loss = evaluation.micro;
-                self.progress.best_epoch = epoch + 1;
-                weights.write(out)?;
+                (self.progress.best_loss, self.progress.best_epoch) = (Some(valid), epoch + 1);
+                weights.write(&self.out)?;
             }
-            self.progress.optimiser = self.optimiser.progress();
-            checkpoint::save(checkpoint_path, &self.network, &mut self.optimiser, &self.averages, &self.progress)?;
+            let best = self.progress.best_loss.unwrap_or(valid);
+            // Reading the clock twice would count a stretch before a break twice.
+            let seconds = begun.seconds + start.elapsed().as_secs_f64();
+            self.progress.log.push(EpochRow { epoch: epoch + 1, train, valid, rate, seconds, best });
+            training_log::write(&self.out, &self.progress.log, &self.recipe.name, self.material.unit())?;
+            (self.progress.epochs_done, self.progress.begun) = (epoch + 1, None);
+            self.save()?;
             let note = if better { "  best so far" } else { "" };
-            println!("epoch {:>3}/{epochs}  train {train_loss:.4}  valid {:.4}{note}", epoch + 1, evaluation.micro);
+            println!(
+                "epoch {:>3}/{epochs}  train {train:.4}  valid {valid:.4}  rate {rate:.1e}  {tokens_per_second:.0} tokens/s  \
+                 {seconds:.1} s{note}",
+                epoch + 1
+            );
         }
-        Ok(())
+        Ok(Ended::Finished)
     }
 
-    /// One pass over the corpus; returns its mean loss, nats per note.
-    fn epoch(&mut self, epoch: usize) -> Result<f64> {
+    fn save(&mut self) -> Result<()> {
+        self.progress.optimiser = self.optimiser.progress();
+        checkpoint::save(&self.checkpoint, &self.network, &mut self.optimiser, &self.averages, &self.progress)
+    }
+
+    /// One pass over the corpus, or what is left of one that was broken off. Returns how far it came and the step size at
+    /// its end, which is none if Ctrl-C has broken it off.
+    fn epoch(&mut self, epoch: usize, start: Instant) -> Result<(BegunEpoch, Option<f64>)> {
         let training = &self.recipe.training;
         // Its own stream for every epoch, so that a resumed run goes on with the same numbers.
         let mut rng = SplitMix64::new(self.progress.rng_seed.wrapping_add((epoch as u64) << 32));
-        let batches = Epoch::new(&self.recipe.network, training, &self.train, &mut rng);
-        let learning_rate = training.learning_rate_at(epoch);
-        let style = "epoch {prefix} [{bar:30}] {pos}/{len} batches  {msg}  {eta} left";
-        let bar = ProgressBar::new(batches.len() as u64)
-            .with_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
-        bar.set_prefix(format!("{}/{}", epoch + 1, training.epochs));
-        bar.enable_steady_tick(Duration::from_millis(500));
-        let (mut sum, mut cells) = (0.0, 0.0);
-        for n in 0..batches.len() {
+        let batches = self.material.epoch(&self.recipe, &mut rng);
+        let mut begun = self.progress.begun.take().unwrap_or_default();
+        if begun.batches_done > 0 {
+            rng = SplitMix64::new(begun.rng_state);
+        }
+        let (first_batch, cells_before, count) = (begun.batches_done, begun.cells, batches.len());
+        let bar = EpochBar::new(epoch, training.epochs, first_batch, count, &self.progress.log)?;
+        let losses: Vec<f64> = self.progress.log.iter().map(|row| row.valid).collect();
+        let mut rate = training.learning_rate_at(epoch, 0.0, &losses);
+        for n in first_batch..count {
+            rate = training.learning_rate_at(epoch, n as f64 / count as f64, &losses);
             let batch = batches.batch(n, &self.device)?;
             let logits = self.network.forward(&batch.inputs, Some(Dropout { rng: &mut rng }))?;
-            let (loss, count) = weighted_cross_entropy(&logits, &batch)?;
-            let value = f64::from(loss.to_scalar::<f32>()?);
+            let loss = cross_entropy(&logits, &batch, training.label_smoothing)?;
+            let place = |steps: u32| format!("epoch {}, batch {} of {count}, step {}", epoch + 1, n + 1, steps + 1);
+            let steps = self.optimiser.progress().0;
             ensure!(
-                value.is_finite(),
-                "epoch {}, batch {n}: expected a finite loss, got {value}; lower training.learning_rate",
-                epoch + 1
+                loss.nats.is_finite(),
+                "{}: expected a finite loss, got {}; lower training.learning_rate",
+                place(steps),
+                loss.nats
             );
-            self.optimiser.step(&loss.backward()?, learning_rate, training.clip_norm)?;
+            let moved = self.optimiser.step(&loss.tensor.backward()?, rate, training.clip_norm);
+            moved.with_context(|| format!("{}: lower training.learning_rate", place(steps)))?;
             self.averages.update(&self.network, self.optimiser.progress().0)?;
-            sum += value * count;
-            cells += count;
-            bar.set_message(format!(
-                "loss {:.4}  rate {learning_rate:.1e}  {:.0} notes/s",
-                sum / cells,
-                cells / bar.elapsed().as_secs_f64()
-            ));
-            bar.inc(1);
+            begun.nats += loss.nats * loss.cells;
+            begun.cells += loss.cells;
+            begun.batches_done = n + 1;
+            bar.show(n + 1, begun.nats / begun.cells, rate, begun.cells - cells_before);
+            if interrupt::pressed() {
+                bar.finish();
+                begun.rng_state = rng.state();
+                begun.seconds += start.elapsed().as_secs_f64();
+                return Ok((begun, None));
+            }
         }
-        bar.finish_and_clear();
-        Ok(sum / cells)
+        bar.finish();
+        Ok((begun, Some(rate)))
     }
 
-    /// The weights as they are now, with their figures.
-    fn validate(&self) -> Result<(Weights, Evaluation)> {
+    /// The weights as they are now, with their figures, and their loss.
+    fn validate(&self) -> Result<(Weights, f64)> {
         let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
         let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
-        let evaluation = evaluate::evaluate(&network, &self.valid, Default::default());
-        weights.description.figures = evaluation.figures(&self.recipe.split.1);
-        Ok((weights, evaluation))
+        let (loss, figures) = self.material.judge(&network, &self.recipe.split.1);
+        weights.description.figures = figures;
+        Ok((weights, loss))
     }
 
     fn description(&self) -> Description {
+        let (vocabulary, lexicon) = self.material.vocabulary();
         Description {
             format: FORMAT,
             name: self.recipe.name.clone(),
             config: self.recipe.network.clone(),
-            vocabulary: Vocabulary::GRID.hash().to_string(),
-            lexicon: None,
+            vocabulary,
+            lexicon,
             recipe: self.progress.recipe.clone(),
             corpora: self.recipe.corpora.clone(),
             commit: commit(),
             figures: BTreeMap::new(),
         }
     }
-}
-
-/// The mean loss over the cells that are there, and how many they are.
-fn weighted_cross_entropy(logits: &candle_core::Tensor, batch: &Batch) -> Result<(candle_core::Tensor, f64)> {
-    let log_probs = candle_nn::ops::log_softmax(logits, 1)?;
-    let chosen = log_probs.gather(&batch.targets.unsqueeze(1)?, 1)?.squeeze(1)?;
-    let count = f64::from(batch.weights.sum_all()?.to_scalar::<f32>()?);
-    let loss = ((chosen * &batch.weights)?.sum_all()? * (-1.0 / count))?;
-    Ok((loss, count))
 }
 
 /// The commit that this runs from, or empty where git does not say.

@@ -1,108 +1,13 @@
 //! The trainer as its user runs it, on a few bars made here: train, break off, go on, judge, generate.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod tiny;
+
+use std::path::Path;
+use std::process::Command;
 
 use continuo_model::midi_file;
 use continuo_model::weights_file::Weights;
-
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn trainer(folder: &Path, words: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_trainer"))
-        .args(words.split_whitespace())
-        .current_dir(folder)
-        .env("RAYON_NUM_THREADS", "1")
-        .output()
-        .unwrap()
-}
-
-fn succeed(folder: &Path, words: &str) -> String {
-    let output = trainer(folder, words);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "trainer {words}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    text
-}
-
-fn fail(folder: &Path, words: &str) -> String {
-    let output = trainer(folder, words);
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && !error.contains("panicked"), "trainer {words}: {error}");
-    error
-}
-
-/// Cadences in several keys, four steps a chord: `{"train": [...], "valid": [...]}`.
-fn write_corpus(folder: &Path) {
-    const CHORDS: [[u8; 4]; 4] = [[67, 64, 60, 48], [69, 65, 60, 53], [67, 62, 59, 55], [67, 64, 60, 48]];
-    let piece = |shift: u8, rounds: usize| -> Vec<[u8; 4]> {
-        let chords = (0..rounds).flat_map(|_| CHORDS);
-        chords.flat_map(|chord| [chord.map(|pitch| pitch - 2 + shift); 4]).collect()
-    };
-    let train: Vec<_> = (0..6).map(|shift| piece(shift, 3)).collect();
-    let corpus = serde_json::json!({ "train": train, "valid": [piece(2, 2)] });
-    std::fs::write(folder.join("corpus.json"), corpus.to_string()).unwrap();
-}
-
-const STACK: &str = r#"
-        kind = "stack"
-        vocab_size = 48
-        embedding = 4
-        features = [{ kind = "voice", width = 2 }, { kind = "beat", width = 2 }]
-        convolutions = [{ channels = 12, kernel = 2, dilation = 1 }]
-        dropout = 0.1
-        lstm = [24]
-        [training]
-        optimiser = "nadam"
-"#;
-
-const SPLIT: &str = r#"
-        kind = "split"
-        vocab_size = 48
-        features = ["sounding", "held", "beat", "intervals", "echo", "key", "fermata", "density", "register"]
-        embedding = 16
-        lstm = [16]
-        head = 24
-        head_layers = 1
-        dropout = 0.1
-        row_dropout = 0.1
-        weight_dropout = 0.1
-        [training]
-        optimiser = "adam"
-        weight_decay = 0.01
-        averaging = 0.9
-        any_order = 0.5
-"#;
-
-/// A recipe that trains in a second.
-fn write_recipe(folder: &Path, network: &str, epochs: usize) {
-    let recipe = format!(
-        r#"
-        name = "Tiny"
-        split = ["train", "valid"]
-        [[corpora]]
-        name = "cadences"
-        licence = "ours"
-        [network]
-        {network}
-        learning_rate = 0.02
-        batch = 4
-        window_steps = 16
-        window_hop_steps = 8
-        transpose = true
-        clip_norm = 1.0
-        epochs = {epochs}
-        patience = 100
-        "#
-    );
-    std::fs::write(folder.join("tiny.toml"), recipe).unwrap();
-}
-
-const TRAIN: &str = "train tiny.toml --data corpus.json --rng-seed 5 --out";
+use tiny::{SPLIT, STACK, TRAIN, fail, folder, succeed, write_corpus, write_recipe};
 
 #[test]
 fn training_learns_and_what_it_writes_can_be_judged_and_played() {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use continuo_model::midi_file;
 use continuo_model::phrase::Phrase;
+use continuo_pictures::piano_roll;
 
 use super::performance::Performance;
 use super::score::Score;
-use crate::piano_roll;
 
 /// What was written, and what is to be said about it.
 pub struct Written {

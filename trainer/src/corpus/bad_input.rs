@@ -1,5 +1,11 @@
 //! Every reader on what is no longer a file of its format: cut short at every byte, and with bytes changed, lost, doubled
-//! and put in. Nothing may panic, and what is still read must be a sound piece.
+//! and put in, numbers made huge. Nothing may panic, hang, or hold absurdly much memory, and what is still read must be a
+//! sound piece.
+
+pub mod allocations;
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use anyhow::Result;
 use continuo_model::random::SplitMix64;
@@ -11,6 +17,10 @@ type Pieces = Result<Vec<Result<Piece>>>;
 
 const RNG_SEED: u64 = 20;
 const NUM_CORRUPTIONS: usize = 4000;
+/// Bytes that a reader may hold while it reads, beside a multiple of the file's.
+const MOST_BYTES: usize = 8 << 20;
+/// A read that takes longer is stuck: the longest takes milliseconds.
+const STUCK: Duration = Duration::from_secs(120);
 /// What means something to one reader or another.
 const SIGNS: &[u8] = b"0123456789/.:|[](){}<>*^%#-_=\t\n \"\0\xff";
 
@@ -18,8 +28,29 @@ const SIGNS: &[u8] = b"0123456789/.:|[](){}<>*^%#-_=\t\n \"\0\xff";
 fn check(name: &str, valid: &[u8], read: impl Fn(&[u8]) -> Pieces) {
     let whole = read(valid).unwrap_or_else(|error| panic!("{name}: {error:#}"));
     assert!(whole.iter().all(Result::is_ok), "{name}: {whole:?}");
+    // A read that never returns cannot fail a test by itself.
+    let (begin, begun) = channel::<String>();
+    let guard = std::thread::spawn(move || {
+        let mut place = String::new();
+        loop {
+            match begun.recv_timeout(STUCK) {
+                Ok(next) => place = next,
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    eprintln!("{place}: the reader is stuck");
+                    std::process::abort();
+                }
+            }
+        }
+    });
+    let try_one = |place: String, bytes: &[u8]| {
+        begin.send(place.clone()).expect("the guard listens");
+        let (pieces, most) = allocations::most_during(|| read(bytes));
+        assert!(most <= MOST_BYTES + 100 * bytes.len(), "{place}: the reader held {most} bytes");
+        sound(&place, pieces);
+    };
     for end in 0..valid.len() {
-        sound(&format!("{name} cut at {end}"), read(&valid[..end]));
+        try_one(format!("{name} cut at {end}"), &valid[..end]);
     }
     let mut random = SplitMix64::new(RNG_SEED);
     for round in 0..NUM_CORRUPTIONS {
@@ -27,9 +58,14 @@ fn check(name: &str, valid: &[u8], read: impl Fn(&[u8]) -> Pieces) {
         for _ in 0..=random.next_below(4) {
             corrupt(&mut bytes, valid, &mut random);
         }
-        sound(&format!("{name}, rng seed {RNG_SEED}, round {round}"), read(&bytes));
+        try_one(format!("{name}, rng seed {RNG_SEED}, round {round}"), &bytes);
     }
+    drop(begin);
+    guard.join().expect("the guard does not panic");
 }
+
+/// Numbers just inside and outside of what readers bound, and of what machine integers hold.
+const HUGE: [&str; 8] = ["0", "128", "999999", "1000001", "4294967296", "9223372036854775807", "1e308", "-99999999"];
 
 fn corrupt(bytes: &mut Vec<u8>, valid: &[u8], random: &mut SplitMix64) {
     let at = random.next_below(bytes.len() + 1);
@@ -38,7 +74,7 @@ fn corrupt(bytes: &mut Vec<u8>, valid: &[u8], random: &mut SplitMix64) {
         1 => SIGNS[random.next_below(SIGNS.len())],
         _ => valid[random.next_below(valid.len())],
     };
-    match random.next_below(5) {
+    match random.next_below(7) {
         0 if at < bytes.len() => bytes[at] = byte,
         1 if at < bytes.len() => drop(bytes.remove(at)),
         2 => {
@@ -49,6 +85,20 @@ fn corrupt(bytes: &mut Vec<u8>, valid: &[u8], random: &mut SplitMix64) {
             let from = random.next_below(valid.len());
             let to = (from + random.next_below(40)).min(valid.len());
             bytes.splice(at..at, valid[from..to].iter().copied());
+        }
+        4 => {
+            // A number, wherever one stands, becomes another that is far too large.
+            let digits: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at].is_ascii_digit()).collect();
+            if !digits.is_empty() {
+                let at = digits[random.next_below(digits.len())];
+                let huge = HUGE[random.next_below(HUGE.len())];
+                bytes.splice(at..=at, huge.bytes());
+            }
+        }
+        // The same in binary: the largest of what a byte, or a length in several, can say.
+        5 => {
+            let end = (at + 1 + random.next_below(4)).min(bytes.len());
+            bytes[at..end].fill([0x7f, 0xff][random.next_below(2)]);
         }
         _ => bytes.insert(at, byte),
     }
@@ -141,4 +191,20 @@ fn json_lists() {
     let sheets =
         br#"[{"title": "t", "tpq": 24, "notes": [[60, 36], [-1, 12], [62, 8]], "ts": ["2/2"], "fifths": [1]}]"#;
     check("sheets", sheets, json(|value| leadsheets::read("a.json", value)));
+}
+
+#[test]
+fn a_small_file_of_endless_music_is_refused() {
+    // 268 million ticks of a quarter note each but a metre of 1/128: bars without number.
+    let track = [0, 0xff, 0x58, 4, 1, 7, 24, 8, 0, 0x90, 60, 64, 0xff, 0xff, 0xff, 0x7f, 60, 0];
+    for division in [1, 300, 32_767] {
+        let file = midi::tests::file(0, division, &[&track]);
+        let (pieces, most) = allocations::most_during(|| midi::read("a.mid", &file));
+        assert!(most < MOST_BYTES, "at {division} ticks a quarter note the reader held {most} bytes");
+        sound("endless", pieces);
+    }
+    let kern = "**kern\n*M1/128\n4%99999c\n*-\n";
+    let (piece, most) = allocations::most_during(|| kern::read("a.krn", kern, true));
+    assert!(most < MOST_BYTES, "the reader held {most} bytes");
+    sound("endless", Ok(vec![piece]));
 }

@@ -10,6 +10,8 @@ use super::piece::{Metre, MetreAt, Note, Part, Piece};
 
 /// More is a mistake in the file.
 const MAX_NOTES: usize = 2_000_000;
+/// The same: a week and more of music.
+const MAX_BARS: usize = 200_000;
 
 /// A note as written; a tie makes one sounding note of several.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -204,14 +206,16 @@ fn metres(written: &[(Beats, Metre)]) -> Result<Vec<MetreAt>> {
 
 /// Where bars begin, by the barlines or else by the metres.
 fn bars(barlines: &[Beats], metres: &[MetreAt], length: u64) -> Result<Vec<u64>> {
-    let metre_at = |tick| metres.iter().rev().find(|metre| metre.at <= tick).map(|metre| metre.metre.bar_ticks());
+    let metres_until = |tick| metres.partition_point(|metre| metre.at <= tick);
+    let metre_at = |tick| metres[..metres_until(tick)].last().map(|metre| metre.metre.bar_ticks());
     let mut bars = vec![0];
     if barlines.is_empty() {
         let mut next = metre_at(0);
         while let Some(tick) = next.filter(|&tick| tick < length) {
+            ensure!(bars.len() < MAX_BARS, "expected at most {MAX_BARS} bars, got more; mend its times or its metres");
             bars.push(tick);
             // A new metre begins a bar, wherever it falls.
-            let change = metres.iter().map(|metre| metre.at).find(|&at| at > tick).unwrap_or(u64::MAX);
+            let change = metres.get(metres_until(tick)).map_or(u64::MAX, |metre| metre.at);
             next = metre_at(tick).map(|bar| (tick + bar).min(change));
         }
         return Ok(if metre_at(0).is_some() { bars } else { Vec::new() });

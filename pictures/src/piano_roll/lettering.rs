@@ -116,7 +116,7 @@ fn number(word: &str) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::VOICE_NAMES;
+    use continuo_model::tokeniser::grid::VOICE_NAMES;
 
     #[test]
     fn all_that_the_piano_roll_writes_has_glyphs() {

@@ -1,0 +1,3 @@
+//! Pictures of music, for the jam and the trainer. A crate of its own, as the plugin draws in its window and needs none.
+
+pub mod piano_roll;

@@ -1,0 +1,59 @@
+//! Training that starts from weights that are there, instead of from fresh ones.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use candle_core::Tensor;
+use continuo_model::network::Network;
+use continuo_model::network::config::NetworkConfig;
+use continuo_model::weights_file::Weights;
+
+/// Puts the weights of a file into `network`, whose tokens have the meaning with the hash `vocabulary`.
+///
+/// # Errors
+/// If the file cannot be read, or its network has another shape, sees other features, or speaks another vocabulary.
+pub fn start_from(path: &Path, network: &Network, vocabulary: &str) -> Result<()> {
+    let weights = Weights::read(path)?;
+    let (name, file) = (path.display(), &weights.description);
+    ensure!(
+        !matches!(file.config, NetworkConfig::Ensemble(_)),
+        "--from {name}: expected one network, got an ensemble; start from one of its members' files"
+    );
+    let (expected, got) = (network.config(), &file.config);
+    ensure!(
+        got.sees() == expected.sees(),
+        "--from {name}: expected a network that sees {}, as the recipe says, got one that sees {}; give the recipe its \
+         features",
+        listed(&expected.sees()),
+        listed(&got.sees())
+    );
+    let (expected, got) = (expected.tensors(), got.tensors());
+    let size = |tensors: &[(String, Vec<usize>)], name: &str| {
+        let found = tensors.iter().find(|(n, _)| n == name);
+        found.map_or("none".to_string(), |(_, shape)| format!("{shape:?}"))
+    };
+    // The tensors are in a fixed order; the first that differs says most.
+    let all = expected.iter().chain(&got);
+    let other = all.map(|(n, _)| n).find(|n| size(&expected, n) != size(&got, n));
+    if let Some(tensor) = other {
+        anyhow::bail!(
+            "--from {name}: expected a network of the recipe's shape, with `{tensor}` {}, got {}; give the recipe the \
+             `[network]` that these weights were trained with",
+            size(&expected, tensor),
+            size(&got, tensor)
+        );
+    }
+    ensure!(
+        file.vocabulary == vocabulary,
+        "--from {name}: expected vocabulary {vocabulary}, got {}; its tokens mean other things",
+        file.vocabulary
+    );
+    for (tensor, var) in network.variables() {
+        var.set(&Tensor::from_slice(weights.tensor(tensor), var.shape(), var.device())?)?;
+    }
+    Ok(())
+}
+
+fn listed(words: &[String]) -> String {
+    if words.is_empty() { "nothing but tokens".into() } else { words.join(", ") }
+}

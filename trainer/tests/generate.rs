@@ -1,0 +1,48 @@
+//! What `generate` writes beside MIDI: a score, a picture and sound of the same music.
+
+mod tiny;
+
+use continuo_model::midi_file;
+use tiny::{STACK, TRAIN, fail, folder, succeed, write_corpus, write_recipe};
+
+#[test]
+fn a_piece_is_written_as_score_picture_and_sound() {
+    let folder = folder("generate");
+    write_corpus(&folder);
+    write_recipe(&folder, STACK, 8);
+    succeed(&folder, &format!("{TRAIN} tiny.safetensors"));
+    let command = "generate tiny.safetensors --pieces 2 --bars 6 --musicxml --png --wav --out";
+    succeed(&folder, &format!("{command} music"));
+    let bytes = |name: &str| std::fs::read(folder.join("music").join(name)).unwrap();
+
+    // The score holds what the MIDI file holds, as the trainer reads both.
+    let figures = |name: &str| {
+        let json = succeed(&folder, &format!("inspect music/{name} --json"));
+        let all: serde_json::Value = serde_json::from_str(&json).unwrap();
+        ["notes", "pieces", "lowest_pitch", "highest_pitch", "durations", "keys"]
+            .map(|what| all["corpus"][what].clone())
+    };
+    for piece in ["piece-000", "piece-001"] {
+        let of_midi = figures(&format!("{piece}.mid"));
+        assert!(of_midi[0].as_u64().is_some_and(|notes| notes > 4), "{of_midi:?}");
+        assert_eq!(figures(&format!("{piece}.musicxml")), of_midi);
+    }
+
+    assert!(bytes("piece-000.png").starts_with(b"\x89PNG") && bytes("piece-000.wav").starts_with(b"RIFF"));
+    assert!(bytes("piece-000.png") != bytes("piece-001.png"));
+    let phrase = midi_file::read(&folder.join("music/piece-000.mid")).unwrap();
+    let seconds = phrase.end_beats() * 60.0 / phrase.tempo_bpm + 0.5;
+    let expect = 44 + 4 * (seconds * 44_100.0).round() as usize;
+    assert!(bytes("piece-000.wav").len().abs_diff(expect) <= 4, "{} bytes", bytes("piece-000.wav").len());
+
+    // The same call gives the same bytes, and none of them unless they are asked for.
+    succeed(&folder, &format!("{command} again"));
+    for name in ["piece-000.musicxml", "piece-000.png", "piece-001.wav"] {
+        assert!(std::fs::read(folder.join("again").join(name)).unwrap() == bytes(name), "{name}");
+    }
+    succeed(&folder, "generate tiny.safetensors --out plain");
+    assert_eq!(std::fs::read_dir(folder.join("plain")).unwrap().count(), 1);
+    std::fs::create_dir(folder.join("plain/piece-000.png")).unwrap();
+    let error = fail(&folder, "generate tiny.safetensors --png --out plain");
+    assert!(error.contains("piece-000.png: cannot be written"), "{error}");
+}

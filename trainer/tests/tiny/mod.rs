@@ -1,0 +1,112 @@
+//! A corpus and recipes that train in a second, and the trainer as its user runs it.
+
+// Each test file uses a part of it.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// An empty folder of a test's own.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Runs the built trainer there.
+pub fn trainer(folder: &Path, words: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .args(words.split_whitespace())
+        .current_dir(folder)
+        .env("RAYON_NUM_THREADS", "1")
+        .output()
+        .unwrap()
+}
+
+/// What it prints; it must not fail.
+pub fn succeed(folder: &Path, words: &str) -> String {
+    let output = trainer(folder, words);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "trainer {words}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// What it says is wrong; it must fail, and not panic.
+pub fn fail(folder: &Path, words: &str) -> String {
+    let output = trainer(folder, words);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && !error.contains("panicked"), "trainer {words}: {error}");
+    error
+}
+
+/// Cadences in several keys, four steps a chord: `{"train": [...], "valid": [...]}`.
+pub fn write_corpus(folder: &Path) {
+    const CHORDS: [[u8; 4]; 4] = [[67, 64, 60, 48], [69, 65, 60, 53], [67, 62, 59, 55], [67, 64, 60, 48]];
+    let piece = |shift: u8, rounds: usize| -> Vec<[u8; 4]> {
+        let chords = (0..rounds).flat_map(|_| CHORDS);
+        chords.flat_map(|chord| [chord.map(|pitch| pitch - 2 + shift); 4]).collect()
+    };
+    let train: Vec<_> = (0..6).map(|shift| piece(shift, 3)).collect();
+    let corpus = serde_json::json!({ "train": train, "valid": [piece(2, 2)] });
+    std::fs::write(folder.join("corpus.json"), corpus.to_string()).unwrap();
+}
+
+/// A small stack, and how it is trained.
+pub const STACK: &str = r#"
+        kind = "stack"
+        vocab_size = 48
+        embedding = 4
+        features = [{ kind = "voice", width = 2 }, { kind = "beat", width = 2 }]
+        convolutions = [{ channels = 12, kernel = 2, dilation = 1 }]
+        dropout = 0.1
+        lstm = [24]
+        [training]
+        optimiser = "nadam"
+"#;
+
+/// The same of a split network.
+pub const SPLIT: &str = r#"
+        kind = "split"
+        vocab_size = 48
+        features = ["sounding", "held", "beat", "intervals", "echo", "key", "fermata", "density", "register"]
+        embedding = 16
+        lstm = [16]
+        head = 24
+        head_layers = 1
+        dropout = 0.1
+        row_dropout = 0.1
+        weight_dropout = 0.1
+        [training]
+        optimiser = "adam"
+        weight_decay = 0.01
+        averaging = 0.9
+        any_order = 0.5
+"#;
+
+/// A recipe that trains in a second.
+pub fn write_recipe(folder: &Path, network: &str, epochs: usize) {
+    let recipe = format!(
+        r#"
+        name = "Tiny"
+        split = ["train", "valid"]
+        [[corpora]]
+        name = "cadences"
+        licence = "ours"
+        [network]
+        {network}
+        learning_rate = 0.02
+        batch = 4
+        window_steps = 16
+        window_hop_steps = 8
+        transpose = true
+        clip_norm = 1.0
+        epochs = {epochs}
+        patience = 100
+        "#
+    );
+    std::fs::write(folder.join("tiny.toml"), recipe).unwrap();
+}
+
+/// Trains it; the name of the weights file comes behind.
+pub const TRAIN: &str = "train tiny.toml --data corpus.json --rng-seed 5 --out";

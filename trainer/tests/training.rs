@@ -1,0 +1,174 @@
+//! Training as its user meets it: broken off and gone on with, logged, fine-tuned, gone wrong.
+
+mod tiny;
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tiny::{SPLIT, STACK, TRAIN, fail, folder, succeed, write_corpus, write_recipe};
+
+fn start(folder: &Path, words: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .args(words.split_whitespace())
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// A recipe whose epochs are long enough to be broken off in: many batches, with `more` options.
+fn write_long_recipe(folder: &Path, network: &str, more: &str) {
+    write_recipe(folder, network, 4);
+    let path = folder.join("tiny.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("window_hop_steps = 8", "window_hop_steps = 1").replace("batch = 4", "batch = 1") + more;
+    std::fs::write(path, text).unwrap();
+}
+
+/// Waits until the run says that it has done an epoch, presses Ctrl-C, and returns what it says then.
+#[cfg(unix)]
+fn press_ctrl_c(mut child: Child) -> (Option<i32>, String) {
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("epoch ") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it ended before it was interrupted");
+    }
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    (child.wait().unwrap().code(), rest)
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_in_mid_epoch_saves_and_resuming_comes_to_the_same_weights() {
+    let schedules = [
+        ("constant", STACK, "schedule = \"constant\"\n"),
+        ("one_cycle", STACK, "schedule = { one_cycle = { warm_up = 0.3 } }\nlabel_smoothing = 0.1\n"),
+        // A plateau at once: whatever the loss does, the rate has to be known again.
+        ("plateau", SPLIT, "schedule = { plateau = { factor = 0.5, patience = 1 } }\n"),
+        ("cosine", SPLIT, "schedule = \"cosine\"\n"),
+    ];
+    for (name, network, more) in schedules {
+        let folder = folder(&format!("ctrl_c_{name}"));
+        write_corpus(&folder);
+        write_long_recipe(&folder, network, more);
+        succeed(&folder, &format!("{TRAIN} whole.safetensors"));
+        let (code, said) = press_ctrl_c(start(&folder, &format!("{TRAIN} broken.safetensors")));
+        assert_eq!(code, Some(130), "{name}: {said}");
+        let (_, command) = said.split_once("go on with\n").unwrap_or_else(|| panic!("{name}: {said}"));
+        assert!(command.trim_end().ends_with("--out broken.safetensors --resume"), "{name}: {command}");
+        let checkpoint = std::fs::read(folder.join("broken.checkpoint")).unwrap();
+        let header = String::from_utf8_lossy(&checkpoint[..16_384.min(checkpoint.len())]).into_owned();
+        assert!(header.contains("batches_done"), "{name}: it was not broken off inside of an epoch");
+
+        let (_, words) = command.trim_end().split_once(' ').unwrap();
+        succeed(&folder, words);
+        let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+        assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "{name}: the weights differ");
+        assert!(!folder.join("broken.checkpoint").exists());
+        // The table is the same but for the seconds.
+        let table = |name: &str| -> Vec<Vec<String>> {
+            let text = String::from_utf8(bytes(name)).unwrap();
+            text.lines().map(|line| line.split(',').map(String::from).collect()).collect()
+        };
+        let (mut whole, mut broken) = (table("whole.log.csv"), table("broken.log.csv"));
+        assert_eq!(whole[0], ["epoch", "train", "valid", "rate", "seconds", "best"]);
+        assert_eq!(whole.len(), 5);
+        whole.iter_mut().chain(&mut broken).for_each(|row| drop(row.remove(4)));
+        assert_eq!(whole, broken, "{name}");
+        assert!(bytes("broken.curve.png").starts_with(b"\x89PNG"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let folder = folder("ctrl_c_twice");
+    write_corpus(&folder);
+    // One batch of it takes far longer than two signals.
+    write_recipe(&folder, &STACK.replace("lstm = [24]", "lstm = [800]"), 1);
+    let path = folder.join("tiny.toml");
+    let text = std::fs::read_to_string(&path).unwrap().replace("batch = 4", "batch = 64");
+    std::fs::write(path, text).unwrap();
+    let mut child = start(&folder, &format!("{TRAIN} x.safetensors"));
+    let id = child.id().to_string();
+    let press = || assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let await_words = |from: &mut dyn BufRead, words: &str| {
+        let mut line = String::new();
+        while !line.contains(words) {
+            assert!(from.read_line(&mut line).unwrap() > 0, "it ended after `{line}`");
+        }
+    };
+    await_words(&mut BufReader::new(child.stdout.take().unwrap()), "pieces to train on");
+    press();
+    await_words(&mut BufReader::new(child.stderr.take().unwrap()), "Ctrl-C again ends at once");
+    press();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!folder.join("x.checkpoint").exists(), "it took the time to save");
+}
+
+#[test]
+fn training_starts_from_weights_of_the_same_shape() {
+    let folder = folder("from");
+    write_corpus(&folder);
+    write_recipe(&folder, STACK, 20);
+    succeed(&folder, &format!("{TRAIN} first.safetensors"));
+    let first_loss = |name: &str| -> f64 {
+        let table = std::fs::read_to_string(folder.join(name)).unwrap();
+        table.lines().nth(1).unwrap().split(',').nth(2).unwrap().parse().unwrap()
+    };
+    write_recipe(&folder, STACK, 1);
+    succeed(
+        &folder,
+        "train tiny.toml --data corpus.json --from first.safetensors --threads 1 --out second.safetensors",
+    );
+    let (fresh, tuned) = (first_loss("first.log.csv"), first_loss("second.log.csv"));
+    assert!(tuned < fresh / 2.0, "{tuned} after one epoch from weights, {fresh} from none");
+
+    let refuse = |network: &str, problem: &str| {
+        write_recipe(&folder, network, 1);
+        let error =
+            fail(&folder, "train tiny.toml --data corpus.json --from first.safetensors --out third.safetensors");
+        assert!(error.contains(problem), "{error}");
+    };
+    refuse(&STACK.replace("lstm = [24]", "lstm = [28]"), "with `lstm.0.w_ih` [12, 112], got [12, 96]; give the recipe");
+    refuse(SPLIT, "--from first.safetensors: expected a network that sees sounding");
+    let error = fail(&folder, "train tiny.toml --data corpus.json --from none --out third.safetensors");
+    assert!(error.contains("none: cannot be opened"), "{error}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_training_with_its_place() {
+    let folder = folder("nan");
+    write_corpus(&folder);
+    write_recipe(&folder, STACK, 3);
+    let path = folder.join("tiny.toml");
+    let text = std::fs::read_to_string(&path).unwrap().replace("learning_rate = 0.02", "learning_rate = 1e30");
+    std::fs::write(path, text).unwrap();
+    let error = fail(&folder, &format!("{TRAIN} x.safetensors"));
+    assert!(error.contains("epoch 1, batch 2 of ") && error.contains(", step 2: "), "{error}");
+    assert!(error.contains("expected a finite ") && error.contains("lower training.learning_rate"), "{error}");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_reason_to_panic_or_to_stop() {
+    let folder = folder("pipe");
+    write_corpus(&folder);
+    write_recipe(&folder, STACK, 2);
+    let deaf = |words: &str| {
+        let mut child = start(&folder, words);
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !error.contains("panicked"), "trainer {words}: {error}");
+    };
+    deaf(&format!("{TRAIN} x.safetensors"));
+    deaf("inspect corpus.json");
+    deaf("evaluate x.safetensors --data corpus.json --json");
+    deaf("generate x.safetensors --pieces 2 --bars 2 --out music");
+}
