@@ -2,6 +2,9 @@
 //! thread or host.
 
 pub mod generate;
+pub mod key;
+pub mod lexicon;
+pub mod line_memory;
 pub mod math;
 pub mod midi_file;
 pub mod network;

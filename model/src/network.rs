@@ -3,6 +3,9 @@
 mod bag;
 pub mod config;
 mod conv_norm;
+mod layers;
+mod line;
+mod line_config;
 mod lstm_sequence;
 mod product;
 mod split;
@@ -14,6 +17,7 @@ use candle_core::{Device, Result, Tensor, Var, bail};
 
 use crate::random::SplitMix64;
 use config::NetworkConfig;
+pub use line::LineInputs;
 pub use split::{SplitInputs, relative_columns};
 pub use stack::StackInputs;
 
@@ -22,13 +26,15 @@ pub const NORM_EPSILON: f64 = 1e-3;
 /// How much of a running mean or variance stays at each training step (the value that Keras uses).
 const NORM_MOMENTUM: f64 = 0.99;
 
-/// A batch for a network of either kind.
+/// A batch for a network of any kind.
 #[derive(Clone)]
 pub enum Inputs {
     /// For a stack.
     Stack(StackInputs),
     /// For a split network.
     Split(SplitInputs),
+    /// For a line model.
+    Line(LineInputs),
 }
 
 /// The network's tensors as candle variables, and its forward pass.
@@ -111,7 +117,7 @@ impl Network {
     }
 
     /// The logits of every cell, (cells, vocab_size); cells are (steps, batch), in a split network (steps, batch,
-    /// voices). State is zero before the first step.
+    /// voices), in a line model (words, batch). State is zero before the first step.
     ///
     /// # Errors
     /// If the inputs are for the other kind of network, or this is an ensemble: its members are run one by one.
@@ -119,6 +125,7 @@ impl Network {
         match (&self.config, inputs) {
             (NetworkConfig::Stack(config), Inputs::Stack(inputs)) => self.forward_stack(config, inputs, &mut training),
             (NetworkConfig::Split(config), Inputs::Split(inputs)) => self.forward_split(config, inputs, &mut training),
+            (NetworkConfig::Line(config), Inputs::Line(inputs)) => self.forward_line(config, inputs, &mut training),
             _ => bail!("expected inputs for the same kind of network"),
         }
     }

@@ -2,6 +2,9 @@
 
 use crate::math::exp;
 
+/// The temperature that is reached by [`Sampler::entropy`], lowest and highest.
+const TEMPERATURES: (f32, f32) = (0.05, 2.0);
+
 /// How adventurous the choice is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
@@ -9,11 +12,49 @@ pub struct Sampler {
     pub temperature: f32,
     /// Only the likeliest tokens that together have this share of the probability are drawn from, above 0 to 1.
     pub top_p: f32,
+    /// How much the temperature goes by what the network is sure of, 0 (not at all) to 1: it falls where all is
+    /// possible, and rises where nothing but one thing is. See [`adapted`].
+    pub entropy: f32,
+    /// What the probability of a rest is multiplied by; 1 is as learnt.
+    pub rest_weight: f32,
+    /// The same for a hold.
+    pub hold_weight: f32,
+}
+
+impl Sampler {
+    /// As the network has learnt it.
+    pub const PLAIN: Self = Self { temperature: 1.0, top_p: 1.0, entropy: 0.0, rest_weight: 1.0, hold_weight: 1.0 };
 }
 
 impl Default for Sampler {
     fn default() -> Self {
-        Self { temperature: 1.0, top_p: 1.0 }
+        Self::PLAIN
+    }
+}
+
+/// The temperature for this draw: `temperature * (1 + entropy * (1 - 2 * h))`, kept between 0.05 and 2, where `h` is the
+/// entropy of the distribution as a share of the largest that as many tokens can have. 0 stays 0.
+pub fn adapted(logits: &[f32], sampler: Sampler) -> f32 {
+    let possible = logits.iter().filter(|logit| **logit > f32::NEG_INFINITY).count();
+    if sampler.entropy == 0.0 || sampler.temperature <= 0.0 || possible < 2 {
+        return sampler.temperature;
+    }
+    let highest = highest(logits);
+    let weights = || logits.iter().map(|&x| x - highest).filter(|x| *x > -80.0).map(|x| (exp(x), x));
+    let total: f32 = weights().map(|(weight, _)| weight).sum();
+    // -sum p ln p with p = weight / total.
+    let entropy = total.ln() - weights().map(|(weight, x)| weight * x).sum::<f32>() / total;
+    let share = entropy / (possible as f32).ln();
+    (sampler.temperature * (1.0 + sampler.entropy * (1.0 - 2.0 * share))).clamp(TEMPERATURES.0, TEMPERATURES.1)
+}
+
+/// Multiplies a token's probability by `weight`, before the others are scaled to make up for it. With 0 the token is taken
+/// out, unless it is all that is left.
+pub fn weigh(logits: &mut [f32], token: u16, weight: f32) {
+    if weight <= 0.0 {
+        mask(logits, |other| other != token);
+    } else if weight != 1.0 {
+        logits[usize::from(token)] += weight.ln();
     }
 }
 
@@ -48,9 +89,10 @@ pub fn sample(logits: &mut [f32], sampler: Sampler, coin: f64) -> u16 {
     if sampler.temperature <= 0.0 {
         return likeliest;
     }
+    let temperature = adapted(logits, sampler);
     let highest = logits[usize::from(likeliest)];
     for x in logits.iter_mut() {
-        let scaled = (*x - highest) / sampler.temperature;
+        let scaled = (*x - highest) / temperature;
         // Masked tokens are at minus infinity, which the polynomial would round up to e^-87.
         *x = if scaled > -80.0 { exp(scaled) } else { 0.0 };
     }
@@ -135,7 +177,7 @@ mod tests {
     #[test]
     fn temperature_sharpens_and_flattens() {
         let share_of_best = |temperature| {
-            let sampler = Sampler { temperature, top_p: 1.0 };
+            let sampler = Sampler { temperature, ..Sampler::PLAIN };
             (0..1000).filter(|i| draw(sampler, f64::from(*i) / 1000.0) == 1).count()
         };
         assert_eq!(share_of_best(0.0), 1000);
@@ -146,7 +188,7 @@ mod tests {
     #[test]
     fn top_p_cuts_the_tail() {
         let drawn = |top_p| -> Vec<u16> {
-            let sampler = Sampler { temperature: 1.0, top_p };
+            let sampler = Sampler { top_p, ..Sampler::PLAIN };
             let mut drawn: Vec<_> = (0..1000).map(|i| draw(sampler, f64::from(i) / 1000.0)).collect();
             drawn.sort_unstable();
             drawn.dedup();
@@ -161,7 +203,7 @@ mod tests {
     #[test]
     fn a_low_temperature_holds_no_more_than_was_learnt() {
         let count = |hold, temperature| {
-            let sampler = Sampler { temperature, top_p: 1.0 };
+            let sampler = Sampler { temperature, ..Sampler::PLAIN };
             let draws =
                 (0..1000).map(|i| sample_beside_hold(&mut LOGITS.clone(), hold, sampler, f64::from(i) / 1000.0));
             let mut counts = [0_i32; 4];
@@ -193,12 +235,45 @@ mod tests {
         let mut logits = LOGITS;
         mask(&mut logits, |token| token != 1);
         for i in 0..1000 {
-            assert_ne!(sample(&mut logits.clone(), Sampler { temperature: 5.0, top_p: 1.0 }, f64::from(i) / 1000.0), 1);
+            assert_ne!(
+                sample(&mut logits.clone(), Sampler { temperature: 5.0, ..Sampler::PLAIN }, f64::from(i) / 1000.0),
+                1
+            );
         }
         let mut logits = LOGITS;
         mask(&mut logits, |_| false);
         assert_eq!(logits, LOGITS);
         log_softmax(&mut logits);
         assert!((logits.iter().map(|x| x.exp()).sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_unsure_network_is_drawn_from_more_carefully() {
+        let at = |logits: &[f32], temperature, entropy| {
+            let adapted = adapted(logits, Sampler { temperature, entropy, ..Sampler::PLAIN });
+            (adapted * 1000.0).round()
+        };
+        let (even, sure) = ([1.0; 8], [30.0, 0.0, 0.0, 0.0]);
+        assert_eq!([0.0, 0.5, 1.0].map(|entropy| at(&even, 1.0, entropy)), [1000.0, 500.0, 50.0]);
+        assert_eq!([0.0, 0.5, 1.0].map(|entropy| at(&sure, 0.8, entropy)), [800.0, 1200.0, 1600.0]);
+        assert_eq!(at(&sure, 1.5, 1.0), 2000.0);
+        // The entropy of LOGITS is 0.947 of the 1.386 that four tokens can have.
+        assert_eq!(at(&LOGITS, 1.0, 1.0), 633.0);
+        // What is masked is not possible; where one token is, or none but the likeliest is taken, nothing changes.
+        let masked = [1.0, f32::NEG_INFINITY, 1.0, 1.0];
+        assert_eq!((at(&masked, 1.0, 0.5), at(&masked[..2], 0.7, 1.0), at(&even, 0.0, 1.0)), (500.0, 700.0, 0.0));
+    }
+
+    #[test]
+    fn weights_multiply_probabilities() {
+        let count = |token: u16, weight| {
+            let mut logits = LOGITS;
+            weigh(&mut logits, token, weight);
+            (0..1000).filter(|i| sample(&mut logits.clone(), Sampler::PLAIN, f64::from(*i) / 1000.0) == token).count()
+        };
+        assert_eq!([0.0, 0.5, 1.0, 2.0].map(|weight| count(1, weight)), [0, 475, 644, 783]);
+        let mut alone = [1.0, f32::NEG_INFINITY];
+        weigh(&mut alone, 0, 0.0);
+        assert_eq!(alone[0], 1.0, "what is left stays");
     }
 }

@@ -3,19 +3,26 @@
 //! Batch normalisation is folded into the convolutions, all gates of an LSTM are one matrix-vector product, and
 //! weights are kept in 16-bit floats, which halves the memory that every step has to read.
 
+mod layers;
+mod line;
 mod matrix;
 mod split;
 mod stack;
 
 use multiversion::multiversion;
 
+use crate::key::Lately;
+use crate::lexicon::Lexicon;
+use crate::line_memory::LineMemory;
 use crate::math;
-use crate::network::config::NetworkConfig;
+use crate::network::config::{LineConfig, NetworkConfig};
 use crate::repetition::{Repetition, Stuck};
 use crate::sampling;
 use crate::tokeniser::grid::{CellReader, NUM_VOICES};
+use crate::tokeniser::line_reader::LineReader;
 use crate::tokeniser::step_reader::{Controls, StepReader};
 use crate::weights_file::Weights;
+use line::StreamingLine;
 use split::StreamingSplit;
 use stack::StreamingStack;
 
@@ -34,6 +41,7 @@ enum Kind {
     Stack(StreamingStack),
     /// One split network, or the members of an ensemble.
     Split(Vec<StreamingSplit>),
+    Line(StreamingLine),
 }
 
 /// All that a network remembers between two tokens.
@@ -49,6 +57,9 @@ pub struct State {
     row: [u16; NUM_VOICES],
     row_len: usize,
     repetition: Repetition,
+    lately: Lately,
+    /// A line model's.
+    pub(crate) line: Option<Box<LineMemory>>,
 }
 
 /// What is known of the cell that comes next.
@@ -56,6 +67,7 @@ pub struct State {
 enum Reader {
     Cells(CellReader),
     Steps(Box<StepReader>),
+    Words(LineReader),
 }
 
 impl State {
@@ -64,12 +76,18 @@ impl State {
         match (&mut self.reader, &other.reader) {
             (Reader::Cells(to), Reader::Cells(from)) => *to = *from,
             (Reader::Steps(to), Reader::Steps(from)) => to.copy_from(from),
+            (Reader::Words(to), Reader::Words(from)) => to.copy_from(from),
             _ => unreachable!("both are states of one network"),
         }
         self.values.copy_from_slice(&other.values);
         self.tokens_fed = other.tokens_fed;
         (self.row, self.row_len) = (other.row, other.row_len);
         self.repetition = other.repetition;
+        self.lately = other.lately;
+        if let (Some(to), Some(from)) = (&mut self.line, &other.line) {
+            // All of it lies in place: nothing is allocated.
+            to.as_mut().clone_from(from);
+        }
     }
 
     /// Back to the start of a piece.
@@ -77,11 +95,29 @@ impl State {
         match &mut self.reader {
             Reader::Cells(reader) => *reader = CellReader::new(),
             Reader::Steps(reader) => reader.reset(),
+            Reader::Words(reader) => reader.reset(),
         }
         self.values.fill(0.0);
         self.tokens_fed = 0;
         self.row_len = 0;
         self.repetition = Repetition::new();
+        self.lately = Lately::default();
+        if let Some(line) = &mut self.line {
+            **line = LineMemory::new();
+        }
+    }
+
+    /// A line model begins a piece; what has sounded stays known.
+    pub(crate) fn begin_line(&mut self) {
+        if let Reader::Words(reader) = &mut self.reader {
+            reader.reset();
+        }
+        self.values.fill(0.0);
+    }
+
+    /// The key of what has sounded lately, if enough has; see [`crate::key`].
+    pub fn key(&self) -> Option<u8> {
+        self.lately.key()
     }
 
     /// What `voice` sounded before its coming token.
@@ -89,6 +125,7 @@ impl State {
         match &self.reader {
             Reader::Cells(reader) => reader.sounding(voice),
             Reader::Steps(reader) => reader.sounding(voice),
+            Reader::Words(_) => self.line.as_ref().and_then(|line| line.sounding[voice]),
         }
     }
 
@@ -97,6 +134,7 @@ impl State {
         match &mut self.reader {
             Reader::Cells(reader) => reader.set_step_in_beat(step_in_beat),
             Reader::Steps(reader) => reader.set_step_in_beat(step_in_beat),
+            Reader::Words(reader) => reader.set_step_in_beat(step_in_beat),
         }
     }
 
@@ -110,7 +148,7 @@ impl State {
         stuck
     }
 
-    /// Decides `voice`'s token in this step.
+    /// Decides `voice`'s token in this step; of a line model the next word, whatever the voice.
     pub fn feed(&mut self, voice: usize, token: u16) {
         match &mut self.reader {
             Reader::Cells(reader) => {
@@ -118,12 +156,14 @@ impl State {
                 reader.feed(token);
             }
             Reader::Steps(reader) => reader.feed(voice, token),
+            Reader::Words(reader) => return reader.feed(token),
         }
         self.row[voice] = token;
         self.row_len += 1;
         if self.row_len == NUM_VOICES {
             self.repetition.push(self.row);
             self.row_len = 0;
+            self.lately.push(std::array::from_fn(|voice| self.sounding(voice)));
         }
     }
 }
@@ -152,6 +192,7 @@ impl StreamingNetwork {
                 let member = |n: usize| StreamingSplit::new(&weights, &config.member, &format!("{n}."));
                 Kind::Split((0..config.members).map(member).collect::<Result<_, _>>()?)
             }
+            NetworkConfig::Line(config) => Kind::Line(StreamingLine::new(&weights, config)?),
         };
         Ok(Self { weights, kind })
     }
@@ -166,13 +207,22 @@ impl StreamingNetwork {
         matches!(self.kind, Kind::Split(_))
     }
 
+    /// A line model's words and shape.
+    pub fn line(&self) -> Option<(&Lexicon, &LineConfig)> {
+        match &self.kind {
+            Kind::Line(line) => Some((&*line.lexicon, &line.config)),
+            Kind::Stack(_) | Kind::Split(_) => None,
+        }
+    }
+
     /// A state at the start of a piece.
     pub fn state(&self) -> State {
         let (reader, len) = match &self.kind {
-            Kind::Stack(stack) => (Reader::Cells(CellReader::new()), stack.state_len),
+            Kind::Stack(stack) => (Reader::Cells(CellReader::new()), stack.layers.state_len),
             Kind::Split(members) => {
                 (Reader::Steps(Box::default()), members.iter().map(|member| member.state_len).sum())
             }
+            Kind::Line(line) => (Reader::Words(LineReader::new(line.lexicon.clone())), line.layers.state_len),
         };
         State {
             reader,
@@ -181,13 +231,16 @@ impl StreamingNetwork {
             row: [0; NUM_VOICES],
             row_len: 0,
             repetition: Repetition::new(),
+            lately: Lately::default(),
+            line: self.line().map(|_| Box::default()),
         }
     }
 
     /// Room to work in.
     pub fn scratch(&self) -> Scratch {
         let (widest, trunk) = match &self.kind {
-            Kind::Stack(stack) => (stack.widest, 0),
+            Kind::Stack(stack) => (stack.layers.widest, 0),
+            Kind::Line(line) => (line.layers.widest, 0),
             Kind::Split(members) => (members[0].widest, members.iter().map(|member| member.trunk_len).sum()),
         };
         let mix = vec![0.0; self.weights.description.config.vocab_size()];
@@ -206,7 +259,7 @@ impl StreamingNetwork {
         }
     }
 
-    /// The logits of `voice`'s token in the step that was begun, (vocab_size). The token that is then drawn or given
+    /// The logits of `voice`'s token in the step that was begun, of a line model those of the next word, (vocab_size). The token that is then drawn or given
     /// goes to [`State::feed`].
     pub fn logits<'a>(&self, state: &mut State, voice: usize, scratch: &'a mut Scratch) -> &'a mut [f32] {
         match (&self.kind, &state.reader) {
@@ -216,6 +269,7 @@ impl StreamingNetwork {
                 state.tokens_fed += 1;
             }
             (Kind::Split(members), Reader::Steps(reader)) => run_heads(members, reader, voice, scratch),
+            (Kind::Line(line), Reader::Words(reader)) => line.step(&self.weights, reader, &mut state.values, scratch),
             _ => unreachable!("a state belongs to its network"),
         }
         &mut scratch.x[..self.weights.description.config.vocab_size()]

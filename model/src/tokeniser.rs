@@ -2,5 +2,6 @@
 
 pub mod echo;
 pub mod grid;
+pub mod line_reader;
 pub mod score;
 pub mod step_reader;

@@ -66,6 +66,15 @@ impl Vocabulary {
         }
     }
 
+    /// What a voice sounds with `token` that sounded `before`.
+    pub fn sounds(self, token: u16, before: Option<u8>) -> Option<u8> {
+        match self.symbol(token) {
+            Some(Symbol::Pitch(pitch)) => Some(pitch),
+            Some(Symbol::Hold) => before,
+            Some(Symbol::Rest) | None => None,
+        }
+    }
+
     /// The vocabulary spelt out, a symbol a word: what the hash is taken over.
     fn spelling(self) -> String {
         let mut text = String::from("grid");
@@ -80,19 +89,25 @@ impl Vocabulary {
         text
     }
 
-    /// A short hash of the vocabulary (FNV-1a, 64 bits), eight hexadecimal digits in text.
+    /// A short hash of the vocabulary, eight hexadecimal digits in text.
     pub fn hash(self) -> VocabularyHash {
-        let hash = self
-            .spelling()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-        VocabularyHash((hash ^ (hash >> 32)) as u32)
+        VocabularyHash::of(&self.spelling())
     }
 }
 
 /// A vocabulary's fingerprint, printed as eight hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VocabularyHash(u32);
+
+impl VocabularyHash {
+    /// The fingerprint of a vocabulary that is spelt out (FNV-1a, 64 bits folded to 32).
+    pub fn of(spelling: &str) -> Self {
+        let hash = spelling
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        Self((hash ^ (hash >> 32)) as u32)
+    }
+}
 
 impl fmt::Display for VocabularyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

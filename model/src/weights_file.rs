@@ -10,6 +10,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::lexicon::Lexicon;
 use crate::network::Network;
 use crate::network::config::{EnsembleConfig, NetworkConfig};
 use crate::vocabulary::Vocabulary;
@@ -28,8 +29,11 @@ pub struct Description {
     pub name: String,
     /// The shape of the network.
     pub config: NetworkConfig,
-    /// Hash of the vocabulary that it speaks, eight hexadecimal digits.
+    /// Hash of the vocabulary that it speaks, eight hexadecimal digits; a line model's is that of its lexicon.
     pub vocabulary: String,
+    /// The words of a line model, spelt out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexicon: Option<String>,
     /// The recipe that made it, as it was.
     pub recipe: String,
     /// What it was trained on.
@@ -38,6 +42,25 @@ pub struct Description {
     pub commit: String,
     /// Measured figures by name, such as `valid_nats_per_note`.
     pub figures: BTreeMap<String, f64>,
+}
+
+impl Description {
+    /// The words of a line model.
+    ///
+    /// # Errors
+    /// In words, if there are none, or they are not what the rest of the description says.
+    pub fn words(&self) -> Result<Lexicon, String> {
+        let spelling = self.lexicon.as_ref().ok_or("expected a line model's lexicon, got none")?;
+        let lexicon = Lexicon::parse(spelling).map_err(|problem| format!("lexicon: {problem}"))?;
+        let (hash, size) = (lexicon.hash().to_string(), self.config.vocab_size());
+        if hash != self.vocabulary {
+            return Err(format!("expected a lexicon with the hash {}, got {hash}", self.vocabulary));
+        }
+        if lexicon.len() != size {
+            return Err(format!("expected a lexicon of {size} words, got {}", lexicon.len()));
+        }
+        Ok(lexicon)
+    }
 }
 
 /// A source of training data.
@@ -143,6 +166,14 @@ impl Weights {
         Ok(Self { description, tensors })
     }
 
+    /// The weights of a network that has learnt nothing yet, as its description says; for tests of what plays it.
+    ///
+    /// # Errors
+    /// If candle cannot make its tensors.
+    pub fn untrained(description: Description, rng_seed: u64) -> candle_core::Result<Self> {
+        Self::of_network(&Network::init(description.config.clone(), rng_seed, &Device::Cpu)?, description)
+    }
+
     /// Puts weights of one shape together to an ensemble of which each is a member.
     ///
     /// # Errors
@@ -219,18 +250,8 @@ impl Weights {
             return Err(WeightsProblem::Format(format));
         }
         let description: Description = serde_json::from_str(text).map_err(bad)?;
-        let ours = Vocabulary::GRID.hash().to_string();
-        if description.vocabulary != ours {
-            return Err(WeightsProblem::Vocabulary(description.vocabulary, ours));
-        }
         description.config.check().map_err(WeightsProblem::BadDescription)?;
-        if description.config.vocab_size() != Vocabulary::GRID.size() {
-            return Err(WeightsProblem::BadDescription(format!(
-                "expected {} tokens, got {}",
-                Vocabulary::GRID.size(),
-                description.config.vocab_size()
-            )));
-        }
+        check_vocabulary(&description)?;
         let mut tensors = BTreeMap::new();
         for (name, shape) in description.config.tensors() {
             let view = file.tensor(&name).map_err(|_| WeightsProblem::MissingTensor(name.clone()))?;
@@ -285,6 +306,22 @@ impl Weights {
     }
 }
 
+/// A grid model speaks this build's vocabulary, a line model the one that it brings along.
+fn check_vocabulary(description: &Description) -> Result<(), WeightsProblem> {
+    if matches!(description.config, NetworkConfig::Line(_)) {
+        return description.words().map(|_| ()).map_err(WeightsProblem::BadDescription);
+    }
+    let (ours, size) = (Vocabulary::GRID.hash().to_string(), Vocabulary::GRID.size());
+    if description.vocabulary != ours {
+        return Err(WeightsProblem::Vocabulary(description.vocabulary.clone(), ours));
+    }
+    let got = description.config.vocab_size();
+    if got != size {
+        return Err(WeightsProblem::BadDescription(format!("expected {size} tokens, got {got}")));
+    }
+    Ok(())
+}
+
 /// Whether a tensor is kept in 16 bits: a matrix is.
 fn is_halved(shape: &[usize]) -> bool {
     shape.len() > 1
@@ -314,6 +351,7 @@ mod tests {
             name: "Test".into(),
             config,
             vocabulary: Vocabulary::GRID.hash().to_string(),
+            lexicon: None,
             recipe: "test".into(),
             corpora: vec![Corpus { name: "none".into(), licence: "none".into() }],
             commit: String::new(),
@@ -334,6 +372,28 @@ mod tests {
         assert_eq!(again.description, weights.description);
         assert_eq!(again.tensors, weights.tensors);
         assert_eq!(again.to_bytes(), bytes);
+    }
+
+    /// A line model whose file says `lexicon` instead of its own words.
+    fn line(lexicon: Option<&str>) -> Vec<u8> {
+        let words = "/ r _ 60 62 64";
+        let config = r#"{"kind": "line", "vocab_size": 6, "embedding": 4, "lstm": [4], "context_events": 8}"#;
+        let config: NetworkConfig = serde_json::from_str(config).unwrap();
+        let network = Network::init(config.clone(), 1, &Device::Cpu).unwrap();
+        let vocabulary = Lexicon::parse(words).unwrap().hash().to_string();
+        let lexicon = lexicon.map(|own| if own.is_empty() { words.into() } else { own.into() });
+        let description = Description { config, vocabulary, lexicon, ..weights().description };
+        Weights::of_network(&network, description).unwrap().to_bytes()
+    }
+
+    #[test]
+    fn a_line_model_brings_its_words_along() {
+        let weights = Weights::parse("w", &line(Some(""))).unwrap();
+        assert_eq!(weights.description.words().unwrap().len(), 6);
+        assert!(problem(&line(None)).contains("expected a line model's lexicon, got none"));
+        let other = problem(&line(Some("/ r _ 60 62 65")));
+        assert!(other.contains("expected a lexicon with the hash") && other.ends_with("train it again"), "{other}");
+        assert!(problem(&line(Some("/ r 60"))).contains("lexicon: expected a hold `_`"));
     }
 
     #[test]

@@ -271,6 +271,7 @@ mod tests {
             pass: id,
             strict: false,
             controls: Default::default(),
+            snap: false,
         };
         let step =
             Step { step_idx: id as i64, step_in_beat: 0, given: [Given::Free; NUM_VOICES], attack: false, settings };

@@ -43,7 +43,7 @@ const FRAME: Duration = Duration::from_micros(16_667);
 /// How often it looks for news while nothing moves.
 const IDLE: Duration = Duration::from_millis(200);
 /// Height of what is under the roll, points.
-const DESK_HEIGHT: f32 = 240.0;
+const DESK_HEIGHT: f32 = 308.0;
 const SIZES_PERCENT: [u16; 5] = [100, 125, 150, 175, 200];
 
 /// All that the editor may see.
@@ -145,7 +145,8 @@ impl ContinuoEditor {
         egui::Panel::bottom("status").frame(frame).show(ui, |ui| {
             let status = self.data.status.lock().map(|status| status.clone()).unwrap_or_default();
             let path = self.data.params.weights.lock().map(|weights| weights.path.clone()).unwrap_or_default();
-            status::show(ui, theme, &status, &path, &self.data.end.shared);
+            let mode = self.data.params.mode.value();
+            status::show(ui, theme, &status, mode, &path, &self.data.end.shared);
         });
         let desk = egui::Panel::bottom("desk").frame(frame.inner_margin(egui::Margin::symmetric(14, 10)));
         desk.exact_size(DESK_HEIGHT).resizable(false).show(ui, |ui| self.desk(ui, theme, setter));

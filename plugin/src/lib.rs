@@ -171,12 +171,19 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             lookahead_steps: i64::from(p.lookahead_steps.value()),
             reply_delay_samples: (p.reply_delay_ms.value() * 1e-3 * self.sample_rate).round() as u64,
             step: StepSettings {
-                sampler: Sampler { temperature: p.temperature.value(), top_p: p.top_p.value() },
+                sampler: Sampler {
+                    temperature: p.temperature.value(),
+                    top_p: p.top_p.value(),
+                    entropy: p.entropy.value(),
+                    rest_weight: p.rests.value(),
+                    hold_weight: p.holds.value(),
+                },
                 rng_seed: p.rng_seed.value() as u64,
                 // The audio thread puts in the loop's.
                 pass: 0,
                 strict: p.strict.value(),
                 controls: wishes::controls(p.key.value(), p.density.value(), p.register.value()),
+                snap: p.key_snap.value(),
             },
         }
     }
@@ -187,7 +194,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
         let status = self.status.lock().map(|status| status.clone()).unwrap_or_default();
         let report = serde_json::json!({
             "style": status.style,
-            "problem": status.problem,
+            "problem": status.problem_in(self.params.mode.value()),
             "host_without_time": self.shared.host_without_time.load(Ordering::Relaxed),
             "misses": self.shared.misses.load(Ordering::Relaxed),
             "refused": self.shared.refused.load(Ordering::Relaxed),

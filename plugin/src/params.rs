@@ -118,9 +118,21 @@ pub struct ContinuoParams {
     /// Share of the probability that is drawn from.
     #[id = "top_p"]
     pub top_p: FloatParam,
+    /// How much the temperature goes by what the network is sure of, 0 to 1.
+    #[id = "entrpy"]
+    pub entropy: FloatParam,
+    /// What the probability of a rest is multiplied by, 0 to 2; 1 is as the network learnt it.
+    #[id = "rests"]
+    pub rests: FloatParam,
+    /// The same for a note that goes on.
+    #[id = "holds"]
+    pub holds: FloatParam,
     /// The key to play in.
     #[id = "key"]
     pub key: EnumParam<Key>,
+    /// Whether notes outside of the key's scale are ruled out.
+    #[id = "snap"]
+    pub key_snap: BoolParam,
     /// Turning it on asks for a cadence: the next strong beat that can still be steered to becomes the end of a phrase.
     #[id = "cadenc"]
     pub cadence: BoolParam,
@@ -172,7 +184,11 @@ impl Default for ContinuoParams {
             emit: EnumParam::new("Emit", Emit::All),
             temperature: share("Temperature", 0.6, 0.0, 2.0),
             top_p: share("Top-p", 0.95, 0.05, 1.0),
+            entropy: share("Adaptive temperature", 0.0, 0.0, 1.0),
+            rests: share("Rests", 1.0, 0.0, 2.0),
+            holds: share("Holds", 1.0, 0.0, 2.0),
             key: EnumParam::new("Key", Key::Auto),
+            key_snap: BoolParam::new("Key snap", false),
             cadence: BoolParam::new("Cadence", false),
             density: EnumParam::new("Density", Density::Auto),
             register: EnumParam::new("Register", Register::Auto),

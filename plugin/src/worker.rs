@@ -15,6 +15,7 @@ use continuo_model::generate::Performer;
 use continuo_model::stream::State;
 
 use crate::bridge::{Answer, CAPACITY, From, Request, Shared, Told, WorkerEnd};
+use crate::params::Mode;
 use crate::state::ChosenWeights;
 use crate::takes::Takes;
 use fault::Fault;
@@ -34,6 +35,21 @@ pub struct Status {
     pub style: String,
     /// What went wrong, in words, or empty.
     pub problem: String,
+    /// What plays is a line model, which plays alone.
+    pub plays_alone: bool,
+}
+
+impl Status {
+    /// What went wrong or does not go in this mode, in words, or empty.
+    pub fn problem_in(&self, mode: Mode) -> String {
+        if self.problem.is_empty() && self.plays_alone && mode == Mode::Harmonise {
+            let style = &self.style;
+            return format!(
+                "{style}: plays Continue, Respond and Free, and cannot harmonise; choose another mode or style"
+            );
+        }
+        self.problem.clone()
+    }
 }
 
 /// What the worker shares with the host's main thread and the editor; the audio thread touches none of it.
@@ -59,6 +75,7 @@ impl Desk {
         if let Ok(mut status) = self.status.lock() {
             status.style.clone_from(&loaded.name);
             status.problem.clone_from(&loaded.problem);
+            status.plays_alone = loaded.ensemble.performer.network().line().is_some();
         }
         if let Ok(mut weights) = self.weights.lock()
             && weights.path == loaded.chosen.path

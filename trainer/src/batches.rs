@@ -1,12 +1,15 @@
 //! Sliding windows over pieces, in random keys and random order, as tensors.
 
 mod cells;
+mod lines;
 mod steps;
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use continuo_model::lexicon::Lexicon;
 use continuo_model::network::Inputs;
 use continuo_model::network::config::NetworkConfig;
 use continuo_model::random::SplitMix64;
@@ -14,6 +17,7 @@ use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
 use continuo_model::vocabulary::{Symbol, Vocabulary};
 
 use crate::corpus::GridPiece;
+use crate::preparation::Spelt;
 use crate::recipe::Training;
 use cells::Cells;
 use steps::Steps;
@@ -32,13 +36,14 @@ pub struct Batch {
 enum Readings {
     Stack(Vec<Cells>),
     Split(Vec<Steps>),
+    Line(Vec<Spelt>, Arc<Lexicon>),
 }
 
 /// One epoch's batches; the same for the same arguments.
 pub struct Epoch<'a> {
     config: &'a NetworkConfig,
     pieces: Readings,
-    /// (piece, first step) of each window, shuffled.
+    /// (piece, first step, or word of a line) of each window, shuffled.
     windows: Vec<(usize, usize)>,
     window_steps: usize,
     batch: usize,
@@ -76,8 +81,23 @@ impl<'a> Epoch<'a> {
             NetworkConfig::Split(config) => Readings::Split(
                 transposed.iter().map(|piece| Steps::read(config, piece, training.any_order, rng)).collect(),
             ),
-            NetworkConfig::Ensemble(_) => unreachable!("a recipe's check refuses ensembles"),
+            NetworkConfig::Ensemble(_) | NetworkConfig::Line(_) => {
+                unreachable!("a recipe's check refuses ensembles, and lines are not on the grid")
+            }
         };
+        Self { config, pieces, windows, window_steps: training.window_steps, batch: training.batch }
+    }
+
+    /// Cuts windows out of songs in words.
+    pub fn of_songs(
+        config: &'a NetworkConfig,
+        training: &Training,
+        songs: Vec<Spelt>,
+        lexicon: &Arc<Lexicon>,
+        rng: &mut SplitMix64,
+    ) -> Self {
+        let windows = lines::windows(&songs, training, rng);
+        let pieces = Readings::Line(songs, lexicon.clone());
         Self { config, pieces, windows, window_steps: training.window_steps, batch: training.batch }
     }
 
@@ -95,6 +115,9 @@ impl<'a> Epoch<'a> {
             }
             (Readings::Split(pieces), NetworkConfig::Split(config)) => {
                 steps::batch(config, pieces, windows, self.window_steps, device)
+            }
+            (Readings::Line(songs, lexicon), NetworkConfig::Line(config)) => {
+                lines::batch(config, lexicon, songs, windows, self.window_steps, device)
             }
             _ => unreachable!("the pieces were read for this network"),
         }

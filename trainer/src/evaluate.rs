@@ -1,16 +1,20 @@
 //! What weights are worth: their loss on a corpus, computed by the network that plays.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use continuo_model::network::config::NetworkConfig;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
 use continuo_model::tokeniser::step_reader::Controls;
 use continuo_model::weights_file::Weights;
 use serde::Serialize;
 
-use crate::EvaluateArgs;
 use crate::corpus::{self, GridPiece};
+use crate::lines::Lines;
+use crate::recipe::Recipe;
+use crate::{EvaluateArgs, baseline, line_evaluation};
 
 /// A network's loss on a corpus. One note is one voice in one 16th step; state is zero at each piece's start,
 /// and nothing of a step is shown before it is predicted except the voices already drawn.
@@ -46,19 +50,31 @@ impl Evaluation {
 
 /// Prints the evaluation that the command line asks for.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let weights = Weights::read(&args.weights)?;
-    let pieces = corpus::read_split(&args.data, &args.split)?;
-    let network = StreamingNetwork::new(weights)
-        .map_err(anyhow::Error::msg)
-        .with_context(|| args.weights.display().to_string())?;
-    anyhow::ensure!(!pieces.is_empty(), "{}: split `{}` holds no piece", args.data.display(), args.split);
+    if args.baseline {
+        return run_baseline(args);
+    }
+    let path = args.weights.as_deref().context("expected a weights file, got none; or ask for --baseline")?;
+    let weights = Weights::read(path)?;
+    if let NetworkConfig::Line(_) = weights.description.config {
+        return run_line(args, path, weights);
+    }
+    run_grid(args, path, weights)
+}
+
+/// A network of four voices.
+fn run_grid(args: &EvaluateArgs, path: &Path, weights: Weights) -> Result<()> {
+    let splits = args.data.iter().map(|file| corpus::read_split(file, &args.split)).collect::<Result<Vec<_>>>()?;
+    let pieces: Vec<GridPiece> = splits.into_iter().flatten().collect();
+    let network =
+        StreamingNetwork::new(weights).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())?;
+    ensure!(!pieces.is_empty(), "--data: expected pieces in split `{}`, got none", args.split);
     let given = given_voices(&args.given)?;
     let free_at_top = given.iter().position(|given| !given).context("--given: expected a voice left to predict")?;
-    anyhow::ensure!(
+    ensure!(
         network.takes_any_order() || !given[free_at_top..].contains(&true),
         "--given {}: {} is a stack, which decides voices from the top; only voices above all others can be given",
         args.given,
-        args.weights.display()
+        path.display()
     );
     let evaluation = evaluate(&network, &pieces, given);
     if args.json {
@@ -72,6 +88,55 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         println!("sees: {}", e.sees.join(", "));
     }
     Ok(())
+}
+
+/// A line model: the music is prepared as its recipe asks, and split as it was for training.
+fn run_line(args: &EvaluateArgs, path: &Path, weights: Weights) -> Result<()> {
+    ensure!(args.given.is_empty(), "--given: expected none for a line model, which has no voices");
+    let lines = lines_of(args, path, &weights)?;
+    let network =
+        StreamingNetwork::new(weights).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())?;
+    let e = line_evaluation::evaluate(&network, &lines.spelt(&args.split)?);
+    if args.json {
+        println!("{}", serde_json::to_string(&e)?);
+    } else {
+        println!("{:.4} {} over {} events ({:.4} mean of {} pieces)", e.micro, e.unit, e.events, e.macro_, e.pieces);
+        println!("sees: {}", e.sees.join(", "));
+    }
+    Ok(())
+}
+
+/// An n-gram over the words of a recipe, or of a line model.
+fn run_baseline(args: &EvaluateArgs) -> Result<()> {
+    let lines = match (&args.recipe, &args.weights) {
+        (Some(path), None) => {
+            let (recipe, _) = Recipe::read(path)?;
+            let options = recipe.preparation.with_context(|| {
+                format!("{}: expected a line model's recipe for --baseline, got one for four voices", path.display())
+            })?;
+            Lines::read(&args.data, &options, false)?
+        }
+        (None, Some(path)) => lines_of(args, path, &Weights::read(path)?)?,
+        _ => bail!("--baseline: expected --recipe RECIPE or a weights file, one of them"),
+    };
+    let b = baseline::of(&lines, &args.split)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&b)?);
+    } else {
+        println!("{}", lines.report);
+        println!("{:.4} {} over {} events ({:.4} mean of {} pieces)", b.micro, b.unit, b.events, b.macro_, b.pieces);
+        println!("n-gram of up to {} words of {}, {}", b.order, b.vocabulary, b.smoothing);
+    }
+    Ok(())
+}
+
+/// The songs that a line model is judged by.
+fn lines_of(args: &EvaluateArgs, path: &Path, weights: &Weights) -> Result<Lines> {
+    let place = || path.display().to_string();
+    let lexicon = weights.description.words().map_err(anyhow::Error::msg).with_context(place)?;
+    let recipe = Recipe::parse(&weights.description.recipe).context("its recipe").with_context(place)?;
+    let options = recipe.preparation.context("expected a recipe with a preparation, got none").with_context(place)?;
+    Lines::read_in_words(&args.data, &options, lexicon, false)
 }
 
 /// The voices that letters stand for, `SB` for soprano and bass.
@@ -127,7 +192,7 @@ pub fn evaluate(network: &StreamingNetwork, pieces: &[GridPiece], given: [bool; 
 }
 
 /// Minus the logarithm of the probability of `token`, in nats.
-fn surprise(logits: &[f32], token: u16) -> f64 {
+pub fn surprise(logits: &[f32], token: u16) -> f64 {
     let highest = logits.iter().copied().fold(f32::MIN, f32::max);
     let sum: f64 = logits.iter().map(|&x| f64::from(x - highest).exp()).sum();
     sum.ln() - f64::from(logits[usize::from(token)] - highest)

@@ -7,7 +7,6 @@ mod sound;
 
 use anyhow::{Context, Result, ensure};
 use continuo_model::generate::{Given, Performer, Step, StepSettings};
-use continuo_model::midi_file;
 use continuo_model::phrase::Phrase;
 use continuo_model::sampling::Sampler;
 use continuo_model::stream::StreamingNetwork;
@@ -19,8 +18,7 @@ use continuo_model::weights_file::Weights;
 use indicatif::ProgressIterator;
 
 use crate::GenerateArgs;
-
-const TEMPO_BPM: f64 = 84.0;
+use crate::seeds::{self, Seed};
 
 /// Writes the pieces that the command line asks for.
 pub fn run(args: &GenerateArgs) -> Result<()> {
@@ -30,33 +28,34 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let network = StreamingNetwork::new(weights)
         .map_err(anyhow::Error::msg)
         .with_context(|| args.weights.display().to_string())?;
-    let seed_phrase = args.seed.as_deref().map(midi_file::read).transpose()?;
+    let seeds = seeds::read(args, network.weights())?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
     let mut performer = Performer::new(network);
     for n in (0..args.pieces).progress() {
         let settings = StepSettings {
-            sampler: Sampler { temperature: args.temperature, top_p: args.top_p },
+            sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
             rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
             pass: 0,
             strict: !args.loose,
             controls: Controls::default(),
+            snap: false,
         };
-        let phrase = piece(&mut performer, seed_phrase.as_ref(), args.bars.into(), settings);
+        let seed = seeds::of_piece(&seeds, settings.rng_seed);
+        let phrase = piece(&mut performer, seed, args.bars.into(), settings);
         outputs::write(&args.out, &format!("piece-{n:03}"), &phrase, args)?;
     }
     println!("{}: {} pieces of {} bars", args.out.display(), args.pieces, args.bars);
     Ok(())
 }
 
-/// A piece of `bars` bars; its beginning is what `seed_phrase` gives, with the voices that it leaves open drawn.
-fn piece(performer: &mut Performer, seed_phrase: Option<&Phrase>, bars: usize, settings: StepSettings) -> Phrase {
-    let (tempo_bpm, time_signature) = seed_phrase.map_or((TEMPO_BPM, (4, 4)), |p| (p.tempo_bpm, p.time_signature));
-    let bar_steps = (f64::from(time_signature.0) * 4.0 / f64::from(time_signature.1) * STEPS_PER_BEAT as f64) as usize;
-    let seed_rows = seed_phrase.map(score::from_phrase).unwrap_or_default();
+/// A piece of `bars` bars; its beginning is what `seed` gives, with the voices that it leaves open drawn.
+fn piece(performer: &mut Performer, seed: &Seed, bars: usize, settings: StepSettings) -> Phrase {
+    let bar_steps = seed.bar_steps();
     performer.reset();
     let rows: Vec<[Symbol; NUM_VOICES]> = (0..bars * bar_steps)
         .map(|step| {
-            let given = seed_rows
+            let given = seed
+                .rows
                 .get(step)
                 .map_or([Given::Free; NUM_VOICES], |row| row.map(|symbol| symbol.map_or(Given::Free, Given::Symbol)));
             performer.step(&Step {
@@ -64,10 +63,10 @@ fn piece(performer: &mut Performer, seed_phrase: Option<&Phrase>, bars: usize, s
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,
                 given,
                 // The first step after the seed is a new phrase.
-                attack: step == seed_rows.len(),
+                attack: step == seed.rows.len(),
                 settings,
             })
         })
         .collect();
-    score::to_phrase(&rows, tempo_bpm, time_signature)
+    score::to_phrase(&rows, seed.tempo_bpm, seed.time_signature)
 }

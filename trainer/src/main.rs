@@ -12,6 +12,7 @@ macro_rules! print {
 }
 
 mod averaging;
+mod baseline;
 mod batches;
 mod checkpoint;
 mod combine;
@@ -22,13 +23,18 @@ mod fine_tuning;
 mod generate;
 mod inspect;
 mod interrupt;
+mod line_evaluation;
+mod lines;
 mod loss_curve;
 mod losses;
+mod material;
 mod obey;
 mod optimisers;
+mod preparation;
 mod progress_bar;
 mod recipe;
 mod schedules;
+mod seeds;
 mod train;
 mod training_log;
 
@@ -74,9 +80,13 @@ enum Command {
 struct TrainArgs {
     /// The recipe, a TOML file (trainer/recipes holds those of the shipped weights).
     recipe: PathBuf,
-    /// Grid JSON files with the splits that the recipe names.
+    /// For four voices grid JSON files with the splits that the recipe names; for a line model music files and folders of
+    /// any mix.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
+    /// Stop at the first file that cannot be read, instead of skipping it.
+    #[arg(long)]
+    strict: bool,
     /// The weights file to write; the best so far is always there.
     #[arg(long)]
     out: PathBuf,
@@ -123,10 +133,16 @@ struct CombineArgs {
 #[derive(clap::Args)]
 struct EvaluateArgs {
     /// The weights file.
-    weights: PathBuf,
-    /// A grid JSON file.
+    weights: Option<PathBuf>,
+    /// Judge an n-gram over a line model's words instead, learnt from the training songs.
     #[arg(long)]
-    data: PathBuf,
+    baseline: bool,
+    /// The recipe whose words the n-gram has, without a weights file.
+    #[arg(long, requires = "baseline")]
+    recipe: Option<PathBuf>,
+    /// For four voices grid JSON files; for a line model the music that it was trained on.
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
     /// Which of its splits to judge on.
     #[arg(long, default_value = "valid")]
     split: String,
@@ -142,9 +158,15 @@ struct EvaluateArgs {
 struct GenerateArgs {
     /// The weights file.
     weights: PathBuf,
-    /// A MIDI file to begin with: a melody, or four tracks for four voices.
+    /// A MIDI file to begin with: a melody, or four tracks for four voices; for a line model any music file.
     #[arg(long)]
     seed: Option<PathBuf>,
+    /// The training corpus: each piece begins as a random one of its training pieces does.
+    #[arg(long, num_args = 1.., conflicts_with = "seed")]
+    seed_corpus: Vec<PathBuf>,
+    /// How long those beginnings are, bars.
+    #[arg(long, default_value_t = 4)]
+    seed_bars: u16,
     /// How many pieces.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pieces: u32,

@@ -58,7 +58,7 @@ pub fn run(args: &ObeyArgs) -> Result<()> {
         .with_context(|| args.weights.display().to_string())?;
     let mut trial = Trial {
         performer: Performer::new(network),
-        sampler: Sampler { temperature: args.temperature, top_p: args.top_p },
+        sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
         pieces: args.pieces,
         steps: usize::from(args.bars) * 4 * STEPS_PER_BEAT,
     };
@@ -160,6 +160,7 @@ impl Trial {
                     pass: 0,
                     strict: true,
                     controls: controls(step),
+                    snap: false,
                 },
             });
             music.rows.push(std::array::from_fn(|voice| self.performer.state().sounding(voice)));

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::network::config::{HomeKey, LineConfig, NetworkConfig};
 use continuo_model::vocabulary::Vocabulary;
 use continuo_model::weights_file::Corpus;
 use serde::Deserialize;
 
+use crate::preparation::{KeyPlan, Preparation};
 use crate::schedules::Schedule;
 
 /// Everything that decides how weights come about, but for the data and the rng seed.
@@ -17,9 +18,13 @@ pub struct Recipe {
     /// What a menu will call the weights.
     pub name: String,
     /// The split to train on and the split to judge on.
+    #[serde(default = "default_split")]
     pub split: (String, String),
     /// The sources, for the weights file's description.
     pub corpora: Vec<Corpus>,
+    /// How music becomes songs, for a line model.
+    #[serde(default)]
+    pub preparation: Option<Preparation>,
     /// The network.
     pub network: NetworkConfig,
     /// The training.
@@ -49,9 +54,9 @@ pub struct Training {
     pub schedule: Schedule,
     /// Windows in a batch.
     pub batch: usize,
-    /// 16th steps in a window.
+    /// 16th steps in a window; for a line model words.
     pub window_steps: usize,
-    /// 16th steps from one window's start to the next.
+    /// 16th steps, or words, from one window's start to the next.
     pub window_hop_steps: usize,
     /// Whether each piece is put, each epoch, into a random key that stays in the corpus's ranges.
     #[serde(default)]
@@ -88,9 +93,18 @@ impl Recipe {
         let name = path.display();
         let text =
             std::fs::read_to_string(path).with_context(|| format!("{name}: cannot be opened; check the path"))?;
-        let recipe: Self = toml::from_str(&text).with_context(|| format!("{name}: not a recipe"))?;
-        recipe.check().with_context(|| name.to_string())?;
+        let recipe = Self::parse(&text).with_context(|| name.to_string())?;
         Ok((recipe, text))
+    }
+
+    /// Reads a recipe's text.
+    ///
+    /// # Errors
+    /// If it is none, or asks for what cannot be.
+    pub fn parse(text: &str) -> Result<Self> {
+        let recipe: Self = toml::from_str(text).context("not a recipe")?;
+        recipe.check()?;
+        Ok(recipe)
     }
 
     fn check(&self) -> Result<()> {
@@ -101,12 +115,21 @@ impl Recipe {
             "network.kind: expected a network, got an ensemble; train its members one by one and put them together with \
              `trainer combine`"
         );
-        let vocab_size = Vocabulary::GRID.size();
-        ensure!(
-            network.vocab_size() == vocab_size,
-            "network.vocab_size: expected {vocab_size}, got {}",
-            network.vocab_size()
-        );
+        match network {
+            NetworkConfig::Line(line) => self.check_line(line)?,
+            _ => {
+                let vocab_size = Vocabulary::GRID.size();
+                ensure!(
+                    network.vocab_size() == vocab_size,
+                    "network.vocab_size: expected {vocab_size}, got {}",
+                    network.vocab_size()
+                );
+                ensure!(
+                    self.preparation.is_none(),
+                    "preparation: expected none beside a network of four voices; take it out, or ask for kind = \"line\""
+                );
+            }
+        }
         for (what, value) in [
             ("batch", training.batch),
             ("window_steps", training.window_steps),
@@ -132,6 +155,40 @@ impl Recipe {
         }
         training.schedule.check().context("training.schedule")
     }
+
+    /// What a line model needs beside its shape, and what it has no use for.
+    fn check_line(&self, line: &LineConfig) -> Result<()> {
+        let preparation =
+            self.preparation.as_ref().context("preparation: expected one beside a line model, got none")?;
+        preparation.check()?;
+        ensure!(
+            line.vocab_size == 0,
+            "network.vocab_size: expected none, as it is the music that decides, got {}",
+            line.vocab_size
+        );
+        let home_key = if preparation.key == KeyPlan::Home { HomeKey::CMajorAMinor } else { HomeKey::None };
+        ensure!(
+            line.home_key == home_key,
+            "network.home_key: expected {home_key:?} beside preparation.key = {:?}, got {:?}",
+            preparation.key,
+            line.home_key
+        );
+        ensure!(
+            self.split == default_split(),
+            "split: expected none beside a line model, whose songs are split by [preparation], got {:?}",
+            self.split
+        );
+        ensure!(
+            !self.training.transpose && self.training.any_order == 0.0,
+            "training.transpose and any_order: expected neither beside a line model; preparation.key = \"all\" learns \
+             every key"
+        );
+        Ok(())
+    }
+}
+
+fn default_split() -> (String, String) {
+    ("train".into(), "valid".into())
 }
 
 #[cfg(test)]

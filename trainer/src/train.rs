@@ -9,25 +9,22 @@ use candle_core::Device;
 use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
-use continuo_model::vocabulary::Vocabulary;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
 
+use crate::TrainArgs;
 use crate::averaging::Averages;
-use crate::batches::Epoch;
 use crate::checkpoint::{self, BegunEpoch, Progress};
-use crate::corpus::{self, GridPiece};
-use crate::evaluate::Evaluation;
 use crate::losses::cross_entropy;
+use crate::material::Material;
 use crate::optimisers::Optimiser;
 use crate::progress_bar::EpochBar;
 use crate::recipe::Recipe;
 use crate::training_log::{self, EpochRow};
-use crate::{TrainArgs, evaluate, fine_tuning, interrupt};
+use crate::{fine_tuning, interrupt};
 
 struct Run {
     recipe: Recipe,
-    train: Vec<GridPiece>,
-    valid: Vec<GridPiece>,
+    material: Material,
     network: Network,
     optimiser: Optimiser,
     averages: Averages,
@@ -46,18 +43,11 @@ enum Ended {
 
 /// Trains as the command line asks.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let (recipe, recipe_text) = Recipe::read(&args.recipe)?;
+    let (mut recipe, recipe_text) = Recipe::read(&args.recipe)?;
     let device = open_device(args.device)?;
-    let split = |name: &str| -> Result<Vec<GridPiece>> {
-        let pieces = args.data.iter().map(|path| corpus::read_split(path, name)).collect::<Result<Vec<_>>>()?;
-        Ok(pieces.into_iter().flatten().collect())
-    };
-    let (train, valid) = (split(&recipe.split.0)?, split(&recipe.split.1)?);
-    for (name, pieces) in [(&recipe.split.0, &train), (&recipe.split.1, &valid)] {
-        ensure!(!pieces.is_empty(), "--data: expected pieces in split `{name}`, got none");
-    }
+    let material = Material::read(args, &mut recipe)?;
     let network = Network::init(recipe.network.clone(), args.rng_seed, &device)?;
-    let vocabulary = Vocabulary::GRID.hash().to_string();
+    let vocabulary = material.vocabulary().0;
     if let Some(from) = args.from.as_deref().filter(|_| !args.resume) {
         fine_tuning::start_from(from, &network, &vocabulary)?;
     }
@@ -70,12 +60,13 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         best_epoch: 0,
         rng_seed: args.rng_seed,
         recipe: recipe_text,
+        vocabulary,
         optimiser: optimiser.progress(),
         log: Vec::new(),
         begun: None,
     };
     let (out, checkpoint) = (args.out.clone(), checkpoint::path_beside(&args.out));
-    let mut run = Run { recipe, train, valid, network, optimiser, averages, progress, device, out, checkpoint };
+    let mut run = Run { recipe, material, network, optimiser, averages, progress, device, out, checkpoint };
     if args.resume {
         run.resume()?;
     } else {
@@ -86,12 +77,11 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         );
     }
     interrupt::watch()?;
+    let (train, valid) = run.material.num_pieces();
     println!(
-        "{}: {} parameters, {} pieces to train on, {} to judge by",
+        "{}: {} parameters, {train} pieces to train on, {valid} to judge by",
         run.recipe.name,
-        run.recipe.network.num_parameters(),
-        run.train.len(),
-        run.valid.len()
+        run.recipe.network.num_parameters()
     );
     if matches!(run.epochs()?, Ended::BrokenOff) {
         println!(
@@ -104,9 +94,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
     std::fs::remove_file(&run.checkpoint).ok();
     println!(
-        "{}: {:.4} nats per note on `{}`, reached in epoch {}",
+        "{}: {:.4} {} on `{}`, reached in epoch {}",
         args.out.display(),
         run.progress.best_loss.unwrap_or(f64::INFINITY),
+        run.material.unit(),
         run.recipe.split.1,
         run.progress.best_epoch
     );
@@ -139,6 +130,12 @@ impl Run {
             saved.rng_seed,
             self.progress.rng_seed
         );
+        ensure!(
+            saved.vocabulary == self.progress.vocabulary,
+            "{path}: was made with other words ({}, got {}); use the same --data, and --from if there was one",
+            saved.vocabulary,
+            self.progress.vocabulary
+        );
         self.progress = saved;
         Ok(())
     }
@@ -159,8 +156,8 @@ impl Run {
                 return Ok(Ended::BrokenOff);
             };
             let tokens_per_second = begun.cells / (begun.seconds + start.elapsed().as_secs_f64());
-            let (weights, evaluation) = self.validate()?;
-            let (train, valid) = (begun.nats / begun.cells, evaluation.micro);
+            let (weights, valid) = self.validate()?;
+            let train = begun.nats / begun.cells * self.material.targets_per_unit();
             ensure!(
                 valid.is_finite(),
                 "epoch {}: expected a finite validation loss, got {valid}; lower training.learning_rate",
@@ -175,7 +172,7 @@ impl Run {
             // Reading the clock twice would count a stretch before a break twice.
             let seconds = begun.seconds + start.elapsed().as_secs_f64();
             self.progress.log.push(EpochRow { epoch: epoch + 1, train, valid, rate, seconds, best });
-            training_log::write(&self.out, &self.progress.log, &self.recipe.name, "nats per note")?;
+            training_log::write(&self.out, &self.progress.log, &self.recipe.name, self.material.unit())?;
             (self.progress.epochs_done, self.progress.begun) = (epoch + 1, None);
             self.save()?;
             let note = if better { "  best so far" } else { "" };
@@ -199,13 +196,14 @@ impl Run {
         let training = &self.recipe.training;
         // Its own stream for every epoch, so that a resumed run goes on with the same numbers.
         let mut rng = SplitMix64::new(self.progress.rng_seed.wrapping_add((epoch as u64) << 32));
-        let batches = Epoch::new(&self.recipe.network, training, &self.train, &mut rng);
+        let batches = self.material.epoch(&self.recipe, &mut rng);
         let mut begun = self.progress.begun.take().unwrap_or_default();
         if begun.batches_done > 0 {
             rng = SplitMix64::new(begun.rng_state);
         }
         let (first_batch, cells_before, count) = (begun.batches_done, begun.cells, batches.len());
         let bar = EpochBar::new(epoch, training.epochs, first_batch, count, &self.progress.log)?;
+        let per_unit = self.material.targets_per_unit();
         let losses: Vec<f64> = self.progress.log.iter().map(|row| row.valid).collect();
         let mut rate = training.learning_rate_at(epoch, 0.0, &losses);
         for n in first_batch..count {
@@ -227,7 +225,7 @@ impl Run {
             begun.nats += loss.nats * loss.cells;
             begun.cells += loss.cells;
             begun.batches_done = n + 1;
-            bar.show(n + 1, begun.nats / begun.cells, rate, begun.cells - cells_before);
+            bar.show(n + 1, begun.nats / begun.cells * per_unit, rate, begun.cells - cells_before);
             if interrupt::pressed() {
                 bar.finish();
                 begun.rng_state = rng.state();
@@ -239,21 +237,23 @@ impl Run {
         Ok((begun, Some(rate)))
     }
 
-    /// The weights as they are now, with their figures.
-    fn validate(&self) -> Result<(Weights, Evaluation)> {
+    /// The weights as they are now, with their figures, and their loss.
+    fn validate(&self) -> Result<(Weights, f64)> {
         let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
         let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
-        let evaluation = evaluate::evaluate(&network, &self.valid, Default::default());
-        weights.description.figures = evaluation.figures(&self.recipe.split.1);
-        Ok((weights, evaluation))
+        let (loss, figures) = self.material.judge(&network, &self.recipe.split.1);
+        weights.description.figures = figures;
+        Ok((weights, loss))
     }
 
     fn description(&self) -> Description {
+        let (vocabulary, lexicon) = self.material.vocabulary();
         Description {
             format: FORMAT,
             name: self.recipe.name.clone(),
             config: self.recipe.network.clone(),
-            vocabulary: Vocabulary::GRID.hash().to_string(),
+            vocabulary,
+            lexicon,
             recipe: self.progress.recipe.clone(),
             corpora: self.recipe.corpora.clone(),
             commit: commit(),

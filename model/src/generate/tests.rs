@@ -10,11 +10,12 @@ use crate::weights_file::{Description, FORMAT, Weights};
 use Symbol::{Hold, Pitch, Rest};
 
 const SETTINGS: StepSettings = StepSettings {
-    sampler: Sampler { temperature: 1.0, top_p: 1.0 },
+    sampler: Sampler::PLAIN,
     rng_seed: 7,
     pass: 0,
     strict: false,
     controls: Controls { key: None, fermata_in: None, density: None, register: None },
+    snap: false,
 };
 
 /// A stack, which decides voices from the top.
@@ -54,6 +55,7 @@ fn with(config: NetworkConfig) -> Performer {
         name: "Test".into(),
         config,
         vocabulary: Vocabulary::GRID.hash().to_string(),
+        lexicon: None,
         recipe: String::new(),
         corpora: Vec::new(),
         commit: String::new(),
@@ -179,7 +181,7 @@ fn strict_settings_make_no_parallels_and_break_loops() {
 fn a_loop_is_left() {
     for mut performer in performers() {
         // At temperature 0 a fresh network does the same for ever.
-        let settings = StepSettings { sampler: Sampler { temperature: 0.0, top_p: 1.0 }, ..SETTINGS };
+        let settings = StepSettings { sampler: Sampler { temperature: 0.0, ..Sampler::PLAIN }, ..SETTINGS };
         let mut longest = 0;
         let mut since_new = 0;
         let mut rows = Vec::new();

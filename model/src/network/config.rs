@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::line_config::{HomeKey, LineConfig, MOST_CONTEXT_EVENTS};
 pub use super::split_config::SplitConfig;
 pub use super::stack_config::{Convolution, Feature, FeatureKind, HELD_BUCKETS, StackConfig};
 
@@ -15,6 +16,8 @@ pub enum NetworkConfig {
     Split(SplitConfig),
     /// Several split networks of one shape, each trained for itself; what they say is averaged.
     Ensemble(EnsembleConfig),
+    /// One line of words, with words of its own.
+    Line(LineConfig),
 }
 
 /// Several split networks of one shape. The tensors of number n have names that begin with `n.`.
@@ -41,6 +44,7 @@ impl NetworkConfig {
                     |n: usize| config.member.tensors().into_iter().map(move |(name, s)| (format!("{n}.{name}"), s));
                 (0..config.members).flat_map(of_member).collect()
             }
+            Self::Line(config) => config.tensors(),
         }
     }
 
@@ -50,6 +54,7 @@ impl NetworkConfig {
             Self::Stack(config) => config.vocab_size,
             Self::Split(config) => config.vocab_size,
             Self::Ensemble(config) => config.member.vocab_size,
+            Self::Line(config) => config.vocab_size,
         }
     }
 
@@ -60,6 +65,7 @@ impl NetworkConfig {
             Self::Stack(config) => config.features.iter().map(|f| word(&f.kind)).collect(),
             Self::Split(config) => config.features.iter().map(|f| word(f)).collect(),
             Self::Ensemble(config) => config.member.features.iter().map(|f| word(f)).collect(),
+            Self::Line(config) => config.features.iter().map(|f| word(f)).collect(),
         }
     }
 
@@ -77,6 +83,7 @@ impl NetworkConfig {
                 Err(format!("expected 1 to {MOST_MEMBERS} members, got {}", config.members))
             }
             Self::Ensemble(config) => config.member.check(),
+            Self::Line(config) => config.check(),
         }
     }
 }

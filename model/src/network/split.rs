@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use super::bag::bag;
-use super::lstm_sequence::lstm_sequence;
 use super::split_config::SplitConfig;
 use super::{Network, Training, drop_out, drop_units};
 use crate::tokeniser::grid::NUM_VOICES;
-use crate::tokeniser::step_reader::{HEAD_SLOTS, INTERVALS, NO_ROW};
+use crate::tokeniser::step_reader::{HEAD_SLOTS, INTERVALS};
 use crate::vocabulary::{LOWEST_PITCH, Vocabulary};
 
 /// A batch of sequences of whole steps, time first. Each step's voices stand in the order in which they are drawn.
@@ -52,13 +50,7 @@ impl Network {
         let x = self.add_up("trunk.table", &inputs.trunk, config.trunk_slots(), config.row_dropout, training)?;
         let mut x = drop_units(x, p, steps, training)?;
         for (i, &units) in config.lstm.iter().enumerate() {
-            let gates = x
-                .matmul(self.var(&format!("lstm.{i}.w_ih")))?
-                .broadcast_add(self.var(&format!("lstm.{i}.bias")))?
-                .reshape((steps, batch, 4 * units))?;
-            let w_hh = self.var(&format!("lstm.{i}.w_hh")).as_tensor().clone();
-            let w_hh = drop_out(w_hh, config.weight_dropout, training)?;
-            let h = lstm_sequence(&gates, &w_hh)?.reshape((steps * batch, units))?;
+            let h = self.run_lstm(i, &x, steps, config.weight_dropout, training)?;
             let h = drop_units(h, p, steps, training)?;
             x = if x.dim(1)? == units { (x + h)? } else { h };
         }
@@ -78,20 +70,5 @@ impl Network {
         let logits = a.matmul(self.var("head.out.weight"))?.broadcast_add(self.var("head.out.bias"))?;
         let relative = a.matmul(self.var("head.relative"))?.pad_with_zeros(1, 0, 1)?.contiguous()?;
         logits + relative.gather(&inputs.relative, 1)?
-    }
-
-    /// Rows of a table added up, (bags, width); while training a share `p` of them is left out.
-    fn add_up(
-        &self,
-        table: &str,
-        rows: &Arc<[u32]>,
-        slots: usize,
-        p: f32,
-        training: &mut Option<Training>,
-    ) -> Result<Tensor> {
-        let table = self.var(table);
-        let Some(training) = training.as_mut().filter(|_| p > 0.0) else { return bag(table, rows, slots) };
-        let kept: Arc<[u32]> = rows.iter().map(|&row| if training.rng.next_f32() < p { NO_ROW } else { row }).collect();
-        bag(table, &kept, slots)? * (1.0 / (1.0 - f64::from(p)))
     }
 }

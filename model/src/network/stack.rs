@@ -3,7 +3,6 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::conv_norm::conv_norm_relu;
-use super::lstm_sequence::lstm_sequence;
 use super::stack_config::StackConfig;
 use super::{NORM_EPSILON, NORM_MOMENTUM, Network, Training, drop_out};
 
@@ -33,23 +32,11 @@ impl Network {
         if !config.convolutions.is_empty() {
             x = drop_out(x, config.dropout, training)?;
         }
-        for (i, &units) in config.lstm.iter().enumerate() {
-            let gates = x
-                .matmul(self.var(&format!("lstm.{i}.w_ih")))?
-                .broadcast_add(self.var(&format!("lstm.{i}.bias")))?
-                .reshape((steps, batch, 4 * units))?;
-            let h = lstm_sequence(&gates, self.var(&format!("lstm.{i}.w_hh")))?;
-            x = drop_out(h.reshape((steps * batch, units))?, config.dropout, training)?;
+        for i in 0..config.lstm.len() {
+            let h = self.run_lstm(i, &x, steps, 0.0, training)?;
+            x = drop_out(h, config.dropout, training)?;
         }
-        for i in 0..=config.dense.len() {
-            x = x
-                .matmul(self.var(&format!("dense.{i}.weight")))?
-                .broadcast_add(self.var(&format!("dense.{i}.bias")))?;
-            if i < config.dense.len() {
-                x = x.relu()?;
-            }
-        }
-        Ok(x)
+        self.run_dense(config.dense.len(), x, 0.0, training)
     }
 
     /// Token and feature embeddings side by side, (steps * batch, input_width).

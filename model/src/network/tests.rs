@@ -1,10 +1,11 @@
 //! Every trained layer's gradient against finite differences, and the fast LSTM against the plain one.
 
 use super::bag::{bag, bag_plainly};
-use super::config::{Convolution, Feature, FeatureKind, SplitConfig, StackConfig};
+use super::config::{Convolution, Feature, FeatureKind, HomeKey, LineConfig, SplitConfig, StackConfig};
 use super::lstm_sequence::{lstm_sequence, lstm_step_by_step};
 use super::*;
 use crate::tokeniser::grid::NUM_VOICES;
+use crate::tokeniser::line_reader::LineFeature;
 use crate::tokeniser::step_reader::{HEAD_ROWS, HEAD_SLOTS, NO_ROW, StepFeature};
 
 const DEVICE: Device = Device::Cpu;
@@ -131,6 +132,30 @@ fn small_network() -> (Network, Inputs, Tensor) {
     (network, inputs, Tensor::from_vec(targets, steps * batch, &DEVICE).unwrap())
 }
 
+fn small_line_network() -> (Network, Inputs, Tensor) {
+    let config = LineConfig {
+        vocab_size: 11,
+        embedding: 5,
+        features: vec![LineFeature::Beat, LineFeature::Held],
+        lstm: vec![6, 4],
+        dense: vec![7, 5],
+        dropout: 0.3,
+        row_dropout: 0.1,
+        weight_dropout: 0.2,
+        context_events: 8,
+        home_key: HomeKey::None,
+    };
+    let mut rng = SplitMix64::new(24);
+    let (steps, batch, slots) = (9, 3, config.slots());
+    let network = shaken(NetworkConfig::Line(config), &mut rng);
+    let rows = (0..steps * batch * slots)
+        .map(|i| if i % 7 == 0 { NO_ROW } else { rng.next_below(11 + 4 + 16) as u32 })
+        .collect();
+    let targets: Vec<u32> = (0..steps * batch).map(|_| rng.next_below(11) as u32).collect();
+    let inputs = Inputs::Line(LineInputs { steps, batch, rows });
+    (network, inputs, Tensor::from_vec(targets, steps * batch, &DEVICE).unwrap())
+}
+
 /// The training loss with a dropout that is the same at every call.
 fn loss(network: &Network, inputs: &Inputs, targets: &Tensor) -> Tensor {
     let mut rng = SplitMix64::new(5);
@@ -142,6 +167,7 @@ fn loss(network: &Network, inputs: &Inputs, targets: &Tensor) -> Tensor {
 fn every_gradient_agrees_with_finite_differences() {
     check_gradients(small_network());
     check_gradients(small_split_network());
+    check_gradients(small_line_network());
 }
 
 fn check_gradients((network, inputs, targets): (Network, Inputs, Tensor)) {

@@ -1,13 +1,16 @@
 //! The streaming network against the one on candle that the weights were trained in.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
 
 use super::*;
 use crate::network::config::{
-    Convolution, EnsembleConfig, Feature, FeatureKind, NetworkConfig, SplitConfig, StackConfig,
+    Convolution, EnsembleConfig, Feature, FeatureKind, HomeKey, LineConfig, NetworkConfig, SplitConfig, StackConfig,
 };
-use crate::network::{Inputs, Network, SplitInputs, StackInputs, Training, relative_columns};
+use crate::network::{Inputs, LineInputs, Network, SplitInputs, StackInputs, Training, relative_columns};
 use crate::random::SplitMix64;
+use crate::tokeniser::line_reader::LineFeature;
 use crate::tokeniser::step_reader::{HEAD_SLOTS, StepFeature};
 use crate::vocabulary::Vocabulary;
 use crate::weights_file::{Description, FORMAT};
@@ -46,18 +49,22 @@ fn inputs(network: &Network, tokens: &[u16]) -> Inputs {
     })
 }
 
-fn streaming(network: &Network) -> StreamingNetwork {
-    let description = Description {
+fn description(network: &Network) -> Description {
+    Description {
         format: FORMAT,
         name: "Test".into(),
         config: network.config().clone(),
         vocabulary: Vocabulary::GRID.hash().to_string(),
+        lexicon: None,
         recipe: String::new(),
         corpora: Vec::new(),
         commit: String::new(),
         figures: Default::default(),
-    };
-    StreamingNetwork::new(Weights::of_network(network, description).unwrap()).unwrap()
+    }
+}
+
+fn streaming(network: &Network) -> StreamingNetwork {
+    StreamingNetwork::new(Weights::of_network(network, description(network)).unwrap()).unwrap()
 }
 
 fn check(config: StackConfig) {
@@ -168,6 +175,58 @@ fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
             worst = logits.iter().zip(expected.next().unwrap()).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
             state.feed(voice, row(step)[voice]);
         }
+    }
+    assert!(worst < 4e-3, "the streaming network is off by {worst}");
+}
+
+fn line_network() -> (Network, Lexicon) {
+    let lexicon = Lexicon::parse("/ r 60 62 64 65 67 60.64 {0.4.7} x1 x2 x3 x6").unwrap();
+    let config = LineConfig {
+        vocab_size: lexicon.len(),
+        embedding: 10,
+        features: vec![LineFeature::Sounding, LineFeature::Beat, LineFeature::Held],
+        lstm: vec![40, 24],
+        dense: vec![20, 16],
+        dropout: 0.2,
+        row_dropout: 0.1,
+        weight_dropout: 0.1,
+        context_events: 8,
+        home_key: HomeKey::None,
+    };
+    (Network::init(NetworkConfig::Line(config), 11, &Device::Cpu).unwrap(), lexicon)
+}
+
+fn streaming_line() -> (StreamingNetwork, Network) {
+    let (network, lexicon) = line_network();
+    let description = Description {
+        vocabulary: lexicon.hash().to_string(),
+        lexicon: Some(lexicon.spelling()),
+        ..description(&network)
+    };
+    (StreamingNetwork::new(Weights::of_network(&network, description).unwrap()).unwrap(), network)
+}
+
+#[test]
+fn a_line_model_computes_what_was_trained() {
+    let (streaming, network) = streaming_line();
+    let (_, config) = streaming.line().unwrap();
+    let music: Vec<u16> = tokens(120).iter().map(|token| token % 13).collect();
+    let mut reader = LineReader::new(Arc::new(streaming.line().unwrap().0.clone()));
+    let mut rows = Vec::new();
+    for &token in &music {
+        let mut of_word = vec![0; config.slots()];
+        assert_eq!(reader.rows(&config.features, &mut of_word), of_word.len());
+        rows.extend(of_word);
+        reader.feed(token);
+    }
+    let inputs = Inputs::Line(LineInputs { steps: music.len(), batch: 1, rows: rows.into() });
+    let expected = network.forward(&inputs, None).unwrap().to_vec2::<f32>().unwrap();
+    let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
+    let mut worst = 0.0_f32;
+    for (&token, expected) in music.iter().zip(&expected) {
+        let logits = streaming.logits(&mut state, 0, &mut scratch);
+        worst = logits.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
+        state.feed(0, token);
     }
     assert!(worst < 4e-3, "the streaming network is off by {worst}");
 }

@@ -251,7 +251,7 @@ impl StepReader {
         let echo = self.heard_echo().filter(|_| echo);
         for u in 0..NUM_VOICES {
             let drawn = self.drawn[u].filter(|_| u != voice);
-            let now = drawn.map(|token| self.sounds_with(u, token));
+            let now = drawn.map(|token| Vocabulary::GRID.sounds(token, self.sounding[u]));
             let rows = [
                 (SOUNDS, now.map(sound)),
                 (3, drawn.map(action)),
@@ -265,15 +265,6 @@ impl StepReader {
         out.push(TOKENS, echo.map(|(row, _)| row[voice].into()));
         out.push(ECHO_CLASSES, echo.map(|(_, class)| class));
         debug_assert_eq!((out.n, out.base), (HEAD_SLOTS, (voice + 1) * ROWS_A_VOICE));
-    }
-
-    /// What voice `u` sounds if it takes `token`.
-    fn sounds_with(&self, u: usize, token: u16) -> Option<u8> {
-        match Vocabulary::GRID.symbol(token) {
-            Some(Symbol::Pitch(pitch)) => Some(pitch),
-            Some(Symbol::Hold) => self.sounding[u],
-            Some(Symbol::Rest) | None => None,
-        }
     }
 }
 

@@ -39,6 +39,7 @@ fn settings(mode: Mode) -> Settings {
             pass: 0,
             strict: false,
             controls: Default::default(),
+            snap: false,
         },
     }
 }

@@ -76,12 +76,37 @@ fn it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
         &p.temperature,
         "How adventurous it is: 1 is as the network learnt it, 0 always takes the likeliest note.",
     );
+    bar(
+        ui,
+        theme,
+        setter,
+        &p.entropy,
+        "How much the temperature goes by what the network is sure of: it falls where all is possible, and rises where one \
+         note is all but certain. 0: it stays as it is set.",
+    );
     bar(ui, theme, setter, &p.top_p, "The share of likely notes that it draws from; less is safer.");
+    ui.columns(2, |halves| {
+        bar(&mut halves[0], theme, setter, &p.rests, "How often it rests: 1 is as the network learnt it, 0 never.");
+        bar(
+            &mut halves[1],
+            theme,
+            setter,
+            &p.holds,
+            "How long it holds notes: 1 is as the network learnt it, less is shorter.",
+        );
+    });
     switch(ui, theme, setter, &p.strict, "Parallel fifths and octaves are ruled out.");
 }
 
 fn where_it_goes(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams, seeds: &mut Seeds) {
     menu(ui, theme, setter, &p.key, "The key to play in. Auto: it goes by what it hears.");
+    switch(
+        ui,
+        theme,
+        setter,
+        &p.key_snap,
+        "Notes outside of the key's scale are ruled out; on Auto, of the key that it hears.",
+    );
     choice(
         ui,
         theme,

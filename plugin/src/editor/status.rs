@@ -8,10 +8,11 @@ use egui::{RichText, Ui};
 use super::places;
 use super::theme::Theme;
 use crate::bridge::Shared;
+use crate::params::Mode;
 use crate::worker::Status;
 
 /// The line, and one more for each problem.
-pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, weights_path: &str, shared: &Shared) {
+pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, mode: Mode, weights_path: &str, shared: &Shared) {
     let line = ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 18.0;
         let style = match (status.style.as_str(), status.problem.is_empty()) {
@@ -40,7 +41,7 @@ pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, weights_path: &str, sha
         }
     });
     places::note(ui.ctx(), || "Figures".into(), line.response.rect);
-    for problem in problems(status, shared) {
+    for problem in problems(status, mode, shared) {
         ui.label(RichText::new(problem).color(theme.warning));
     }
 }
@@ -68,10 +69,11 @@ fn microseconds(us: f32) -> String {
     }
 }
 
-fn problems(status: &Status, shared: &Shared) -> Vec<String> {
+fn problems(status: &Status, mode: Mode, shared: &Shared) -> Vec<String> {
     let refused = shared.refused.load(Ordering::Relaxed);
+    let problem = status.problem_in(mode);
     let problems = [
-        (!status.problem.is_empty()).then(|| status.problem.clone()),
+        (!problem.is_empty()).then_some(problem),
         (refused > 0).then(|| format!("host: expected room for all events, got {refused} turned away")),
         shared.host_without_time.load(Ordering::Relaxed).then(|| {
             "host: expected a tempo of 1 to 999 bpm and a position that moves, got none; time starts with your notes".into()
@@ -93,13 +95,23 @@ mod tests {
     #[test]
     fn every_problem_is_said() {
         let shared = Shared::default();
-        assert!(problems(&Status::default(), &shared).is_empty());
+        assert!(problems(&Status::default(), Mode::Harmonise, &shared).is_empty());
         shared.refused.store(3, Ordering::Relaxed);
         shared.host_without_time.store(true, Ordering::Relaxed);
-        let status = Status { style: "Chorale".into(), problem: "a.safetensors: cut short".into() };
-        let words = problems(&status, &shared).join("\n");
+        let status =
+            Status { style: "Chorale".into(), problem: "a.safetensors: cut short".into(), ..Status::default() };
+        let words = problems(&status, Mode::Harmonise, &shared).join("\n");
         for word in ["a.safetensors: cut short", "3 turned away", "expected a tempo"] {
             assert!(words.contains(word), "{words}");
         }
+    }
+
+    #[test]
+    fn a_line_model_says_that_it_does_not_harmonise() {
+        let status = Status { style: "Folk tunes".into(), problem: String::new(), plays_alone: true };
+        let words = |mode| problems(&status, mode, &Shared::default());
+        let expect = "Folk tunes: plays Continue, Respond and Free, and cannot harmonise; choose another mode or style";
+        assert_eq!(words(Mode::Harmonise), [expect]);
+        assert!([Mode::Continue, Mode::Respond, Mode::Free].into_iter().all(|mode| words(mode).is_empty()));
     }
 }

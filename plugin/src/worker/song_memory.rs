@@ -68,7 +68,7 @@ impl SongMemory {
         };
         performer.rewind(state);
         for (step, row) in (*from..song_step).filter_map(|step| self.row(step)) {
-            performer.step(&Step { given: row.map(Given::Symbol), ..*step });
+            performer.replay(step, *row);
         }
     }
 

@@ -3,8 +3,10 @@
 use continuo_model::generate::{Given, Step, StepSettings};
 use continuo_model::sampling::Sampler;
 
+use continuo_model::lexicon::Lexicon;
 use continuo_model::stream::StreamingNetwork;
-use continuo_model::weights_file::Weights;
+use continuo_model::vocabulary::Symbol;
+use continuo_model::weights_file::{Description, Weights};
 
 use super::weights::SHIPPED;
 use super::*;
@@ -22,6 +24,7 @@ fn request(id: u64, step_idx: i64) -> Request {
             pass: 0,
             strict: false,
             controls: Default::default(),
+            snap: false,
         },
     };
     Request { id, from: From::Here, count: step_idx, step, begins_bar: step_idx.rem_euclid(16) == 0, asked: None }
@@ -32,9 +35,36 @@ fn ensemble() -> Ensemble {
     Ensemble::new(Performer::new(StreamingNetwork::new(weights).unwrap()))
 }
 
+/// A melody model that has learnt nothing, and plays all the same.
+fn line_weights() -> Weights {
+    let words: String = (48..84).map(|pitch| format!(" {pitch}")).collect();
+    let lexicon = Lexicon::parse(&format!("/ r _{words}")).unwrap();
+    let config = format!(
+        r#"{{"kind": "line", "vocab_size": {}, "embedding": 8, "features": ["beat"], "lstm": [16], "context_events": 12,
+            "home_key": "c_major_a_minor"}}"#,
+        lexicon.len()
+    );
+    let description = Description {
+        name: "Lines".into(),
+        config: serde_json::from_str(&config).unwrap(),
+        vocabulary: lexicon.hash().to_string(),
+        lexicon: Some(lexicon.spelling()),
+        ..Weights::parse(SHIPPED.0, SHIPPED.1).unwrap().description
+    };
+    Weights::untrained(description, 1).unwrap()
+}
+
+fn line_ensemble() -> Ensemble {
+    Ensemble::new(Performer::new(StreamingNetwork::new(line_weights()).unwrap()))
+}
+
 #[test]
 fn asking_again_for_a_step_undoes_it_and_all_after() {
-    let mut ensemble = ensemble();
+    ask_again(ensemble());
+    ask_again(line_ensemble());
+}
+
+fn ask_again(mut ensemble: Ensemble) {
     let mut decide = |steps: &mut dyn Iterator<Item = i64>| -> Vec<_> {
         steps.map(|step| ensemble.decide(&request(0, step)).row).collect()
     };
@@ -47,7 +77,11 @@ fn asking_again_for_a_step_undoes_it_and_all_after() {
 
 #[test]
 fn a_jump_goes_on_from_what_stood_there_and_a_start_begins_anew() {
-    let mut ensemble = ensemble();
+    jump(ensemble());
+    jump(line_ensemble());
+}
+
+fn jump(mut ensemble: Ensemble) {
     let mut count = -1;
     let mut decide = |from: From, steps: std::ops::Range<i64>, pass: u64| -> Vec<_> {
         let start = steps.start;
@@ -67,6 +101,50 @@ fn a_jump_goes_on_from_what_stood_there_and_a_start_begins_anew() {
     assert_ne!(decide(From::Elsewhere, 32..64, 1), first[32..64], "another time round");
     decide(From::Elsewhere, 500..510, 0);
     assert_eq!(decide(From::Nothing, 0..80, 0), first);
+}
+
+#[test]
+fn grid_and_line_models_hand_over_to_each_other() {
+    let play = |ensemble: &mut Ensemble, steps: std::ops::Range<i64>| -> Vec<_> {
+        steps.map(|step| ensemble.decide(&request(0, step))).collect()
+    };
+    let run = || {
+        let mut ensemble = ensemble();
+        let chorale = play(&mut ensemble, 0..32);
+        let before = ensemble.hand_over_to(line_ensemble(), 32);
+        let sounding: [_; 4] = std::array::from_fn(|voice| ensemble.performer.state().sounding(voice));
+        assert_eq!(sounding, chorale[31].sounding, "the line model has heard what sounds");
+        assert_eq!(before.performer.network().weights().description.name, "Bach chorales");
+        let tune = play(&mut ensemble, 32..64);
+        assert!(tune.iter().all(|answer| answer.row[1..] == [Symbol::Rest; 3]), "a melody is one voice");
+        assert!(tune.iter().filter(|answer| matches!(answer.row[0], Symbol::Pitch(_))).count() > 2);
+        ensemble.hand_over_to(before, 64);
+        let sounding: [_; 4] = std::array::from_fn(|voice| ensemble.performer.state().sounding(voice));
+        assert_eq!(sounding, tune[31].sounding, "the grid model has heard what sounds");
+        [chorale, tune, play(&mut ensemble, 64..96)].concat().into_iter().map(|answer| answer.row).collect::<Vec<_>>()
+    };
+    let first = run();
+    assert_eq!(run(), first);
+    let deaf = play(&mut line_ensemble(), 32..64);
+    assert!(deaf.iter().zip(&first[32..]).any(|(deaf, heard)| deaf.row != *heard), "what was heard matters");
+}
+
+#[test]
+fn a_line_model_is_chosen_like_any_other() {
+    let path = std::env::temp_dir().join(format!("continuo-line-{}.safetensors", std::process::id()));
+    line_weights().write(&path).unwrap();
+    let (mut audio, end, _) = bridge::new();
+    let desk = Desk::default();
+    desk.weights.lock().unwrap().path = path.to_string_lossy().into_owned();
+    let worker = Worker::start(end, desk.clone());
+    let status = wait_for(&desk, "Lines", || ());
+    assert_eq!((status.style.as_str(), status.problem.as_str(), status.plays_alone), ("Lines", "", true));
+    audio.ask(request(1, 0));
+    while audio.answer().is_none() {
+        assert!(audio.can_answer());
+    }
+    drop(worker);
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

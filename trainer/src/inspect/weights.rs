@@ -92,6 +92,12 @@ fn layers(config: &NetworkConfig) -> Vec<String> {
             layers.extend(config.dense.iter().map(|size| format!("dense {size}")));
             layers
         }
+        NetworkConfig::Line(config) => {
+            let mut layers = vec![format!("rows of {}", config.embedding)];
+            layers.extend(lstm(&config.lstm));
+            layers.extend(config.dense.iter().map(|size| format!("dense {size}")));
+            layers
+        }
         NetworkConfig::Ensemble(config) => {
             let mut all = vec![format!("the mean of {} networks", config.members)];
             all.extend(layers(&NetworkConfig::Split(config.member.clone())));

@@ -1,0 +1,281 @@
+//! A line model's performance. While a player plays it listens and runs nothing; at the first step that is left to it, it is
+//! shown the last events, put into its home key, and goes on from there word by word, put back into the player's.
+//!
+//! It plays alone: where some voices are given the others rest. Of what it plays a chord's notes go to the voices from the
+//! top, so a melody is the soprano's.
+
+use super::{ALL_CLASSES, Given, Step};
+use crate::key;
+use crate::lexicon::{Grammar, Lexicon, Word};
+use crate::line_memory::{Event, LineMemory};
+use crate::network::config::{HomeKey, LineConfig};
+use crate::random::coin;
+use crate::sampling::{self, Sampler};
+use crate::stream::{Scratch, State, StreamingNetwork};
+use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
+use crate::vocabulary::Symbol;
+
+/// A long note is shown to a melody's network as so many words at the most.
+const LONGEST_SHOWN: usize = 16;
+/// After a new beginning so many events are drawn at least as freely as the network learnt, or it would come back to
+/// where it was.
+const FREE_EVENTS: usize = 4;
+/// Words that may be drawn in a step: an event's two, and again after a piece's end.
+const DRAWS: u64 = 4;
+
+/// Decides a step and moves on.
+pub(super) fn step(
+    network: &StreamingNetwork,
+    state: &mut State,
+    scratch: &mut Scratch,
+    step: &Step,
+) -> [Symbol; NUM_VOICES] {
+    let (lexicon, config) = network.line().expect("the network is a line model");
+    let memory = memory(state);
+    if step.given.iter().any(|given| *given != Given::Free) {
+        let row = given_row(memory, step);
+        (memory.playing, memory.steps_left) = (false, 0);
+        memory.push(step.step_idx, row, true, lexicon.grammar() == Grammar::Melody);
+        return row;
+    }
+    let takes_over = !memory.playing;
+    if takes_over {
+        memory.take_over(step.step_idx, step.settings.controls.key);
+        memory.shift = home_shift(memory.key, config.home_key);
+    }
+    let mut line = Line { network, lexicon, config, state, scratch, step };
+    if takes_over {
+        line.begin(|_| true);
+    }
+    line.play()
+}
+
+fn memory(state: &mut State) -> &mut LineMemory {
+    state.line.as_mut().expect("a line model's state remembers a line")
+}
+
+/// What is given, and rests for all others.
+fn given_row(memory: &LineMemory, step: &Step) -> [Symbol; NUM_VOICES] {
+    std::array::from_fn(|voice| match step.given[voice] {
+        Given::Symbol(Symbol::Hold) if memory.sounding[voice].is_none() => Symbol::Rest,
+        Given::Symbol(symbol) => symbol,
+        Given::Free => Symbol::Rest,
+    })
+}
+
+/// Semitones up from `key` to the home key, -6 to 5.
+fn home_shift(key: Option<u8>, home: HomeKey) -> i8 {
+    const A: i8 = 9;
+    match (key, home) {
+        (None, _) | (_, HomeKey::None) => 0,
+        (Some(key), HomeKey::CMajorAMinor) => {
+            let tonic = if key >= 12 { A } else { 0 };
+            (tonic - (key % 12) as i8 + 6).rem_euclid(12) - 6
+        }
+    }
+}
+
+fn shifted(pitch: u8, semitones: i8) -> u8 {
+    let mut pitch = i16::from(pitch) + i16::from(semitones);
+    pitch += if pitch > 127 { -12 } else { 0 };
+    pitch += if pitch < 0 { 12 } else { 0 };
+    pitch as u8
+}
+
+/// Several pitches, shifted, and how many they are.
+fn all_shifted(pitches: &[u8], semitones: i8) -> ([u8; NUM_VOICES], usize) {
+    let mut out = [0; NUM_VOICES];
+    out.iter_mut().zip(pitches).for_each(|(to, from)| *to = shifted(*from, semitones));
+    (out, pitches.len().min(NUM_VOICES))
+}
+
+/// A step that the network plays.
+struct Line<'a> {
+    network: &'a StreamingNetwork,
+    lexicon: &'a Lexicon,
+    config: &'a LineConfig,
+    state: &'a mut State,
+    scratch: &'a mut Scratch,
+    step: &'a Step,
+}
+
+impl Line<'_> {
+    fn play(&mut self) -> [Symbol; NUM_VOICES] {
+        let melody = self.lexicon.grammar() == Grammar::Melody;
+        self.state.set_step_in_beat(self.step.step_in_beat);
+        let goes_on = memory(self.state).steps_left > 0 && !self.step.attack;
+        let row = if goes_on {
+            memory(self.state).steps_left -= 1;
+            self.held()
+        } else {
+            if memory(self.state).is_stuck() {
+                self.begin_anew();
+            }
+            self.draw_event()
+        };
+        let starts = row.iter().any(|symbol| matches!(symbol, Symbol::Pitch(_)));
+        let memory = memory(self.state);
+        memory.push(self.step.step_idx, row, false, melody);
+        memory.drawn += usize::from(starts);
+        row
+    }
+
+    /// What sounds goes on.
+    fn held(&mut self) -> [Symbol; NUM_VOICES] {
+        memory(self.state).sounding.map(|pitch| if pitch.is_some() { Symbol::Hold } else { Symbol::Rest })
+    }
+
+    /// The network reads the last events that are wanted, as a piece that leads up to this step.
+    fn begin(&mut self, wanted: impl Fn(&Event) -> bool) {
+        self.state.begin_line();
+        let (seed, shift) = {
+            let memory = memory(self.state);
+            (memory.seed.clone(), memory.shift)
+        };
+        let count = self.config.context_events;
+        let steps: usize = seed.last(count, &wanted).map(|event| self.shown_steps(event)).sum();
+        let first = self.step.step_in_beat + STEPS_PER_BEAT - steps % STEPS_PER_BEAT;
+        self.state.set_step_in_beat(first);
+        for event in seed.last(count, &wanted) {
+            let pitches = event.pitches.as_ref().map_or(&[][..], |chord| chord.as_slice());
+            let (pitches, len) = all_shifted(pitches, shift);
+            self.read(self.lexicon.sound(&pitches[..len]));
+            match self.lexicon.grammar() {
+                Grammar::Events => self.read(self.lexicon.steps(event.steps)),
+                Grammar::Melody => {
+                    let hold = self.token(Word::Hold);
+                    (1..self.shown_steps(event)).for_each(|_| self.read(hold));
+                }
+            }
+        }
+        self.state.set_step_in_beat(self.step.step_in_beat);
+    }
+
+    /// How long an event is to the network.
+    fn shown_steps(&self, event: &Event) -> usize {
+        match self.lexicon.grammar() {
+            Grammar::Melody => event.steps.min(LONGEST_SHOWN),
+            Grammar::Events => match self.lexicon.word(self.lexicon.steps(event.steps)) {
+                Word::Steps(n) => n.into(),
+                _ => unreachable!("a duration is a duration word"),
+            },
+        }
+    }
+
+    fn read(&mut self, token: u16) {
+        self.network.logits(self.state, 0, self.scratch);
+        self.state.feed(0, token);
+    }
+
+    fn token(&self, word: Word) -> u16 {
+        self.lexicon.token(&word).expect("the grammar has this word")
+    }
+
+    /// From what the player played last, or from nothing: what the network played itself led to where it is.
+    fn begin_anew(&mut self) {
+        let memory = memory(self.state);
+        memory.restarts += 1;
+        memory.drawn = 0;
+        self.begin(|event| event.given);
+    }
+
+    /// What starts now, or in a melody what goes on.
+    fn draw_event(&mut self) -> [Symbol; NUM_VOICES] {
+        let delimiter = self.lexicon.delimiter();
+        let mut token = self.draw(0, |word| !matches!(word, Word::Steps(_)));
+        if token == delimiter {
+            // A piece is over: the music goes on from where it began.
+            self.begin_anew();
+            token = self.draw(1, |word| !matches!(word, Word::Steps(_) | Word::Delimiter));
+        }
+        if token == delimiter {
+            return [Symbol::Rest; NUM_VOICES]; // the network knows nothing else to say
+        }
+        self.state.feed(0, token);
+        if self.lexicon.word(token) == Word::Hold {
+            return self.held();
+        }
+        let row = self.sounds(token);
+        if self.lexicon.grammar() == Grammar::Events {
+            let steps = self.draw(2, |word| matches!(word, Word::Steps(_)));
+            self.state.feed(0, steps);
+            if let Word::Steps(n) = self.lexicon.word(steps) {
+                memory(self.state).steps_left = usize::from(n) - 1;
+            }
+        }
+        row
+    }
+
+    /// The row in which a word starts.
+    fn sounds(&mut self, token: u16) -> [Symbol; NUM_VOICES] {
+        let memory = memory(self.state);
+        let shift = memory.shift;
+        let before = memory.events.last(1, |event| event.pitches.is_some()).next();
+        let before = before.and_then(|event| event.pitches);
+        let (before, len) = all_shifted(before.as_ref().map_or(&[], |chord| chord.as_slice()), shift);
+        let mut row = [Symbol::Rest; NUM_VOICES];
+        if let Some(chord) = self.lexicon.pitches(token, &before[..len]) {
+            for (symbol, pitch) in row.iter_mut().zip(chord.as_slice().iter().rev()) {
+                *symbol = Symbol::Pitch(shifted(*pitch, -shift));
+            }
+        }
+        row
+    }
+
+    /// Draws a word for which `fits` is true. It is not read yet.
+    fn draw(&mut self, n: u64, fits: impl Fn(&Word) -> bool) -> u16 {
+        let Step { settings, step_idx, attack, .. } = *self.step;
+        let (shift, sounds, drawn, restarts, key) = {
+            let memory = memory(self.state);
+            let something = memory.events.back(0).is_some();
+            (memory.shift, something, memory.drawn, memory.restarts, memory.key)
+        };
+        let scale = settings.controls.key.or(key).filter(|_| settings.snap).map_or(ALL_CLASSES, key::scale);
+        let home_scale = key::transposed(scale, shift.into());
+        let lexicon = self.lexicon;
+        let logits = self.network.logits(self.state, 0, self.scratch);
+        sampling::mask(logits, |token| fits(&lexicon.word(token)));
+        weigh(logits, lexicon, &settings.sampler);
+        sampling::mask(logits, |token| {
+            let word = lexicon.word(token);
+            !(word == Word::Rest && attack || word == Word::Hold && (attack || !sounds))
+        });
+        sampling::mask(logits, |token| match lexicon.word(token) {
+            Word::Notes(chord) | Word::Classes(chord) => {
+                chord.as_slice().iter().all(|pitch| home_scale >> (pitch % 12) & 1 == 1)
+            }
+            _ => true,
+        });
+        let mut sampler = settings.sampler;
+        if restarts > 0 && drawn < FREE_EVENTS {
+            sampler.temperature = sampler.temperature.max(1.0);
+        }
+        let coin = coin(settings.rng_seed, settings.pass, step_idx, n + DRAWS * u64::from(restarts));
+        match lexicon.grammar() {
+            Grammar::Melody => {
+                let hold = lexicon.token(&Word::Hold).expect("a melody has a hold");
+                sampling::sample_beside_hold(logits, hold, sampler, coin)
+            }
+            Grammar::Events => sampling::sample(logits, sampler, coin),
+        }
+    }
+}
+
+/// Weighs rests and holds as the sampler says. An event that is twice as long as another is weighed once more.
+fn weigh(logits: &mut [f32], lexicon: &Lexicon, sampler: &Sampler) {
+    sampling::weigh(logits, lexicon.rest(), sampler.rest_weight);
+    match lexicon.token(&Word::Hold) {
+        Some(hold) => sampling::weigh(logits, hold, sampler.hold_weight),
+        None if sampler.hold_weight == 1.0 => {}
+        None => {
+            for token in 0..lexicon.len() as u16 {
+                if let Word::Steps(n) = lexicon.word(token) {
+                    sampling::weigh(logits, token, sampler.hold_weight.powf(f32::from(n).log2()));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! Performances of small line models with fresh weights: what holds whatever they have learnt.
+
+use candle_core::Device;
+
+use super::*;
+use crate::generate::{Performer, StepSettings};
+use crate::network::Network;
+use crate::network::config::NetworkConfig;
+use crate::tokeniser::line_reader::LineFeature;
+use crate::tokeniser::step_reader::Controls;
+use crate::weights_file::{Description, FORMAT, Weights};
+use Symbol::{Hold, Pitch, Rest};
+
+const SETTINGS: StepSettings = StepSettings {
+    sampler: Sampler::PLAIN,
+    rng_seed: 7,
+    pass: 0,
+    strict: false,
+    controls: Controls { key: None, fermata_in: None, density: None, register: None },
+    snap: false,
+};
+/// A phrase that is in C major beyond doubt.
+const SEED: [u8; 10] = [60, 64, 67, 65, 64, 62, 71, 67, 62, 60];
+
+fn pitches() -> String {
+    (40..100).map(|pitch| format!("{pitch} ")).collect()
+}
+
+fn melody(home_key: HomeKey) -> Performer {
+    performer(&format!("/ r _ {}", pitches()), home_key)
+}
+
+fn events(home_key: HomeKey) -> Performer {
+    let triads: String = (0..12)
+        .map(|root| {
+            let chord = crate::lexicon::Chord::normal_order(&[root, root + 4, root + 7]).unwrap();
+            let [a, b, c] = chord.as_slice() else { unreachable!("a triad has three notes") };
+            format!("{{{a}.{b}.{c}}} ")
+        })
+        .collect();
+    performer(&format!("/ r {}{triads}60.64 62.65.69 x1 x2 x3 x4 x8", pitches()), home_key)
+}
+
+fn performer(words: &str, home_key: HomeKey) -> Performer {
+    let lexicon = Lexicon::parse(words).unwrap();
+    let config = NetworkConfig::Line(LineConfig {
+        vocab_size: lexicon.len(),
+        embedding: 12,
+        features: vec![LineFeature::Beat, LineFeature::Held],
+        lstm: vec![16],
+        dense: Vec::new(),
+        dropout: 0.0,
+        row_dropout: 0.0,
+        weight_dropout: 0.0,
+        context_events: 12,
+        home_key,
+    });
+    let network = Network::init(config.clone(), 3, &Device::Cpu).unwrap();
+    // Strong weights, so that what went before matters.
+    for (name, var) in network.variables().iter().filter(|(name, _)| !name.ends_with("bias")) {
+        let by = if name.starts_with("lstm") { 1.5 } else { 8.0 };
+        var.set(&(var.as_detached_tensor() * by).unwrap()).unwrap();
+    }
+    let description = Description {
+        format: FORMAT,
+        name: "Test".into(),
+        config,
+        vocabulary: lexicon.hash().to_string(),
+        lexicon: Some(lexicon.spelling()),
+        recipe: String::new(),
+        corpora: Vec::new(),
+        commit: String::new(),
+        figures: Default::default(),
+    };
+    Performer::new(StreamingNetwork::new(Weights::of_network(&network, description).unwrap()).unwrap())
+}
+
+fn performers() -> [Performer; 2] {
+    [melody(HomeKey::CMajorAMinor), events(HomeKey::CMajorAMinor)]
+}
+
+type Row = [Symbol; NUM_VOICES];
+
+fn ask(step_idx: i64, given: [Given; NUM_VOICES]) -> Step {
+    let step_in_beat = step_idx.rem_euclid(4) as usize;
+    Step { step_idx, step_in_beat, given, attack: false, settings: SETTINGS }
+}
+
+/// Plays a phrase in eighths on the soprano, from step 0 on.
+fn give(performer: &mut Performer, phrase: &[u8]) {
+    for (n, &pitch) in (0..).zip(phrase) {
+        for (step_idx, symbol) in [(2 * n, Pitch(pitch)), (2 * n + 1, Hold)] {
+            let mut given = [Given::Free; NUM_VOICES];
+            given[0] = Given::Symbol(symbol);
+            assert_eq!(performer.step(&ask(step_idx, given)), [symbol, Rest, Rest, Rest]);
+        }
+    }
+}
+
+fn play(performer: &mut Performer, steps: std::ops::Range<i64>, settings: StepSettings) -> Vec<Row> {
+    let first = steps.start;
+    let step = |step_idx| Step { settings, attack: step_idx == first, ..ask(step_idx, [Given::Free; NUM_VOICES]) };
+    steps.map(|step_idx| performer.step(&step(step_idx))).collect()
+}
+
+fn starts(rows: &[Row]) -> usize {
+    rows.iter().filter(|row| row.iter().any(|symbol| matches!(symbol, Pitch(_)))).count()
+}
+
+#[test]
+fn the_same_is_decided_from_the_same() {
+    for mut performer in performers() {
+        let mut whole = |phrase: &[u8]| {
+            performer.reset();
+            give(&mut performer, phrase);
+            play(&mut performer, 20..100, SETTINGS)
+        };
+        let first = whole(&SEED);
+        assert!(starts(&first) > 8, "{first:?}");
+        assert_eq!(whole(&SEED), first);
+        assert_ne!(whole(&SEED[2..]), first, "what was played matters");
+        performer.reset();
+        give(&mut performer, &SEED);
+        let saved = performer.state().clone();
+        assert_eq!(play(&mut performer, 20..60, SETTINGS), first[..40]);
+        let within = performer.state().clone();
+        assert_eq!(play(&mut performer, 60..61, SETTINGS).len(), 1);
+        performer.rewind(&saved);
+        assert_eq!(play(&mut performer, 20..60, SETTINGS), first[..40]);
+        performer.rewind(&within);
+        let rest: Vec<_> = (60..100).map(|i| performer.step(&ask(i, [Given::Free; NUM_VOICES]))).collect();
+        assert_eq!(rest, first[40..]);
+        let other = StepSettings { rng_seed: 8, ..SETTINGS };
+        performer.rewind(&saved);
+        assert_ne!(play(&mut performer, 20..60, other), first[..40]);
+    }
+}
+
+#[test]
+fn what_is_replayed_stands_where_it_stood() {
+    for mut performer in performers() {
+        give(&mut performer, &SEED);
+        let saved = performer.state().clone();
+        let steps: Vec<_> = (20..60).map(|i| ask(i, [Given::Free; NUM_VOICES])).collect();
+        let rows: Vec<_> = steps.iter().map(|step| performer.step(step)).collect();
+        performer.rewind(&saved);
+        steps[..27].iter().zip(&rows).for_each(|(step, row)| performer.replay(step, *row));
+        let again: Vec<_> = steps[27..].iter().map(|step| performer.step(step)).collect();
+        assert_eq!(again, rows[27..]);
+        // Another outcome is heard like a player's.
+        performer.rewind(&saved);
+        performer.replay(&steps[0], [Pitch(90), Rest, Rest, Rest]);
+        assert_eq!(performer.state().sounding(0), Some(90));
+        assert!(!performer.state().line.as_ref().unwrap().playing);
+    }
+}
+
+#[test]
+fn it_goes_on_in_the_key_that_was_played() {
+    let continued = |performer: &mut Performer, up: u8| {
+        performer.reset();
+        give(performer, &SEED.map(|pitch| pitch + up));
+        play(performer, 20..120, SETTINGS)
+    };
+    let up = |rows: &[Row], semitones: u8| -> Vec<Row> {
+        let higher = |symbol| if let Pitch(pitch) = symbol { Pitch(pitch + semitones) } else { symbol };
+        rows.iter().map(|row| row.map(higher)).collect()
+    };
+    for mut performer in performers() {
+        let first = continued(&mut performer, 0);
+        assert!(starts(&first) > 8);
+        assert_eq!(continued(&mut performer, 3), up(&first, 3));
+        assert_eq!(continued(&mut performer, 6), up(&first, 6));
+    }
+    // Where the music kept its keys, what was played is read as it is.
+    let mut performer = melody(HomeKey::None);
+    let first = continued(&mut performer, 0);
+    assert_ne!(continued(&mut performer, 3), up(&first, 3));
+}
+
+#[test]
+fn the_nearest_way_leads_to_the_home_key() {
+    let home = |key| home_shift(Some(key), HomeKey::CMajorAMinor);
+    assert_eq!([0, 2, 5, 6, 7, 11].map(home), [0, -2, -5, -6, 5, 1]);
+    assert_eq!([21, 12, 16, 15].map(home), [0, -3, 5, -6]); // A, C, E and E flat minor
+    assert_eq!((home_shift(None, HomeKey::CMajorAMinor), home_shift(Some(2), HomeKey::None)), (0, 0));
+    assert_eq!((shifted(126, 5), shifted(2, -5), shifted(60, -5)), (119, 9, 55));
+}
+
+#[test]
+fn holds_last_as_long_as_was_drawn() {
+    let mut performer = events(HomeKey::CMajorAMinor);
+    give(&mut performer, &SEED);
+    let (mut lengths, mut chords) = (Vec::new(), 0);
+    for row in play(&mut performer, 20..400, SETTINGS) {
+        let sounding = row.iter().filter(|symbol| **symbol != Rest).count();
+        // Notes lie in the voices from the top.
+        assert!(row[sounding..].iter().all(|symbol| *symbol == Rest), "{row:?}");
+        if starts(&[row]) > 0 {
+            let pitches: Vec<u8> = row.iter().filter_map(|s| if let Pitch(p) = s { Some(*p) } else { None }).collect();
+            assert_eq!(pitches.len(), sounding, "all of an event starts together: {row:?}");
+            assert!(pitches.windows(2).all(|pair| pair[0] > pair[1]), "{row:?}");
+            chords += usize::from(sounding > 1);
+            lengths.push(1);
+        } else if row.contains(&Hold) {
+            *lengths.last_mut().unwrap() += 1;
+        }
+    }
+    lengths.pop(); // it may go on
+    assert!(chords > 3, "{chords} chords");
+    assert!(lengths.iter().all(|steps| [1, 2, 3, 4, 8].contains(steps)), "{lengths:?}");
+    assert!(lengths.contains(&8) && lengths.contains(&1));
+}
+
+#[test]
+fn other_voices_rest_where_some_are_given() {
+    for mut performer in performers() {
+        play(&mut performer, 0..9, SETTINGS);
+        let alto = [Given::Free, Given::Symbol(Pitch(64)), Given::Free, Given::Symbol(Hold)];
+        assert_eq!(performer.step(&ask(9, alto)), [Rest, Pitch(64), Rest, Rest]);
+        let sounding: [_; 4] = std::array::from_fn(|voice| performer.state().sounding(voice));
+        assert_eq!(sounding, [None, Some(64), None, None]);
+    }
+}
+
+#[test]
+fn the_first_step_after_a_silence_starts_a_note() {
+    for mut performer in performers() {
+        for rng_seed in 0..100 {
+            performer.reset();
+            give(&mut performer, &SEED[..2]);
+            let row = play(&mut performer, 8..9, StepSettings { rng_seed, ..SETTINGS })[0];
+            assert!(matches!(row[0], Pitch(_)), "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn a_loop_is_left_for_a_new_beginning() {
+    for mut performer in performers() {
+        give(&mut performer, &SEED);
+        // At temperature 0 a fresh network does the same for ever.
+        let settings = StepSettings { sampler: Sampler { temperature: 0.0, ..Sampler::PLAIN }, ..SETTINGS };
+        let rows = play(&mut performer, 20..1000, settings);
+        let memory = performer.state().line.as_ref().unwrap();
+        assert!(memory.restarts > 1, "it has begun anew {} times", memory.restarts);
+        assert!(starts(&rows) > 50);
+        let mut different: Vec<_> = rows.iter().map(|row| format!("{row:?}")).collect();
+        different.sort_unstable();
+        different.dedup();
+        assert!(different.len() > 12, "only {} different rows", different.len());
+    }
+}
+
+#[test]
+fn snapping_leaves_the_scale_to_nothing_else() {
+    let scale = |key, rows: &[Row]| {
+        let pitches = rows.iter().flatten().filter_map(|s| if let Pitch(p) = s { Some(p % 12) } else { None });
+        let (inside, all) =
+            pitches.fold((0, 0), |(inside, all), class| (inside + i32::from(key::scale(key) >> class & 1), all + 1));
+        assert!(all > 10);
+        inside == all
+    };
+    for mut performer in performers() {
+        let snapped = StepSettings { snap: true, ..SETTINGS };
+        let in_d = SEED.map(|pitch| pitch + 2);
+        give(&mut performer, &in_d);
+        let saved = performer.state().clone();
+        assert!(!scale(2, &play(&mut performer, 20..120, SETTINGS)));
+        performer.rewind(&saved);
+        assert!(scale(2, &play(&mut performer, 20..120, snapped)), "the key that is heard");
+        performer.rewind(&saved);
+        let told = StepSettings { controls: Controls { key: Some(18), ..Controls::default() }, ..snapped };
+        assert!(scale(18, &play(&mut performer, 20..120, told)), "the key that is told");
+    }
+}
+
+#[test]
+fn symbol_weights_make_rests_and_long_notes_rarer() {
+    for mut performer in performers() {
+        let mut count = |rest_weight: f32, hold_weight: f32| {
+            performer.reset();
+            let sampler = Sampler { rest_weight, hold_weight, ..Sampler::PLAIN };
+            let rows = play(&mut performer, 0..600, StepSettings { sampler, ..SETTINGS });
+            (rows.iter().filter(|row| row[0] == Rest).count(), starts(&rows))
+        };
+        let ((rests, notes), (no_rests, _), (_, fewer), (_, more)) =
+            (count(1.0, 1.0), count(0.0, 1.0), count(1.0, 2.0), count(1.0, 0.0));
+        assert!(rests > 0 && no_rests == 0, "{rests} rests, without them {no_rests}");
+        assert!(fewer < notes && notes < more, "{fewer} {notes} {more}");
+    }
+}

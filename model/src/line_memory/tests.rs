@@ -1,0 +1,89 @@
+//! Events from rows, silence, and loops.
+
+use super::*;
+
+/// Rows in words from step 0 on, voices joined by commas: a pitch, `-` hold, `.` rest; `|` is a step without a row.
+fn heard(rows: &str, melody: bool) -> LineMemory {
+    let mut memory = LineMemory::new();
+    for (step_idx, row) in rows.split(' ').enumerate().filter(|(_, row)| *row != "|") {
+        let mut words = row.split(',');
+        let row = std::array::from_fn(|_| match words.next().unwrap_or(".") {
+            "-" => Symbol::Hold,
+            "." => Symbol::Rest,
+            pitch => Symbol::Pitch(pitch.parse().unwrap()),
+        });
+        memory.push(step_idx as i64, row, true, melody);
+    }
+    memory
+}
+
+/// Pitches joined by dots (`r` is a rest), and after a colon the steps.
+fn words(events: &Events) -> String {
+    let word = |event: &Event| {
+        let pitches = event
+            .pitches
+            .map_or("r".into(), |chord| chord.as_slice().iter().map(u8::to_string).collect::<Vec<_>>().join("."));
+        format!("{pitches}:{}", event.steps)
+    };
+    events.last(CAPACITY, |_| true).map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn rows_become_events() {
+    let check = |rows, melody, expect: &str| assert_eq!(words(&heard(rows, melody).events), expect, "{rows}");
+    check("60 - - 62 -", false, "60:3 62:2");
+    check("72,64,60 -,-,- -,65,-", false, "60.64.72:2 65:1");
+    check("72,64,60 -,-,- -,65,- 71,-,-", true, "72:3 71:1");
+    check("60 . . 62", false, "60:1 r:2 62:1");
+    check(". . 60", false, "60:1"); // nothing is there to rest from
+    check("60 | 62 | | | 64", false, "60:2 62:1 r:3 64:1"); // how a note was played, and a rest
+}
+
+#[test]
+fn a_phrase_ends_with_its_last_note() {
+    let taken_over = |rows: &str, at: i64| {
+        let mut memory = heard(rows, false);
+        memory.take_over(at, None);
+        words(&memory.seed)
+    };
+    assert_eq!(taken_over("60 - 62", 4), "60:2 62:2");
+    assert_eq!(taken_over("60 - 62", 11), "60:2 62:9");
+    assert_eq!(taken_over("60 - 62", 13), "60:2 62:1 r:10");
+    assert_eq!(taken_over("60 - 62 . .", 5), "60:2 62:3");
+    assert_eq!(taken_over("60 - 62", 500), "60:2 62:1");
+}
+
+#[test]
+fn the_key_is_told_or_heard() {
+    let mut memory = heard("62 66 69 74 73 76 74 -", false);
+    memory.take_over(8, None);
+    assert_eq!(memory.key, Some(2));
+    memory.take_over(8, Some(7));
+    assert_eq!(memory.key, Some(7));
+    let mut memory = LineMemory::new();
+    memory.take_over(0, None);
+    assert_eq!(memory.key, None);
+}
+
+#[test]
+fn a_pattern_is_stuck_after_twelve_events_at_the_least() {
+    let stuck = |pattern: &str, times: usize, drawn: usize| {
+        heard(vec![pattern; times].join(" ").as_str(), false).events.is_stuck(drawn)
+    };
+    assert!(!stuck("60 62", 5, 64) && stuck("60 62", 6, 64));
+    assert!(!stuck("60 62", 6, 11), "what the player did is no loop of the network's");
+    assert!(!stuck("60 62 64 65", 2, 64) && stuck("60 62 64 65", 3, 64));
+    assert!(!stuck("60", 7, 64) && stuck("60", 8, 64));
+    assert!(stuck("60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75", 3, 64));
+    assert!(!stuck("60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76", 3, 64));
+}
+
+#[test]
+fn memory_is_bounded() {
+    let rows: Vec<String> = (0..200).map(|n| (40 + n % 50).to_string()).collect();
+    let memory = heard(&rows.join(" "), false);
+    assert_eq!(memory.events.last(CAPACITY + 9, |_| true).count(), CAPACITY);
+    assert_eq!(memory.events.last(3, |event| event.pitches.unwrap().top() % 2 == 0).count(), 3);
+    assert_eq!(memory.events.back(0).unwrap().pitches, Chord::new(&[40 + 199 % 50]));
+    assert_eq!(memory.events.back(CAPACITY), None);
+}

@@ -1,0 +1,104 @@
+//! What counting alone achieves: an n-gram over the same words, split and unit as the networks.
+
+mod ngram;
+
+use anyhow::{Result, ensure};
+use continuo_model::lexicon::Grammar;
+use ngram::{NGram, Smoothing};
+use serde::Serialize;
+
+use crate::lines::Lines;
+use crate::preparation::Spelt;
+
+/// One in so many of the training songs is set aside to choose the n-gram by.
+const SET_ASIDE: usize = 10;
+
+/// An n-gram's loss.
+#[derive(Clone, Debug, Serialize)]
+pub struct Baseline {
+    /// What the figures are in.
+    pub unit: &'static str,
+    /// Mean over all events.
+    pub micro: f64,
+    /// Mean of the pieces' means.
+    #[serde(rename = "macro")]
+    pub macro_: f64,
+    /// How many pieces.
+    pub pieces: usize,
+    /// How many events.
+    pub events: usize,
+    /// How many words they are.
+    pub words: usize,
+    /// How many different words there are.
+    pub vocabulary: usize,
+    /// Words in the longest run, chosen on a tenth of the training songs.
+    pub order: usize,
+    /// How runs are weighed, chosen there too.
+    pub smoothing: String,
+}
+
+/// Learns from the training songs, judges by the songs of `split`.
+///
+/// # Errors
+/// If there is nothing to learn from, or nothing in the split.
+pub fn of(lines: &Lines, split: &str) -> Result<Baseline> {
+    let train: Vec<Spelt> = lines.training_songs_in_every_key();
+    let judged = lines.spelt(split)?;
+    ensure!(!train.is_empty() && !judged.is_empty(), "--data: expected songs to learn from and in `{split}`, got none");
+    // A melody's words are 16ths, two to four of them a note.
+    let longest = if lines.lexicon.grammar() == Grammar::Melody { 24 } else { 10 };
+    let size = lines.lexicon.len();
+    let delimiter = lines.lexicon.delimiter();
+    let learn = |songs: &[&Spelt]| NGram::new(songs.iter().map(|song| &song.tokens[..]), delimiter, size, longest);
+    let (aside, rest): (Vec<_>, Vec<_>) = train.iter().enumerate().partition(|(n, _)| n % SET_ASIDE == 0);
+    let (aside, rest) = (only_songs(aside), only_songs(rest));
+    let (smoothing, order) = choose(&learn(&rest), delimiter, &aside);
+    let ngram = learn(&train.iter().collect::<Vec<_>>());
+    let nats: Vec<f64> = judged.iter().map(|song| losses(&ngram, delimiter, song, smoothing)[order - 1]).collect();
+    let events: usize = judged.iter().map(|song| song.num_events).sum();
+    let means = nats.iter().zip(&judged).map(|(nats, song)| nats / song.num_events as f64);
+    Ok(Baseline {
+        unit: crate::lines::UNIT,
+        micro: nats.iter().sum::<f64>() / events as f64,
+        macro_: means.sum::<f64>() / judged.len() as f64,
+        pieces: judged.len(),
+        events,
+        words: judged.iter().map(|song| song.tokens.len()).sum(),
+        vocabulary: size,
+        order,
+        smoothing: format!("{smoothing:?}"),
+    })
+}
+
+fn only_songs(songs: Vec<(usize, &Spelt)>) -> Vec<&Spelt> {
+    songs.into_iter().map(|(_, song)| song).collect()
+}
+
+/// The smoothing and the order that foresee songs best.
+fn choose(ngram: &NGram, delimiter: u16, songs: &[&Spelt]) -> (Smoothing, usize) {
+    let mut all = Vec::new();
+    for smoothing in [Smoothing::WittenBell, Smoothing::KneserNey] {
+        let mut sums: Vec<f64> = Vec::new();
+        for song in songs {
+            let losses = losses(ngram, delimiter, song, smoothing);
+            sums.resize(losses.len(), 0.0);
+            sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
+        }
+        all.extend((1..).zip(sums).map(|(order, sum)| (sum, smoothing, order)));
+    }
+    let (_, smoothing, order) = all.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).expect("an n-gram has orders");
+    (smoothing, order)
+}
+
+/// The nats of a song by the n-grams of each order.
+fn losses(ngram: &NGram, delimiter: u16, song: &Spelt, smoothing: Smoothing) -> Vec<f64> {
+    let mut reader = ngram.reader(delimiter);
+    let mut sums: Vec<f64> = Vec::new();
+    for &word in &song.tokens {
+        let probs = reader.probabilities(word, smoothing);
+        sums.resize(probs.len(), 0.0);
+        sums.iter_mut().zip(probs).for_each(|(sum, p)| *sum -= p.ln());
+        reader.feed(word);
+    }
+    sums
+}

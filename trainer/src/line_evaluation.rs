@@ -1,0 +1,71 @@
+//! What a line model is worth: its loss on songs, computed by the network that plays.
+
+use std::collections::BTreeMap;
+
+use continuo_model::stream::StreamingNetwork;
+use serde::Serialize;
+
+use crate::evaluate::surprise;
+use crate::lines::UNIT;
+use crate::preparation::Spelt;
+
+/// A line model's loss on songs. State is zero at each piece's start, after a delimiter.
+#[derive(Clone, Debug, Serialize)]
+pub struct LineEvaluation {
+    /// What the figures are in.
+    pub unit: &'static str,
+    /// The nats of all words, ends of pieces included, over all events.
+    pub micro: f64,
+    /// Mean of the pieces' means.
+    #[serde(rename = "macro")]
+    pub macro_: f64,
+    /// How many pieces.
+    pub pieces: usize,
+    /// How many notes, chords and rests.
+    pub events: usize,
+    /// How many words they are.
+    pub words: usize,
+    /// What the network is shown beside the word before.
+    pub sees: Vec<String>,
+}
+
+impl LineEvaluation {
+    /// What a weights file keeps of it.
+    pub fn figures(&self, split: &str) -> BTreeMap<String, f64> {
+        BTreeMap::from([
+            (format!("{split}_nats_per_event"), self.micro),
+            (format!("{split}_nats_per_event_macro"), self.macro_),
+        ])
+    }
+}
+
+/// The loss of a line model on songs in its words.
+pub fn evaluate(network: &StreamingNetwork, songs: &[Spelt]) -> LineEvaluation {
+    let (mut state, mut scratch) = (network.state(), network.scratch());
+    let nats: Vec<f64> = songs
+        .iter()
+        .map(|song| {
+            state.reset();
+            let mut nats = 0.0;
+            for (&word, step_in_beat) in song.tokens.iter().zip(&song.steps_in_beat) {
+                if let Some(step_in_beat) = step_in_beat {
+                    state.set_step_in_beat((*step_in_beat).into());
+                }
+                nats += surprise(network.logits(&mut state, 0, &mut scratch), word);
+                state.feed(0, word);
+            }
+            nats
+        })
+        .collect();
+    let events: usize = songs.iter().map(|song| song.num_events).sum();
+    let means = nats.iter().zip(songs).map(|(nats, song)| nats / song.num_events.max(1) as f64);
+    LineEvaluation {
+        unit: UNIT,
+        micro: nats.iter().sum::<f64>() / events.max(1) as f64,
+        macro_: means.sum::<f64>() / songs.len().max(1) as f64,
+        pieces: songs.len(),
+        events,
+        words: songs.iter().map(|song| song.tokens.len()).sum(),
+        sees: network.weights().description.config.sees(),
+    }
+}

@@ -1,0 +1,105 @@
+//! Preparation: from pieces of any format to songs, sequences of events on a grid of 16ths, split by piece.
+
+mod duplicates;
+mod groups;
+mod keys;
+mod options;
+mod quantise;
+mod report;
+mod song;
+mod split;
+mod words;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::corpus::folder::{self, Corpus};
+use crate::corpus::piece::Piece;
+use duplicates::Families;
+use options::Duplicates;
+pub use options::{KeyPlan, Modes, Preparation};
+pub use report::Report;
+#[cfg(test)]
+pub use song::Event;
+pub use song::Song;
+pub use words::{ALL_KEYS, Spelt, lexicon, spell};
+
+/// Songs to learn from, songs to be judged by, and what became of the rest.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// To learn from.
+    pub train: Vec<Song>,
+    /// Held out, to be judged by.
+    pub valid: Vec<Song>,
+    /// What was read, left out and held out.
+    pub report: Report,
+}
+
+/// Reads files and folders of any mix and prepares what they hold.
+///
+/// # Errors
+/// If a path does not exist; with `strict` at the first file or piece that cannot be read.
+pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool) -> Result<Prepared> {
+    let corpus = folder::read(paths, folder::Options { as_written: options.as_written, strict })?;
+    let known = match &options.groups {
+        Some(name) => groups::read(paths, name)?,
+        None => Vec::new(),
+    };
+    Ok(prepare(corpus, options, &known))
+}
+
+/// Prepares pieces. `known` are names of pieces that belong together.
+pub fn prepare(corpus: Corpus, options: &Preparation, known: &[Vec<String>]) -> Prepared {
+    let mut report = Report { pieces: corpus.pieces.len(), unreadable: corpus.skipped, ..Report::default() };
+    let mut songs = Vec::with_capacity(corpus.pieces.len());
+    for piece in &corpus.pieces {
+        match song_of(piece, options) {
+            Ok((song, left_out)) => {
+                report.notes_left_out += left_out;
+                songs.push(song);
+            }
+            Err(reason) => *report.left_out.entry(reason).or_default() += 1,
+        }
+    }
+    let mut families = Families::of(&songs, options.shared_runs);
+    families.join_named(&songs, known);
+    let family_of = families.numbers();
+    report.families = family_of.iter().copied().max().map_or(0, |last| last + 1);
+    report.near_duplicates = songs.len() - report.families;
+    let held_out = split::held_out(&songs, &family_of, options.held_out, options.held_out_draw);
+    let mut seen = vec![false; report.families];
+    let mut prepared = Prepared { report, ..Prepared::default() };
+    for (song, family) in songs.into_iter().zip(family_of) {
+        if options.duplicates == Duplicates::One && std::mem::replace(&mut seen[family], true) {
+            prepared.report.copies_left_out += 1;
+        } else if held_out[family] {
+            prepared.valid.push(song);
+        } else {
+            prepared.train.push(song);
+        }
+    }
+    prepared.report.count(&prepared.train, &prepared.valid);
+    prepared
+}
+
+/// A piece as a song in the recipe's key, and how many of its notes found no place on the grid; or why it is left out.
+pub fn song_of(piece: &Piece, options: &Preparation) -> Result<(Song, usize), String> {
+    let notes = quantise::on_grid(piece, options)?;
+    let mut song = song::from_notes(piece, &notes.notes, options);
+    if song.events.len() < options.fewest_events {
+        return Err(format!("fewer than {} events", options.fewest_events));
+    }
+    let key = piece.key().ok_or("no key")?;
+    song.minor = keys::is_minor(key);
+    if !options.modes.takes(song.minor) {
+        return Err(format!("in {}", if song.minor { "minor" } else { "major" }));
+    }
+    if options.key == KeyPlan::Home {
+        song = song.transposed(keys::shift_home(key)).ok_or("pitches outside of MIDI once transposed")?;
+    }
+    Ok((song, notes.left_out))
+}
+
+#[cfg(test)]
+mod tests;

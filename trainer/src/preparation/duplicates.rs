@@ -1,0 +1,154 @@
+//! Near-duplicates: songs whose top lines share long runs, in any key and any rhythm, are one family.
+
+use std::collections::HashMap;
+
+use super::song::Song;
+
+/// Intervals in a run.
+const RUN_INTERVALS: usize = 12;
+/// A run that more songs have than this is a figure (a scale, a repeated note), not a sign of kinship.
+const COMMONPLACE: usize = 60;
+
+/// Songs in families.
+pub struct Families {
+    /// For each song another of its family, or itself: the family's root.
+    parents: Vec<usize>,
+}
+
+impl Families {
+    /// Puts songs that share more than `shared_runs` of the shorter one's runs together.
+    pub fn of(songs: &[Song], shared_runs: f64) -> Self {
+        let mut families = Self { parents: (0..songs.len()).collect() };
+        let runs: Vec<Vec<u64>> = songs.iter().map(runs_of).collect();
+        let mut songs_with: HashMap<u64, Vec<u32>> = HashMap::new();
+        for (song, runs) in runs.iter().enumerate() {
+            for run in runs {
+                songs_with.entry(*run).or_default().push(song as u32);
+            }
+        }
+        for (song, own) in runs.iter().enumerate() {
+            let mut shared: HashMap<u32, usize> = HashMap::new();
+            for run in own {
+                let with = &songs_with[run];
+                if with.len() <= COMMONPLACE {
+                    with.iter().filter(|&&other| (other as usize) < song).for_each(|other| {
+                        *shared.entry(*other).or_default() += 1;
+                    });
+                }
+            }
+            for (other, count) in shared {
+                let shorter = own.len().min(runs[other as usize].len());
+                if count as f64 > shared_runs * shorter as f64 {
+                    families.join(song, other as usize);
+                }
+            }
+        }
+        families
+    }
+
+    /// Puts songs together whose names are in one group.
+    pub fn join_named(&mut self, songs: &[Song], groups: &[Vec<String>]) {
+        let mut of_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (idx, song) in songs.iter().enumerate() {
+            of_name.entry(&song.name).or_default().push(idx);
+        }
+        for group in groups {
+            let members: Vec<usize> =
+                group.iter().filter_map(|name| of_name.get(name.as_str())).flatten().copied().collect();
+            members.windows(2).for_each(|pair| self.join(pair[0], pair[1]));
+        }
+    }
+
+    /// For each song its family's number; families are numbered in order of their first songs.
+    pub fn numbers(&self) -> Vec<usize> {
+        let mut numbers = HashMap::new();
+        (0..self.parents.len())
+            .map(|song| {
+                let next = numbers.len();
+                *numbers.entry(self.root(song)).or_insert(next)
+            })
+            .collect()
+    }
+
+    fn root(&self, mut song: usize) -> usize {
+        while self.parents[song] != song {
+            song = self.parents[song];
+        }
+        song
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        // The lower number stays the root, whatever the order of joining.
+        self.parents[a.max(b)] = a.min(b);
+    }
+}
+
+/// The distinct runs of a song's top line; one that is shorter than a run is one run.
+fn runs_of(song: &Song) -> Vec<u64> {
+    let line: Vec<u8> = song.top_line().collect();
+    let intervals: Vec<i16> = line.windows(2).map(|pair| i16::from(pair[1]) - i16::from(pair[0])).collect();
+    let mut runs: Vec<u64> = match intervals.len() {
+        0..RUN_INTERVALS => vec![hash(&intervals)],
+        _ => intervals.windows(RUN_INTERVALS).map(hash).collect(),
+    };
+    runs.sort_unstable();
+    runs.dedup();
+    runs
+}
+
+/// FNV-1a, 64 bits.
+fn hash(intervals: &[i16]) -> u64 {
+    intervals
+        .iter()
+        .flat_map(|interval| interval.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::song::Event;
+    use super::*;
+
+    fn song(name: &str, pitches: impl IntoIterator<Item = u8>) -> Song {
+        let events =
+            pitches.into_iter().map(|pitch| Event { pitches: vec![pitch], steps: 2, step_in_beat: 0 }).collect();
+        Song { name: name.into(), events, ..Song::default() }
+    }
+
+    /// A line that goes its own way for each `seed`.
+    fn line(seed: u64, len: usize) -> Vec<u8> {
+        let mut rng = continuo_model::random::SplitMix64::new(seed);
+        (0..len).map(|_| 60 + rng.next_below(13) as u8).collect()
+    }
+
+    #[test]
+    fn songs_that_share_enough_are_one_family() {
+        let (a, b) = (line(1, 100), line(2, 100));
+        let other_key = a.iter().map(|pitch| pitch + 5);
+        let half_of_b = [&line(3, 50)[..], &b[50..]].concat();
+        let third_of_b = [&line(4, 68)[..], &b[68..]].concat();
+        let mut one_note_off = b.clone();
+        one_note_off[20] += 1;
+        let songs = [
+            song("a", a.clone()),
+            song("b", b),
+            song("a higher", other_key),
+            song("half of b", half_of_b),
+            song("a third of b", third_of_b),
+            song("b with a slip", one_note_off),
+            song("the beginning of a", a[..40].iter().copied()),
+        ];
+        assert_eq!(Families::of(&songs, 0.4).numbers(), [0, 1, 0, 1, 2, 1, 0]);
+        assert_eq!(Families::of(&songs, 0.9).numbers(), [0, 1, 0, 2, 3, 4, 0]);
+        let mut named = Families::of(&songs, 0.9);
+        named.join_named(&songs, &[vec!["half of b".into(), "nowhere".into(), "b".into()]]);
+        assert_eq!(named.numbers(), [0, 1, 0, 1, 2, 3, 0]);
+    }
+
+    #[test]
+    fn short_songs_are_compared_as_a_whole() {
+        let songs = [song("a", [60, 62, 64]), song("b", [65, 67, 69]), song("c", [60, 62, 63])];
+        assert_eq!(Families::of(&songs, 0.4).numbers(), [0, 0, 1]);
+    }
+}

@@ -1,0 +1,30 @@
+//! The home key: how far a piece is from C major or A minor.
+
+use crate::corpus::key::{Key, Mode};
+
+/// Whether the third above the tonic is minor.
+pub fn is_minor(key: Key) -> bool {
+    matches!(key.mode, Mode::Minor | Mode::Dorian | Mode::Phrygian | Mode::Locrian)
+}
+
+/// The way to C, or to A for a key with a minor third: -6 to 5 semitones. So a mode keeps its tonic's place: D dorian
+/// goes to A, with an F sharp.
+pub fn shift_home(key: Key) -> i8 {
+    let home = if is_minor(key) { 9 } else { 0 };
+    let up = (home + 12 - key.tonic()) % 12;
+    if up > 5 { up as i8 - 12 } else { up as i8 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_goes_home_by_the_shorter_way() {
+        let shift = |fifths, mode| shift_home(Key { fifths, mode });
+        let majors: Vec<_> = [0, 1, 2, -1, -3, 6].map(|fifths| shift(fifths, Mode::Major)).into();
+        assert_eq!(majors, [0, 5, -2, -5, -3, -6]);
+        assert_eq!([0, -3, 3].map(|fifths| shift(fifths, Mode::Minor)), [0, -3, 3]);
+        assert_eq!([shift(0, Mode::Dorian), shift(0, Mode::Mixolydian)], [-5, 5]);
+    }
+}

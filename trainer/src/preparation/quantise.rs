@@ -1,0 +1,114 @@
+//! Notes on a grid of 16ths, or why a piece does not fit it.
+
+use super::options::{Parts, Preparation};
+use crate::corpus::piece::{Note, Piece, TICKS_PER_BEAT};
+
+/// Ticks in a 16th.
+pub const TICKS_PER_STEP: u64 = TICKS_PER_BEAT / 4;
+/// Notes of one part that start no further apart are meant to start together.
+const TOGETHER_TICKS: u64 = TICKS_PER_STEP / 4;
+
+/// A note on the grid. Times are in 16th steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GridNote {
+    /// When it starts.
+    pub start: u64,
+    /// When it ends; after its start.
+    pub end: u64,
+    /// MIDI pitch.
+    pub pitch: u8,
+}
+
+/// A piece's notes on the grid.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnGrid {
+    /// In order of start, then from the top.
+    pub notes: Vec<GridNote>,
+    /// How many had to go: of notes of one part that come after each other within one 16th the nearest to it stays.
+    pub left_out: usize,
+}
+
+/// Puts the parts that are asked for on the grid.
+///
+/// # Errors
+/// In words, if the recipe leaves out pieces that do not fit, and this one does not.
+pub fn on_grid(piece: &Piece, options: &Preparation) -> Result<OnGrid, String> {
+    let parts = match options.parts {
+        Parts::Merged => &piece.parts[..],
+        Parts::First => &piece.parts[..piece.parts.len().min(1)],
+    };
+    let mut on_grid = OnGrid::default();
+    for part in parts {
+        if options.drop_unquantised && !part.notes.iter().all(fits) {
+            return Err("an onset or duration that is no whole number of 16ths".into());
+        }
+        let before = on_grid.notes.len();
+        on_grid.notes.extend(part.notes.iter().filter(|note| !is_crowded_out(note, &part.notes)).map(rounded));
+        on_grid.left_out += part.notes.len() - (on_grid.notes.len() - before);
+    }
+    on_grid.notes.sort_by_key(|note| (note.start, std::cmp::Reverse((note.pitch, note.end))));
+    Ok(on_grid)
+}
+
+fn fits(note: &Note) -> bool {
+    note.onset.is_multiple_of(TICKS_PER_STEP) && note.duration.is_multiple_of(TICKS_PER_STEP)
+}
+
+fn nearest_step(ticks: u64) -> u64 {
+    (ticks + TICKS_PER_STEP / 2) / TICKS_PER_STEP
+}
+
+fn rounded(note: &Note) -> GridNote {
+    let start = nearest_step(note.onset);
+    GridNote { start, end: nearest_step(note.end()).max(start + 1), pitch: note.pitch }
+}
+
+/// Whether another note of the part (`notes`, in order of onset) starts nearer to the same 16th, at another time; of two
+/// that are as near the first stays.
+fn is_crowded_out(note: &Note, notes: &[Note]) -> bool {
+    let step = nearest_step(note.onset);
+    let distance = |onset: u64| onset.abs_diff(step * TICKS_PER_STEP);
+    let first = notes.partition_point(|other| nearest_step(other.onset) < step);
+    let rivals = notes[first..].iter().take_while(|other| nearest_step(other.onset) == step);
+    rivals.map(|other| (distance(other.onset), other.onset)).min().is_some_and(|(nearest, onset)| {
+        nearest < distance(note.onset) && note.onset.abs_diff(onset) > TOGETHER_TICKS
+            || nearest == distance(note.onset) && onset < note.onset && note.onset - onset > TOGETHER_TICKS
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{options, piece};
+    use super::*;
+
+    /// Starts, ends and pitches, and how many notes are left out.
+    type Expected<'a> = Result<(&'a [(u64, u64, u8)], usize), &'a str>;
+
+    fn check(music: &[&str], drop_unquantised: bool, expect: Expected) {
+        let options = Preparation { drop_unquantised, ..options() };
+        let found = on_grid(&piece("a", music), &options);
+        let found = found.map(|found| {
+            let notes: Vec<_> = found.notes.iter().map(|note| (note.start, note.end, note.pitch)).collect();
+            (notes, found.left_out)
+        });
+        assert_eq!(found, expect.map(|(notes, left_out)| (notes.to_vec(), left_out)).map_err(String::from));
+    }
+
+    #[test]
+    fn notes_go_to_the_nearest_16th() {
+        // Times in 48ths of a quarter: a 16th is 12, an eighth of a triplet 16, a 32nd 6.
+        check(&["0+12:60 12+24:62"], true, Ok((&[(0, 1, 60), (1, 3, 62)], 0)));
+        check(&["0+16:60 16+16:62 32+16:64"], false, Ok((&[(0, 1, 60), (1, 3, 62), (3, 4, 64)], 0)));
+        let reason = "an onset or duration that is no whole number of 16ths";
+        check(&["0+16:60 16+16:62 32+16:64"], true, Err(reason));
+        check(&["0+12:60", "0+6:48 6+6:50"], true, Err(reason));
+    }
+
+    #[test]
+    fn of_a_run_that_is_too_fast_every_other_note_stays() {
+        let run = "0+6:60 6+6:62 12+6:64 18+6:65 24+12:67";
+        check(&[run], false, Ok((&[(0, 1, 60), (1, 2, 64), (2, 3, 67)], 2)));
+        // A chord that is played not quite together is a chord; another part is on its own.
+        check(&["0+12:60 1+12:64", "5+6:48"], false, Ok((&[(0, 1, 64), (0, 1, 60), (0, 1, 48)], 0)));
+    }
+}
