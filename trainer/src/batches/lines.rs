@@ -57,7 +57,7 @@ pub(super) fn batch(
     let (slots, batch) = (config.slots(), windows.len());
     let words = windows.iter().map(len).max().unwrap_or(0);
     let mut rows = vec![NO_ROW; words * batch * slots];
-    let mut targets = vec![0; words * batch];
+    let mut targets = vec![0_u32; words * batch];
     let mut weights = vec![0_f32; words * batch];
     let mut reader = LineReader::new(lexicon.clone());
     for (column, window) in windows.iter().enumerate() {
@@ -126,6 +126,7 @@ mod tests {
         let batch = batch(&config, &lexicon, &songs, &[(0, 0), (0, 2)], 100, &Device::Cpu).unwrap();
         let Inputs::Line(inputs) = batch.inputs else { panic!("a line") };
         assert_eq!((inputs.steps, inputs.batch), (13, 2));
+        assert_eq!(batch.targets.to_vec1::<u32>().unwrap()[..4], [3, 5, 4, 3]);
         // The word before and the beat's row, which comes after the six words'.
         let rows = |word: usize, column: usize| &inputs.rows[(word * 2 + column) * 2..][..2];
         assert_eq!([rows(0, 0), rows(1, 0), rows(0, 1), rows(1, 1)], [[0, 6], [3, 7], [0, 8], [5, 9]]);

@@ -116,11 +116,16 @@ fn read_file(path: &Path, split: Option<&str>) -> Result<Vec<Piece>> {
     }
 }
 
-/// A piece from the notes of a MIDI file: its four tracks with notes, or those of more that bear the voices' names.
+/// A piece from the notes of a MIDI file: its four tracks with notes, or those of more that bear the voices' names. Where
+/// all that there are bear such names, voices without a track are silent.
 fn from_phrase(name: String, phrase: &Phrase) -> Result<Piece> {
-    let named: Vec<Track> =
-        VOICE_NAMES.iter().filter_map(|voice| phrase.tracks.iter().find(|t| t.name == *voice)).cloned().collect();
-    let tracks = if named.len() == NUM_VOICES { named } else { phrase.tracks.clone() };
+    let named = VOICE_NAMES.map(|voice| phrase.tracks.iter().find(|track| track.name == voice));
+    let only_voices = phrase.tracks.iter().all(|track| VOICE_NAMES.contains(&track.name.as_str()));
+    let tracks = if only_voices || named.iter().all(Option::is_some) {
+        named.map(|track| track.cloned().unwrap_or_default()).to_vec()
+    } else {
+        phrase.tracks.clone()
+    };
     ensure!(
         tracks.len() == NUM_VOICES,
         "expected four tracks with notes, or tracks named {}, got {}; give each voice a track",
@@ -185,5 +190,7 @@ pub mod tests {
             from_phrase("piece".into(), &phrase).unwrap_err().to_string(),
             "expected four tracks with notes, or tracks named Soprano, Alto, Tenor, Bass, got 3; give each voice a track"
         );
+        phrase.tracks.remove(0);
+        assert_eq!(from_phrase("piece".into(), &phrase).unwrap(), piece("90* 64* . . | 90 . . ."));
     }
 }
