@@ -26,6 +26,8 @@ pub struct Progress {
     pub rng_seed: u64,
     /// The recipe of the run, as it was.
     pub recipe: String,
+    /// The hash of what its tokens mean.
+    pub vocabulary: String,
     /// The optimiser's step count and momentum product.
     pub optimiser: (u32, f64),
     /// What the epochs gave, from the first.

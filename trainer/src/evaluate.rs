@@ -114,7 +114,7 @@ fn run_baseline(args: &EvaluateArgs) -> Result<()> {
             let options = recipe.preparation.with_context(|| {
                 format!("{}: expected a line model's recipe for --baseline, got one for four voices", path.display())
             })?;
-            Lines::read(&args.data, &options, false, None)?
+            Lines::read(&args.data, &options, false)?
         }
         (None, Some(path)) => lines_of(args, path, &Weights::read(path)?)?,
         _ => bail!("--baseline: expected --recipe RECIPE or a weights file, one of them"),
@@ -136,7 +136,7 @@ fn lines_of(args: &EvaluateArgs, path: &Path, weights: &Weights) -> Result<Lines
     let lexicon = weights.description.words().map_err(anyhow::Error::msg).with_context(place)?;
     let recipe = Recipe::parse(&weights.description.recipe).context("its recipe").with_context(place)?;
     let options = recipe.preparation.context("expected a recipe with a preparation, got none").with_context(place)?;
-    Lines::read_in_words(&args.data, &options, lexicon)
+    Lines::read_in_words(&args.data, &options, lexicon, false)
 }
 
 /// The voices that letters stand for, `SB` for soprano and bass.

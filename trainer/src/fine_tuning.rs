@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
+use continuo_model::lexicon::Lexicon;
 use continuo_model::network::Network;
 use continuo_model::network::config::NetworkConfig;
 use continuo_model::weights_file::Weights;
@@ -52,6 +53,18 @@ pub fn start_from(path: &Path, network: &Network, vocabulary: &str) -> Result<()
         var.set(&Tensor::from_slice(weights.tensor(tensor), var.shape(), var.device())?)?;
     }
     Ok(())
+}
+
+/// The words of a line model's weights file.
+///
+/// # Errors
+/// If the file cannot be read, or is none of a line model.
+pub fn lexicon(path: &Path) -> Result<Lexicon> {
+    let words = Weights::read(path)?.description.lexicon;
+    let words = words.with_context(|| {
+        format!("--from {}: expected a line model, as the recipe's is, got one of four voices", path.display())
+    })?;
+    Lexicon::parse(&words).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())
 }
 
 fn listed(words: &[String]) -> String {

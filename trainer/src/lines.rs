@@ -25,11 +25,11 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Prepares music; without a `lexicon` the words are those of the training songs.
+    /// Prepares music; the words are those of the training songs.
     ///
     /// # Errors
     /// If the music cannot be read, or nothing is left to learn from or to be judged by.
-    pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool, lexicon: Option<Lexicon>) -> Result<Self> {
+    pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool) -> Result<Self> {
         let prepared = preparation::read(paths, options, strict)?;
         for (what, songs) in [("learn from", &prepared.train), ("be judged by", &prepared.valid)] {
             ensure!(
@@ -38,19 +38,16 @@ impl Lines {
                 prepared.report
             );
         }
-        let lexicon = match lexicon {
-            Some(lexicon) => lexicon,
-            None => preparation::lexicon(&prepared.train, options).map_err(anyhow::Error::msg)?,
-        };
+        let lexicon = preparation::lexicon(&prepared.train, options).map_err(anyhow::Error::msg)?;
         Ok(Self::of(prepared, options, lexicon))
     }
 
-    /// Prepares music to be judged in words that there are.
+    /// Prepares music in words that there are.
     ///
     /// # Errors
     /// If the music cannot be read.
-    pub fn read_in_words(paths: &[PathBuf], options: &Preparation, lexicon: Lexicon) -> Result<Self> {
-        Ok(Self::of(preparation::read(paths, options, false)?, options, lexicon))
+    pub fn read_in_words(paths: &[PathBuf], options: &Preparation, lexicon: Lexicon, strict: bool) -> Result<Self> {
+        Ok(Self::of(preparation::read(paths, options, strict)?, options, lexicon))
     }
 
     fn of(prepared: preparation::Prepared, options: &Preparation, lexicon: Lexicon) -> Self {

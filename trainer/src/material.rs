@@ -1,20 +1,18 @@
 //! What a recipe trains on and judges by: grids of four voices, or songs in words.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::lexicon::Lexicon;
 use continuo_model::network::config::NetworkConfig;
 use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::vocabulary::Vocabulary;
-use continuo_model::weights_file::Weights;
 
 use crate::TrainArgs;
 use crate::batches::Epoch;
 use crate::corpus::{self, GridPiece};
 use crate::evaluate;
+use crate::fine_tuning;
 use crate::line_evaluation;
 use crate::lines::{self, Lines};
 use crate::preparation::Spelt;
@@ -46,9 +44,16 @@ impl Material {
     pub fn read(args: &TrainArgs, recipe: &mut Recipe) -> Result<Self> {
         if let NetworkConfig::Line(config) = &mut recipe.network {
             let options = recipe.preparation.as_ref().context("a line model's recipe has a preparation")?;
-            // What is trained further keeps its words.
-            let lexicon = args.from.as_deref().map(words_of).transpose()?;
-            let lines = Lines::read(&args.data, options, args.strict, lexicon)?;
+            let lines = match &args.from {
+                // What starts from weights speaks their words.
+                Some(from) => {
+                    let lexicon = fine_tuning::lexicon(from)?;
+                    let lines = Lines::read_in_words(&args.data, options, lexicon, args.strict)?;
+                    lines.songs("train")?;
+                    lines
+                }
+                None => Lines::read(&args.data, options, args.strict)?,
+            };
             config.vocab_size = lines.lexicon.len();
             println!("{}\n{} words", lines.report, lines.lexicon.len());
             return Ok(Self::Lines { valid: lines.spelt("valid")?, lines: Box::new(lines) });
@@ -120,10 +125,4 @@ impl Material {
             Self::Lines { lines, .. } => (lines.lexicon.hash().to_string(), Some(lines.lexicon.spelling())),
         }
     }
-}
-
-/// The words of the line model in a weights file.
-fn words_of(path: &Path) -> Result<Lexicon> {
-    let words = Weights::read(path)?.description.words();
-    words.map_err(anyhow::Error::msg).with_context(|| format!("--from {}", path.display()))
 }

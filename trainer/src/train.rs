@@ -11,6 +11,7 @@ use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
 
+use crate::TrainArgs;
 use crate::averaging::Averages;
 use crate::checkpoint::{self, BegunEpoch, Progress};
 use crate::losses::cross_entropy;
@@ -19,7 +20,7 @@ use crate::optimisers::Optimiser;
 use crate::progress_bar::EpochBar;
 use crate::recipe::Recipe;
 use crate::training_log::{self, EpochRow};
-use crate::{TrainArgs, fine_tuning, interrupt};
+use crate::{fine_tuning, interrupt};
 
 struct Run {
     recipe: Recipe,
@@ -46,8 +47,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let device = open_device(args.device)?;
     let material = Material::read(args, &mut recipe)?;
     let network = Network::init(recipe.network.clone(), args.rng_seed, &device)?;
+    let vocabulary = material.vocabulary().0;
     if let Some(from) = args.from.as_deref().filter(|_| !args.resume) {
-        fine_tuning::start_from(from, &network, &material.vocabulary().0)?;
+        fine_tuning::start_from(from, &network, &vocabulary)?;
     }
     let training = &recipe.training;
     let optimiser = Optimiser::new(training.optimiser, training.weight_decay, network.trainable())?;
@@ -58,6 +60,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         best_epoch: 0,
         rng_seed: args.rng_seed,
         recipe: recipe_text,
+        vocabulary,
         optimiser: optimiser.progress(),
         log: Vec::new(),
         begun: None,
@@ -127,6 +130,12 @@ impl Run {
             saved.rng_seed,
             self.progress.rng_seed
         );
+        ensure!(
+            saved.vocabulary == self.progress.vocabulary,
+            "{path}: was made with other words ({}, got {}); use the same --data, and --from if there was one",
+            saved.vocabulary,
+            self.progress.vocabulary
+        );
         self.progress = saved;
         Ok(())
     }
@@ -194,6 +203,7 @@ impl Run {
         }
         let (first_batch, cells_before, count) = (begun.batches_done, begun.cells, batches.len());
         let bar = EpochBar::new(epoch, training.epochs, first_batch, count, &self.progress.log)?;
+        let per_unit = self.material.targets_per_unit();
         let losses: Vec<f64> = self.progress.log.iter().map(|row| row.valid).collect();
         let mut rate = training.learning_rate_at(epoch, 0.0, &losses);
         for n in first_batch..count {
@@ -215,7 +225,7 @@ impl Run {
             begun.nats += loss.nats * loss.cells;
             begun.cells += loss.cells;
             begun.batches_done = n + 1;
-            bar.show(n + 1, begun.nats / begun.cells, rate, begun.cells - cells_before);
+            bar.show(n + 1, begun.nats / begun.cells * per_unit, rate, begun.cells - cells_before);
             if interrupt::pressed() {
                 bar.finish();
                 begun.rng_state = rng.state();

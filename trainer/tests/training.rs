@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use tiny::{SPLIT, STACK, TRAIN, fail, folder, succeed, write_corpus, write_recipe};
+use tiny::{SPLIT, STACK, TRAIN, TRAIN_LINE, fail, folder, succeed, write_corpus, write_recipe, write_tunes};
 
 fn start(folder: &Path, words: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_trainer"))
@@ -83,6 +83,36 @@ fn ctrl_c_in_mid_epoch_saves_and_resuming_comes_to_the_same_weights() {
         assert_eq!(whole, broken, "{name}");
         assert!(bytes("broken.curve.png").starts_with(b"\x89PNG"));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_line_model_is_broken_off_gone_on_with_and_fine_tuned_in_its_words() {
+    let folder = folder("ctrl_c_line");
+    write_tunes(&folder, 6);
+    let text = succeed(&folder, &format!("{TRAIN_LINE} whole.safetensors"));
+    assert!(text.contains("nats per event on `valid`"), "{text}");
+    let (code, said) = press_ctrl_c(start(&folder, &format!("{TRAIN_LINE} broken.safetensors")));
+    assert_eq!(code, Some(130), "{said}");
+    succeed(&folder, &format!("{TRAIN_LINE} broken.safetensors --resume"));
+    let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "the weights differ");
+
+    // Other music has other words; what starts from weights keeps theirs.
+    std::fs::remove_file(folder.join("tunes/tune-3.abc")).unwrap();
+    std::fs::write(folder.join("tunes/low.abc"), "X:1\nT:low\nM:4/4\nL:1/4\nK:C\nC,D,E,F,|G,A,B,C|C,,4|\n").unwrap();
+    let words =
+        |name: &str| continuo_model::weights_file::Weights::read(&folder.join(name)).unwrap().description.lexicon;
+    succeed(&folder, &format!("{TRAIN_LINE} fresh.safetensors"));
+    succeed(&folder, &format!("{TRAIN_LINE} tuned.safetensors --from whole.safetensors"));
+    assert!(words("whole.safetensors").is_some() && words("tuned.safetensors") == words("whole.safetensors"));
+    let refused = fail(&folder, &format!("{TRAIN_LINE} x.safetensors --from corpus.json"));
+    assert!(refused.contains("corpus.json: cannot be opened"), "{refused}");
+    write_corpus(&folder);
+    write_recipe(&folder, STACK, 1);
+    succeed(&folder, &format!("{TRAIN} stack.safetensors"));
+    let refused = fail(&folder, &format!("{TRAIN_LINE} x.safetensors --from stack.safetensors"));
+    assert!(refused.contains("expected a line model, as the recipe's is, got one of four voices"), "{refused}");
 }
 
 #[cfg(unix)]

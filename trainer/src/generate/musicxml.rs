@@ -17,22 +17,27 @@ struct Chord {
     pitches: Vec<u8>,
 }
 
-/// The score: a part for each track, in as many voices as sound at once; keys as the notes suggest; times rounded to 64ths.
+/// The score: a part for each track that sounds, in as many voices as sound at once; keys as the notes suggest; times rounded to 64ths.
 ///
 /// # Errors
-/// If the metre's lower number is above 64 or no power of two, or no note sounds.
+/// If the metre's lower number is above 64 or no power of two.
 pub fn text(phrase: &Phrase, title: &str) -> Result<String> {
     let (count, unit) = phrase.time_signature;
     ensure!(
         count > 0 && unit.is_power_of_two() && unit <= 64,
         "expected a metre such as 4/4, with 64ths at the least, got {count}/{unit}"
     );
-    let key = key_of(phrase);
-    ensure!(key.is_some(), "expected notes, got none");
+    let key = key_of(phrase).unwrap_or(Key { fifths: 0, mode: Mode::Major });
     let bar = Bar::new(phrase.time_signature);
-    let parts: Vec<Vec<Chord>> = phrase.tracks.iter().map(chords).collect();
+    // A voice that never sounds has no staff, but silence has one.
+    let mut tracks: Vec<&Track> = phrase.tracks.iter().filter(|track| !track.notes.is_empty()).collect();
+    let silence = Track::default();
+    if tracks.is_empty() {
+        tracks.push(&silence);
+    }
+    let parts: Vec<Vec<Chord>> = tracks.iter().map(|track| chords(track)).collect();
     let end = parts.iter().flatten().map(|chord| chord.end).max().unwrap_or(0);
-    let score = Score { phrase, key: key.expect("it is some"), bar, num_bars: end.div_ceil(bar.length) };
+    let score = Score { phrase, key, bar, num_bars: end.div_ceil(bar.length).max(1) };
     let mut xml = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <!DOCTYPE score-partwise PUBLIC \"-//Recordare//DTD MusicXML 4.0 Partwise//EN\" \
@@ -40,7 +45,7 @@ pub fn text(phrase: &Phrase, title: &str) -> Result<String> {
     );
     let _ = writeln!(xml, "<work><work-title>{}</work-title></work>", escaped(title));
     xml += "<identification><encoding><software>Continuo</software></encoding></identification>\n<part-list>\n";
-    for (n, track) in phrase.tracks.iter().enumerate() {
+    for (n, track) in tracks.iter().enumerate() {
         let name = if track.name.is_empty() { "Music" } else { &track.name };
         let _ = writeln!(xml, "<score-part id=\"P{}\"><part-name>{}</part-name></score-part>", n + 1, escaped(name));
     }

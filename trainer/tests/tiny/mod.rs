@@ -110,3 +110,42 @@ pub fn write_recipe(folder: &Path, network: &str, epochs: usize) {
 
 /// Trains it; the name of the weights file comes behind.
 pub const TRAIN: &str = "train tiny.toml --data corpus.json --rng-seed 5 --out";
+
+/// A folder `tunes` of melodies in ABC, and `line.toml`, by which a line model learns them.
+pub fn write_tunes(folder: &Path, epochs: usize) {
+    let tune = |n: usize| {
+        let bar = |bar: usize| -> String {
+            (0..8).map(|note| char::from(b"CDEFGABcdefg"[(n * 5 + bar * 7 + note * (1 + n % 5)) % 12])).collect()
+        };
+        let bars: Vec<String> = (0..8).map(bar).collect();
+        format!("X:{n}\nT:Tune {n}\nM:4/4\nL:1/8\nK:C\n{}|]\n", bars.join("|"))
+    };
+    std::fs::create_dir_all(folder.join("tunes")).unwrap();
+    for n in 0..24 {
+        std::fs::write(folder.join(format!("tunes/tune-{n}.abc")), tune(n)).unwrap();
+    }
+    write_recipe(folder, LINE, epochs);
+    let text = std::fs::read_to_string(folder.join("tiny.toml")).unwrap();
+    let text = text.replace("split = [\"train\", \"valid\"]", "").replace("transpose = true", "");
+    std::fs::write(folder.join("line.toml"), text).unwrap();
+}
+
+const LINE: &str = r#"
+        kind = "line"
+        embedding = 12
+        features = ["beat"]
+        lstm = [16]
+        dropout = 0.1
+        context_events = 8
+        home_key = "c_major_a_minor"
+        [preparation]
+        grammar = "melody"
+        key = "home"
+        held_out = 0.3
+        fewest_events = 4
+        [training]
+        optimiser = "adam"
+"#;
+
+/// Trains it; the name of the weights file comes behind.
+pub const TRAIN_LINE: &str = "train line.toml --data tunes --rng-seed 5 --out";

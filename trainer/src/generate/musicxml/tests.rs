@@ -80,8 +80,17 @@ fn ties_rests_and_signs_are_written() {
     }
     let low = super::text(&phrase((4, 4), &[("", &[note(40, 0.0, 1.0)])]), "a").unwrap();
     assert!(low.contains("<sign>F</sign><line>4</line>") && text.contains("<sign>G</sign><line>2</line>"));
-    let nothing = super::text(&phrase((4, 4), &[]), "a").unwrap_err().to_string();
-    assert_eq!(nothing, "expected notes, got none");
+}
+
+#[test]
+fn only_what_sounds_has_a_staff() {
+    let parts = |tracks: &[(&str, &[Note])]| {
+        let text = text(&phrase((4, 4), tracks), "a").unwrap();
+        (text.matches("<part id=").count(), text.matches("<rest measure=").count())
+    };
+    assert_eq!(parts(&[("Soprano", &[note(66, 5.0, 1.0)]), ("Alto", &[])]), (1, 1));
+    assert_eq!(parts(&[]), (1, 1));
+    assert!(text(&phrase((4, 128), &[]), "a").unwrap_err().to_string().contains("got 4/128"));
 }
 
 #[test]
