@@ -13,6 +13,7 @@ mod glance;
 mod held_notes;
 pub mod modes;
 pub mod pace;
+mod player;
 pub mod preview;
 pub mod process;
 pub mod sequencer;

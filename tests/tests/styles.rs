@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use continuo_model::midi_file;
 use continuo_model::network::config::NetworkConfig;
 use continuo_model::phrase::{Note, Phrase};
 use continuo_model::weights_file::Weights;
-use continuo_model::midi_file;
 use continuo_tests::bundles;
 use continuo_tests::fake_host::Format;
 
@@ -72,7 +72,10 @@ fn every_style_continues_and_responds() -> Result<()> {
         for mode in ["continue", "respond"] {
             let stem = path.file_stem().context("a file has a name")?.to_string_lossy();
             let (phrase, text) = jam(&seed, path, mode, &stem)?;
-            ensure!(text.contains(&format!("played by {name}")) && text.contains(", misses 0,"), "{stem}, {mode}: {text}");
+            ensure!(
+                text.contains(&format!("played by {name}")) && text.contains(", misses 0,"),
+                "{stem}, {mode}: {text}"
+            );
             let notes = generated(&phrase);
             ensure!(notes.len() >= 12, "{stem}, {mode}: only {} notes", notes.len());
             let off_grid = notes.iter().find(|note| (note.start_beats * 4.0).fract() != 0.0);

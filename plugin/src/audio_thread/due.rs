@@ -1,6 +1,7 @@
 //! What is due goes out: rows that are there, at their sample, and what happens when one is not. Audio thread.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
@@ -18,7 +19,10 @@ impl AudioThread {
     /// A row is due: play it, or count a miss and let what sounds go on.
     pub(super) fn on_due(&mut self, block: &Block, at: u64) {
         let Some(step) = self.sequencer.pop_due() else { return };
-        let deadline = block.now + self.pace.patience(block.says_offline);
+        // Who has not answered for a bar is not waited for.
+        let given_up = self.misses_in_a_row >= MOST_MISSES;
+        let patience = if given_up { Duration::ZERO } else { self.pace.patience(block.says_offline) };
+        let deadline = block.now + patience;
         let asked = (self.watch)();
         let row = self.sequencer.take_row(&mut self.bridge, step, deadline, self.watch);
         self.pace.waited((self.watch)().saturating_duration_since(asked));

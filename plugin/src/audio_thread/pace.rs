@@ -20,6 +20,8 @@ const WINDOW_SECONDS: f64 = 0.25;
 /// The longest wait while nothing is known, seconds; and all such waits together, for waiting keeps it from being known.
 const UNKNOWN_PATIENCE_SECONDS: f64 = 0.25;
 const UNKNOWN_PATIENCE_IN_ALL_SECONDS: f64 = 1.0;
+/// The least wait of a host that says it renders, seconds, although it keeps the clock's pace: it may be slow.
+const SAID_OFFLINE_PATIENCE_SECONDS: f64 = 0.05;
 /// The longest wait when the host runs faster than real time.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -121,7 +123,11 @@ impl Pace {
         }
         let quarter = (self.usual_block_seconds + self.lead_seconds.max(0.0)) / 4.0;
         let is_unknown = self.least.1.is_none() && self.waited_unknown_seconds < UNKNOWN_PATIENCE_IN_ALL_SECONDS;
-        let least = if is_unknown { UNKNOWN_PATIENCE_SECONDS } else { 0.0 };
+        let least = match (is_unknown, says_offline) {
+            (true, _) => UNKNOWN_PATIENCE_SECONDS,
+            (false, true) => SAID_OFFLINE_PATIENCE_SECONDS,
+            (false, false) => 0.0,
+        };
         Duration::from_secs_f64(quarter.max(least))
     }
 }
@@ -244,8 +250,8 @@ mod tests {
         };
         // At the start nothing is known, but what the host says.
         assert_eq!((wait(&[0], false), wait(&[0], true)), (0.25, 2.0));
-        // A quarter of a block live, whatever the host says of itself.
-        assert_eq!((wait(&[10; 100], false), wait(&[10; 100], true)), (0.0025, 0.0025));
+        // A quarter of a block live; a little more where a host that keeps the clock's pace says that it renders.
+        assert_eq!((wait(&[10; 100], false), wait(&[10; 100], true)), (0.0025, 0.05));
         // A fast host is waited for; so is a render that is slower than the clock, if it is said to be one.
         assert_eq!((wait(&[1; 100], false), wait(&[30; 100], true)), (2.0, 2.0));
         assert_eq!(wait(&[30; 100], false), 0.0025);

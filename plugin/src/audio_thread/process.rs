@@ -14,6 +14,7 @@ use super::events::{MAX_EVENTS, OutEvents, Touch};
 use super::frozen::Frozen;
 use super::held_notes::{HeldNotes, Owner};
 use super::pace::Pace;
+use super::player::Passed;
 use super::sequencer::{Sequencer, Watch};
 use super::transport::{BlockTime, Clock, HostTime, Motion, STEPS_PER_BEAT};
 use crate::bridge::{AudioEnd, From, Played, Told};
@@ -78,16 +79,6 @@ pub(super) enum Turn {
     Network(i64),
 }
 
-/// A note of the player's.
-#[derive(Clone, Copy, Debug)]
-struct Passed {
-    /// The channel that it went out on, or would have.
-    channel: u8,
-    /// It went out.
-    sent: bool,
-    voice_id: VoiceID,
-}
-
 /// All that the audio thread keeps between blocks.
 pub struct AudioThread {
     pub(super) sample_rate: f64,
@@ -129,7 +120,7 @@ pub struct AudioThread {
     /// What the host looped over in the last block, song steps, and the counted step on which it would have come round.
     last_loop: (Option<(i64, i64)>, Option<i64>),
     /// Where each of the player's notes went, by [channel][key].
-    passed_to: [[Option<Passed>; 128]; 16],
+    pub(super) passed_to: [[Option<Passed>; 128]; 16],
     /// The mode, panic and bypass of the last block.
     pub(super) last: (Mode, bool, bool),
     pub(super) pace: Pace,
@@ -226,7 +217,7 @@ impl AudioThread {
         self.follow_take(block, &time);
         self.follow_motion(block, &time);
         self.follow_frozen(block, &time);
-        self.play_timeline(block, time);
+        let heard = self.play_timeline(block, time);
         self.ledger.send_offs(&mut self.out, end);
         self.out.sort();
         let Self { out, ledger, bridge, .. } = self;
@@ -246,18 +237,15 @@ impl AudioThread {
         if refused > 0 {
             self.bridge.shared.refused.fetch_add(refused, Ordering::Relaxed);
         }
-        self.carry_over(block.frames);
+        self.carry_over(heard);
         self.samples = end;
     }
 
-    /// Where a host's block is split, an event on the sample of the split is handed to the part before it: it belongs to
-    /// the next block's first sample.
-    fn carry_over(&mut self, frames: usize) {
-        self.input.retain_mut(|event| {
-            let behind = event.timing() as usize == frames;
-            event.subtract_timing(if behind { frames as u32 } else { 0 });
-            behind
-        });
+    /// Where a host's block is split, an event on the sample of the split is handed to the part before it: it, and whatever
+    /// is said to lie behind the block's end, belongs to the next block's first sample.
+    fn carry_over(&mut self, heard: usize) {
+        self.input.drain(..heard);
+        self.input.iter_mut().for_each(|event| event.subtract_timing(event.timing()));
     }
 
     /// Stage one: where are we? A note while the transport stands still starts time of its own.
@@ -335,7 +323,7 @@ impl AudioThread {
         }
     }
 
-    fn pass(&mut self, event: NoteEvent<()>) {
+    pub(super) fn pass(&mut self, event: NoteEvent<()>) {
         if !self.out.pass(event) {
             self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -347,7 +335,7 @@ impl AudioThread {
         self.drop_plans(from);
     }
 
-    fn drop_plans(&mut self, from: From) {
+    pub(super) fn drop_plans(&mut self, from: From) {
         self.sequencer.clear(from);
         self.sounding = [None; NUM_VOICES];
         self.missed = [false; NUM_VOICES];
@@ -356,18 +344,16 @@ impl AudioThread {
         self.cadence.clear();
     }
 
-    /// Stage three: what is played, the boundaries of steps, and rows that are due, in order of time.
-    fn play_timeline(&mut self, block: &Block, mut time: BlockTime) {
+    /// Stage three: what is played, the boundaries of steps, and rows that are due, in order of time. Gives how
+    /// many events were heard.
+    fn play_timeline(&mut self, block: &Block, mut time: BlockTime) -> usize {
         let frames = block.frames as i64;
         let runs = matches!(time.motion, Motion::Started | Motion::Jumped | Motion::Continued);
         self.free_run_over = false;
         let mut heard = 0;
         loop {
-            // A host that sends an event past the block's end meant its last sample.
-            let input = self.input.get(heard).map_or(i64::MAX, |event| match i64::from(event.timing()) {
-                timing if timing == frames => i64::MAX,
-                timing => timing.min(frames - 1),
-            });
+            let input = self.input.get(heard).map(|event| i64::from(event.timing()));
+            let input = input.filter(|timing| *timing < frames).unwrap_or(i64::MAX);
             let step =
                 if runs && !self.free_run_over { time.sample_of(self.next_step as f64).max(0) } else { i64::MAX };
             let due = self.sequencer.next_due().map_or(i64::MAX, |at| at.saturating_sub(self.samples) as i64);
@@ -389,7 +375,7 @@ impl AudioThread {
             } else if frozen < frames {
                 self.on_frozen(block, self.samples + frozen as u64);
             } else {
-                break;
+                return heard;
             }
         }
     }
@@ -399,115 +385,22 @@ impl AudioThread {
         self.free_run_over = false;
         (self.next_step, self.last_note_step) = (0, 0);
         self.clock.start_free_running(timing, &block.host);
-        self.clock.begin_block(&block.host, false, block.frames)
-    }
-
-    fn on_input(&mut self, block: &Block, time: &BlockTime, event: NoteEvent<()>) {
-        let timing = event.timing().min((block.frames as u32).saturating_sub(1));
-        match event {
-            NoteEvent::NoteOn {
-                voice_id, channel: Channel::Number(channel), key: Key::Number(key), velocity, ..
-            } if velocity > 0.0 && channel < 16 && key < 128 => {
-                self.on_note_on(block, time, timing, (channel, key), Touch { voice_id, velocity });
-            }
-            NoteEvent::NoteOff { voice_id, channel, key, velocity, .. } => {
-                self.on_note_off(time, timing, (channel, key), Touch { voice_id, velocity });
-            }
-            NoteEvent::NoteOn { voice_id, channel, key, .. } | NoteEvent::Choke { voice_id, channel, key, .. } => {
-                self.on_note_off(time, timing, (channel, key), Touch { voice_id, velocity: 0.0 });
-            }
-            NoteEvent::VoiceTerminated { .. } => {}
-            other => self.pass(other),
-        }
-    }
-
-    fn on_note_on(&mut self, block: &Block, time: &BlockTime, timing: u32, (channel, key): (u8, u8), touch: Touch) {
-        let settings = &block.settings;
-        let at = self.samples + u64::from(timing);
-        let step = time.step_at(timing);
-        let onset = self.capture.note_on(channel, key, touch.velocity, step);
-        self.last_note_step = onset;
-        let network_plays = self.turn != Turn::Player || self.sequencer.has(self.next_step);
-        if settings.mode != Mode::Harmonise && network_plays {
-            // The player wins: what is generated ends here, and what was planned is not played.
-            self.ledger.end_all(Some(Owner::Generated), at);
-            self.drop_plans(From::Here);
-        }
-        let row = self.capture.row(onset, settings.voice);
-        let voice = row.and_then(|row| row.voice_of(key)).unwrap_or(settings.voice);
-        let (out, sent) = match settings.input {
-            _ if settings.bypass => (channel, true),
-            Input::AsItIs => (channel, true),
-            Input::AsVoice => (voice as u8, settings.emit[voice]),
-            Input::Drop => (voice as u8, false),
-        };
-        let passed_to = &mut self.passed_to[usize::from(channel)][usize::from(key)];
-        let passed = Passed { channel: out, sent, voice_id: touch.voice_id };
-        if let Some(before) = passed_to.replace(passed) {
-            self.end_passed(time, before, key, 0.0, at);
-        }
-        if sent {
-            self.start(Owner::Player, (out, key), touch, at);
-        } else {
-            self.take_down(time, (out, key), touch.velocity, at);
-        }
-        if settings.mode == Mode::Harmonise && !settings.bypass && !self.frozen.is_all() {
-            self.answer(block, time, onset, step.floor() as i64, at);
-        }
-    }
-
-    fn on_note_off(&mut self, time: &BlockTime, timing: u32, (channel, key): (Channel, Key), touch: Touch) {
-        let at = self.samples + u64::from(timing);
-        let names_one = channel.number().is_none() || key.number().is_none();
-        let names_another = |of_note: VoiceID| match (touch.voice_id, of_note) {
-            (VoiceID::ID(named), VoiceID::ID(of_note)) => names_one && named != of_note,
-            _ => false,
-        };
-        for channel in matching(channel.number(), 16) {
-            for key in matching(key.number(), 128) {
-                let passed = self.passed_to[usize::from(channel)][usize::from(key)];
-                // An end for one note of many names it by its id alone.
-                if passed.is_some_and(|passed| names_another(passed.voice_id)) {
-                    continue;
-                }
-                self.capture.note_off(channel, key, time.step_at(timing));
-                if let Some(passed) = self.passed_to[usize::from(channel)][usize::from(key)].take() {
-                    self.end_passed(time, passed, key, touch.velocity, at);
-                }
-            }
-        }
-    }
-
-    fn end_passed(&mut self, time: &BlockTime, passed: Passed, key: u8, velocity: f32, at: u64) {
-        if passed.sent {
-            self.ledger.release(passed.channel, key, velocity, at);
-        } else {
-            self.take_down(time, (passed.channel, key), 0.0, at);
-        }
-    }
-
-    /// Starts a note; one too many in a block is counted.
-    pub(super) fn start(&mut self, owner: Owner, note: (u8, u8), touch: Touch, at: u64) {
-        if !self.ledger.start(&mut self.out, owner, note, touch, at) {
-            self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// What the player plays is in the take, although it does not go out.
-    fn take_down(&mut self, time: &BlockTime, (channel, key): (u8, u8), velocity: f32, at: u64) {
-        let beats = (at - self.samples) as f64 / (time.samples_per_step * STEPS_PER_BEAT);
-        let take_beats = self.elapsed_beats + self.take_offset_beats + beats;
-        self.bridge.tell(Told::Played(Played { take_beats, channel, key, velocity, generated: false }));
+        let time = self.clock.begin_block(&block.host, false, block.frames);
+        self.follow_take(block, &time);
+        time
     }
 
     /// A step begins: what was played before its cut-off decides the step that lies the lookahead away.
     fn on_step(&mut self, block: &Block, time: &BlockTime, at: u64) {
         let step = self.next_step;
         if time.place(step).is_seam {
-            // The notes of the loop's last step end with it; what its first step holds is started anew.
-            self.ledger.end_all(Some(Owner::Generated), at);
-            self.sounding = [None; NUM_VOICES];
-            self.missed = [false; NUM_VOICES];
+            // The notes of the loop's last step end with it; what its first step holds is started anew. But an early note
+            // has been answered for the first step already.
+            if self.answered_step != Some(step) {
+                self.ledger.end_all(Some(Owner::Generated), at);
+                self.sounding = [None; NUM_VOICES];
+                self.missed = [false; NUM_VOICES];
+            }
             self.frozen_seam(block, time, step, at);
         }
         if !block.settings.bypass && !self.frozen.is_all() {
@@ -533,15 +426,6 @@ impl AudioThread {
             self.capture.clear();
             self.drop_plans(From::Nothing);
         }
-    }
-}
-
-/// The number itself, or all below `end` where the host means any.
-fn matching(number: Option<u8>, end: u8) -> std::ops::Range<u8> {
-    match number {
-        Some(n) if n < end => n..n + 1,
-        Some(_) => 0..0,
-        None => 0..end,
     }
 }
 

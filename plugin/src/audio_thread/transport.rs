@@ -14,6 +14,9 @@ const ROUNDING_SAMPLES: f64 = 0.01;
 /// several blocks.
 const STILL_SECONDS: f64 = 0.1;
 
+/// Parts that a host's block is split into, at the most, for a position within it to be known for what it is.
+const NUM_LENGTHS: usize = 32;
+
 /// What a host says at the start of a block; what it leaves out is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HostTime {
@@ -192,8 +195,8 @@ pub struct Clock {
     still_samples: usize,
     /// The longest block that the host may ask for, samples.
     max_frames: usize,
-    /// For how many samples positions have lain a little ahead, and were not believed.
-    doubted_samples: usize,
+    /// How long the last blocks were, samples, the latest first.
+    lengths: [usize; NUM_LENGTHS],
     /// Time runs on its own, without the host's transport.
     free_running: bool,
     /// The position in the last block, if the transport ran.
@@ -216,7 +219,7 @@ impl Clock {
             expected_steps: 0.0,
             still_samples: 0,
             max_frames,
-            doubted_samples: 0,
+            lengths: [0; NUM_LENGTHS],
             free_running: false,
             last_pos_beats: None,
             last_bar: None,
@@ -264,8 +267,9 @@ impl Clock {
     pub fn begin_block(&mut self, host: &HostTime, host_runs: bool, frames: usize) -> BlockTime {
         let samples_per_step = self.samples_per_step(host);
         let frames_steps = frames as f64 / samples_per_step;
-        if host_runs {
-            self.free_running = false;
+        if host_runs && std::mem::take(&mut self.free_running) {
+            // Whatever ran on its own, the host's time starts here.
+            self.was_running = false;
         }
         let runs = host_runs || self.free_running;
         // A position that is told again says nothing new: time goes on from where it was.
@@ -275,18 +279,18 @@ impl Clock {
         // A tempo ramp drifts within a block; anything more is a jump.
         let tolerance = 0.08_f64.max(0.1 * frames_steps);
         let pass = self.pass;
-        let motion = match (self.was_running, runs) {
-            (false, false) => Motion::Stopped,
-            (true, false) => Motion::Halted,
+        let (motion, pos_steps) = match (self.was_running, runs) {
+            (false, false) => (Motion::Stopped, None),
+            (true, false) => (Motion::Halted, None),
             (false, true) => {
                 (self.offset, self.pass, self.last_seam) = (0, 0, None);
-                Motion::Started
+                (Motion::Started, song_steps)
             }
             (true, true) => self.follow(song_steps, loop_steps, samples_per_step, tolerance),
         };
-        let doubted = motion == Motion::Continued && self.doubted_samples > 0;
-        let pos_steps = song_steps.filter(|_| !doubted).map_or(self.expected_steps, |steps| steps - self.offset as f64);
-        self.doubted_samples += if doubted { frames } else { 0 };
+        let pos_steps = pos_steps.unwrap_or(self.expected_steps);
+        self.lengths.rotate_right(1);
+        self.lengths[0] = frames;
         self.was_running = runs;
         self.last_block = (pos_steps, frames);
         self.expected_steps = pos_steps + frames_steps;
@@ -323,7 +327,7 @@ impl Clock {
         bar_start
     }
 
-    /// Time ran and runs: does it go on, come round a loop, or jump?
+    /// Time ran and runs: does it go on, come round a loop, or jump? And where is it, counted steps, if the host says so?
     ///
     /// Where it should be depends on when in the last block the tempo changed to what it is now, which nobody says: it is
     /// anywhere between what the old tempo and the new one lead to.
@@ -333,37 +337,51 @@ impl Clock {
         loop_steps: Option<(i64, i64)>,
         samples_per_step: f64,
         tolerance: f64,
-    ) -> Motion {
-        let Some(song_steps) = song_steps else { return Motion::Continued };
+    ) -> (Motion, Option<f64>) {
+        let Some(song_steps) = song_steps else { return (Motion::Continued, None) };
         let (last_steps, last_frames) = self.last_block;
         let by_new_tempo = last_steps + last_frames as f64 / samples_per_step;
         let offset = self.offset as f64;
         let earliest = self.expected_steps.min(by_new_tempo) + offset - tolerance;
         let latest = self.expected_steps.max(by_new_tempo) + offset + tolerance;
-        let doubted = std::mem::take(&mut self.doubted_samples);
-        if (earliest..=latest).contains(&song_steps) {
-            return Motion::Continued;
-        }
+        let expected = |steps: f64| (earliest..=latest).contains(&steps);
         if let Some((start, end)) = loop_steps {
-            let length = end - start;
-            if latest > end as f64 && (earliest..=latest).contains(&(song_steps + length as f64)) {
-                self.offset -= length;
+            let length = (end - start) as f64;
+            // Behind the loop's end is its beginning, be it that the host says so or that a block which runs over the end
+            // is split there.
+            let wrapped = if song_steps >= end as f64 { song_steps - length } else { song_steps };
+            let was_before = last_steps + offset < end as f64;
+            if was_before && latest > end as f64 && expected(wrapped + length) {
+                self.offset -= end - start;
                 self.pass += 1;
                 self.last_seam = Some(start - self.offset);
-                return Motion::Continued;
+                return (Motion::Continued, Some(wrapped - self.offset as f64));
+            }
+            if expected(wrapped) {
+                return (Motion::Continued, Some(wrapped - offset));
             }
         }
-        // Where a host's news of time lies within a block, what wraps us adds the distance from the block's start to its
-        // position a second time. Nobody locates by less than a block: such a position is doubted for a block's length.
-        let ahead = (song_steps - latest) * samples_per_step;
-        if (0.0..=self.max_frames as f64).contains(&ahead) && doubted < self.max_frames {
-            self.doubted_samples = doubted.max(1);
-            return Motion::Continued;
+        if expected(song_steps) {
+            return (Motion::Continued, Some(song_steps - offset));
+        }
+        if self.is_told_twice(song_steps - (self.expected_steps + offset), samples_per_step) {
+            return (Motion::Continued, None);
         }
         // The count goes on behind all that has been planned.
         self.offset = song_steps.floor() as i64 - (self.expected_steps.ceil() as i64 + JUMP_STEPS);
         (self.pass, self.last_seam) = (0, None);
-        Motion::Jumped
+        (Motion::Jumped, Some(song_steps - self.offset as f64))
+    }
+
+    /// Whether a position lies ahead by exactly what has gone by of the host's block. Where a host tells its time within a
+    /// block, what wraps us adds the distance from the block's start to the position a second time.
+    fn is_told_twice(&self, ahead_steps: f64, samples_per_step: f64) -> bool {
+        let ahead = ahead_steps * samples_per_step;
+        let gone_by = self.lengths.iter().scan(0, |sum, length| {
+            *sum += length;
+            Some(*sum)
+        });
+        gone_by.take_while(|sum| *sum < self.max_frames).any(|sum| (ahead - sum as f64).abs() < 2.0)
     }
 }
 
@@ -375,159 +393,4 @@ fn whole_steps((start, end): (f64, f64)) -> Option<(i64, i64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn host(playing: bool, pos_beats: f64) -> HostTime {
-        HostTime { playing, tempo_bpm: Some(120.0), pos_beats: Some(pos_beats), ..Default::default() }
-    }
-
-    fn begin(clock: &mut Clock, host: &HostTime, frames: usize) -> BlockTime {
-        let host_runs = clock.host_runs(host);
-        clock.begin_block(host, host_runs, frames)
-    }
-
-    #[test]
-    fn motions_are_told_apart() {
-        let mut clock = Clock::new(48_000.0, 4096);
-        let beats = 480.0 / 24_000.0;
-        let script =
-            [(false, 0.0), (true, 0.0), (true, beats), (true, 7.0), (true, 7.0 + beats), (false, 9.0), (false, 9.0)];
-        let motions = script.map(|(playing, pos)| begin(&mut clock, &host(playing, pos), 480).motion);
-        use Motion::*;
-        assert_eq!(motions, [Stopped, Started, Continued, Jumped, Continued, Halted, Stopped]);
-    }
-
-    #[test]
-    fn a_position_that_stands_still_is_no_transport() {
-        let mut clock = Clock::new(48_000.0, 4096);
-        let mut motion = || begin(&mut clock, &host(true, 3.0), 480).motion;
-        assert_eq!(motion(), Motion::Started);
-        // For a tenth of a second it may be that the host tells its position once for several blocks.
-        assert_eq!([(); 10].map(|()| motion()), [Motion::Continued; 10]);
-        assert_eq!([(); 3].map(|()| motion()), [Motion::Halted, Motion::Stopped, Motion::Stopped]);
-    }
-
-    #[test]
-    fn a_position_told_once_for_several_blocks_goes_on_between() {
-        let mut clock = Clock::new(48_000.0, 4096);
-        for n in 0..40_usize {
-            let told = (n / 4 * 4) as f64 * 480.0 / 24_000.0;
-            let block = begin(&mut clock, &host(true, told), 480);
-            assert_eq!(block.motion, if n == 0 { Motion::Started } else { Motion::Continued });
-            assert!((block.pos_steps - n as f64 * 0.08).abs() < 1e-9, "block {n}: {}", block.pos_steps);
-        }
-    }
-
-    #[test]
-    fn a_tempo_that_changes_anywhere_in_a_block_is_no_jump() {
-        for (before, after) in [(60.0, 240.0), (240.0, 60.0), (120.0, 121.0)] {
-            for changed_at in 0..=4096 {
-                let mut clock = Clock::new(48_000.0, 4096);
-                let beats = |tempo: f64, samples: usize| samples as f64 * tempo / 60.0 / 48_000.0;
-                let at = |tempo, pos| HostTime { tempo_bpm: Some(tempo), ..host(true, pos) };
-                begin(&mut clock, &at(before, 0.0), 4096);
-                let pos = beats(before, changed_at) + beats(after, 4096 - changed_at);
-                let motions =
-                    [pos, pos + beats(after, 4096)].map(|pos| begin(&mut clock, &at(after, pos), 4096).motion);
-                assert_eq!(motions, [Motion::Continued; 2], "from {before} to {after} at sample {changed_at}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_position_slightly_ahead_within_a_block_is_not_believed_at_once() {
-        let mut clock = Clock::new(48_000.0, 4096);
-        let beats = |samples: f64| samples / 24_000.0;
-        // A block of 4096 in three parts; the last two carry news of time, whose positions lie as far ahead as the parts
-        // lie behind the block's start.
-        let told = [0.0, 2.0 * 1000.0, 2.0 * 3000.0, 4096.0].map(beats);
-        let blocks: Vec<_> = told
-            .into_iter()
-            .zip([1000, 2000, 1096, 4096])
-            .map(|(pos, frames)| begin(&mut clock, &host(true, pos), frames))
-            .collect();
-        let places: Vec<_> = blocks.iter().map(|block| (block.pos_steps * 6000.0).round()).collect();
-        assert_eq!(places, [0.0, 1000.0, 3000.0, 4096.0]);
-        assert!(blocks[1..].iter().all(|block| block.motion == Motion::Continued));
-        // Where it stays ahead, it is a jump after all.
-        let ahead = |n: usize| host(true, beats(2.0 * 4096.0 + 3500.0 + 480.0 * n as f64));
-        let motions: Vec<_> = (0..12).map(|n| begin(&mut clock, &ahead(n), 480).motion).collect();
-        assert_eq!(motions.iter().position(|motion| *motion == Motion::Jumped), Some(9), "{motions:?}");
-    }
-
-    #[test]
-    fn bars_do_not_shift_while_time_goes_straight_on() {
-        let mut clock = Clock::new(48_000.0, 4096);
-        let at = |pos, bar_start| HostTime {
-            time_signature: Some((7, 8)),
-            bar_start_beats: Some(bar_start),
-            ..host(true, pos)
-        };
-        // Bars of 3.5 beats that began at 1: one told as if they had begun at 0 is not believed.
-        let bars = [(1.0, 1.0), (1.02, 0.0), (1.04, 1.0)];
-        let starts = bars.map(|(pos, bar_start)| begin(&mut clock, &at(pos, bar_start), 480).bar_start_beats());
-        assert_eq!(starts, [1.0, 1.0, 1.0]);
-        // After a jump it is.
-        assert_eq!(begin(&mut clock, &at(9.0, 7.0), 480).bar_start_beats(), 7.0);
-    }
-
-    #[test]
-    fn a_tempo_of_nothing_is_120() {
-        for tempo_bpm in [None, Some(0.0), Some(-5.0), Some(f64::NAN), Some(1e9)] {
-            let time = HostTime { tempo_bpm, ..host(true, 1.0) };
-            let block = begin(&mut Clock::new(48_000.0, 4096), &time, 64);
-            assert_eq!((block.samples_per_step, block.motion), (6000.0, Motion::Stopped), "{tempo_bpm:?}");
-        }
-    }
-
-    #[test]
-    fn steps_fall_on_the_same_sample_whatever_the_rounding() {
-        let mut clock = Clock::new(48_000.0, 4096);
-        let exact = begin(&mut clock, &host(true, 0.0), 64);
-        assert_eq!(exact.sample_of(1.0), 6000);
-        for rounding in [-2e-9, 2e-9] {
-            let near = BlockTime { pos_steps: 0.5 + rounding, ..exact };
-            assert_eq!(near.sample_of(1.0), 3000);
-        }
-        assert_eq!(exact.step_at(3000), 0.5);
-        let seven_eights = BlockTime { bar_start_step: 14, bar_steps: 14, ..exact };
-        assert_eq!([13, 14, 17, 27, 28].map(|step| seven_eights.step_in_beat(step)), [1, 0, 3, 1, 0]);
-        assert_eq!([13, 14, 28].map(|step| seven_eights.bar_of(step)), [0, 1, 2]);
-    }
-
-    #[test]
-    fn free_running_time_starts_at_nought_and_yields_to_the_host() {
-        let mut clock = Clock::new(48_000.0, 4096);
-        clock.start_free_running(600, &host(false, 3.0));
-        assert_eq!(begin(&mut clock, &host(false, 3.0), 6600).sample_of(0.0), 600);
-        let second = begin(&mut clock, &host(false, 3.0), 6000);
-        assert_eq!((second.pos_steps, second.motion), (1.0, Motion::Continued));
-        assert_eq!(begin(&mut clock, &host(true, 3.0), 6000).motion, Motion::Jumped);
-        assert!(!clock.is_free_running());
-    }
-
-    #[test]
-    fn a_loop_is_foreseen_and_counted_through() {
-        let mut clock = Clock::new(48_000.0, 4096);
-        let at = |pos_beats| HostTime { loop_range_beats: Some((2.0, 4.0)), ..host(true, pos_beats) };
-        let place = |block: &BlockTime, step| {
-            let place = block.place(step);
-            (place.song_step, place.pass, place.is_seam)
-        };
-        let first = begin(&mut clock, &at(3.0), 24_000);
-        assert_eq!(place(&first, 15), (15, 0, false));
-        assert_eq!(place(&first, 16), (8, 1, true));
-        assert_eq!(place(&first, 25), (9, 2, false));
-        let second = begin(&mut clock, &at(2.0), 24_000);
-        assert_eq!((second.motion, second.pos_steps), (Motion::Continued, 16.0));
-        assert_eq!(place(&second, 16), (8, 1, true));
-        assert_eq!(place(&second, 17), (9, 1, false));
-        assert_eq!(place(&second, 24), (8, 2, true));
-        assert_eq!(second.beats_at(12_000), 2.5);
-        let jumped = begin(&mut clock, &at(0.5), 24_000);
-        assert_eq!(jumped.motion, Motion::Jumped);
-        assert!(jumped.pos_steps > 64.0, "a count never comes back");
-        assert_eq!(jumped.place(jumped.pos_steps as i64).song_step, 2);
-    }
-}
+mod tests;

@@ -255,13 +255,14 @@ fn an_event_on_the_sample_where_a_block_is_split_is_the_next_ones() {
         block.host.pos_beats = Some(if frames == 100 { 0.0 } else { 100.0 / 24_000.0 });
         if frames == 100 {
             parts.audio.hear(note(100, 60, true));
+            parts.audio.hear(note(500, 62, true));
         }
         parts.audio.process(&block, |event| {
             timings.push((frames, event.timing()));
             true
         });
     }
-    assert_eq!(timings, [(380, 0)]);
+    assert_eq!(timings, [(380, 0), (380, 0)]);
 }
 
 thread_local! {
@@ -397,4 +398,57 @@ fn a_frozen_take_comes_round_with_the_hosts_loop() {
     let sounding = ["off 65, off 60, off 48, on 67, on 60, on 48", "off 60, off 48, off 65, on 67, on 60, on 48"];
     assert!(sounding.contains(&round[8].as_str()), "{round:?}");
     assert_eq!((&round[8..16], round[4].as_str()), (&round[16..24], "off 67, on 65"));
+}
+
+#[test]
+fn an_early_note_at_a_loops_seam_keeps_its_harmony() {
+    let mut parts = Parts::new(Mode::Harmonise);
+    parts.loop_range_beats = Some((1.0, 2.0));
+    let answer = |_| Some("67 60 48");
+    parts.step = 4;
+    for _ in 0..3 {
+        parts.step(&[], answer);
+    }
+    // 20 ms before the seam: answered at once, for the loop's first step, which lies in the next block.
+    assert_eq!(parts.step(&[note(STEP as u32 - 960, 72, true)], answer), "");
+    parts.step = 4;
+    let held = |_| Some("-67 -60 -48");
+    let sent = [(); 3].map(|()| parts.step(&[], held)).join(", ");
+    let sounding = |key: u8| {
+        sent.matches(&format!("on {key}")).count() as i32 - sent.matches(&format!("off {key}")).count() as i32
+    };
+    assert_eq!([67, 60, 48].map(sounding), [1; 3], "{sent}");
+}
+
+#[test]
+fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
+    let run = |tries: bool| {
+        let (audio_end, mut end, _) = bridge::new();
+        audio_end.shared.worker_runs.store(true, Ordering::Release);
+        let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now);
+        let mut asked = Vec::new();
+        for n in 0..300_u64 {
+            let mut block = block(Mode::Continue, n.saturating_sub(100), Instant::now());
+            block.now = Instant::now();
+            block.host.playing = n >= 100;
+            if tries && (n == 80 || n == 90) {
+                audio.hear(note(0, 72, n == 80));
+            }
+            if n == 120 || n == 140 {
+                audio.hear(note(0, 67, n == 120));
+            }
+            audio.process(&block, |_| true);
+            while let Some(request) = end.request() {
+                if n >= 100 {
+                    asked.push((n, request.from, request.step.step_idx, request.step.given));
+                }
+                let keys = [72, 67, 60, 48];
+                end.answer(Answer { id: request.id, row: keys.map(Symbol::Pitch), sounding: keys.map(Some) });
+            }
+        }
+        asked
+    };
+    let plain = run(false);
+    assert!(plain.len() > 4 && plain[0].0 > 120);
+    assert_eq!(run(true), plain);
 }
