@@ -46,7 +46,7 @@ pub fn of(lines: &Lines, split: &str) -> Result<Baseline> {
     let judged = lines.spelt(split)?;
     ensure!(!train.is_empty() && !judged.is_empty(), "--data: expected songs to learn from and in `{split}`, got none");
     // A melody's words are 16ths, two to four of them a note.
-    let longest = if lines.lexicon.grammar() == Grammar::Melody { 24 } else { 10 };
+    let longest = if lines.lexicon.grammar() == Grammar::Melody { 32 } else { 16 };
     let size = lines.lexicon.len();
     let delimiter = lines.lexicon.delimiter();
     let learn = |songs: &[&Spelt]| NGram::new(songs.iter().map(|song| &song.tokens[..]), delimiter, size, longest);

@@ -126,6 +126,7 @@ fn bad_files_say_what_to_do() {
     std::fs::write(folder.join("music.json"), r#"{"train": []}"#).unwrap();
     let mut phrase = score::to_phrase(&[[Symbol::Pitch(60); 4]], 90.0, (4, 4));
     phrase.tracks.truncate(1);
+    phrase.tracks[0].name = "Tune".into();
     midi_file::write(&folder.join("tune.mid"), &phrase).unwrap();
     let cases = [
         ("none.mid", "none.mid: cannot be opened"),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use continuo_model::midi_file;
-use continuo_model::phrase::{Phrase, Track};
+use continuo_model::phrase::Phrase;
 use continuo_model::rules::{self, Row};
 use continuo_model::tokeniser::grid::{NUM_VOICES, VOICE_NAMES};
 use continuo_model::tokeniser::score;
@@ -155,6 +155,8 @@ fn from_phrase(name: String, phrase: &Phrase) -> Result<Piece> {
 
 #[cfg(test)]
 pub mod tests {
+    use continuo_model::phrase::Track;
+
     use super::*;
 
     /// A piece from text: steps parted by bars, in each four pitches, soprano first; `.` is a rest, and `*` after a
