@@ -1,5 +1,6 @@
 //! The network on candle: what the trainer trains, and what the streaming network is checked against.
 
+mod affine;
 mod bag;
 pub mod config;
 mod conv_norm;

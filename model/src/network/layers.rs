@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
+use super::affine::affine;
 use super::bag::bag;
 use super::lstm_sequence::lstm_sequence;
 use super::{Network, Training, drop_out};
@@ -23,10 +24,11 @@ impl Network {
         let cells = x.dim(0)?;
         let w_hh = self.var(&format!("lstm.{i}.w_hh")).as_tensor().clone();
         let units = w_hh.dim(0)?;
-        let gates = x
-            .matmul(self.var(&format!("lstm.{i}.w_ih")))?
-            .broadcast_add(self.var(&format!("lstm.{i}.bias")))?
-            .reshape((steps, cells / steps, 4 * units))?;
+        let gates = affine(x, self.var(&format!("lstm.{i}.w_ih")), self.var(&format!("lstm.{i}.bias")))?.reshape((
+            steps,
+            cells / steps,
+            4 * units,
+        ))?;
         let w_hh = drop_out(w_hh, weight_dropout, training)?;
         lstm_sequence(&gates, &w_hh)?.reshape((cells, units))
     }
@@ -41,9 +43,7 @@ impl Network {
         training: &mut Option<Training>,
     ) -> Result<Tensor> {
         for i in 0..=hidden {
-            x = x
-                .matmul(self.var(&format!("dense.{i}.weight")))?
-                .broadcast_add(self.var(&format!("dense.{i}.bias")))?;
+            x = affine(&x, self.var(&format!("dense.{i}.weight")), self.var(&format!("dense.{i}.bias")))?;
             if i < hidden {
                 x = drop_out(x.relu()?, dropout, training)?;
             }

@@ -1,6 +1,6 @@
 //! Matrix products on plain slices, for the operations that bring their own gradients.
 
-use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 use gemm::Parallelism;
 
 /// A matrix in a slice, with its strides in elements.
@@ -79,6 +79,16 @@ pub fn contiguous<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Res
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
         None => bail!("{op}: expected a contiguous tensor, got strides {:?}", layout.stride()),
+    }
+}
+
+/// Hands on a CPU tensor's numbers, row by row, without a copy where they lie in a row.
+pub fn with_numbers<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => work(contiguous("numbers", storage, layout)?),
+        _ => bail!("numbers: expected a tensor on the CPU"),
     }
 }
 

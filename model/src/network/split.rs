@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
+use super::affine::affine;
 use super::split_config::SplitConfig;
 use super::{Network, Training, drop_out, drop_units};
 use crate::tokeniser::grid::NUM_VOICES;
@@ -63,11 +64,10 @@ impl Network {
             .reshape((cells, config.head))?;
         for i in 0..config.head_layers {
             let a = drop_out(z.relu()?, p, training)?;
-            z = (z + a.matmul(self.var(&format!("head.{i}.weight")))?)?
-                .broadcast_add(self.var(&format!("head.{i}.bias")))?;
+            z = (z + affine(&a, self.var(&format!("head.{i}.weight")), self.var(&format!("head.{i}.bias")))?)?;
         }
         let a = drop_out(z.relu()?, p, training)?;
-        let logits = a.matmul(self.var("head.out.weight"))?.broadcast_add(self.var("head.out.bias"))?;
+        let logits = affine(&a, self.var("head.out.weight"), self.var("head.out.bias"))?;
         let relative = a.matmul(self.var("head.relative"))?.pad_with_zeros(1, 0, 1)?.contiguous()?;
         logits + relative.gather(&inputs.relative, 1)?
     }
