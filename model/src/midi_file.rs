@@ -196,31 +196,33 @@ pub struct KeySignature {
     pub minor: bool,
 }
 
+/// A tempo and a metre that begin within a piece.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TimeChange {
+    /// Where, beats from the start of the piece.
+    pub at_beats: f64,
+    /// Quarter notes a minute.
+    pub tempo_bpm: f64,
+    /// Beats in a bar, and which note is one of them.
+    pub time_signature: (u8, u8),
+}
+
 /// A file's bytes. Times are rounded to the nearest tick; a note lasts at least one.
 ///
 /// # Panics
 /// If the tempo is not above 0, or the time signature's lower number is no power of two.
 pub fn to_bytes(phrase: &Phrase) -> Vec<u8> {
-    to_bytes_in_key(phrase, None)
+    to_bytes_with(phrase, None, &[])
 }
 
-/// The same, and the key if it is known.
+/// The same with the key, if it is known, and the tempi and metres that follow the first, in order of time.
 ///
 /// # Panics
 /// As [`to_bytes`].
-pub fn to_bytes_in_key(phrase: &Phrase, key: Option<KeySignature>) -> Vec<u8> {
-    assert!(phrase.tempo_bpm > 0.0, "a phrase has a tempo");
-    let (beats, unit) = phrase.time_signature;
-    assert!(unit.is_power_of_two(), "a time signature's lower number is a power of two");
+pub fn to_bytes_with(phrase: &Phrase, key: Option<KeySignature>, changes: &[TimeChange]) -> Vec<u8> {
     let meta = |message| TrackEvent { delta: u28::new(0), kind: TrackEventKind::Meta(message) };
-    let us_per_beat = (60e6 / phrase.tempo_bpm).round().clamp(1.0, 16_777_215.0) as u32;
     let end = meta(MetaMessage::EndOfTrack);
-    let mut tracks = vec![vec![
-        meta(MetaMessage::Tempo(u24::new(us_per_beat))),
-        meta(MetaMessage::TimeSignature(beats, unit.trailing_zeros() as u8, 24, 8)),
-    ]];
-    tracks[0].extend(key.map(|key| meta(MetaMessage::KeySignature(key.sharps, key.minor))));
-    tracks[0].push(end);
+    let mut tracks = vec![time_track(phrase, key, changes)];
     for track in &phrase.tracks {
         let mut events = vec![meta(MetaMessage::TrackName(track.name.as_bytes()))];
         let mut last_tick = 0;
@@ -238,6 +240,36 @@ pub fn to_bytes_in_key(phrase: &Phrase, key: Option<KeySignature>) -> Vec<u8> {
     let mut bytes = Vec::new();
     Smf { header, tracks }.write_std(&mut bytes).expect("a Vec takes any bytes");
     bytes
+}
+
+/// The first track: tempi, metres and the key, without notes.
+fn time_track(phrase: &Phrase, key: Option<KeySignature>, changes: &[TimeChange]) -> Vec<TrackEvent<'static>> {
+    let mut events = Vec::new();
+    let mut last_tick = 0;
+    let mut add = |tick: u32, message| {
+        events.push(TrackEvent { delta: u28::new(tick - last_tick), kind: TrackEventKind::Meta(message) });
+        last_tick = tick;
+    };
+    let (mut tempo, mut metre) = (None, None);
+    let first = TimeChange { at_beats: 0.0, tempo_bpm: phrase.tempo_bpm, time_signature: phrase.time_signature };
+    for change in std::iter::once(&first).chain(changes) {
+        assert!(change.tempo_bpm > 0.0, "a phrase has a tempo");
+        let (beats, unit) = change.time_signature;
+        assert!(unit.is_power_of_two(), "a time signature's lower number is a power of two");
+        let tick = (change.at_beats * f64::from(TICKS_PER_BEAT)).round().max(0.0) as u32;
+        let us_per_beat = (60e6 / change.tempo_bpm).round().clamp(1.0, 16_777_215.0) as u32;
+        if tempo.replace(us_per_beat) != Some(us_per_beat) {
+            add(tick, MetaMessage::Tempo(u24::new(us_per_beat)));
+        }
+        if metre.replace((beats, unit)) != Some((beats, unit)) {
+            add(tick, MetaMessage::TimeSignature(beats, unit.trailing_zeros() as u8, 24, 8));
+        }
+        if let Some(key) = key.filter(|_| std::ptr::eq(change, &first)) {
+            add(tick, MetaMessage::KeySignature(key.sharps, key.minor));
+        }
+    }
+    events.push(TrackEvent { delta: u28::new(0), kind: TrackEventKind::Meta(MetaMessage::EndOfTrack) });
+    events
 }
 
 /// Ons and offs in order of time, offs first.
@@ -295,9 +327,30 @@ mod tests {
                 _ => None,
             })
         };
-        let in_c_minor = to_bytes_in_key(&phrase(), Some(KeySignature { sharps: -3, minor: true }));
+        let in_c_minor = to_bytes_with(&phrase(), Some(KeySignature { sharps: -3, minor: true }), &[]);
         assert_eq!((key_of(&in_c_minor), key_of(&to_bytes(&phrase()))), (Some((-3, true)), None));
         assert_eq!(parse("a", &in_c_minor).unwrap(), phrase());
+    }
+
+    #[test]
+    fn tempi_and_metres_follow_each_other_in_the_first_track() {
+        let change = |at_beats, tempo_bpm, time_signature| TimeChange { at_beats, tempo_bpm, time_signature };
+        let bytes = to_bytes_with(&phrase(), None, &[change(1.5, 48.0, (3, 4)), change(3.0, 48.0, (6, 8))]);
+        let smf = Smf::parse(&bytes).unwrap();
+        let mut tick = 0;
+        let mut words = Vec::new();
+        for event in &smf.tracks[0] {
+            tick += event.delta.as_int();
+            match event.kind {
+                TrackEventKind::Meta(MetaMessage::Tempo(us)) => words.push(format!("{tick} tempo {}", us.as_int())),
+                TrackEventKind::Meta(MetaMessage::TimeSignature(beats, power, ..)) => {
+                    words.push(format!("{tick} metre {beats}/{}", 1 << power));
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(words, ["0 tempo 625000", "0 metre 3/4", "1440 tempo 1250000", "2880 metre 6/8"]);
+        assert_eq!(parse("a", &bytes).unwrap(), phrase());
     }
 
     #[test]

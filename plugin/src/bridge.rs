@@ -71,6 +71,8 @@ pub struct Answer {
 pub enum Told {
     /// Time starts, or goes on elsewhere: a take begins.
     Began(Beginning),
+    /// Time goes on in another tempo or metre.
+    Changed(Changed),
     /// A note's start or end went out.
     Played(Played),
 }
@@ -90,6 +92,17 @@ pub struct Beginning {
     pub time_signature: (u8, u8),
     /// Which performance.
     pub rng_seed: u32,
+}
+
+/// Another tempo or metre within a take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Changed {
+    /// Where in the take, beats.
+    pub take_beats: f64,
+    /// Quarter notes a minute.
+    pub tempo_bpm: f64,
+    /// Beats in a bar and which note is one.
+    pub time_signature: (u8, u8),
 }
 
 /// A note's start or end that went out.

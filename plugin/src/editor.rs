@@ -4,46 +4,51 @@ mod card;
 mod clip;
 mod controls;
 mod folder;
+mod freezing;
 mod piano_roll;
 mod places;
 mod seeds;
 mod status;
+mod styles;
 mod take_list;
 mod theme;
 mod weights_list;
 mod widgets;
+mod window;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use egui::{Align2, FontId, RichText, Sense, Ui, vec2};
+use egui::{Align2, FontId, RichText, Sense, Ui, pos2, vec2};
 use nice_plug::context::gui::GuiContext;
-use nice_plug::editor::ResizeHint;
-use nice_plug::editor::dpi::LogicalSize;
 use nice_plug::prelude::*;
 use nice_plug_egui::baseview::HandlerError;
-use nice_plug_egui::{
-    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, KeyCapture, NiceEguiApp, RepaintNotifier, create_egui_editor,
-};
+use nice_plug_egui::{Frame, KeyCapture, NiceEguiApp};
 
 use crate::bridge::EditorEnd;
 use crate::params::ContinuoParams;
+use crate::takes::TakeNote;
 use crate::worker::Status;
+use freezing::Frozen;
 use piano_roll::{PianoRoll, Shown};
 use places::PlacesFile;
 use seeds::Seeds;
+use styles::Styles;
 use take_list::TakeList;
 use theme::Theme;
 use weights_list::WeightsList;
+pub use window::EditorWindow;
 
-const SIZE: LogicalSize<f32> = LogicalSize { width: 1040.0, height: 680.0 };
-const MIN_SIZE: LogicalSize<f32> = LogicalSize { width: 820.0, height: 540.0 };
 /// Time between two pictures while the music moves: 60 a second.
 const FRAME: Duration = Duration::from_micros(16_667);
 /// How often it looks for news while nothing moves.
 const IDLE: Duration = Duration::from_millis(200);
-/// Height of what is under the roll, points.
-const DESK_HEIGHT: f32 = 308.0;
+/// Height of what is under the roll, points; in a low window it is this share of it, and scrolls.
+const DESK_HEIGHT: f32 = 310.0;
+const DESK_SHARE: f32 = 0.47;
+const LEGEND_HEIGHT: f32 = 26.0;
+/// Left and right of everything but the roll, points.
+const MARGIN: f32 = 14.0;
 const SIZES_PERCENT: [u16; 5] = [100, 125, 150, 175, 200];
 
 /// All that the editor may see.
@@ -68,6 +73,7 @@ pub struct ContinuoEditor {
     tab: Tab,
     roll: PianoRoll,
     seeds: Seeds,
+    styles: Styles,
     take_list: TakeList,
     weights_list: WeightsList,
     places: PlacesFile,
@@ -76,25 +82,20 @@ pub struct ContinuoEditor {
 }
 
 /// The editor, as the host asks for it.
-pub fn create(
-    params: Arc<ContinuoParams>,
-    status: Arc<Mutex<Status>>,
-    end: EditorEnd,
-) -> Option<EguiEditor<ContinuoEditor>> {
+pub fn create(params: Arc<ContinuoParams>, status: Arc<Mutex<Status>>, end: EditorEnd) -> Option<EditorWindow> {
     let app = ContinuoEditor {
-        data: Data { params, status, end },
+        data: Data { params: params.clone(), status, end },
         host: None,
         tab: Tab::Play,
         roll: PianoRoll::new(),
         seeds: Seeds::new(),
+        styles: Styles::new(),
         take_list: TakeList::new(),
         weights_list: WeightsList::new(),
         places: PlacesFile::wished_for(),
         applied: None,
     };
-    let resizable = ResizeHint::RESIZABLE.with_min_logical_size(MIN_SIZE);
-    let settings = EguiNiceSettings::new().with_tile("Continuo").with_resize_hint(resizable);
-    create_egui_editor(EguiEditorState::from_size(SIZE, 1.0), RepaintNotifier::new(), settings, app)
+    Some(EditorWindow::new(params, app))
 }
 
 impl NiceEguiApp for ContinuoEditor {
@@ -119,6 +120,7 @@ impl NiceEguiApp for ContinuoEditor {
         ui.ctx().request_repaint_after(if runs { FRAME } else { IDLE });
         let theme = self.themed(ui.ctx());
         self.places.begin(ui.ctx());
+        window::keep_size(ui.ctx(), &self.data.params);
         self.contents(ui, theme, &host.param_setter());
         self.places.end(ui.ctx());
     }
@@ -140,7 +142,7 @@ impl ContinuoEditor {
     }
 
     fn contents(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
-        let frame = egui::Frame::new().fill(theme.panel).inner_margin(egui::Margin::symmetric(14, 8));
+        let frame = egui::Frame::new().fill(theme.panel).inner_margin(egui::Margin::symmetric(MARGIN as i8, 8));
         egui::Panel::top("head").frame(frame).show(ui, |ui| self.head(ui, theme, setter));
         egui::Panel::bottom("status").frame(frame).show(ui, |ui| {
             let status = self.data.status.lock().map(|status| status.clone()).unwrap_or_default();
@@ -148,16 +150,32 @@ impl ContinuoEditor {
             let mode = self.data.params.mode.value();
             status::show(ui, theme, &status, mode, &path, &self.data.end.shared);
         });
-        let desk = egui::Panel::bottom("desk").frame(frame.inner_margin(egui::Margin::symmetric(14, 10)));
-        desk.exact_size(DESK_HEIGHT).resizable(false).show(ui, |ui| self.desk(ui, theme, setter));
+        let desk = egui::Panel::bottom("desk").frame(frame.inner_margin(egui::Margin::symmetric(MARGIN as i8, 10)));
+        let height = DESK_HEIGHT.min(ui.ctx().content_rect().height() * DESK_SHARE);
+        desk.exact_size(height).resizable(false).show(ui, |ui| self.desk(ui, theme, setter));
+        let legend = egui::Panel::bottom("legend").frame(egui::Frame::new().fill(theme.panel));
+        legend.exact_size(LEGEND_HEIGHT).resizable(false).show(ui, |ui| self.legend(ui, theme));
         let roll = egui::CentralPanel::default().frame(egui::Frame::new().fill(theme.ground));
         roll.show(ui, |ui| self.music(ui, theme));
+    }
+
+    /// What the roll's colours and shapes mean, and what is frozen.
+    fn legend(&self, ui: &mut Ui, theme: &Theme) {
+        let frozen = Frozen::now(&self.data.params);
+        let rect = ui.max_rect();
+        let y = rect.center().y;
+        piano_roll::legend(ui.painter(), theme, rect.left() + MARGIN, y, frozen.voices);
+        let (place, font) = (pos2(rect.right() - MARGIN, y), FontId::proportional(12.0));
+        ui.painter().text(place, Align2::RIGHT_CENTER, frozen.words(), font, theme.accent);
     }
 
     fn head(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
         ui.horizontal(|ui| {
             ui.label(RichText::new("Continuo").size(20.0).strong().color(theme.ink));
-            ui.add_space(14.0);
+            ui.add_space(12.0);
+            let plays = self.data.status.lock().map(|status| status.style.clone()).unwrap_or_default();
+            self.styles.show(ui, theme, &self.data.params.weights, &plays);
+            ui.add_space(12.0);
             for (tab, name) in [(Tab::Play, "Play"), (Tab::Takes, "Takes"), (Tab::Weights, "Weights")] {
                 if self.tab_button(ui, theme, tab, name) && self.tab != tab {
                     self.tab = tab;
@@ -168,8 +186,6 @@ impl ContinuoEditor {
                 let panic = "Ends every note at once.";
                 widgets::momentary(ui, theme, setter, &self.data.params.panic, 64.0, panic);
                 self.look(ui, theme);
-                let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
-                piano_roll::legend(ui.painter(), theme, rect.right() - 12.0, rect.center().y);
             });
         });
     }
@@ -209,27 +225,30 @@ impl ContinuoEditor {
     }
 
     fn desk(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
+        let at_beats = self.data.end.snapshot().playhead_beats(Instant::now());
         let params = &self.data.params;
-        match self.tab {
-            Tab::Play => {
-                let scroll = egui::ScrollArea::vertical().auto_shrink(false);
-                scroll.show(ui, |ui| controls::show(ui, theme, setter, params, &mut self.seeds));
-            }
-            Tab::Takes => {
-                let Ok(takes) = params.takes.lock() else { return };
-                self.take_list.show(ui, theme, setter, params, &takes);
-            }
-            Tab::Weights => self.weights_list.show(ui, theme, &params.weights),
+        if self.tab == Tab::Weights {
+            return self.weights_list.show(ui, theme, &params.weights);
         }
+        let Ok(takes) = params.takes.lock() else { return };
+        if self.tab == Tab::Takes {
+            return self.take_list.show(ui, theme, setter, params, &takes, at_beats);
+        }
+        let scroll = egui::ScrollArea::vertical().auto_shrink(false);
+        scroll.show(ui, |ui| controls::show(ui, theme, setter, params, &mut self.seeds, &takes, at_beats));
     }
 
     fn music(&mut self, ui: &mut Ui, theme: &Theme) {
         let snapshot = *self.data.end.snapshot();
+        let params = &self.data.params;
         // Held for as long as it takes to draw; the worker tries again later.
-        let Ok(takes) = self.data.params.takes.lock() else { return };
+        let (Ok(takes), Ok(frozen)) = (params.takes.lock(), params.frozen.lock()) else { return };
+        let voices: [bool; 4] = std::array::from_fn(|voice| params.freeze[voice].on.value());
+        let plays = |note: &&TakeNote| voices.get(usize::from(note.channel())) == Some(&true);
+        let again: Vec<TakeNote> = frozen.notes().iter().filter(plays).copied().collect();
         let shown = match self.take_list.chosen(&takes).filter(|_| self.tab == Tab::Takes) {
             Some((take, bars)) => Shown::Take(take, bars),
-            None => Shown::Now(&takes, &snapshot),
+            None => Shown::Now(&takes, &snapshot, &again),
         };
         if let Some(bars) = self.roll.show(ui, theme, &shown) {
             self.take_list.choose_bars(bars);

@@ -37,17 +37,22 @@ impl FrozenTake {
         Self { version: VERSION, number: take.start.number, notes }
     }
 
+    /// Its notes, in order of their starts.
+    pub fn notes(&self) -> &[TakeNote] {
+        if self.version == VERSION { &self.notes } else { &[] }
+    }
+
     /// As the audio thread plays it.
     pub fn score(&self) -> Score {
-        let notes = if self.version == VERSION { self.notes.as_slice() } else { &[] };
         let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
-        let played = notes.iter().filter(|note| usize::from(note.channel()) < NUM_VOICES).map(|note| ScoreNote {
-            voice: note.channel(),
-            key: note.1.min(127),
-            velocity: f32::from(note.2.clamp(1, 127)) / 127.0,
-            start_beats: beats(note.3),
-            end_beats: beats(note.end()),
-        });
+        let played =
+            self.notes().iter().filter(|note| usize::from(note.channel()) < NUM_VOICES).map(|note| ScoreNote {
+                voice: note.channel(),
+                key: note.1.min(127),
+                velocity: f32::from(note.2.clamp(1, 127)) / 127.0,
+                start_beats: beats(note.3),
+                end_beats: beats(note.end()),
+            });
         let mut notes: Vec<ScoreNote> = played.collect();
         notes.sort_by(|a, b| a.start_beats.total_cmp(&b.start_beats));
         let (first_step, rows) = rows(&notes);

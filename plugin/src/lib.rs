@@ -17,13 +17,12 @@ use continuo_model::generate::StepSettings;
 use continuo_model::organ::Organ;
 use continuo_model::sampling::Sampler;
 use nice_plug::prelude::*;
-use nice_plug_egui::EguiEditor;
 
 use audio_thread::preview;
 use audio_thread::process::{AudioThread, Block, Settings};
 use audio_thread::transport::HostTime;
 use bridge::{EditorEnd, Shared, WorkerEnd};
-use editor::ContinuoEditor;
+use editor::EditorWindow;
 use params::{ContinuoParams, Emit, Loop, wishes};
 use state::ChosenWeights;
 use worker::{Desk, Status, Worker};
@@ -94,7 +93,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
     const INPUT_EVENT_CAPACITY: usize = audio_thread::events::MAX_EVENTS;
 
-    type Editor = EguiEditor<ContinuoEditor>;
+    type Editor = EditorWindow;
     type SysExMessage = ();
     type BackgroundTask = ();
 

@@ -3,16 +3,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bridge::{Beginning, Played};
+use crate::bridge::{Beginning, Changed, Played};
 
 /// Version of what is saved; a later one is left alone until something is played.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Resolution of saved times.
 pub const TICKS_PER_BEAT: f64 = 960.0;
 /// How much of the music is kept, ticks: 64 bars of 4/4.
 const KEPT_TICKS: i64 = 256 * 960;
 /// Notes that are kept at the most: with them all a project grows by less than 256 KB.
 const MAX_NOTES: usize = 8192;
+/// Changes of tempo and metre that are kept at the most, over all takes.
+const MAX_CHANGES: usize = 512;
 /// In a saved note this is added to the channel of what was generated.
 const GENERATED: u8 = 16;
 
@@ -31,7 +33,7 @@ pub struct Takes {
 }
 
 /// Where a take begins.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// The first of its notes, as an index.
     first_note: usize,
@@ -45,23 +47,81 @@ pub struct Start {
     pub time_signature: (u8, u8),
     /// Which performance.
     pub rng_seed: u32,
+    /// Tempi and metres that follow within it, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<Change>,
+}
+
+/// A tempo and a metre from a place in a take on: the place in ticks, microseconds a beat, beats in a bar and which note is one. A
+/// tuple, as hundreds of them are saved as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change(pub i64, u32, u8, u8);
+
+impl Change {
+    /// Quarter notes a minute.
+    pub fn tempo_bpm(&self) -> f64 {
+        60e6 / f64::from(self.1.max(1))
+    }
+
+    /// Beats in a bar and which note is one.
+    pub fn time_signature(&self) -> (u8, u8) {
+        (self.2.max(1), self.3.max(1))
+    }
+}
+
+/// Length of a bar, ticks.
+fn bar_ticks((beats, unit): (u8, u8)) -> i64 {
+    ((f64::from(beats) * 4.0 / f64::from(unit) * TICKS_PER_BEAT) as i64).max(1)
 }
 
 impl Start {
-    /// Length of a bar, ticks.
-    pub fn bar_ticks(&self) -> i64 {
-        let (beats, unit) = self.time_signature;
-        (f64::from(beats) * 4.0 / f64::from(unit) * TICKS_PER_BEAT) as i64
-    }
-
     /// The number of its first bar as a host shows it, from 1, as if the song had this metre all along.
     pub fn first_bar(&self) -> i64 {
-        (self.bar_start_ticks as f64 / self.bar_ticks() as f64).round() as i64 + 1
+        (self.bar_start_ticks as f64 / bar_ticks(self.time_signature) as f64).round() as i64 + 1
+    }
+
+    /// The changes behind one place and before another, ticks.
+    pub fn changes_within(&self, from: i64, to: i64) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| (from + 1..to).contains(&change.0))
+    }
+
+    /// Tempo and metre at a place.
+    pub fn time_at(&self, ticks: i64) -> (f64, (u8, u8)) {
+        let last = self.changes.iter().rev().find(|change| change.0 <= ticks);
+        last.map_or((self.tempo_bpm, self.time_signature), |change| (change.tempo_bpm(), change.time_signature()))
+    }
+
+    /// The stretches of one metre: where each begins, its first bar from 0, and the metre. A bar that a change cuts short is one.
+    fn stretches(&self) -> impl Iterator<Item = (i64, i64, (u8, u8))> {
+        let mut last = (self.bar_start_ticks, 0, self.time_signature);
+        let begun = self.changes.iter().filter_map(move |change| {
+            let (start, bar, metre) = last;
+            if change.time_signature() == metre {
+                return None;
+            }
+            let length = bar_ticks(metre);
+            last = (change.0, bar + (change.0 - start + length - 1).div_euclid(length), change.time_signature());
+            Some(last)
+        });
+        std::iter::once(last).chain(begun)
     }
 
     /// Which bar of the take a place is in, from 0.
     pub fn bar_of(&self, ticks: i64) -> i64 {
-        (ticks - self.bar_start_ticks).div_euclid(self.bar_ticks())
+        let (start, bar, metre) =
+            self.stretches().filter(|(start, ..)| *start <= ticks).last().unwrap_or(self.first_stretch());
+        bar + (ticks - start).div_euclid(bar_ticks(metre))
+    }
+
+    /// Where a bar begins, ticks.
+    pub fn bar_start(&self, bar: i64) -> i64 {
+        let (start, first, metre) =
+            self.stretches().filter(|(_, first, _)| *first <= bar).last().unwrap_or(self.first_stretch());
+        start + (bar - first) * bar_ticks(metre)
+    }
+
+    fn first_stretch(&self) -> (i64, i64, (u8, u8)) {
+        (self.bar_start_ticks, 0, self.time_signature)
     }
 }
 
@@ -91,7 +151,7 @@ impl TakeNote {
 #[derive(Clone, Copy, Debug)]
 pub struct TakeView<'a> {
     /// Where it begins.
-    pub start: Start,
+    pub start: &'a Start,
     /// Its notes, in order of their starts.
     pub notes: &'a [TakeNote],
 }
@@ -118,7 +178,7 @@ impl Takes {
     /// The takes that hold notes, the oldest first.
     pub fn list(&self) -> impl DoubleEndedIterator<Item = TakeView<'_>> {
         (0..self.starts.len())
-            .map(|take| TakeView { start: self.starts[take], notes: &self.notes[self.range(take)] })
+            .map(|take| TakeView { start: &self.starts[take], notes: &self.notes[self.range(take)] })
             .filter(|take| !take.notes.is_empty())
     }
 
@@ -152,11 +212,59 @@ impl Takes {
             tempo_bpm: beginning.tempo_bpm,
             time_signature: beginning.time_signature,
             rng_seed: beginning.rng_seed,
+            changes: Vec::new(),
         };
         // A host may name an earlier or a later bar than the one that the take begins in.
-        let within = (ticks(beginning.song_beats) - start.bar_start_ticks).rem_euclid(start.bar_ticks());
+        let length = bar_ticks(start.time_signature);
+        let within = (ticks(beginning.song_beats) - start.bar_start_ticks).rem_euclid(length);
         start.bar_start_ticks = ticks(beginning.song_beats) - within;
         self.starts.push(start);
+    }
+
+    /// Takes down another tempo or metre.
+    pub fn change(&mut self, changed: &Changed) {
+        self.begin_version();
+        let Some(start) = self.starts.last_mut() else { return };
+        let us_per_beat = (60e6 / changed.tempo_bpm).round().clamp(1.0, f64::from(u32::MAX)) as u32;
+        let (beats, unit) = changed.time_signature;
+        let at = ticks(changed.take_beats).max(start.changes.last().map_or(start.bar_start_ticks, |last| last.0));
+        start.changes.retain(|earlier| earlier.0 != at);
+        start.changes.push(Change(at, us_per_beat, beats, unit));
+        self.thin_changes();
+    }
+
+    /// Where there are too many changes, the oldest that changes the tempo alone goes: without it bars are where they were.
+    fn thin_changes(&mut self) {
+        if self.starts.iter().map(|start| start.changes.len()).sum::<usize>() <= MAX_CHANGES {
+            return;
+        }
+        for start in &mut self.starts {
+            let metre_before = |n: usize| match n {
+                0 => start.time_signature,
+                n => start.changes[n - 1].time_signature(),
+            };
+            let tempo_alone = |n: &usize| start.changes[*n].time_signature() == metre_before(*n);
+            if let Some(n) = (0..start.changes.len()).find(tempo_alone) {
+                start.changes.remove(n);
+                return;
+            }
+        }
+        // Metres alone, hundreds of them: the oldest music gives way.
+        if let Some(start) = self.starts.iter_mut().find(|start| !start.changes.is_empty()) {
+            start.changes.remove(0);
+        }
+    }
+
+    /// A take by its number, its notes as they are at the take's place `at_beats`: what still sounds ends there.
+    pub fn ended_at(&self, number: u32, at_beats: f64) -> Option<(&Start, Vec<TakeNote>)> {
+        let take = self.starts.iter().position(|start| start.number == number)?;
+        let range = self.range(take);
+        let mut notes = self.notes[range.clone()].to_vec();
+        for open in self.open.iter().filter(|open| range.contains(*open)) {
+            let note = &mut notes[open - range.start];
+            note.4 = (ticks(at_beats) - note.3).clamp(1, i64::from(u32::MAX)) as u32;
+        }
+        Some((&self.starts[take], notes))
     }
 
     /// Takes down a note's start or end.

@@ -2,6 +2,7 @@
 
 mod fault;
 mod figures;
+mod shipped;
 mod song_memory;
 mod weights;
 
@@ -21,8 +22,8 @@ use crate::state::ChosenWeights;
 use crate::takes::Takes;
 use fault::Fault;
 use figures::Durations;
+pub use shipped::{SHIPPED, Shipped};
 use song_memory::SongMemory;
-pub use weights::SHIPPED;
 use weights::{Loaded, NextWeights, load};
 
 /// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
@@ -105,6 +106,7 @@ impl Desk {
         while let Some(told) = end.told() {
             match told {
                 Told::Began(beginning) => takes.begin(&beginning),
+                Told::Changed(changed) => takes.change(&changed),
                 Told::Played(played) => takes.add(&played),
             }
         }

@@ -1,5 +1,6 @@
 //! A screen without a monitor: an X server in memory, with a mouse, a keyboard and a camera. One for the process, on the test's thread.
 
+mod clipboard;
 mod keys;
 
 use std::io::{BufRead, BufReader};
@@ -184,6 +185,15 @@ impl Desktop {
     /// If the keyboard has none.
     pub fn shift(&self, down: bool) -> Result<()> {
         let key = self.keyboard.shift().context("expected a shift key, got none")?;
+        self.fake(if down { KEY_PRESS } else { KEY_RELEASE }, key, (0, 0))
+    }
+
+    /// Holds control, or lets go of it.
+    ///
+    /// # Errors
+    /// If the keyboard has none.
+    pub fn control(&self, down: bool) -> Result<()> {
+        let key = self.keyboard.control().context("expected a control key, got none")?;
         self.fake(if down { KEY_PRESS } else { KEY_RELEASE }, key, (0, 0))
     }
 

@@ -34,12 +34,29 @@ pub struct EditorSession {
     pub window: Window,
     is_open: bool,
     places: PathBuf,
+    /// The notes that it started, as (beats of the song, channel, key).
+    heard: Vec<(f64, u8, u8)>,
     /// Samples processed.
     pos: i64,
     /// Where the transport is, and whether it runs.
     beats: Option<f64>,
     /// The screen; let go of last, as another test waits for it.
     pub desktop: Desktop,
+}
+
+/// The file to which the system's program for opening files writes what it was asked to open.
+pub fn opened_file() -> PathBuf {
+    std::env::temp_dir().join(format!("continuo-opened-{}", std::process::id()))
+}
+
+/// A search path on which `xdg-open` is a program that notes what it is asked to open.
+fn programs() -> Result<String> {
+    let folder = std::env::temp_dir().join(format!("continuo-programs-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let program = folder.join("xdg-open");
+    std::fs::write(&program, format!("#!/bin/sh\nprintf '%s' \"$1\" > '{}'\n", opened_file().display()))?;
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default()))
 }
 
 /// The folder that clips are saved to in these sessions, and weights looked for; its name is in pictures.
@@ -53,13 +70,27 @@ impl EditorSession {
     /// # Errors
     /// If there is no screen, no bundle or no editor.
     pub fn open() -> Result<Self> {
+        Self::open_project(Format::Clap, None)
+    }
+
+    /// The same in one of the formats, with what a project has saved.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or if the plugin does not take the project.
+    pub fn open_project(format: Format, state: Option<&[u8]>) -> Result<Self> {
         let places = std::env::temp_dir().join(format!("continuo-places-{}.json", std::process::id()));
         let (places_text, music) = (places.display().to_string(), music_folder().display().to_string());
-        let variables = [("CONTINUO_PLACES", places_text.as_str()), ("CONTINUO_CLIPS", music.as_str())];
+        let path = programs()?;
+        let variables =
+            [("CONTINUO_PLACES", places_text.as_str()), ("CONTINUO_CLIPS", music.as_str()), ("PATH", path.as_str())];
         let desktop = Desktop::open(&variables)?;
-        let plugin = hosted(Format::Clap, Class::NoteEffect, SAMPLE_RATE, true)?;
+        let mut plugin = hosted(format, Class::NoteEffect, SAMPLE_RATE, true)?;
+        if let Some(state) = state {
+            plugin.load_state(state)?;
+        }
         let window = desktop.window((10, 10))?;
-        let mut session = Self { plugin, window, is_open: false, places, pos: 0, beats: None, desktop };
+        let mut session =
+            Self { plugin, window, is_open: false, places, heard: Vec::new(), pos: 0, beats: None, desktop };
         session.open_editor()?;
         Ok(session)
     }
@@ -121,8 +152,13 @@ impl EditorSession {
             pos_samples: self.pos,
             ..Transport::default()
         };
-        self.plugin.process(FRAMES, Some(&transport), events, &[])?;
+        let block = self.plugin.process(FRAMES, Some(&transport), events, &[])?;
         self.pos += FRAMES as i64;
+        for event in &block.events {
+            if let (EventKind::NoteOn { channel, key, .. }, Some(beats)) = (event.kind, beats) {
+                self.heard.push((beats + f64::from(event.timing) / SAMPLE_RATE * 96.0 / 60.0, channel, key));
+            }
+        }
         Ok(())
     }
 
@@ -170,6 +206,32 @@ impl EditorSession {
     pub fn stop(&mut self) -> Result<()> {
         self.beats = None;
         self.process(None, &[])
+    }
+
+    /// The notes that it has started since this was asked last, as (beats of the song, channel, key).
+    pub fn heard(&mut self) -> Vec<(f64, u8, u8)> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// What of a field a host's project holds.
+    ///
+    /// # Errors
+    /// If there is no such field.
+    pub fn saved(&mut self, field: &str) -> Result<serde_json::Value> {
+        let state = self.plugin.save_state()?;
+        let text = state.get(8..).context("a CLAP state has a length in front")?;
+        let state: serde_json::Value = serde_json::from_slice(text)?;
+        let text = state["fields"][field].as_str().with_context(|| format!("expected the field `{field}`"))?;
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// Turns the mouse's wheel over the middle of a control.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn wheel(&mut self, name: &str, direction: Button) -> Result<()> {
+        let place = self.middle(name)?;
+        self.desktop.click(place, direction)
     }
 
     /// Where all controls are, by name.

@@ -1,8 +1,11 @@
 //! The editor of the built bundle in a window of a host, with a mouse and a keyboard.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use continuo_tests::desktop::Button;
-use continuo_tests::editor_session::{EditorSession, music_folder};
+use continuo_tests::editor_session::{EditorSession, music_folder, opened_file};
+use continuo_tests::fake_host::Format;
 use continuo_tests::session::value_of;
 
 /// The first phrase of a hymn, two bars and a half of it twice.
@@ -147,18 +150,194 @@ fn takes_become_clips() -> Result<()> {
     // The clip's path is shown; wherever the folder is on this machine is not compared.
     session.click("Take 2")?;
     session.photograph("takes")?;
+    session.click("A file a voice")?;
+    session.click("Alto")?;
+    session.click("Save MIDI")?;
+    session.click("Copy path")?;
+    let name = |voice| music_folder().join(format!("Continuo take 2, bars 2-6, {voice}.mid")).display().to_string();
+    let expected = ["Soprano", "Tenor", "Bass"].map(name).join("\n");
+    session.until("the paths on the clipboard", |session| {
+        let copied = session.desktop.clipboard()?;
+        Ok((copied == expected).then_some(()))
+    })?;
+    session.click("Open folder")?;
+    expect_opened(&mut session, &music_folder())?;
+    std::fs::remove_dir_all(music_folder())?;
+    Ok(())
+}
+
+/// Waits until the system has been asked to show a folder.
+fn expect_opened(session: &mut EditorSession, folder: &Path) -> Result<()> {
+    let folder = folder.display().to_string();
+    session.until("the folder to be shown", |_| {
+        let opened = std::fs::read_to_string(opened_file()).unwrap_or_default();
+        Ok((opened == folder).then_some(()))
+    })?;
+    Ok(std::fs::remove_file(opened_file())?)
+}
+
+/// The generated notes of a voice from `from` on, in 16ths of the song.
+fn voice(heard: &[(f64, u8, u8)], channel: u8, from: f64) -> Vec<(i64, u8)> {
+    let of_voice = heard.iter().filter(|(beats, of, _)| *of == channel && *beats > from + 0.1);
+    of_voice.map(|(beats, _, key)| ((beats * 4.0).round() as i64, *key)).collect()
+}
+
+#[test]
+fn a_frozen_take_plays_again_from_anywhere() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    session.play(TUNE, 0.0, 22.0)?;
+    session.stop()?;
+    let first = session.heard();
+    session.click("Takes")?;
+    session.click("Freeze take")?;
+    for name in ["Freeze soprano", "Freeze alto", "Freeze tenor", "Freeze bass"] {
+        session.expect_param(name, "On")?;
+    }
+    session.plugin.set_param_by_name("Rng seed", 0.5)?;
+    session.click("Play")?;
+    // Nobody plays: in the middle of the song the take goes on by itself, as it was.
+    session.play("40 60 1", 9.0, 16.4)?;
+    let again = session.heard();
+    for channel in 1..4 {
+        let (first, again) = (voice(&first, channel, 9.0), voice(&again, channel, 9.0));
+        ensure!(again.len() >= 4, "channel {channel}: expected the take to play, got {again:?}");
+        ensure!(again == first[..again.len()], "channel {channel}: expected the take's {first:?}, got {again:?}");
+    }
+    session.photograph("frozen")?;
+    session.stop()?;
+    session.click("Takes")?;
+    session.click("Take 1")?;
+    session.click("Freeze take")?;
+    session.expect_param("Freeze bass", "Off")?;
+    session.expect_param("Freeze soprano", "Off")?;
+    session.play("40 60 1", 9.0, 16.0)?;
+    ensure!(session.heard().is_empty(), "expected nothing once the take is let go");
+    session.stop()
+}
+
+#[test]
+fn a_frozen_voice_stays_while_the_others_change() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    session.play(TUNE, 0.0, 12.0)?;
+    // While the take is under way.
+    session.click("Freeze bass")?;
+    let frozen = session.until("the take that is under way to be stored", |session| {
+        Ok(Some(session.saved("frozen")?).filter(|frozen| frozen["number"] == 1))
+    })?;
+    session.stop()?;
+    session.expect_param("Freeze bass", "On")?;
+    let first = session.heard();
+    session.plugin.set_param_by_name("Rng seed", 0.5)?;
+    session.play(TUNE, 0.0, 11.0)?;
+    session.stop()?;
+    let again = session.heard();
+    let (bass, bass_again) = (voice(&first, 3, 0.0), voice(&again, 3, 0.0));
+    ensure!(bass_again.len() >= 4, "expected a bass, got {bass_again:?}");
+    ensure!(bass_again == bass[..bass_again.len()], "expected the frozen bass {bass:?}, got {bass_again:?}");
+    let others = |heard| [voice(heard, 1, 0.0), voice(heard, 2, 0.0)];
+    ensure!(others(&first) != others(&again), "expected other notes from another rng seed");
+    // A second voice joins the same take.
+    session.click("Freeze tenor")?;
+    session.expect_param("Freeze tenor", "On")?;
+    ensure!(session.saved("frozen")? == frozen, "a voice that joins must not store another take");
+    for name in ["Freeze tenor", "Freeze bass"] {
+        session.click(name)?;
+        session.expect_param(name, "Off")?;
+    }
+    // The first one again stores the latest.
+    session.click("Freeze soprano")?;
+    session.expect_param("Freeze soprano", "On")?;
+    let number = &session.saved("frozen")?["number"];
+    ensure!(*number == 2, "expected the latest take, got {number}");
+    Ok(())
+}
+
+#[test]
+fn the_roll_scrolls_and_zooms_with_the_wheel() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    session.play(TUNE, 0.0, 18.4)?;
+    let before = session.place("Bar 3")?;
+    session.wheel("Roll", Button::WheelUp)?;
+    let scrolled = session.place("Bar 3")?;
+    ensure!(scrolled[0] > before[0] + 20, "expected earlier music, got bar 3 at {scrolled:?} after {before:?}");
+    ensure!(scrolled[2] == before[2], "expected the same size, got {scrolled:?} after {before:?}");
+    session.wheel("Roll", Button::WheelDown)?;
+    session.wheel("Roll", Button::WheelDown)?;
+    let back = session.place("Bar 3")?;
+    ensure!(back[0] < scrolled[0] - 40, "expected later music, got bar 3 at {back:?} after {scrolled:?}");
+    session.desktop.control(true)?;
+    session.wheel("Roll", Button::WheelUp)?;
+    session.desktop.control(false)?;
+    let zoomed = session.place("Bar 3")?;
+    ensure!(zoomed[2] > back[2] + 10, "expected a wider bar, got {zoomed:?} after {back:?}");
+    session.photograph("zoomed")?;
+    session.click("Follow")?;
+    let followed = session.places()?;
+    ensure!(!followed.contains_key("Follow"), "expected the button to go once it follows");
+    session.stop()
+}
+
+#[test]
+fn a_style_is_chosen_in_the_head_of_the_window() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    let folder = music_folder().join("Weights");
+    let _ = std::fs::remove_dir_all(music_folder());
+    session.click("Style")?;
+    session.click("Style/Open folder")?;
+    expect_opened(&mut session, &folder)?;
+    ensure!(folder.is_dir(), "expected {} to be made", folder.display());
+    std::fs::copy(chorale(), folder.join("mine.safetensors"))?;
+    session.click("Style")?;
+    session.place("Style/Chorale (mine)")?;
+    session.photograph("styles")?;
+    session.click("Style/Chorale (mine)")?;
+    let path = folder.join("mine.safetensors").display().to_string();
+    session.until("the choice to be kept", |session| Ok((session.saved("weights")?["path"] == path).then_some(())))?;
+    session.click("Style")?;
+    session.click("Style/Chorale")?;
+    session.until("the other choice", |session| {
+        Ok((session.saved("weights")?["path"] == "shipped:chorale").then_some(()))
+    })?;
+    // At a bar it plays: the worker puts down the hash of what it has read.
+    session.until("it to play", |session| {
+        session.play(TUNE, 0.0, 5.0)?;
+        session.stop()?;
+        Ok(session.saved("weights")?["hash"].as_str().is_some_and(|hash| !hash.is_empty()).then_some(()))
+    })?;
     std::fs::remove_dir_all(music_folder())?;
     Ok(())
 }
 
 #[test]
+fn it_is_the_same_in_vst3() -> Result<()> {
+    let mut session = EditorSession::open_project(Format::Vst3, None)?;
+    session.photograph("empty")?;
+    session.click("Mode/Free")?;
+    session.expect_param("Mode", "Free")?;
+    session.click("Freeze tenor")?;
+    session.expect_param("Freeze tenor", "On")?;
+    session.click("Size")?;
+    session.click("Size/125 %")?;
+    session.until("a larger window", |session| {
+        Ok((session.desktop.picture(session.window)?.size() == (1400, 1000)).then_some(()))
+    })?;
+    session.close_editor()?;
+    session.open_editor()?;
+    ensure!(session.picture()?.size() == (1400, 1000), "expected the size that it had");
+    Ok(())
+}
+
+fn chorale() -> &'static str {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/chorale.safetensors")
+}
+
+#[test]
 fn weights_show_their_card_and_what_is_wrong() -> Result<()> {
     let mut session = EditorSession::open()?;
-    let folder = music_folder();
-    let _ = std::fs::remove_dir_all(&folder);
+    let folder = music_folder().join("Weights");
+    let _ = std::fs::remove_dir_all(music_folder());
     std::fs::create_dir_all(folder.join("older"))?;
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/chorale.safetensors");
-    std::fs::copy(shipped, folder.join("my-chorales.safetensors"))?;
+    std::fs::copy(chorale(), folder.join("my-chorales.safetensors"))?;
     std::fs::write(folder.join("unfinished.safetensors"), [0; 4])?;
     session.play(TUNE, 0.0, 6.0)?;
     session.stop()?;
@@ -194,16 +373,25 @@ fn it_is_resized_and_zoomed() -> Result<()> {
         ensure!(session.picture()?.size() == wanted);
     }
     let small = session.plugin.resize_editor((200, 100))?;
-    ensure!(small == (820, 540), "expected the smallest size, got {small:?}");
-    session.plugin.resize_editor((1040, 680))?;
-    session.desktop.resize(session.window, (1040, 680))?;
-    session.until("the first size again", |session| Ok((session.place("Roll")?[2] == 1040).then_some(())))?;
+    ensure!(small == (880, 560), "expected the smallest size, got {small:?}");
+    session.plugin.resize_editor((1120, 800))?;
+    session.desktop.resize(session.window, (1120, 800))?;
+    session.until("the first size again", |session| Ok((session.place("Roll")?[2] == 1120).then_some(())))?;
     session.click("Size")?;
     session.click("Size/200 %")?;
     session.until("a window twice as large", |session| {
-        Ok((session.desktop.picture(session.window)?.size() == (2080, 1360)).then_some(()))
+        Ok((session.desktop.picture(session.window)?.size() == (2240, 1600)).then_some(()))
     })?;
-    session.photograph("twice")
+    session.photograph("twice")?;
+    // It opens again as it was, and so does the project elsewhere.
+    session.close_editor()?;
+    session.open_editor()?;
+    ensure!(session.picture()?.size() == (2240, 1600), "expected the size that it had");
+    let state = session.plugin.save_state()?;
+    drop(session);
+    let mut session = EditorSession::open_project(Format::Clap, Some(&state))?;
+    ensure!(session.picture()?.size() == (2240, 1600), "expected the project's size in another instance");
+    Ok(())
 }
 
 #[test]

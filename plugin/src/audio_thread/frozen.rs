@@ -14,6 +14,8 @@ use crate::frozen::{Score, ScoreNote};
 const MAX_SOUNDING: usize = 16;
 /// Two places in the song that are nearer than this, beats, are one.
 const ROUNDING_BEATS: f64 = 1e-6;
+/// A note of which less than this is left where the transport comes in is over: such a rest is what a reply delay put behind its step.
+const LEAST_BEATS: f64 = 1.0 / 16.0;
 
 /// Plays a score.
 pub struct Frozen {
@@ -97,7 +99,7 @@ impl AudioThread {
         self.frozen.next = next;
         for n in 0..next {
             let note = self.frozen.score.as_ref().expect("it is there")[n];
-            if note.end_beats > song_beats + ROUNDING_BEATS {
+            if note.end_beats > song_beats + LEAST_BEATS {
                 self.start_frozen(block, note, at);
             }
         }

@@ -3,28 +3,62 @@
 use super::process::{AudioThread, Block};
 use super::transport::{BlockTime, Motion, STEPS_PER_BEAT};
 use crate::bridge::snapshot::{Ahead, NUM_AHEAD, Snapshot};
-use crate::bridge::{Beginning, Told};
+use crate::bridge::{Beginning, Changed, Told};
 
 /// Steps before the next one that may still be due: a reply delay holds them back.
 const LATE_STEPS: i64 = 2;
+/// A tempo that moves on and on is told no more often than this, beats.
+const TEMPO_GRID_BEATS: f64 = 0.25;
+/// Two tempi whose ratio is nearer to 1 than this are one.
+const SAME_TEMPO: f64 = 1e-4;
+
+/// The tempo and metre that the take has been told last, and where.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ToldTime {
+    take_beats: f64,
+    tempo_bpm: f64,
+    time_signature: (u8, u8),
+}
 
 impl AudioThread {
     /// A start or a jump begins a take. Its beats go on from the song's place there, whatever loops come round.
     pub(super) fn follow_take(&mut self, block: &Block, time: &BlockTime) {
+        if time.motion == Motion::Continued {
+            self.follow_tempo(block, time);
+        }
         if !matches!(time.motion, Motion::Started | Motion::Jumped) {
             return;
         }
         let before_beats = self.elapsed_beats + self.take_offset_beats;
         let song_beats = time.beats_at(0);
         self.take_offset_beats = song_beats - self.elapsed_beats;
+        let (tempo_bpm, time_signature) = (self.tempo_bpm(time), time_signature(block));
+        self.told_time = ToldTime { take_beats: song_beats, tempo_bpm, time_signature };
         self.bridge.tell(Told::Began(Beginning {
             before_beats,
             song_beats,
             bar_start_beats: time.bar_start_beats(),
-            tempo_bpm: self.tempo_bpm(time),
-            time_signature: time_signature(block),
+            tempo_bpm,
+            time_signature,
             rng_seed: block.settings.step.rng_seed as u32,
         }));
+    }
+
+    /// Another tempo or metre while time goes on. A metre begins with its bar, which a host may name a little later.
+    fn follow_tempo(&mut self, block: &Block, time: &BlockTime) {
+        let told = self.told_time;
+        let now = self.elapsed_beats + self.take_offset_beats;
+        let (tempo_bpm, time_signature) = (self.tempo_bpm(time), time_signature(block));
+        let other_metre = time_signature != told.time_signature;
+        let other_tempo = (tempo_bpm / told.tempo_bpm - 1.0).abs() > SAME_TEMPO;
+        if !other_metre && !(other_tempo && now >= told.take_beats + TEMPO_GRID_BEATS) {
+            return;
+        }
+        let since_bar = time.beats_at(0) - time.bar_start_beats();
+        let is_near = other_metre && (0.0..1.0).contains(&since_bar) && now - since_bar > told.take_beats;
+        let take_beats = if is_near { now - since_bar } else { now };
+        self.told_time = ToldTime { take_beats, tempo_bpm, time_signature };
+        self.bridge.tell(Told::Changed(Changed { take_beats, tempo_bpm, time_signature }));
     }
 
     /// Shows the editor where the music stands at the block's start; called when the block is done.

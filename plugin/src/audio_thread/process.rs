@@ -12,6 +12,7 @@ use super::cadence::Cadence;
 use super::capture::Capture;
 use super::events::{MAX_EVENTS, OutEvents, Touch};
 use super::frozen::Frozen;
+use super::glance::ToldTime;
 use super::held_notes::{HeldNotes, Owner};
 use super::pace::Pace;
 use super::player::Passed;
@@ -101,6 +102,7 @@ pub struct AudioThread {
     pub(super) take_offset_beats: f64,
     /// Place in the song less that in the take, as of the last block in which time ran.
     pub(super) song_offset_beats: f64,
+    pub(super) told_time: ToldTime,
     /// The step whose boundary comes next.
     pub(super) next_step: i64,
     /// The step that an early note has answered before it began.
@@ -151,6 +153,7 @@ impl AudioThread {
             elapsed_beats: 0.0,
             take_offset_beats: 0.0,
             song_offset_beats: 0.0,
+            told_time: ToldTime::default(),
             next_step: 0,
             answered_step: None,
             turn: Turn::Player,

@@ -1,6 +1,7 @@
 //! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
 
 mod parts;
+mod tempo;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

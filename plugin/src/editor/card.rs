@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_shipped_weights_have_a_card() {
-        let card = Card::of_bytes(SHIPPED.1).unwrap();
+        let card = Card::of_bytes(SHIPPED[0].bytes).unwrap();
         assert_eq!(card.name, "Bach chorales");
         assert!(card.corpora.iter().any(|corpus| corpus.contains("JSB Chorales")), "{card:?}");
         assert!(card.figures.iter().any(|(name, _)| name.contains("nats per note")), "{card:?}");
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn whatever_the_bytes_it_says_what_is_wrong() {
-        let shipped = SHIPPED.1;
+        let shipped = SHIPPED[0].bytes;
         for bytes in [&[][..], &[9; 7], &[0xff; 64], &shipped[..100], b"\x02\0\0\0\0\0\0\0{}"] {
             assert!(Card::of_bytes(bytes).unwrap_err().starts_with("expected"), "{bytes:?}");
         }

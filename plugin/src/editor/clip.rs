@@ -4,16 +4,24 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use continuo_model::midi_file::{KeySignature, to_bytes_in_key};
+use continuo_model::key;
+use continuo_model::midi_file::{KeySignature, TimeChange, to_bytes_with};
 use continuo_model::phrase::{Note, Phrase, Track};
+use nice_plug::prelude::Enum;
 
 use crate::params::wishes::Key;
-use crate::takes::{TICKS_PER_BEAT, TakeView};
+use crate::takes::{Change, TICKS_PER_BEAT, TakeView};
 
 /// Names the folder to save into, in place of the user's.
 const FOLDER_VARIABLE: &str = "CONTINUO_CLIPS";
 /// The voices' names, by channel.
 pub const VOICES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
+
+/// A key whose profile is farther than this from what sounds is not clear.
+const CLEAR_DISTANCE: f64 = 0.02;
+/// By how much farther the next likely key must be. With both, of 292 whole chorales 87 % have a clear key, and it is the written one in 82 %
+/// of those (a church mode is written with another signature); of eight bars from their middle, 67 % and 81 %.
+const CLEAR_LEAD: f64 = 2.0;
 
 /// What of a take is wanted.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +34,8 @@ pub struct Wanted {
     pub others: bool,
     /// A file for each voice, not one for all.
     pub file_each: bool,
-    /// The key, if the player has set one.
-    pub key: Option<KeySignature>,
+    /// The key that the player has set, else the one that is heard.
+    pub key: Key,
 }
 
 /// The folder that clips go to: `Continuo` in the user's music folder, documents or home.
@@ -40,8 +48,7 @@ pub fn folder() -> Option<PathBuf> {
 /// The chosen bars as music that begins with the first of them: notes that sound into it begin there, and those that sound past
 /// the last end there.
 pub fn phrase(take: &TakeView, wanted: &Wanted) -> Phrase {
-    let at = |bar: i64| take.start.bar_start_ticks + bar * take.start.bar_ticks();
-    let (from, to) = (at(wanted.bars.start), at(wanted.bars.end));
+    let (from, to) = range(take, wanted);
     let mut tracks = Vec::new();
     for channel in 0..16_u8 {
         let voice = usize::from(channel);
@@ -62,7 +69,37 @@ pub fn phrase(take: &TakeView, wanted: &Wanted) -> Phrase {
             tracks.push(Track { name, notes });
         }
     }
-    Phrase { tempo_bpm: take.start.tempo_bpm, time_signature: take.start.time_signature, tracks }
+    let (tempo_bpm, time_signature) = take.start.time_at(from);
+    Phrase { tempo_bpm, time_signature, tracks }
+}
+
+/// Where the chosen bars begin and end, ticks.
+fn range(take: &TakeView, wanted: &Wanted) -> (i64, i64) {
+    (take.start.bar_start(wanted.bars.start), take.start.bar_start(wanted.bars.end))
+}
+
+/// The tempi and metres that follow each other within the chosen bars.
+fn changes(take: &TakeView, wanted: &Wanted) -> Vec<TimeChange> {
+    let (from, to) = range(take, wanted);
+    let change = |change: &Change| TimeChange {
+        at_beats: (change.0 - from) as f64 / TICKS_PER_BEAT,
+        tempo_bpm: change.tempo_bpm(),
+        time_signature: change.time_signature(),
+    };
+    take.start.changes_within(from, to).map(change).collect()
+}
+
+/// The key that music is in, where it is clear: another one must be far less likely, by how long each pitch class sounds.
+pub fn heard_key(phrase: &Phrase) -> Key {
+    let mut classes = [0.0; 12];
+    for note in phrase.tracks.iter().flat_map(|track| &track.notes) {
+        classes[usize::from(note.pitch % 12)] += note.length_beats;
+    }
+    let far = |key: u8| key::distance(&classes, key % 12, key >= 12);
+    let Some(nearest) = key::estimate(&classes) else { return Key::Auto };
+    let next = (0..24).filter(|key| *key != nearest).map(far).fold(f64::MAX, f64::min);
+    let clear = far(nearest) <= CLEAR_DISTANCE && next >= CLEAR_LEAD * far(nearest);
+    if clear { <Key as Enum>::from_index(1 + usize::from(nearest)) } else { Key::Auto }
 }
 
 /// Writes the files and returns their paths. Nothing that is there is written over.
@@ -76,12 +113,14 @@ pub fn save(take: &TakeView, wanted: &Wanted, folder: &Path) -> Result<Vec<PathB
     let last = take.start.first_bar() + wanted.bars.end - 1;
     let bars = if first == last { format!("bar {first}") } else { format!("bars {first}-{last}") };
     let name = format!("Continuo take {}, {bars}", take.start.number);
+    let key = key_signature(if wanted.key == Key::Auto { heard_key(&phrase) } else { wanted.key });
+    let changes = changes(take, wanted);
     if !wanted.file_each {
-        return Ok(vec![write(folder, &name, &to_bytes_in_key(&phrase, wanted.key))?]);
+        return Ok(vec![write(folder, &name, &to_bytes_with(&phrase, key, &changes))?]);
     }
     let files = phrase.tracks.iter().map(|track| {
         let alone = Phrase { tracks: vec![track.clone()], ..phrase.clone() };
-        write(folder, &format!("{name}, {}", track.name), &to_bytes_in_key(&alone, wanted.key))
+        write(folder, &format!("{name}, {}", track.name), &to_bytes_with(&alone, key, &changes))
     });
     files.collect()
 }
@@ -100,7 +139,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, String> {
     Err(format!("{}: expected fewer than 1000 clips of that name; move some away", folder.join(name).display()))
 }
 
-/// The key signature of a key that the player has set.
+/// A key's signature; none for `Auto`.
 pub fn key_signature(key: Key) -> Option<KeySignature> {
     // From C upwards by semitones, as the parameter names the keys.
     const SHARPS: [[i8; 12]; 2] =
@@ -113,7 +152,7 @@ pub fn key_signature(key: Key) -> Option<KeySignature> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::{Beginning, Played};
+    use crate::bridge::{Beginning, Changed, Played};
     use crate::takes::Takes;
 
     fn takes() -> Takes {
@@ -136,7 +175,7 @@ mod tests {
     }
 
     fn wanted(bars: Range<i64>) -> Wanted {
-        Wanted { bars, voices: [true; 4], others: true, file_each: false, key: None }
+        Wanted { bars, voices: [true; 4], others: true, file_each: false, key: Key::Auto }
     }
 
     /// Each track as `name: key start+length ..`, in beats from the clip's beginning.
@@ -155,6 +194,46 @@ mod tests {
         assert_eq!(words(&phrase(&take, &wanted(1..2))), second);
         let bass = Wanted { voices: [false, false, false, true], others: false, ..wanted(0..3) };
         assert_eq!(words(&phrase(&take, &bass)), ["Bass: 48 1.5+2.5"]);
+    }
+
+    #[test]
+    fn a_clip_follows_the_tempo_and_the_metre() {
+        let mut takes = takes();
+        // The take is in 3/4 from beat 12; its second bar is the last, and a bar of 2/4 begins at 18.
+        for (take_beats, tempo_bpm, time_signature) in
+            [(13.5, 48.0, (3, 4)), (18.0, 48.0, (2, 4)), (18.5, 120.0, (2, 4))]
+        {
+            takes.change(&Changed { take_beats, tempo_bpm, time_signature });
+        }
+        let take = takes.list().next().unwrap();
+        let words = |bars: Range<i64>| {
+            let (phrase, changes) = (phrase(&take, &wanted(bars.clone())), changes(&take, &wanted(bars)));
+            let (beats, unit) = phrase.time_signature;
+            let change = |c: &TimeChange| {
+                format!("; {} {}/{} {}", c.at_beats, c.time_signature.0, c.time_signature.1, c.tempo_bpm)
+            };
+            format!("{beats}/{unit} {}", phrase.tempo_bpm) + &changes.iter().map(change).collect::<String>()
+        };
+        assert_eq!(take.num_bars(), 3);
+        assert_eq!(words(0..3), "3/4 96; 1.5 3/4 48; 6 2/4 48; 6.5 2/4 120");
+        assert_eq!(words(1..2), "3/4 48");
+        assert_eq!(words(2..3), "2/4 48; 0.5 2/4 120");
+        assert_eq!([0, 1, 2, 3].map(|bar| take.start.bar_start(bar) as f64 / TICKS_PER_BEAT), [12.0, 15.0, 18.0, 20.0]);
+    }
+
+    #[test]
+    fn a_key_is_heard_where_it_is_clear() {
+        let key = |pitches: &[u8]| {
+            let note =
+                |pitch: &u8| Note { pitch: *pitch, velocity: 90, channel: 0, start_beats: 0.0, length_beats: 1.0 };
+            let track = Track { name: "Soprano".into(), notes: pitches.iter().map(note).collect() };
+            heard_key(&Phrase { tempo_bpm: 96.0, time_signature: (4, 4), tracks: vec![track] })
+        };
+        // Cadences in D major and C minor, a chromatic scale, one fifth, nothing.
+        assert_eq!(key(&[62, 66, 69, 74, 67, 71, 74, 69, 73, 76, 69, 62, 66, 69, 74]), Key::DMajor);
+        assert_eq!(key(&[60, 63, 67, 72, 65, 68, 72, 67, 71, 74, 67, 60, 63, 67, 72]), Key::CMinor);
+        assert_eq!(key(&[60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71]), Key::Auto);
+        assert_eq!((key(&[60, 67]), key(&[])), (Key::Auto, Key::Auto));
     }
 
     #[test]

@@ -4,16 +4,26 @@
 use egui::{Ui, vec2};
 use nice_plug::prelude::*;
 
+use super::freezing;
 use super::seeds::Seeds;
 use super::theme::Theme;
 use super::widgets::{bar, button, choice, menu, momentary, set, switch};
 use crate::params::ContinuoParams;
+use crate::takes::Takes;
 
 /// Space between columns, points.
 const GAP: f32 = 18.0;
 
-/// All parameters, in four columns.
-pub fn show(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams, seeds: &mut Seeds) {
+/// All parameters, in four columns. `at_beats` is where in its take the music is.
+pub fn show(
+    ui: &mut Ui,
+    theme: &Theme,
+    setter: &ParamSetter,
+    p: &ContinuoParams,
+    seeds: &mut Seeds,
+    takes: &Takes,
+    at_beats: f64,
+) {
     ui.spacing_mut().item_spacing = vec2(6.0, 8.0);
     let width = (ui.available_width() - 3.0 * GAP) / 4.0;
     ui.horizontal_top(|ui| {
@@ -27,7 +37,10 @@ pub fn show(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
             });
         };
         column("YOU PLAY", &mut |ui| you_play(ui, theme, setter, p));
-        column("IT PLAYS", &mut |ui| it_plays(ui, theme, setter, p));
+        column("IT PLAYS", &mut |ui| {
+            it_plays(ui, theme, setter, p);
+            freezing::show(ui, theme, setter, p, takes, at_beats);
+        });
         column("WHERE IT GOES", &mut |ui| where_it_goes(ui, theme, setter, p, seeds));
         column("WHEN AND WHERE TO", &mut |ui| when_and_where_to(ui, theme, setter, p));
     });
@@ -95,7 +108,6 @@ fn it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
             "How long it holds notes: 1 is as the network learnt it, less is shorter.",
         );
     });
-    switch(ui, theme, setter, &p.strict, "Parallel fifths and octaves are ruled out.");
 }
 
 fn where_it_goes(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams, seeds: &mut Seeds) {
@@ -106,6 +118,13 @@ fn where_it_goes(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoP
         setter,
         &p.key_snap,
         "Notes outside of the key's scale are ruled out; on Auto, of the key that it hears.",
+    );
+    switch(
+        ui,
+        theme,
+        setter,
+        &p.strict,
+        "Parallel fifths and octaves are ruled out, and notes that a voice cannot sing.",
     );
     choice(
         ui,

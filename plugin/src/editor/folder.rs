@@ -51,8 +51,20 @@ pub struct FolderReader {
 impl FolderReader {
     /// Reads another folder, or the same again, unless one is being read.
     pub fn open(&mut self, path: PathBuf) {
+        self.begin(|| Folder::read(path));
+    }
+
+    /// The same for a folder that is made if it is not there.
+    pub fn make(&mut self, path: PathBuf) {
+        self.begin(|| match std::fs::create_dir_all(&path) {
+            Ok(()) => Folder::read(path),
+            Err(error) => Folder { problem: format!("cannot be made ({error})"), path, ..Folder::default() },
+        });
+    }
+
+    fn begin(&mut self, read: impl FnOnce() -> Folder + Send + 'static) {
         if self.reading.is_none() {
-            let reading = std::thread::Builder::new().name("continuo folder".into()).spawn(|| Folder::read(path));
+            let reading = std::thread::Builder::new().name("continuo folder".into()).spawn(read);
             match reading {
                 Ok(reading) => self.reading = Some(reading),
                 Err(error) => self.folder.problem = format!("no thread to read it ({error})"),
@@ -88,7 +100,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("continuo-folder-{}", std::process::id()));
         std::fs::create_dir_all(path.join("folk")).unwrap();
         std::fs::create_dir_all(path.join(".hidden")).unwrap();
-        std::fs::write(path.join("a.safetensors"), SHIPPED.1).unwrap();
+        std::fs::write(path.join("a.safetensors"), SHIPPED[0].bytes).unwrap();
         std::fs::write(path.join("b.safetensors"), b"RIFF").unwrap();
         std::fs::write(path.join("notes.txt"), b"").unwrap();
         let mut reader = FolderReader::default();
@@ -111,5 +123,12 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(reader.folder.problem.starts_with("cannot be opened"));
+        let path = std::env::temp_dir().join(format!("continuo-folder-{}", std::process::id()));
+        reader.make(path.join("deep"));
+        while reader.look() {
+            std::thread::yield_now();
+        }
+        assert_eq!((reader.folder.problem.as_str(), path.join("deep").is_dir()), ("", true));
+        std::fs::remove_dir_all(&path).unwrap();
     }
 }

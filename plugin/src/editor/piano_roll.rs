@@ -11,7 +11,7 @@ use egui::{Align2, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, ve
 use super::places;
 use super::theme::Theme;
 use crate::bridge::snapshot::Snapshot;
-use crate::takes::{Start, TICKS_PER_BEAT, TakeView, Takes};
+use crate::takes::{Start, TICKS_PER_BEAT, TakeNote, TakeView, Takes};
 pub use drawing::legend;
 use music::{Mark, Music};
 
@@ -36,21 +36,26 @@ pub struct PianoRoll {
 
 /// What the roll shows.
 pub enum Shown<'a> {
-    /// What happens now.
-    Now(&'a Takes, &'a Snapshot),
+    /// What happens now, and the frozen take that is to come.
+    Now(&'a Takes, &'a Snapshot, &'a [TakeNote]),
     /// A take that is over, and the bars of it that are chosen, from 0.
     Take(TakeView<'a>, std::ops::Range<i64>),
 }
 
-/// The bars on the ruler.
+/// The bars on the ruler, counted from one that begins at the origin.
 struct Bars<'a> {
-    /// Take beats at which some bar begins.
+    /// Take beats.
     origin: f64,
+    /// Length of a bar and of a beat, in beats; those of a take may change in it.
     length: f64,
     beat: f64,
-    snapshot: Option<&'a Snapshot>,
-    /// The bar at the origin, from 1, where the song does not fold.
-    number: i64,
+    of: BarsOf<'a>,
+}
+
+/// Whose bars they are.
+enum BarsOf<'a> {
+    Now(&'a Snapshot),
+    Take(&'a Start),
 }
 
 impl<'a> Bars<'a> {
@@ -59,28 +64,53 @@ impl<'a> Bars<'a> {
         let origin = snapshot.take_beats - (snapshot.song_beats - snapshot.bar_start_beats);
         let beat = 4.0 / f64::from(snapshot.time_signature.1.max(1));
         let beat = if snapshot.time_signature.1 == 0 { 1.0 } else { beat };
-        Self { origin, length, beat, snapshot: Some(snapshot), number: 1 }
+        Self { origin, length, beat, of: BarsOf::Now(snapshot) }
     }
 
-    fn of_take(start: &Start) -> Self {
-        let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
-        Self {
-            origin: beats(start.bar_start_ticks),
-            length: beats(start.bar_ticks()),
-            beat: 4.0 / f64::from(start.time_signature.1),
-            snapshot: None,
-            number: start.first_bar(),
+    fn of_take(start: &'a Start) -> Self {
+        let origin = start.bar_start(0) as f64 / TICKS_PER_BEAT;
+        let mut bars = Self { origin, length: 4.0, beat: 1.0, of: BarsOf::Take(start) };
+        (bars.length, bars.beat) = (bars.at(1) - origin, bars.beat(0));
+        bars
+    }
+
+    /// Where a bar begins, take beats.
+    fn at(&self, bar: i64) -> f64 {
+        match self.of {
+            BarsOf::Now(_) => self.origin + bar as f64 * self.length,
+            BarsOf::Take(start) => start.bar_start(bar) as f64 / TICKS_PER_BEAT,
         }
     }
 
-    /// The number that the host shows for bar `bar`, counted from the origin.
+    /// The bar that a place is in.
+    fn bar_of(&self, beats: f64) -> i64 {
+        match self.of {
+            BarsOf::Now(_) => ((beats - self.origin) / self.length).floor() as i64,
+            BarsOf::Take(start) => start.bar_of((beats * TICKS_PER_BEAT).floor() as i64),
+        }
+    }
+
+    /// Length of a bar's beat, beats.
+    fn beat(&self, bar: i64) -> f64 {
+        self.metre(bar).map_or(self.beat, |(_, unit)| 4.0 / f64::from(unit))
+    }
+
+    /// A bar's metre, where it is known.
+    fn metre(&self, bar: i64) -> Option<(u8, u8)> {
+        match self.of {
+            BarsOf::Now(_) => None,
+            BarsOf::Take(start) => Some(start.time_at(start.bar_start(bar)).1),
+        }
+    }
+
+    /// The number that the host shows for a bar.
     fn label(&self, bar: i64) -> i64 {
-        match self.snapshot {
-            Some(snapshot) => {
-                let song = snapshot.song_beats_at(self.origin + bar as f64 * self.length + 1e-6);
+        match self.of {
+            BarsOf::Now(snapshot) => {
+                let song = snapshot.song_beats_at(self.at(bar) + 1e-6);
                 (song / self.length).floor() as i64 + 1
             }
-            None => self.number + bar,
+            BarsOf::Take(start) => start.first_bar() + bar,
         }
     }
 }
@@ -128,12 +158,12 @@ impl PianoRoll {
         places::note(ui.ctx(), || "Roll".into(), rect);
         let notes = Rect::from_min_max(rect.min + vec2(KEYBOARD_WIDTH, RULER_HEIGHT), rect.max);
         let (bars, playhead) = match shown {
-            Shown::Now(_, snapshot) => (Bars::now(snapshot), Some(snapshot.playhead_beats(Instant::now()))),
-            Shown::Take(take, _) => (Bars::of_take(&take.start), None),
+            Shown::Now(_, snapshot, _) => (Bars::now(snapshot), Some(snapshot.playhead_beats(Instant::now()))),
+            Shown::Take(take, _) => (Bars::of_take(take.start), None),
         };
         self.move_view(ui, &response, notes, playhead, &bars);
         let music = match shown {
-            Shown::Now(takes, snapshot) => Music::now(takes, snapshot, playhead.unwrap_or_default()),
+            Shown::Now(takes, snapshot, frozen) => Music::now(takes, snapshot, playhead.unwrap_or_default(), frozen),
             Shown::Take(take, _) => Music::of_take(take),
         };
         self.fit_keys(ui, &music);
@@ -147,6 +177,7 @@ impl PianoRoll {
         painter.rect_filled(rect, CornerRadius::ZERO, theme.ground);
         drawing::rows(&painter.with_clip_rect(notes), theme, &layout);
         drawing::bars(&painter, theme, &layout, &bars, rect.top(), chosen.clone());
+        note_bars(ui, &layout, &bars);
         drawing::music(&painter.with_clip_rect(notes), theme, &layout, &music);
         drawing::keyboard(&painter, theme, &layout, rect.left());
         if let Some(playhead) = playhead {
@@ -232,6 +263,15 @@ impl PianoRoll {
     }
 }
 
+/// Where bars are, for programs that drive the editor.
+fn note_bars(ui: &Ui, layout: &Layout, bars: &Bars) {
+    for bar in bars.bar_of(layout.left_beats)..=bars.bar_of(layout.right_beats()) {
+        let (left, right) = (layout.x(bars.at(bar)), layout.x(bars.at(bar + 1)));
+        let rect = Rect::from_x_y_ranges(left..=right, layout.notes.y_range());
+        places::note(ui.ctx(), || format!("Bar {}", bars.label(bar)), rect);
+    }
+}
+
 /// The bars between a drag's beginning and end on the ruler.
 fn chosen_bars(
     ui: &Ui,
@@ -243,7 +283,7 @@ fn chosen_bars(
     let ruler = Rect::from_min_max(rect.min, pos2(rect.right(), layout.notes.top()));
     let from = ui.input(|input| input.pointer.press_origin()).filter(|from| ruler.contains(*from))?;
     let to = response.interact_pointer_pos().filter(|_| response.dragged() || response.clicked())?;
-    let bar = |x: f32| ((layout.beats(x.max(layout.notes.left())) - bars.origin) / bars.length).floor() as i64;
+    let bar = |x: f32| bars.bar_of(layout.beats(x.max(layout.notes.left())));
     let (a, b) = (bar(from.x), bar(to.x));
     Some(a.min(b).max(0)..a.max(b).max(0) + 1)
 }

@@ -9,7 +9,7 @@ use super::places;
 use super::theme::Theme;
 use crate::bridge::Shared;
 use crate::params::Mode;
-use crate::worker::Status;
+use crate::worker::{Shipped, Status};
 
 /// The line, and one more for each problem.
 pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, mode: Mode, weights_path: &str, shared: &Shared) {
@@ -57,8 +57,11 @@ fn meaning(name: &str) -> &'static str {
 }
 
 fn source(weights_path: &str) -> String {
+    if let Ok(Some(_)) = Shipped::of_path(weights_path) {
+        return "shipped".into();
+    }
     let name = Path::new(weights_path).file_name().map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "shipped".into())
+    name.unwrap_or_else(|| weights_path.into())
 }
 
 fn microseconds(us: f32) -> String {
@@ -89,7 +92,10 @@ mod tests {
     #[test]
     fn figures_are_in_words() {
         assert_eq!([0.0, 41.3, 2345.0].map(microseconds), ["–", "41 µs", "2.3 ms"]);
-        assert_eq!(["", "folder/folk.safetensors"].map(source), ["shipped", "folk.safetensors"]);
+        assert_eq!(
+            ["", "shipped:chorale", "folder/folk.safetensors"].map(source),
+            ["shipped", "shipped", "folk.safetensors"]
+        );
     }
 
     #[test]

@@ -7,13 +7,15 @@ use egui::{Align2, CornerRadius, DragValue, FontId, RichText, Sense, Ui, vec2};
 use nice_plug::prelude::*;
 
 use super::clip::{self, VOICES, Wanted};
+use super::freezing::{self, Frozen};
 use super::places;
 use super::theme::Theme;
 use super::widgets::{button, set, toggle};
 use crate::params::ContinuoParams;
-use crate::takes::{TakeView, Takes};
+use crate::takes::{Start, TakeView, Takes};
 
 const ROW_HEIGHT: f32 = 26.0;
+const BUTTON_WIDTH: f32 = 116.0;
 
 /// What is chosen, and what came of the last saving.
 pub struct TakeList {
@@ -48,7 +50,15 @@ impl TakeList {
     }
 
     /// The list at the left, what to do with a take at the right.
-    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoParams, takes: &Takes) {
+    pub fn show(
+        &mut self,
+        ui: &mut Ui,
+        theme: &Theme,
+        setter: &ParamSetter,
+        params: &ContinuoParams,
+        takes: &Takes,
+        at_beats: f64,
+    ) {
         let Some((take, bars)) = self.chosen(takes) else {
             ui.centered_and_justified(|ui| {
                 ui.label(
@@ -73,7 +83,8 @@ impl TakeList {
             ui.vertical(|ui| {
                 self.range(ui, theme, &take, bars.clone());
                 self.voice_buttons(ui, theme);
-                self.actions(ui, theme, setter, params, &take, bars);
+                self.actions(ui, theme, params, &take, bars);
+                again(ui, theme, setter, params, takes, take.start, at_beats);
                 self.outcome(ui, theme);
             });
         });
@@ -81,7 +92,7 @@ impl TakeList {
 
     fn row(&mut self, ui: &mut Ui, theme: &Theme, take: &TakeView, chosen: bool) {
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width() - 8.0, ROW_HEIGHT), Sense::click());
-        let start = &take.start;
+        let start = take.start;
         places::note(ui.ctx(), || format!("Take {}", start.number), rect);
         let (ground, ink, faint) = match (chosen, response.hovered()) {
             (true, _) => (theme.accent, theme.on_accent, theme.on_accent),
@@ -138,30 +149,18 @@ impl TakeList {
         });
     }
 
-    fn actions(
-        &mut self,
-        ui: &mut Ui,
-        theme: &Theme,
-        setter: &ParamSetter,
-        params: &ContinuoParams,
-        take: &TakeView,
-        bars: Range<i64>,
-    ) {
+    fn actions(&mut self, ui: &mut Ui, theme: &Theme, params: &ContinuoParams, take: &TakeView, bars: Range<i64>) {
         ui.horizontal(|ui| {
-            let text = "Writes the bars and voices to a MIDI file, with tempo, time signature, the key if you have set one, and a \
-                        named track for each voice.";
-            if button(ui, theme, "Save MIDI", 110.0, text) {
+            let text = "Writes the bars and voices to a MIDI file, with tempo, time signature, the key that you have set or that \
+                        is heard clearly, and a named track for each voice.";
+            if button(ui, theme, "Save MIDI", BUTTON_WIDTH, text) {
                 let Self { voices, others, file_each, .. } = *self;
-                let key = clip::key_signature(params.key.unmodulated_plain_value());
+                let key = params.key.unmodulated_plain_value();
                 let wanted = Wanted { bars, voices, others, file_each, key };
                 let folder = clip::folder().ok_or_else(|| "expected a music or home folder, got none".to_string());
                 self.saved = Some(folder.and_then(|folder| clip::save(take, &wanted, &folder)));
             }
-            toggle(ui, theme, "A file a voice", 110.0, &mut self.file_each, "One file for each voice instead of one for all.");
-            let text = "Sets the rng seed to the one that played here.";
-            if button(ui, theme, "Use its seed", 110.0, text) {
-                set(setter, &params.rng_seed, take.start.rng_seed as i32);
-            }
+            toggle(ui, theme, "A file a voice", BUTTON_WIDTH, &mut self.file_each, "One file for each voice instead of one for all.");
         });
     }
 
@@ -176,17 +175,50 @@ impl TakeList {
                 let more = if paths.len() > 1 { format!(" and {} more", paths.len() - 1) } else { String::new() };
                 ui.label(RichText::new(format!("Saved {}{more}", first.display())).color(theme.ink));
                 ui.horizontal(|ui| {
-                    if button(ui, theme, "Copy path", 110.0, "Puts the file's path on the clipboard.") {
+                    if button(ui, theme, "Copy path", BUTTON_WIDTH, "Puts the file's path on the clipboard.") {
                         let all: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                         ui.ctx().copy_text(all.join("\n"));
                     }
-                    if button(ui, theme, "Open folder", 110.0, "Shows the folder, to drag the file into your DAW.") {
+                    if button(
+                        ui,
+                        theme,
+                        "Open folder",
+                        BUTTON_WIDTH,
+                        "Shows the folder, to drag the file into your DAW.",
+                    ) {
                         open_folder(ui, first);
                     }
                 });
             }
         }
     }
+}
+
+/// What plays the take once more: itself, note by note, or its rng seed.
+fn again(
+    ui: &mut Ui,
+    theme: &Theme,
+    setter: &ParamSetter,
+    params: &ContinuoParams,
+    takes: &Takes,
+    start: &Start,
+    at_beats: f64,
+) {
+    ui.horizontal(|ui| {
+        let frozen = Frozen::now(params);
+        let was_on = frozen.is_on() && frozen.number == start.number;
+        let mut on = was_on;
+        let text = "The plugin plays this take in place of what it would: the same notes at the same places of the song, wherever the \
+                    transport goes. Press again to let it go.";
+        toggle(ui, theme, "Freeze take", BUTTON_WIDTH, &mut on, text);
+        if on != was_on {
+            freezing::freeze_take(setter, params, takes, start.number, at_beats, on);
+        }
+        let text = "Sets the rng seed to the one that played here.";
+        if button(ui, theme, "Use its seed", BUTTON_WIDTH, text) {
+            set(setter, &params.rng_seed, start.rng_seed as i32);
+        }
+    });
 }
 
 fn open_folder(ui: &Ui, file: &std::path::Path) {

@@ -33,10 +33,10 @@ pub struct Theme {
     pub on_accent: Color32,
     /// Something is wrong.
     pub warning: Color32,
-    /// Soprano, alto, tenor, bass: told apart with any colour vision.
-    pub voices: [Color32; 4],
-    /// Music on any other channel.
-    pub other_voice: Color32,
+    /// Soprano, alto, tenor, bass, and music on any other channel, as quiet as can be: told apart with any colour vision.
+    pub quiet: [Color32; 5],
+    /// The same as loud as can be.
+    pub loud: [Color32; 5],
 }
 
 const fn rgb(hex: u32) -> Color32 {
@@ -59,8 +59,8 @@ pub const DARK: Theme = Theme {
     accent: rgb(0xB09CF5),
     on_accent: rgb(0x14171C),
     warning: rgb(0xFFB86B),
-    voices: [rgb(0xD9622B), rgb(0xF7D154), rgb(0x1FA67E), rgb(0x6CC3F5)],
-    other_voice: rgb(0xE48AC0),
+    quiet: [rgb(0xA24D27), rgb(0xB79D44), rgb(0x1C7E63), rgb(0x5393B8), rgb(0xAA6A92)],
+    loud: [rgb(0xE8703A), rgb(0xF7D154), rgb(0x1FA67E), rgb(0x6CC3F5), rgb(0xE48AC0)],
 };
 
 /// Dark on light.
@@ -79,8 +79,8 @@ pub const LIGHT: Theme = Theme {
     accent: rgb(0x5B3FC4),
     on_accent: rgb(0xFFFFFF),
     warning: rgb(0x9A3E00),
-    voices: [rgb(0xA63A00), rgb(0xC28400), rgb(0x007A5A), rgb(0x1F7FD0)],
-    other_voice: rgb(0xA8307C),
+    quiet: [rgb(0xAE571C), rgb(0xC37C0E), rgb(0x2F7E6C), rgb(0x2D8AEB), rgb(0xC0508F)],
+    loud: [rgb(0x661F05), rgb(0x9C6004), rgb(0x1D5D54), rgb(0x1164DA), rgb(0x8A2065)],
 };
 
 impl Theme {
@@ -89,11 +89,10 @@ impl Theme {
         if dark { &DARK } else { &LIGHT }
     }
 
-    /// A voice's colour by its channel; louder is stronger.
+    /// A voice's colour by its channel; louder is further from the ground.
     pub fn note(&self, channel: u8, velocity: u8) -> Color32 {
-        let colour = self.voices.get(usize::from(channel)).copied().unwrap_or(self.other_voice);
-        let loudness = f32::from(velocity.min(127)) / 127.0;
-        mix(self.ground, colour, 0.55 + 0.45 * loudness)
+        let voice = usize::from(channel).min(self.quiet.len() - 1);
+        mix(self.quiet[voice], self.loud[voice], f32::from(velocity.min(127)) / 127.0)
     }
 
     /// Gives egui's own parts these colours, and room to breathe.

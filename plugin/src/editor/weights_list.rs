@@ -5,19 +5,19 @@ use std::sync::Mutex;
 
 use egui::{Align2, CornerRadius, FontId, RichText, Sense, Ui, vec2};
 
-use super::card::Card;
 use super::folder::FolderReader;
+use super::styles::{self, Shipped};
 use super::theme::Theme;
 use super::widgets::button;
 use super::{clip, places};
 use crate::state::ChosenWeights;
-use crate::worker::SHIPPED;
+use crate::worker;
 
 const ROW_HEIGHT: f32 = 26.0;
 
 /// The folder that is looked at and the weights that are.
 pub struct WeightsList {
-    shipped: Result<Card, String>,
+    shipped: Shipped,
     reader: FolderReader,
     /// A path that is being typed or pasted.
     typed: String,
@@ -36,7 +36,7 @@ impl WeightsList {
     /// Nothing has been looked at.
     pub fn new() -> Self {
         Self {
-            shipped: Card::of_bytes(SHIPPED.1),
+            shipped: styles::shipped(),
             reader: FolderReader::default(),
             typed: String::new(),
             looked_at: None,
@@ -46,7 +46,7 @@ impl WeightsList {
 
     /// The list at the left, the card at the right.
     pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>) {
-        let plays = weights.lock().map(|weights| PathBuf::from(&weights.path)).unwrap_or_default();
+        let plays = weights.lock().map(|weights| canonical(&weights.path)).unwrap_or_default();
         if !std::mem::replace(&mut self.opened, true) {
             self.reader.open(first_folder(&plays));
         }
@@ -90,9 +90,11 @@ impl WeightsList {
     fn list(&mut self, ui: &mut Ui, theme: &Theme, plays: &Path, shown: &Path) -> Option<Deed> {
         let mut deed = None;
         ui.spacing_mut().item_spacing.y = 4.0;
-        let shipped = self.shipped.as_ref().map_or("Shipped".into(), |card| format!("{} (shipped)", card.name));
-        if row(ui, theme, &shipped, Path::new("") == plays, Path::new("") == shown) {
-            deed = Some(Deed::Look(PathBuf::new()));
+        for (path, card) in &self.shipped {
+            let text = card.as_ref().map_or_else(|_| name(path), |card| format!("{} (shipped)", card.name));
+            if row(ui, theme, &text, path == plays, path == shown) {
+                deed = Some(Deed::Look(path.clone()));
+            }
         }
         ui.horizontal(|ui| {
             let folder = self.reader.folder.path.clone();
@@ -138,9 +140,8 @@ impl WeightsList {
     }
 
     fn card(&self, ui: &mut Ui, theme: &Theme, shown: &Path) {
-        let read = self.reader.folder.files.iter().find(|(path, _)| path == shown).map(|(_, card)| card);
-        let card = if shown.as_os_str().is_empty() { Some(&self.shipped) } else { read };
-        match card {
+        let all = self.shipped.iter().chain(&self.reader.folder.files);
+        match all.into_iter().find(|(path, _)| path == shown).map(|(_, card)| card) {
             None => {
                 ui.label(RichText::new(shown.display().to_string()).color(theme.ink));
             }
@@ -164,19 +165,29 @@ impl WeightsList {
     }
 }
 
-fn name(path: &Path) -> String {
+/// What a file is called, without its folder.
+pub fn name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The path by which lists know weights: shipped ones have one alone.
+pub fn canonical(path: &str) -> PathBuf {
+    let shipped = worker::Shipped::of_path(path).ok().flatten();
+    shipped.map_or_else(|| PathBuf::from(path), |shipped| PathBuf::from(shipped.path()))
 }
 
 /// Where the weights that play are, else the player's own folder.
 fn first_folder(plays: &Path) -> PathBuf {
     let near = plays.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_path_buf);
-    let own = || clip::folder().filter(|folder| folder.is_dir()).or_else(dirs::home_dir);
+    let own = || {
+        let folders = [styles::own_folder(), clip::folder()];
+        folders.into_iter().flatten().find(|folder| folder.is_dir()).or_else(dirs::home_dir)
+    };
     near.or_else(own).unwrap_or_default()
 }
 
 /// The worker follows at the next bar.
-fn choose(weights: &Mutex<ChosenWeights>, path: &Path) {
+pub fn choose(weights: &Mutex<ChosenWeights>, path: &Path) {
     if let Ok(mut weights) = weights.lock() {
         *weights = ChosenWeights { path: path.display().to_string(), hash: String::new() };
     }

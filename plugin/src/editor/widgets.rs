@@ -26,7 +26,7 @@ pub fn set<P: Param>(setter: &ParamSetter, param: &P, value: P::Plain) {
 }
 
 /// What a control says of itself when the pointer rests on it.
-fn tip(response: Response, name: &str, text: &str, how: &str) -> Response {
+pub fn tip(response: Response, name: &str, text: &str, how: &str) -> Response {
     response.on_hover_ui(|ui| {
         ui.set_max_width(300.0);
         ui.strong(name);
@@ -226,7 +226,7 @@ fn cell_widths(ui: &Ui, names: &[&str], width: f32) -> (Vec<f32>, FontId) {
 }
 
 /// A text in one line, in smaller letters where it would not fit.
-fn fitted(ui: &Ui, text: &str, width: f32, ink: Color32) -> Arc<egui::Galley> {
+pub fn fitted(ui: &Ui, text: &str, width: f32, ink: Color32) -> Arc<egui::Galley> {
     let mut galley = ui.painter().layout_no_wrap(text.into(), TEXT, ink);
     let mut size = TEXT.size;
     while galley.size().x > width && size > 9.0 {

@@ -62,6 +62,57 @@ fn a_project_without_takes_is_read_and_a_later_one_left_alone() {
     assert_eq!((takes.version, takes.notes.len()), (VERSION, 1));
 }
 
+fn changed(take_beats: f64, tempo_bpm: f64, time_signature: (u8, u8)) -> Changed {
+    Changed { take_beats, tempo_bpm, time_signature }
+}
+
+#[test]
+fn a_project_of_the_version_before_is_read_and_changes_come_back() {
+    let before = r#"{"version":2,"starts":[{"first_note":0,"number":4,"bar_start_ticks":3840,"tempo_bpm":96.0,
+        "time_signature":[4,4],"rng_seed":7}],"notes":[[17,60,127,3840,960]]}"#;
+    let mut takes: Takes = serde_json::from_str(before).unwrap();
+    assert_eq!(words(&takes), ["4@2: 60 4+1"]);
+    takes.change(&changed(6.5, 48.0, (4, 4)));
+    takes.change(&changed(8.0, 48.0, (3, 4)));
+    takes.add(&played(12.0, 62, 1.0));
+    let again: Takes = serde_json::from_str(&serde_json::to_string(&takes).unwrap()).unwrap();
+    let start = again.list().next().unwrap().start;
+    assert_eq!(again.version, 3);
+    assert_eq!(
+        [4.0, 6.5, 8.0].map(|beats| start.time_at(ticks(beats))),
+        [(96.0, (4, 4)), (48.0, (4, 4)), (48.0, (3, 4))]
+    );
+    // Bars of 4/4 from beat 4, of 3/4 from beat 8.
+    assert_eq!([0, 1, 2, 3].map(|bar| start.bar_start(bar) / 960), [4, 8, 11, 14]);
+    assert_eq!([3.9, 4.0, 7.9, 8.0, 10.9, 11.0].map(|beats| start.bar_of(ticks(beats))), [-1, 0, 0, 1, 1, 2]);
+    assert_eq!(start.bar_start(-1) / 960, 0);
+}
+
+#[test]
+fn a_bar_that_a_metre_cuts_short_is_one() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    takes.change(&changed(6.0, 96.0, (2, 4)));
+    takes.add(&played(7.0, 60, 1.0));
+    let start = takes.list().next().unwrap().start;
+    assert_eq!([0, 1, 2, 3].map(|bar| start.bar_start(bar) / 960), [0, 4, 6, 8]);
+    assert_eq!([5.9, 6.0, 8.0].map(|beats| start.bar_of(ticks(beats))), [1, 2, 3]);
+}
+
+#[test]
+fn a_take_that_goes_on_can_be_had_as_it_is() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    takes.add(&played(0.0, 60, 1.0));
+    takes.add(&played(1.0, 60, 0.0));
+    takes.begin(&beginning(8.0, 2.0));
+    takes.add(&played(8.0, 62, 1.0));
+    let (start, notes) = takes.ended_at(2, 9.5).unwrap();
+    assert_eq!((start.number, notes), (2, vec![TakeNote(1, 62, 127, 7680, 1440)]));
+    assert_eq!(takes.ended_at(1, 9.5).unwrap().1, [TakeNote(1, 60, 127, 0, 960)]);
+    assert!(takes.ended_at(3, 9.5).is_none());
+}
+
 #[test]
 fn what_is_generated_is_known_and_the_player_s_too() {
     let mut takes = Takes::default();
@@ -98,11 +149,14 @@ fn however_much_is_played_the_project_stays_small() {
         if n % 200 == 0 {
             takes.begin(&beginning(1e5, 1e5));
         }
+        let (tempo_bpm, beats) = (3.123_456 + f64::from(n % 2), if n % 4 == 0 { 13 } else { 15 });
+        takes.change(&changed(1e5 + f64::from(n) / 128.0, tempo_bpm, (beats, 16)));
         let note =
             Played { take_beats: 1e5 + f64::from(n) / 128.0, channel: 15, generated: true, ..played(0.0, 127, 1.0) };
         takes.add(&note);
     }
     assert_eq!(takes.notes.len(), MAX_NOTES);
+    assert_eq!(takes.starts.iter().map(|start| start.changes.len()).sum::<usize>(), MAX_CHANGES);
     // As nice-plug saves it: JSON inside of JSON.
     let text = serde_json::to_string(&serde_json::to_string(&takes).unwrap()).unwrap();
     assert!(text.len() < 250_000, "{} bytes", text.len());

@@ -8,7 +8,6 @@ use continuo_model::stream::StreamingNetwork;
 use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::{Description, Weights};
 
-use super::weights::SHIPPED;
 use super::*;
 use crate::bridge;
 
@@ -31,7 +30,7 @@ fn request(id: u64, step_idx: i64) -> Request {
 }
 
 fn ensemble() -> Ensemble {
-    let weights = Weights::parse(SHIPPED.0, SHIPPED.1).unwrap();
+    let weights = Weights::parse(&SHIPPED[0].source(), SHIPPED[0].bytes).unwrap();
     Ensemble::new(Performer::new(StreamingNetwork::new(weights).unwrap()))
 }
 
@@ -49,7 +48,7 @@ fn line_weights() -> Weights {
         config: serde_json::from_str(&config).unwrap(),
         vocabulary: lexicon.hash().to_string(),
         lexicon: Some(lexicon.spelling()),
-        ..Weights::parse(SHIPPED.0, SHIPPED.1).unwrap().description
+        ..Weights::parse(&SHIPPED[0].source(), SHIPPED[0].bytes).unwrap().description
     };
     Weights::untrained(description, 1).unwrap()
 }
@@ -218,7 +217,7 @@ fn a_bad_file_is_named_and_the_shipped_weights_play() {
 #[test]
 fn weights_are_swapped_at_a_bar_while_playing() {
     let path = std::env::temp_dir().join(format!("continuo-swap-{}.safetensors", std::process::id()));
-    let mut weights = Weights::parse(SHIPPED.0, SHIPPED.1).unwrap();
+    let mut weights = Weights::parse(&SHIPPED[0].source(), SHIPPED[0].bytes).unwrap();
     weights.description.name = "Mine".into();
     weights.write(&path).unwrap();
 

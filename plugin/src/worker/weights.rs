@@ -7,11 +7,9 @@ use continuo_model::generate::Performer;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::Weights;
 
+use super::shipped::Shipped;
 use super::{Desk, Ensemble};
 use crate::state::ChosenWeights;
-
-/// The weights that the plugin plays from the moment it is loaded.
-pub const SHIPPED: (&str, &[u8]) = ("weights/bach.safetensors", include_bytes!("../../../weights/bach.safetensors"));
 
 /// Weights that are ready to play.
 pub struct Loaded {
@@ -28,14 +26,14 @@ pub struct Loaded {
 /// Reads the chosen weights, or says what is wrong.
 pub fn load(chosen: &ChosenWeights) -> Result<Loaded, String> {
     let read;
-    let (name, bytes) = if chosen.path.is_empty() {
-        SHIPPED
+    let (name, bytes) = if let Some(shipped) = Shipped::of_path(&chosen.path)? {
+        (shipped.source(), shipped.bytes)
     } else {
         read = std::fs::read(Path::new(&chosen.path))
             .map_err(|error| format!("{}: cannot be opened ({error}); check the path", chosen.path))?;
-        (chosen.path.as_str(), read.as_slice())
+        (chosen.path.clone(), read.as_slice())
     };
-    let weights = Weights::parse(name, bytes).map_err(|error| error.to_string())?;
+    let weights = Weights::parse(&name, bytes).map_err(|error| error.to_string())?;
     let hash = format!("{:016x}", fingerprint(bytes));
     let problem = if chosen.hash.is_empty() || chosen.hash == hash {
         String::new()

@@ -7,6 +7,7 @@ use x11rb::rust_connection::RustConnection;
 
 const RETURN: u32 = 0xff0d;
 const SHIFT: u32 = 0xffe1;
+const CONTROL: u32 = 0xffe3;
 
 /// The keys' unshifted letters.
 pub struct Keyboard {
@@ -32,6 +33,11 @@ impl Keyboard {
     /// The left shift key.
     pub fn shift(&self) -> Option<u8> {
         self.with_keysym(SHIFT)
+    }
+
+    /// The left control key.
+    pub fn control(&self) -> Option<u8> {
+        self.with_keysym(CONTROL)
     }
 
     fn with_keysym(&self, keysym: u32) -> Option<u8> {

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use super::HostedPlugin;
 
-/// What a format has to do to show an editor. Only CLAP's does here: nice-plug runs the same editor in both.
+/// What a format has to do to show an editor.
 pub(super) trait EditorHost {
     fn create(&mut self) -> Result<(u32, u32)>;
     fn show(&mut self, window: u32) -> Result<()>;
@@ -15,7 +15,7 @@ pub(super) trait EditorHost {
 
 impl HostedPlugin {
     fn editor(&mut self) -> Result<&mut dyn EditorHost> {
-        self.instance.editor().with_context(|| format!("{}: this host shows editors in CLAP alone", self.name))
+        self.instance.editor().with_context(|| format!("{}: expected an editor, got none", self.name))
     }
 
     /// Makes the editor; returns the size of the window that it wants, pixels.

@@ -1,5 +1,6 @@
 //! The VST3 side of the fake host, on the `vst3` bindings; every call runs on the caller's thread.
 
+mod editor;
 mod events;
 mod module;
 mod objects;
@@ -22,7 +23,9 @@ use vst3::Steinberg::Vst::{
 use vst3::Steinberg::{FUnknown, IBStream, IPluginBaseTrait, kResultOk, tresult};
 use vst3::{ComPtr, ComWrapper};
 
+use super::editor::EditorHost;
 use super::{Block, BlockInput, Class, Edit, HostConfig, Instance, ParamInfo};
+use editor::View;
 use events::{Incoming, incoming, outgoing, process_context};
 use module::Module;
 use objects::{ComponentHandler, HostApplication, InputEvents, MemoryStream, OutputEvents, ParamChanges};
@@ -32,7 +35,7 @@ use params::{param_infos, read_params, read_string};
 ///
 /// `Send` by its parts: the bindings' pointers are, and a VST3 host may call from any one thread at a time.
 pub(super) struct Vst3Instance {
-    /// A later editor reaches the plugin's view through it.
+    view: Option<View>,
     controller: ComPtr<IEditController>,
     processor: ComPtr<IAudioProcessor>,
     midi_mapping: Option<ComPtr<IMidiMapping>>,
@@ -68,6 +71,7 @@ impl Vst3Instance {
         let params = read_params(&controller);
         let num_channels = count_channels(&component)?;
         Ok(Self {
+            view: None,
             controller,
             processor,
             midi_mapping,
@@ -272,8 +276,16 @@ impl Instance for Vst3Instance {
         std::mem::take(&mut self.handler.edits.lock().expect("no panic while recording"))
     }
 
-    /// nice-plug runs a thread of its own where the host offers no run loop.
-    fn run_main_thread(&mut self) {}
+    /// nice-plug runs a thread of its own where the host offers no run loop, which is with the editor alone.
+    fn run_main_thread(&mut self) {
+        if let Some(view) = &self.view {
+            view.turn();
+        }
+    }
+
+    fn editor(&mut self) -> Option<&mut dyn EditorHost> {
+        Some(self)
+    }
 }
 
 impl Drop for Vst3Instance {

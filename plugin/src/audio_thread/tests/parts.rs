@@ -59,7 +59,7 @@ impl Parts {
         let told = std::iter::from_fn(|| self.end.told());
         let played = told.filter_map(|told| match told {
             Told::Played(p) => Some((p.take_beats, p.key, p.velocity > 0.0, p.generated)),
-            Told::Began(_) => None,
+            Told::Began(_) | Told::Changed(_) => None,
         });
         played.collect()
     }

@@ -1,15 +1,18 @@
 //! The roll's shapes: rows, bars, notes, keys, playhead. Runs on the host's window thread.
 
-use egui::{Align2, Color32, CornerRadius, FontId, Painter, Rect, Shape, Stroke, StrokeKind, pos2, vec2};
+use egui::{Align2, Color32, CornerRadius, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, pos2, vec2};
 
 use super::music::{Kind, Mark, Music};
 use super::{Bars, KEYBOARD_WIDTH, Layout, RULER_HEIGHT, SMALL, hairline};
+use crate::editor::clip::VOICES;
 use crate::editor::theme::{Theme, mix};
 
 /// Bars closer than this get no number of their own, points.
 const LABEL_SPACE: f32 = 34.0;
 /// Beats closer than this are not drawn, points.
 const BEAT_SPACE: f64 = 9.0;
+/// Between the lines that mark what is frozen, points.
+const HATCH_SPACE: f32 = 5.0;
 
 fn is_black(key: i32) -> bool {
     matches!(key.rem_euclid(12), 1 | 3 | 6 | 8 | 10)
@@ -55,9 +58,8 @@ pub fn bars(
     let notes = layout.notes;
     let ruler = Rect::from_min_max(pos2(notes.left() - KEYBOARD_WIDTH, top), pos2(notes.right(), notes.top()));
     painter.rect_filled(ruler, CornerRadius::ZERO, theme.panel);
-    let at = |bar: i64| bars.origin + bar as f64 * bars.length;
-    let first = ((layout.left_beats - bars.origin) / bars.length).floor() as i64;
-    let last = ((layout.right_beats() - bars.origin) / bars.length).ceil() as i64;
+    let at = |bar: i64| bars.at(bar);
+    let (first, last) = (bars.bar_of(layout.left_beats), bars.bar_of(layout.right_beats()) + 1);
     if let Some(chosen) = chosen {
         let (left, right) = (layout.x(at(chosen.start)), layout.x(at(chosen.end)));
         let inside = |rect: Rect| rect.with_min_x(left.max(notes.left())).with_max_x(right.min(notes.right()));
@@ -68,10 +70,11 @@ pub fn bars(
     let every = (LABEL_SPACE / (bars.length * layout.beat_width) as f32).ceil().max(1.0) as i64;
     for bar in first..=last {
         let x = layout.x(at(bar));
-        if bars.beat * layout.beat_width >= BEAT_SPACE {
-            let beats = (bars.length / bars.beat).round() as i64;
+        let length = bars.beat(bar);
+        if length * layout.beat_width >= BEAT_SPACE {
+            let beats = ((at(bar + 1) - at(bar)) / length).round() as i64;
             for beat in 1..beats {
-                let x = layout.x(at(bar) + beat as f64 * bars.beat);
+                let x = layout.x(at(bar) + beat as f64 * length);
                 clipped.vline(x, notes.y_range(), hairline(theme.line));
                 clipped.vline(x, notes.top() - 5.0..=notes.top(), hairline(theme.bar_line));
             }
@@ -83,7 +86,13 @@ pub fn bars(
         clipped.vline(x, top + 4.0..=notes.bottom(), hairline(theme.bar_line));
         if bar.rem_euclid(every) == 0 {
             let place = pos2(x + 5.0, top + RULER_HEIGHT / 2.0);
-            clipped.text(place, Align2::LEFT_CENTER, label.to_string(), FontId::proportional(12.0), theme.ink);
+            let font = FontId::proportional(12.0);
+            let number = clipped.text(place, Align2::LEFT_CENTER, label.to_string(), font.clone(), theme.ink);
+            if let Some((beats, unit)) = bars.metre(bar).filter(|metre| bar > 0 && bars.metre(bar - 1) != Some(*metre))
+            {
+                let place = pos2(number.right() + 8.0, place.y);
+                clipped.text(place, Align2::LEFT_CENTER, format!("{beats}/{unit}"), font, theme.faint_ink);
+            }
         }
     }
 }
@@ -115,12 +124,43 @@ pub fn music(painter: &Painter, theme: &Theme, layout: &Layout, music: &Music) {
                 painter.rect_filled(rect, round, colour.gamma_multiply(0.22));
                 painter.rect_stroke(rect, round, Stroke::new(1.2, colour), StrokeKind::Inside);
             }
+            Kind::Frozen => {
+                painter.rect_filled(rect, round, mix(theme.ground, colour, 0.3));
+                hatch(painter, rect, colour);
+                painter.rect_stroke(rect, round, Stroke::new(1.2, colour), StrokeKind::Inside);
+            }
             Kind::Played => {
                 painter.rect_filled(rect, round, colour);
                 painter.rect_stroke(rect, round, Stroke::new(1.6, theme.ink), StrokeKind::Inside);
             }
         }
     }
+}
+
+/// Lines that lean across a shape.
+fn hatch(painter: &Painter, rect: Rect, colour: Color32) {
+    let inside = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
+    let shown = inside.clip_rect();
+    // Counted from the shape's beginning, so that they go along with it.
+    let first = ((shown.left() - rect.left()) / HATCH_SPACE).floor();
+    let count = (shown.width().max(0.0) / HATCH_SPACE) as usize + 4;
+    for n in 0..count {
+        let x = rect.left() + (first + n as f32 - 1.0) * HATCH_SPACE;
+        inside.line_segment([pos2(x, rect.bottom()), pos2(x + rect.height(), rect.top())], Stroke::new(1.2, colour));
+    }
+}
+
+/// A padlock that fits into a square of 12 points around a place.
+fn padlock(painter: &Painter, centre: Pos2, colour: Color32) {
+    let body = Rect::from_center_size(centre + vec2(0.0, 2.0), vec2(9.0, 6.5));
+    painter.rect_filled(body, CornerRadius::same(1), colour);
+    let bow = (0..=8).map(|n| {
+        let angle = std::f32::consts::PI * (1.0 + n as f32 / 8.0);
+        centre + vec2(2.8 * angle.cos(), -1.6 + 3.2 * angle.sin())
+    });
+    let feet = |x| centre + vec2(x, -1.0);
+    let points: Vec<Pos2> = std::iter::once(feet(-2.8)).chain(bow).chain(std::iter::once(feet(2.8))).collect();
+    painter.add(Shape::line(points, Stroke::new(1.4, colour)));
 }
 
 /// The keys at the left, with the names of the Cs.
@@ -169,36 +209,45 @@ pub fn playhead(painter: &Painter, theme: &Theme, layout: &Layout, beats: f64, t
     }
 }
 
-/// What the colours and shapes mean, in a row that ends at `right`.
-pub fn legend(painter: &Painter, theme: &Theme, right: f32, y: f32) {
-    let entries: [(&str, Option<usize>, Kind); 6] = [
-        ("Soprano", Some(0), Kind::Generated),
-        ("Alto", Some(1), Kind::Generated),
-        ("Tenor", Some(2), Kind::Generated),
-        ("Bass", Some(3), Kind::Generated),
-        ("you", None, Kind::Played),
-        ("planned", None, Kind::Planned),
-    ];
-    let mut right = right;
-    for (name, voice, kind) in entries.into_iter().rev() {
-        let colour: Color32 = voice.map_or(theme.faint_ink, |voice| theme.voices[voice]);
-        let text =
-            painter.text(pos2(right, y), Align2::RIGHT_CENTER, name, FontId::proportional(12.0), theme.faint_ink);
-        let chip = Rect::from_center_size(pos2(text.left() - 14.0, y), vec2(16.0, 9.0));
-        let round = CornerRadius::same(2);
-        match kind {
-            Kind::Generated => {
-                painter.rect_filled(chip, round, colour);
-            }
-            Kind::Played => {
-                painter.rect_filled(chip, round, theme.control_hot);
-                painter.rect_stroke(chip, round, Stroke::new(1.6, theme.ink), StrokeKind::Inside);
-            }
-            Kind::Planned => {
-                painter.rect_stroke(chip, round, Stroke::new(1.2, colour), StrokeKind::Inside);
-            }
+/// What the colours and shapes mean, in a row that begins at `left`; a frozen voice has a padlock.
+pub fn legend(painter: &Painter, theme: &Theme, left: f32, y: f32, frozen: [bool; 4]) {
+    let font = FontId::proportional(12.0);
+    let round = CornerRadius::same(2);
+    let mut left = left;
+    let mut entry = |name: &str, draw: &dyn Fn(Rect), locked: bool| {
+        let chip = Rect::from_center_size(pos2(left + 8.0, y), vec2(16.0, 9.0));
+        draw(chip);
+        let ink = if locked { theme.ink } else { theme.faint_ink };
+        let text = painter.text(pos2(chip.right() + 6.0, y), Align2::LEFT_CENTER, name, font.clone(), ink);
+        left = text.right() + 18.0;
+        if locked {
+            padlock(painter, pos2(text.right() + 10.0, y), theme.accent);
+            left += 14.0;
         }
-        right = chip.left() - 14.0;
+    };
+    for (voice, name) in VOICES.into_iter().enumerate() {
+        let colour = theme.note(voice as u8, 127);
+        entry(name, &|chip| _ = painter.rect_filled(chip, round, colour), frozen[voice]);
+    }
+    entry(
+        "you",
+        &|chip| {
+            painter.rect_filled(chip, round, theme.control_hot);
+            painter.rect_stroke(chip, round, Stroke::new(1.6, theme.ink), StrokeKind::Inside);
+        },
+        false,
+    );
+    let outline = Stroke::new(1.2, theme.faint_ink);
+    entry("planned", &|chip| _ = painter.rect_stroke(chip, round, outline, StrokeKind::Inside), false);
+    if frozen != [false; 4] {
+        entry(
+            "frozen",
+            &|chip| {
+                hatch(painter, chip, theme.faint_ink);
+                painter.rect_stroke(chip, round, outline, StrokeKind::Inside);
+            },
+            false,
+        );
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Kind {
     Generated,
     /// The network's, to come.
     Planned,
+    /// Of a frozen take, to come.
+    Frozen,
 }
 
 /// A note to draw; times in take beats.
@@ -53,8 +55,8 @@ pub struct Music {
 }
 
 impl Music {
-    /// The take that is under way, and the plans.
-    pub fn now(takes: &Takes, snapshot: &Snapshot, playhead: f64) -> Self {
+    /// The take that is under way, and what is to come: plans, and what frozen voices will play again, in beats of the song.
+    pub fn now(takes: &Takes, snapshot: &Snapshot, playhead: f64, frozen: &[TakeNote]) -> Self {
         let mut marks = Vec::new();
         // What each voice sounds now: where it is among the marks.
         let mut sounding = [None; NUM_VOICES];
@@ -69,7 +71,14 @@ impl Music {
             marks.push(mark);
         }
         let (planned, decided_to) = plans(snapshot, sounding, playhead);
-        marks.extend(planned);
+        let (frozen, from, to) = frozen_marks(snapshot, playhead, frozen);
+        // What is frozen is planned too, as far as that goes.
+        let is_twice = |mark: &Mark| {
+            let voice = mark.channel;
+            mark.end > from && mark.start < to && frozen.iter().any(|frozen| frozen.channel == voice)
+        };
+        marks.extend(planned.into_iter().filter(|mark| !is_twice(mark)));
+        marks.extend(frozen);
         marks.sort_by_key(order);
         Self { marks, decided_to }
     }
@@ -91,6 +100,37 @@ fn mark(note: &TakeNote) -> Mark {
     let kind = if note.is_generated() { Kind::Generated } else { Kind::Played };
     let (start, end) = (note.3 as f64 / TICKS_PER_BEAT, note.end() as f64 / TICKS_PER_BEAT);
     Mark { kind, channel: note.channel(), key: note.1, velocity: note.2, start, end }
+}
+
+/// How far ahead of the playhead frozen notes are shown, beats.
+const FROZEN_AHEAD: f64 = 64.0;
+
+/// What frozen voices will play, in this round of the host's loop and the next, and from where to where the take goes.
+fn frozen_marks(snapshot: &Snapshot, playhead: f64, notes: &[TakeNote]) -> (Vec<Mark>, f64, f64) {
+    if !snapshot.runs || notes.is_empty() {
+        return (Vec::new(), 0.0, 0.0);
+    }
+    let shift = snapshot.take_beats - snapshot.song_beats;
+    let in_loop = snapshot.loop_beats.filter(|(start, end)| (*start..*end).contains(&snapshot.song_beats));
+    // Each round as a stretch of the song and how far it is shifted in the take.
+    let rounds = match in_loop {
+        None => vec![(f64::MIN, f64::MAX, shift)],
+        Some((start, end)) => vec![(f64::MIN, end, shift), (start, end, shift + end - start)],
+    };
+    let mut marks = Vec::new();
+    let (mut first, mut last) = (f64::MAX, f64::MIN);
+    for (from, to, shift) in rounds {
+        for note in notes {
+            let mut mark = Mark { kind: Kind::Frozen, ..mark(note) };
+            let (start, end) = (mark.start.max(from), mark.end.min(to));
+            (mark.start, mark.end) = ((start + shift).max(playhead), end + shift);
+            (first, last) = (first.min(mark.start), last.max(mark.end));
+            if mark.end > mark.start && mark.start < playhead + FROZEN_AHEAD {
+                marks.push(mark);
+            }
+        }
+    }
+    (marks, first, last)
 }
 
 /// What follows if the player changes nothing: planned rows as notes, those that sound now drawn out.
@@ -158,7 +198,7 @@ mod tests {
         snapshot.ahead[1] = row(0.5, [Hold, Hold, Pitch(60), Hold]);
         snapshot.ahead[2] = row(0.75, [Hold, Pitch(65), Hold, Rest]);
         snapshot.ahead[3] = Ahead { take_beats: 1.0, row: None, played: [false; 4] };
-        let music = Music::now(&takes, &snapshot, 0.5);
+        let music = Music::now(&takes, &snapshot, 0.5, &[]);
         let expected = [
             "Generated 3 48 0-0.5",
             "Planned 3 48 0.5-0.75",
@@ -170,5 +210,40 @@ mod tests {
         ];
         assert_eq!(words(&music), expected);
         assert_eq!(music.decided_to, Some(1.0));
+    }
+
+    #[test]
+    fn what_is_frozen_is_seen_to_come_through_the_loop() {
+        let mut takes = Takes::default();
+        let time_signature = (4, 4);
+        takes.begin(&Beginning { song_beats: 4.0, tempo_bpm: 120.0, time_signature, ..Beginning::default() });
+        for (start, end, channel, key) in [(4.0, 5.0, 3, 48), (5.0, 9.0, 3, 50)] {
+            takes.add(&Played { take_beats: start, channel, key, velocity: 0.5, generated: true });
+            takes.add(&Played { take_beats: end, channel, key, velocity: 0.0, generated: false });
+        }
+        let frozen = takes.list().next().unwrap().notes.to_vec();
+        // In the second round of a loop over beats 4 to 8, half a beat into it; the bass is planned too.
+        let mut snapshot = Snapshot {
+            runs: true,
+            take_beats: 8.5,
+            song_beats: 4.5,
+            loop_beats: Some((4.0, 8.0)),
+            pass: 1,
+            num_ahead: 1,
+            ..Snapshot::default()
+        };
+        let row = [Symbol::Rest, Symbol::Pitch(67), Symbol::Rest, Symbol::Pitch(48)];
+        snapshot.ahead[0] = Ahead { take_beats: 8.5, row: Some(row), played: [false; 4] };
+        let music = Music::now(&Takes::default(), &snapshot, 8.5, &frozen);
+        let expected = [
+            "Frozen 3 48 8.5-9",
+            "Frozen 3 50 9-12",
+            "Frozen 3 48 12-13",
+            "Frozen 3 50 13-16",
+            "Planned 1 67 8.5-8.75",
+        ];
+        assert_eq!(words(&music), expected);
+        snapshot.runs = false;
+        assert_eq!(words(&Music::now(&Takes::default(), &snapshot, 8.5, &frozen)).len(), 2);
     }
 }

@@ -71,17 +71,22 @@ fn every_text_stands_out_from_what_it_is_written_on() {
 }
 
 #[test]
-fn notes_stand_out_and_voices_differ_in_every_vision() {
-    for theme in [DARK, LIGHT] {
-        for voice in 0..4 {
-            let contrast = contrast(theme.note(voice, 100), theme.ground);
-            assert!(contrast >= 3.0 - 0.4, "voice {voice}: {contrast:.2} (dark: {})", theme.dark);
+fn every_note_stands_out_and_voices_differ_in_every_vision() {
+    for (theme, velocity) in [DARK, LIGHT].into_iter().flat_map(|theme| [1, 64, 127].map(|velocity| (theme, velocity)))
+    {
+        let dark = theme.dark;
+        for voice in 0..5 {
+            for ground in [theme.ground, theme.black_row] {
+                // The guidelines' bound for graphics.
+                let contrast = contrast(theme.note(voice, velocity), ground);
+                assert!(contrast >= 3.0, "voice {voice} at {velocity}: {contrast:.2}, expected 3 (dark: {dark})");
+            }
         }
         for (i, vision) in VISIONS.iter().enumerate() {
             for (a, b) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
-                let (p, q) = (seen(theme.voices[a], vision), seen(theme.voices[b], vision));
+                let (p, q) = (seen(theme.note(a, velocity), vision), seen(theme.note(b, velocity), vision));
                 let distance = p.iter().zip(&q).map(|(p, q)| (p - q).powi(2)).sum::<f64>().sqrt();
-                assert!(distance > 0.08, "voices {a} and {b}, vision {i}: {distance:.3} (dark: {})", theme.dark);
+                assert!(distance > 0.08, "voices {a} and {b} at {velocity}, vision {i}: {distance:.3} (dark: {dark})");
             }
         }
     }
@@ -90,7 +95,9 @@ fn notes_stand_out_and_voices_differ_in_every_vision() {
 #[test]
 fn a_louder_note_is_further_from_the_ground() {
     for theme in [DARK, LIGHT] {
-        let contrasts = [1, 64, 127].map(|velocity| contrast(theme.note(3, velocity), theme.ground));
-        assert!(contrasts[0] < contrasts[1] && contrasts[1] < contrasts[2], "{contrasts:?}");
+        for voice in 0..5 {
+            let contrasts = [1, 64, 127].map(|velocity| contrast(theme.note(voice, velocity), theme.ground));
+            assert!(contrasts[0] < contrasts[1] && contrasts[1] < contrasts[2], "voice {voice}: {contrasts:?}");
+        }
     }
 }

@@ -1,0 +1,129 @@
+//! Freezing: which voices play a take again in place of what the network would, and which take. Runs on the host's window thread.
+
+use egui::{Align2, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
+use nice_plug::prelude::*;
+
+use super::places;
+use super::theme::Theme;
+use super::widgets::{self, set};
+use crate::frozen::FrozenTake;
+use crate::params::ContinuoParams;
+use crate::takes::{TakeView, Takes};
+
+/// What the cells of the row are called, from the soprano down.
+const LETTERS: [&str; 4] = ["S", "A", "T", "B"];
+const CELL_WIDTH: f32 = 30.0;
+
+/// What is frozen, for one picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Frozen {
+    /// Which voices play it.
+    pub voices: [bool; 4],
+    /// The take's number; 0 if there is none to play.
+    pub number: u32,
+}
+
+impl Frozen {
+    /// As it is now.
+    pub fn now(params: &ContinuoParams) -> Self {
+        let number = params.frozen.lock().map(|frozen| frozen.number).unwrap_or_default();
+        Self { voices: std::array::from_fn(|voice| params.freeze[voice].on.value()), number }
+    }
+
+    /// Whether any voice plays a take again.
+    pub fn is_on(&self) -> bool {
+        self.voices != [false; 4]
+    }
+
+    /// What is frozen, in words; empty if nothing is.
+    pub fn words(&self) -> String {
+        let names: Vec<&str> =
+            super::clip::VOICES.into_iter().zip(self.voices).filter(|(_, on)| *on).map(|(name, _)| name).collect();
+        match (names.as_slice(), self.number) {
+            ([], _) => String::new(),
+            (_, 0) => "Frozen, but no take is stored: play one".into(),
+            ([_, _, _, _], number) => format!("Frozen: take {number} plays again"),
+            ([one], number) => format!("Frozen: {one} plays take {number} again"),
+            (_, number) => format!("Frozen: {} play take {number} again", names.join(", ")),
+        }
+    }
+}
+
+/// Stores a take as the one that frozen voices play. `at_beats` is where the music is: what still sounds ends there.
+fn store(params: &ContinuoParams, takes: &Takes, number: u32, at_beats: f64) {
+    let Some((start, notes)) = takes.ended_at(number, at_beats) else { return };
+    let frozen = FrozenTake::of(&TakeView { start, notes: &notes });
+    if let Ok(mut stored) = params.frozen.lock() {
+        *stored = frozen;
+    }
+}
+
+/// Freezes a take with all voices, or lets go of it.
+pub fn freeze_take(setter: &ParamSetter, params: &ContinuoParams, takes: &Takes, number: u32, at_beats: f64, on: bool) {
+    if on {
+        store(params, takes, number, at_beats);
+    }
+    for voice in &params.freeze {
+        if voice.on.unmodulated_plain_value() != on {
+            set(setter, &voice.on, on);
+        }
+    }
+}
+
+/// Four small switches in a row, one a voice. The first voice to be frozen freezes the take that is under way, else the latest.
+pub fn show(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoParams, takes: &Takes, at_beats: f64) {
+    let frozen = Frozen::now(params);
+    let (rect, whole) = ui.allocate_exact_size(vec2(ui.available_width(), widgets::HEIGHT), Sense::hover());
+    ui.painter().rect_filled(rect, CornerRadius::same(4), theme.control);
+    ui.painter().rect_stroke(rect, CornerRadius::same(4), Stroke::new(1.0, theme.line), StrokeKind::Inside);
+    let text =
+        if frozen.is_on() && frozen.number > 0 { format!("Freeze take {}", frozen.number) } else { "Freeze".into() };
+    let font = FontId::proportional(13.0);
+    ui.painter().text(rect.left_center() + vec2(9.0, 0.0), Align2::LEFT_CENTER, text, font.clone(), theme.ink);
+    for (voice, letter) in LETTERS.into_iter().enumerate() {
+        let left = rect.right() - CELL_WIDTH * (LETTERS.len() - voice) as f32;
+        let cell = Rect::from_min_size(pos2(left, rect.top()), vec2(CELL_WIDTH, rect.height()));
+        let response = ui.interact(cell, whole.id.with(voice), Sense::click());
+        let param = &params.freeze[voice].on;
+        places::note(ui.ctx(), || param.name().into(), cell);
+        let on = param.unmodulated_plain_value();
+        let by_key = response.has_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        if response.clicked() || by_key {
+            response.request_focus();
+            let latest = takes.list().next_back().map(|take| take.start.number);
+            if let Some(number) = latest.filter(|_| !on && (!frozen.is_on() || frozen.number == 0)) {
+                store(params, takes, number, at_beats);
+            }
+            set(setter, param, !on);
+        }
+        let inside = cell.shrink(2.0);
+        if on {
+            ui.painter().rect_filled(inside, CornerRadius::same(3), theme.accent);
+        } else if response.hovered() {
+            ui.painter().rect_filled(inside, CornerRadius::same(3), theme.control_hot);
+        }
+        if response.has_focus() {
+            ui.painter().rect_stroke(cell, CornerRadius::same(4), Stroke::new(1.0, theme.accent), StrokeKind::Inside);
+        }
+        let ink = if on { theme.on_accent } else { theme.ink };
+        ui.painter().text(cell.center(), Align2::CENTER_CENTER, letter, font.clone(), ink);
+        let text = "The voice plays the frozen take again, at its places in the song, wherever the transport goes. The first voice to be \
+                    frozen freezes the take that is under way, or the latest.";
+        widgets::tip(response, param.name(), text, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_frozen_is_said() {
+        let words = |voices: [i32; 4], number| Frozen { voices: voices.map(|on| on == 1), number }.words();
+        assert_eq!(words([0, 0, 0, 0], 3), "");
+        assert_eq!(words([1, 1, 1, 1], 3), "Frozen: take 3 plays again");
+        assert_eq!(words([0, 0, 0, 1], 3), "Frozen: Bass plays take 3 again");
+        assert_eq!(words([1, 0, 1, 0], 12), "Frozen: Soprano, Tenor play take 12 again");
+        assert_eq!(words([1, 0, 0, 0], 0), "Frozen, but no take is stored: play one");
+    }
+}

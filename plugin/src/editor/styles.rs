@@ -1,0 +1,136 @@
+//! The style menu in the head of the window: what plays, what the plugin brings along, and the player's own weights. Runs on the
+//! host's window thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use egui::{CornerRadius, RichText, Sense, Shape, Stroke, StrokeKind, Ui, vec2};
+
+use super::card::Card;
+use super::folder::FolderReader;
+use super::theme::Theme;
+use super::{clip, places, weights_list, widgets};
+use crate::state::ChosenWeights;
+use crate::worker::SHIPPED;
+
+const WIDTH: f32 = 200.0;
+
+/// The shipped styles, each with its path in a project and its card.
+pub type Shipped = Vec<(PathBuf, Result<Card, String>)>;
+
+/// Reads the shipped styles' cards.
+pub fn shipped() -> Shipped {
+    SHIPPED.iter().map(|shipped| (PathBuf::from(shipped.path()), Card::of_bytes(shipped.bytes))).collect()
+}
+
+/// The player's own folder of weights.
+pub fn own_folder() -> Option<PathBuf> {
+    clip::folder().map(|folder| folder.join("Weights"))
+}
+
+/// The menu and what it lists.
+pub struct Styles {
+    shipped: Shipped,
+    own: FolderReader,
+    was_open: bool,
+    /// The folder is shown once it is there.
+    shows_folder: bool,
+}
+
+impl Styles {
+    /// Nothing of the player's has been read yet.
+    pub fn new() -> Self {
+        Self { shipped: shipped(), own: FolderReader::default(), was_open: false, shows_folder: false }
+    }
+
+    /// The menu; `plays` is what the network that plays is called.
+    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>, plays: &str) {
+        let chosen = weights.lock().map(|weights| weights_list::canonical(&weights.path)).unwrap_or_default();
+        let name = if plays.is_empty() { self.name_of(&chosen) } else { plays.into() };
+        let reads = self.own.look();
+        if self.shows_folder && !reads {
+            self.shows_folder = false;
+            if self.own.folder.problem.is_empty() {
+                ui.ctx().open_url(egui::OpenUrl::new_tab(self.own.folder.path.display().to_string()));
+            }
+        }
+        let response = head(ui, theme, &name);
+        let mut taken = None;
+        let shown = egui::Popup::menu(&response).width(WIDTH).show(|ui| taken = self.entries(ui, theme, &chosen));
+        let open = shown.is_some();
+        if open && !self.was_open {
+            self.read();
+        }
+        self.was_open = open;
+        if let Some(path) = taken {
+            weights_list::choose(weights, &path);
+        }
+    }
+
+    fn name_of(&self, path: &Path) -> String {
+        let shipped = self.shipped.iter().find(|(shipped, _)| shipped == path);
+        match shipped {
+            Some((_, Ok(card))) => card.name.clone(),
+            _ => weights_list::name(path),
+        }
+    }
+
+    /// Looks into the player's folder, on a thread of its own.
+    fn read(&mut self) {
+        if let Some(folder) = own_folder() {
+            self.own.open(folder);
+        }
+    }
+
+    /// The menu's contents; returns what was chosen.
+    fn entries(&mut self, ui: &mut Ui, theme: &Theme, chosen: &Path) -> Option<PathBuf> {
+        let mut taken = None;
+        let mut entry = |ui: &mut Ui, path: &Path, name: &str| {
+            let response = ui.selectable_label(path == chosen, name);
+            places::note(ui.ctx(), || format!("Style/{name}"), response.rect);
+            if response.clicked() {
+                ui.close();
+                taken = Some(path.to_path_buf());
+            }
+        };
+        for (path, card) in &self.shipped {
+            let name = card.as_ref().map_or_else(|_| weights_list::name(path), |card| card.name.clone());
+            entry(ui, path, &name);
+        }
+        ui.separator();
+        ui.label(RichText::new("Your weights").size(12.0).color(theme.faint_ink));
+        for (path, card) in &self.own.folder.files {
+            if let Ok(card) = card {
+                entry(ui, path, &format!("{} ({})", card.name, path.file_stem().unwrap_or_default().to_string_lossy()));
+            }
+        }
+        if !self.own.folder.files.iter().any(|(_, card)| card.is_ok()) {
+            ui.label(RichText::new("none yet").color(theme.faint_ink));
+        }
+        let response =
+            ui.selectable_label(false, "Open folder …").on_hover_text("Weights files in it are listed here.");
+        places::note(ui.ctx(), || "Style/Open folder".into(), response.rect);
+        if response.clicked() {
+            ui.close();
+            if let Some(folder) = own_folder() {
+                self.own.make(folder);
+                self.shows_folder = true;
+            }
+        }
+        taken
+    }
+}
+
+/// The button that unfolds the menu.
+fn head(ui: &mut Ui, theme: &Theme, name: &str) -> egui::Response {
+    let (rect, response) = ui.allocate_exact_size(vec2(WIDTH, widgets::HEIGHT), Sense::click());
+    places::note(ui.ctx(), || "Style".into(), rect);
+    let ground = if response.hovered() { theme.control_hot } else { theme.control };
+    ui.painter().rect(rect, CornerRadius::same(4), ground, Stroke::new(1.0, theme.line), StrokeKind::Inside);
+    let galley = widgets::fitted(ui, name, WIDTH - 44.0, theme.ink);
+    ui.painter().galley(rect.left_center() + vec2(10.0, -galley.size().y / 2.0), galley, theme.ink);
+    let tip = rect.right_center() - vec2(15.0, -3.0);
+    let triangle = vec![tip, tip + vec2(-5.0, -7.0), tip + vec2(5.0, -7.0)];
+    ui.painter().add(Shape::convex_polygon(triangle, theme.ink, Stroke::NONE));
+    response.on_hover_text("What it has learnt to play. Another choice takes over at the next bar.")
+}
