@@ -20,7 +20,15 @@ macro_rules! shipped {
 
 /// All of them, in the order of menus. The first plays from the moment the plugin is loaded. A line here is all it takes to ship
 /// another.
-pub const SHIPPED: &[Shipped] = &[shipped!("bach"), shipped!("chorale")];
+pub const SHIPPED: &[Shipped] = &[
+    shipped!("bach"),
+    shipped!("chorale"),
+    shipped!("folk"),
+    shipped!("piano"),
+    shipped!("fugue-major"),
+    shipped!("fugue-minor"),
+    shipped!("bach-chords"),
+];
 
 impl Shipped {
     /// The path that stands for them in a project: empty for the first.
