@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use continuo_model::generate::StepSettings;
 use continuo_model::tokeniser::grid::NUM_VOICES;
-use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
 use super::cadence::Cadence;
 use super::capture::Capture;
-use super::events::{MAX_EVENTS, OutEvents, Touch};
+use super::events::{MAX_EVENTS, OutEvents};
 use super::frozen::Frozen;
 use super::glance::ToldTime;
 use super::held_notes::{HeldNotes, Owner};
