@@ -55,7 +55,7 @@ impl PlayedRow {
     }
 
     /// The row as it is given to who hears it for the first time: what is held starts.
-    pub fn from_silence(&self) -> [Given; NUM_VOICES] {
+    pub fn struck(&self) -> [Given; NUM_VOICES] {
         self.keys.map(|key| key.map_or(Given::Free, |key| Given::Symbol(Symbol::Pitch(key))))
     }
 }

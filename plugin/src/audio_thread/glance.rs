@@ -51,7 +51,8 @@ impl AudioThread {
         let (tempo_bpm, time_signature) = (self.tempo_bpm(time), time_signature(block));
         let other_metre = time_signature != told.time_signature;
         let other_tempo = (tempo_bpm / told.tempo_bpm - 1.0).abs() > SAME_TEMPO;
-        if !other_metre && !(other_tempo && now >= told.take_beats + TEMPO_GRID_BEATS) {
+        let tempo_is_due = other_tempo && now >= told.take_beats + TEMPO_GRID_BEATS;
+        if !other_metre && !tempo_is_due {
             return;
         }
         let since_bar = time.beats_at(0) - time.bar_start_beats();

@@ -73,7 +73,7 @@ impl AudioThread {
             }
         } else if let Some(row) = self.capture.row(step, block.settings.voice) {
             // A key is down already where the mode is turned on: it is answered as if it were struck now.
-            self.ask(block, time, step, row.from_silence(), true, None);
+            self.ask(block, time, step, row.struck(), true, None);
             for step in step + 1..=ahead {
                 self.plan_harmony(block, time, step);
             }

@@ -231,7 +231,10 @@ mod tests {
         };
         // Cadences in D major and C minor, a chromatic scale, one fifth, nothing.
         assert_eq!(key(&[62, 66, 69, 74, 67, 71, 74, 69, 73, 76, 69, 62, 66, 69, 74]), Key::DMajor);
-        assert_eq!(key(&[60, 63, 67, 72, 65, 68, 72, 67, 71, 74, 67, 60, 63, 67, 72]), Key::CMinor);
+        assert_eq!(
+            key(&[60, 63, 67, 72, 62, 65, 68, 67, 70, 74, 67, 60, 63, 67, 71, 72, 67, 65, 63, 62, 60]),
+            Key::CMinor
+        );
         assert_eq!(key(&[60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71]), Key::Auto);
         assert_eq!((key(&[60, 67]), key(&[])), (Key::Auto, Key::Auto));
     }

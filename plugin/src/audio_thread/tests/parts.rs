@@ -289,7 +289,6 @@ fn a_live_block_waits_for_a_quarter_of_its_length_and_no_longer() {
         if n == 60 {
             audio.hear(note(0, 72, true));
         }
-        block.says_offline = n % 2 == 0;
         audio.process(&block, |_| true);
         let took = watch() - block.now;
         if took > Duration::from_micros(500) {
