@@ -284,7 +284,7 @@ fn a_live_block_waits_for_a_quarter_of_its_length_and_no_longer() {
     let began = Instant::now();
     let mut waits = Vec::new();
     for n in 0..100 {
-        let mut block = block(Mode::Harmonise, n, began);
+        let block = block(Mode::Harmonise, n, began);
         CLOCK.set(Some(block.now));
         if n == 60 {
             audio.hear(note(0, 72, true));
