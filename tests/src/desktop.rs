@@ -114,6 +114,15 @@ impl Desktop {
         Ok(self.connection.query_tree(inside.unwrap_or(self.root))?.reply()?.children.len())
     }
 
+    /// A window's width and height, pixels.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn size(&self, window: Window) -> Result<(u32, u32)> {
+        let size = self.connection.get_geometry(window)?.reply()?;
+        Ok((size.width.into(), size.height.into()))
+    }
+
     /// What the eye sees of a window.
     ///
     /// # Errors

@@ -316,6 +316,14 @@ impl EditorSession {
         })
     }
 
+    /// Width and height of the host's window, which is as large as the editor wants, pixels.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn size(&self) -> Result<(u32, u32)> {
+        self.desktop.size(self.window)
+    }
+
     /// A picture, once nothing moves any more. The mouse is put away first.
     ///
     /// # Errors

@@ -56,7 +56,8 @@ impl Styles {
         }
         let response = head(ui, theme, &name);
         let mut taken = None;
-        let shown = egui::Popup::menu(&response).width(WIDTH).show(|ui| taken = self.entries(ui, theme, &chosen));
+        let shown =
+            egui::Popup::menu(&response).width(WIDTH).gap(2.0).show(|ui| taken = self.entries(ui, theme, &chosen));
         let open = shown.is_some();
         if open && !self.was_open {
             self.read();
@@ -85,6 +86,8 @@ impl Styles {
     /// The menu's contents; returns what was chosen.
     fn entries(&mut self, ui: &mut Ui, theme: &Theme, chosen: &Path) -> Option<PathBuf> {
         let mut taken = None;
+        ui.set_min_width(WIDTH - 12.0);
+        ui.spacing_mut().button_padding = vec2(10.0, 4.0);
         let mut entry = |ui: &mut Ui, path: &Path, name: &str| {
             let response = ui.selectable_label(path == chosen, name);
             places::note(ui.ctx(), || format!("Style/{name}"), response.rect);
@@ -98,14 +101,15 @@ impl Styles {
             entry(ui, path, &name);
         }
         ui.separator();
-        ui.label(RichText::new("Your weights").size(12.0).color(theme.faint_ink));
+        let faint = |text: &str| RichText::new(text).size(12.0).color(theme.faint_ink);
+        ui.label(faint("  Your weights"));
         for (path, card) in &self.own.folder.files {
             if let Ok(card) = card {
                 entry(ui, path, &format!("{} ({})", card.name, path.file_stem().unwrap_or_default().to_string_lossy()));
             }
         }
         if !self.own.folder.files.iter().any(|(_, card)| card.is_ok()) {
-            ui.label(RichText::new("none yet").color(theme.faint_ink));
+            ui.label(faint("  none yet"));
         }
         let response =
             ui.selectable_label(false, "Open folder …").on_hover_text("Weights files in it are listed here.");

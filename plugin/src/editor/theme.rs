@@ -79,8 +79,8 @@ pub const LIGHT: Theme = Theme {
     accent: rgb(0x5B3FC4),
     on_accent: rgb(0xFFFFFF),
     warning: rgb(0x9A3E00),
-    quiet: [rgb(0xAE571C), rgb(0xC37C0E), rgb(0x2F7E6C), rgb(0x2D8AEB), rgb(0xC0508F)],
-    loud: [rgb(0x661F05), rgb(0x9C6004), rgb(0x1D5D54), rgb(0x1164DA), rgb(0x8A2065)],
+    quiet: [rgb(0xBA501F), rgb(0xB9820E), rgb(0x157D5C), rgb(0x197EEA), rgb(0xC0508F)],
+    loud: [rgb(0x9D2905), rgb(0x94710F), rgb(0x106252), rgb(0x236AC3), rgb(0x8A2065)],
 };
 
 impl Theme {
