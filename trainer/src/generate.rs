@@ -24,6 +24,10 @@ use crate::seeds::{self, Seed};
 pub fn run(args: &GenerateArgs) -> Result<()> {
     ensure!((0.0..=5.0).contains(&args.temperature), "--temperature: expected 0 to 5, got {}", args.temperature);
     ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p: expected above 0 up to 1, got {}", args.top_p);
+    ensure!((0.0..=1.0).contains(&args.entropy), "--entropy: expected 0 to 1, got {}", args.entropy);
+    for (name, weight) in [("--rests", args.rests), ("--holds", args.holds)] {
+        ensure!((0.0..=2.0).contains(&weight), "{name}: expected 0 to 2, got {weight}");
+    }
     let weights = Weights::read(&args.weights)?;
     let network = StreamingNetwork::new(weights)
         .map_err(anyhow::Error::msg)
@@ -33,12 +37,18 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let mut performer = Performer::new(network);
     for n in (0..args.pieces).progress() {
         let settings = StepSettings {
-            sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
+            sampler: Sampler {
+                temperature: args.temperature,
+                top_p: args.top_p,
+                entropy: args.entropy,
+                rest_weight: args.rests,
+                hold_weight: args.holds,
+            },
             rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
             pass: 0,
             strict: !args.loose,
-            controls: Controls::default(),
-            snap: false,
+            controls: Controls { key: args.key, ..Controls::default() },
+            snap: args.snap,
         };
         let seed = seeds::of_piece(&seeds, settings.rng_seed);
         let phrase = piece(&mut performer, seed, args.bars.into(), settings);
@@ -46,6 +56,23 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     }
     println!("{}: {} pieces of {} bars", args.out.display(), args.pieces, args.bars);
     Ok(())
+}
+
+/// The number of a key, 0 to 11 major from C up, 12 to 23 minor, by its name: `C`, `F#`, `Bb`, `Am`.
+pub fn key_of(name: &str) -> Result<u8, String> {
+    let wrong = || format!("expected a key such as C, F#, Bb or Am, got `{name}`");
+    let (tonic, minor) = name.strip_suffix('m').map_or((name, false), |tonic| (tonic, true));
+    let mut letters = tonic.chars();
+    let letter = letters.next().ok_or_else(wrong)?;
+    let natural = [('C', 0), ('D', 2), ('E', 4), ('F', 5), ('G', 7), ('A', 9), ('B', 11)];
+    let (_, natural) = natural.into_iter().find(|(name, _)| *name == letter).ok_or_else(wrong)?;
+    let accidental = match letters.as_str() {
+        "" => 0,
+        "#" => 1,
+        "b" => 11,
+        _ => return Err(wrong()),
+    };
+    Ok((natural + accidental) % 12 + if minor { 12 } else { 0 })
 }
 
 /// A piece of `bars` bars; its beginning is what `seed` gives, with the voices that it leaves open drawn.
@@ -69,4 +96,18 @@ fn piece(performer: &mut Performer, seed: &Seed, bars: usize, settings: StepSett
         })
         .collect();
     score::to_phrase(&rows, seed.tempo_bpm, seed.time_signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_of;
+
+    #[test]
+    fn keys_have_names() {
+        assert_eq!(
+            ["C", "F#", "Bb", "Am", "Ebm", "Cb"].map(|name| key_of(name).ok()),
+            [0, 6, 10, 21, 15, 11].map(Some)
+        );
+        assert_eq!(["", "H", "c", "C##", "Amm", "m"].map(|name| key_of(name).ok()), [None; 6]);
+    }
 }

@@ -182,6 +182,21 @@ struct GenerateArgs {
     /// Share of the probability that is drawn from.
     #[arg(long, default_value_t = 0.95)]
     top_p: f32,
+    /// How much the temperature falls where the network is unsure and rises where it is too sure, 0 to 1.
+    #[arg(long, default_value_t = 0.0)]
+    entropy: f32,
+    /// What the probability of a rest is multiplied by, 0 to 2.
+    #[arg(long, default_value_t = 1.0)]
+    rests: f32,
+    /// What the probability of going on with a note is multiplied by, 0 to 2.
+    #[arg(long, default_value_t = 1.0)]
+    holds: f32,
+    /// The key to play in, such as C, F#, Bb or Am, for networks that follow that wish.
+    #[arg(long, value_parser = generate::key_of)]
+    key: Option<u8>,
+    /// Rule out notes outside of the key's scale; without --key, of the key that is heard.
+    #[arg(long)]
+    snap: bool,
     /// Let parallel fifths and octaves happen as the network has learnt them.
     #[arg(long)]
     loose: bool,

@@ -46,3 +46,28 @@ fn a_piece_is_written_as_score_picture_and_sound() {
     let error = fail(&folder, "generate tiny.safetensors --png --out plain");
     assert!(error.contains("piece-000.png: cannot be written"), "{error}");
 }
+
+#[test]
+fn a_key_is_kept_to_and_bad_wishes_are_refused() {
+    let folder = folder("wishes");
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/bach.safetensors");
+    succeed(
+        &folder,
+        &format!("generate {weights} --bars 8 --key Am --snap --temperature 1.5 --entropy 0.5 --out music"),
+    );
+    let phrase = midi_file::read(&folder.join("music/piece-000.mid")).unwrap();
+    let pitches = || phrase.tracks.iter().flat_map(|track| &track.notes).map(|note| note.pitch % 12);
+    // The three scales of A minor have all classes but these.
+    assert!(
+        pitches().count() > 30 && pitches().all(|class| ![1, 3, 10].contains(&class)),
+        "{:?}",
+        pitches().collect::<Vec<_>>()
+    );
+    succeed(&folder, &format!("generate {weights} --bars 8 --rests 0 --holds 0.5 --out busy"));
+    for (wish, word) in
+        [("--entropy 2", "expected 0 to 1"), ("--rests 3", "expected 0 to 2"), ("--key H", "expected a key")]
+    {
+        let error = fail(&folder, &format!("generate {weights} {wish} --out bad"));
+        assert!(error.contains(word), "{wish}: {error}");
+    }
+}

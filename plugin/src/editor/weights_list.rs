@@ -15,6 +15,9 @@ use crate::worker;
 
 const ROW_HEIGHT: f32 = 26.0;
 
+/// Height of the list of shipped weights, points: four of them and a bit.
+const SHIPPED_HEIGHT: f32 = 134.0;
+
 /// The folder that is looked at and the weights that are.
 pub struct WeightsList {
     shipped: Shipped,
@@ -90,12 +93,16 @@ impl WeightsList {
     fn list(&mut self, ui: &mut Ui, theme: &Theme, plays: &Path, shown: &Path) -> Option<Deed> {
         let mut deed = None;
         ui.spacing_mut().item_spacing.y = 4.0;
-        for (path, card) in &self.shipped {
-            let text = card.as_ref().map_or_else(|_| name(path), |card| format!("{} (shipped)", card.name));
-            if row(ui, theme, &text, path == plays, path == shown) {
-                deed = Some(Deed::Look(path.clone()));
+        // Room is left for the player's own.
+        let shipped = egui::ScrollArea::vertical().id_salt("shipped").max_height(SHIPPED_HEIGHT);
+        shipped.auto_shrink([false, true]).show(ui, |ui| {
+            for (path, card) in &self.shipped {
+                let text = card.as_ref().map_or_else(|_| name(path), |card| format!("{} (shipped)", card.name));
+                if row(ui, theme, &text, path == plays, path == shown) {
+                    deed = Some(Deed::Look(path.clone()));
+                }
             }
-        }
+        });
         ui.horizontal(|ui| {
             let folder = self.reader.folder.path.clone();
             if button(ui, theme, "Up", 40.0, "The folder that this one is in.")
