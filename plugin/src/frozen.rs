@@ -84,14 +84,6 @@ pub struct Score {
     rows: Box<[[Given; NUM_VOICES]]>,
 }
 
-impl std::ops::Index<usize> for Score {
-    type Output = ScoreNote;
-
-    fn index(&self, note: usize) -> &ScoreNote {
-        &self.notes[note]
-    }
-}
-
 impl Score {
     /// What the voices do in a step of the song; where the take holds nothing they are free.
     pub fn row(&self, song_step: i64) -> [Given; NUM_VOICES] {

@@ -106,6 +106,11 @@ impl Start {
         std::iter::once(last).chain(begun)
     }
 
+    /// Whether its bars are not all alike.
+    pub fn changes_metre(&self) -> bool {
+        self.stretches().nth(1).is_some()
+    }
+
     /// Which bar of the take a place is in, from 0.
     pub fn bar_of(&self, ticks: i64) -> i64 {
         let (start, bar, metre) =
@@ -186,6 +191,11 @@ impl Takes {
     pub fn current(&self) -> impl Iterator<Item = (TakeNote, bool)> {
         let range = if self.starts.is_empty() { 0..self.notes.len() } else { self.range(self.starts.len() - 1) };
         range.map(|i| (self.notes[i], self.open.contains(&i)))
+    }
+
+    /// Where the take that is under way begins.
+    pub fn current_start(&self) -> Option<&Start> {
+        self.starts.last()
     }
 
     fn range(&self, take: usize) -> std::ops::Range<usize> {

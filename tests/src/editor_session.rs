@@ -358,7 +358,7 @@ impl EditorSession {
         let difference = picture.difference(&Picture::read(&kept)?, &[status])?;
         ensure!(
             difference <= TOLERANCE,
-            "{}: {:.2} % of it look otherwise than {}, expected at most {:.0} %; if that is meant, set {BLESS_VARIABLE} and run again",
+            "{}: {:.2} % of it look otherwise than {}, expected at most {:.0} %; if that is meant, keep it with `cargo xtask test --bless`",
             made.display(),
             difference * 100.0,
             kept.display(),

@@ -1,6 +1,7 @@
 //! Hosts the built bundles as a DAW would, and judges what comes out of them. Also the host that `cargo xtask jam` plays in.
 
 pub mod bundles;
+pub mod clip;
 pub mod desktop;
 pub mod editor_session;
 pub mod fake_host;

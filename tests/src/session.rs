@@ -1,6 +1,7 @@
 //! Instances of the built plugin, ready to be played: what the tests of several files begin with.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::bundles;
 use crate::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
@@ -43,6 +44,18 @@ pub fn value_of(plugin: &HostedPlugin, name: &str, text: &str) -> Result<f64> {
         }
     }
     bail!("parameter `{name}`: expected a value that shows `{text}`, got none")
+}
+
+/// The size of a CLAP project, bytes, and the takes in it.
+///
+/// # Errors
+/// If the plugin saves none.
+pub fn saved_takes(plugin: &mut HostedPlugin) -> Result<(usize, Value)> {
+    let state = plugin.save_state()?;
+    let text = state.get(8..).context("a CLAP state has a length in front")?;
+    let state_json: Value = serde_json::from_slice(text)?;
+    let take = state_json["fields"]["take"].as_str().context("expected the field `take`")?;
+    Ok((state.len(), serde_json::from_str(take)?))
 }
 
 /// The note-ons as (sample, channel, key).

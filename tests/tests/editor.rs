@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use continuo_tests::clip::{self, ClipNote};
 use continuo_tests::desktop::Button;
 use continuo_tests::editor_session::{EditorSession, music_folder, opened_file};
 use continuo_tests::fake_host::Format;
-use continuo_tests::session::value_of;
+use continuo_tests::session::{saved_takes, value_of};
 
 /// The first phrase of a hymn, two bars and a half of it twice.
 const TUNE: &str = "0 67 1, 1 67 1, 2 69 1, 3 71 1, 4 72 1, 5 71 1, 6 69 1.5, 7.5 67 0.5, 8 67 1, 9 69 1, 10 71 1, 11 67 1, \
@@ -141,13 +142,13 @@ fn takes_become_clips() -> Result<()> {
     session.click("Save MIDI")?;
     let path = music_folder().join("Continuo take 1, bars 1-5.mid");
     session.until("the file to be saved", |_| Ok(path.exists().then_some(())))?;
-    let phrase = continuo_model::midi_file::read(&path)?;
-    let names: Vec<&str> = phrase.tracks.iter().map(|track| track.name.as_str()).collect();
-    ensure!(names == ["Soprano", "Alto", "Tenor", "Bass"], "tracks {names:?}");
-    ensure!((phrase.tempo_bpm - 96.0).abs() < 0.01 && phrase.time_signature == (4, 4), "{phrase:?}");
-    let played: Vec<u8> = phrase.tracks[0].notes.iter().map(|note| note.pitch).collect();
+    let clip = clip::read(&std::fs::read(&path)?)?;
+    ensure!((clip.tempi.as_slice(), clip.metres.as_slice()) == (&[(0, 625_000)], &[(0, 4, 4)]), "{clip:?}");
+    let expected = tracks_of_first_take(&mut session, 5 * 4 * 960)?;
+    ensure!(clip.tracks == expected, "expected {expected:?}, got {:?}", clip.tracks);
+    let played: Vec<u8> = clip.tracks[0].1.iter().map(|note| note.1).collect();
     ensure!(played[..4] == [67, 67, 69, 71], "the soprano is what was played, got {played:?}");
-    ensure!(phrase.tracks[0].notes[0].start_beats.abs() < 0.01, "it starts on its bar");
+    ensure!(clip.tracks[0].1[0].3 < 10, "it starts on its bar");
     // The clip's path is shown; wherever the folder is on this machine is not compared.
     session.click("Take 2")?;
     session.photograph("takes")?;
@@ -165,6 +166,19 @@ fn takes_become_clips() -> Result<()> {
     expect_opened(&mut session, &music_folder())?;
     std::fs::remove_dir_all(music_folder())?;
     Ok(())
+}
+
+/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length` ticks.
+fn tracks_of_first_take(session: &mut EditorSession, length: i64) -> Result<Vec<(String, Vec<ClipNote>)>> {
+    let (_, saved) = saved_takes(&mut session.plugin)?;
+    let end = saved["starts"][1]["first_note"].as_u64().context("expected two takes")? as usize;
+    let notes: Vec<(u8, u8, u8, i64, i64)> = serde_json::from_value(saved["notes"].clone())?;
+    let of_voice = |(voice, name): (usize, &str)| {
+        let notes = notes[..end].iter().filter(|note| usize::from(note.0 % 16) == voice && note.3 < length);
+        let inside = |n: &(u8, u8, u8, i64, i64)| (n.0 % 16, n.1, n.2, n.3 as u32, n.4.min(length - n.3) as u32);
+        (name.to_string(), notes.map(inside).collect())
+    };
+    Ok(["Soprano", "Alto", "Tenor", "Bass"].into_iter().enumerate().map(of_voice).collect())
 }
 
 /// Waits until the system has been asked to show a folder.

@@ -1,27 +1,21 @@
 //! The takes in a host's project: the music as it went out, however it was looped, and small.
 
 use anyhow::{Context, Result, ensure};
+use continuo_model::midi_file::{KeySignature, TimeChange, to_bytes_with};
+use continuo_model::phrase::{Note, Phrase, Track};
+use continuo_tests::clip;
 use continuo_tests::fake_host::{EventKind, Format, HostedPlugin};
 use continuo_tests::script::{Blocks, Pace, Script, Sent, Stretch};
-use continuo_tests::session::note_effect;
+use continuo_tests::session::{note_effect, saved_takes};
 use serde_json::Value;
 
 const SAMPLE_RATE: f64 = 48_000.0;
-
-/// The takes in what the plugin saves.
-fn takes(plugin: &mut HostedPlugin) -> Result<(usize, Value)> {
-    let state = plugin.save_state()?;
-    let text = state.get(8..).context("a CLAP state has a length in front")?;
-    let state_json: Value = serde_json::from_slice(text)?;
-    let take = state_json["fields"]["take"].as_str().context("expected the field `take`")?;
-    Ok((state.len(), serde_json::from_str(take)?))
-}
 
 /// The same once the worker has taken down `count` notes.
 fn takes_of(plugin: &mut HostedPlugin, count: usize) -> Result<(usize, Value)> {
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {
-        let (size, takes) = takes(plugin)?;
+        let (size, takes) = saved_takes(plugin)?;
         let notes = takes["notes"].as_array().context("expected notes")?.len();
         if notes == count {
             return Ok((size, takes));
@@ -54,7 +48,7 @@ fn sixty_four_full_bars_fit_into_a_project_and_come_back() -> Result<()> {
     let state = plugin.save_state()?;
     let mut again = note_effect(Format::Clap, SAMPLE_RATE, true)?;
     again.load_state(&state)?;
-    ensure!(takes(&mut again)?.1 == saved, "what was saved came back otherwise");
+    ensure!(saved_takes(&mut again)?.1 == saved, "what was saved came back otherwise");
     Ok(())
 }
 
@@ -77,5 +71,27 @@ fn each_start_is_a_take_and_a_loop_is_written_out() -> Result<()> {
     let played: Vec<_> = played.map(|note| (note[1].as_i64().unwrap_or(0), note[3].as_i64().unwrap_or(0))).collect();
     ensure!(played == [(67, 4 * 960), (69, 8 * 960), (71, 18 * 960)], "the second round follows the first: {played:?}");
     ensure!(notes.len() > played.len(), "what was generated is there too");
+    Ok(())
+}
+
+#[test]
+fn another_parser_reads_what_a_clip_says() -> Result<()> {
+    let note = |pitch, start_beats, length_beats| Note { pitch, velocity: 77, channel: 2, start_beats, length_beats };
+    // The second note is struck where the first one ends, on the same key.
+    let notes = vec![note(60, 0.0, 1.5), note(60, 1.5, 0.5), note(63, 2.0, 0.25)];
+    let tracks = vec![Track { name: "Tenor".into(), notes }];
+    let phrase = Phrase { tempo_bpm: 90.0, time_signature: (7, 8), tracks };
+    let change = TimeChange { at_beats: 1.75, tempo_bpm: 100.0, time_signature: (3, 4) };
+    let key = KeySignature { sharps: -3, minor: true };
+    let clip = clip::read(&to_bytes_with(&phrase, Some(key), &[change]))?;
+    let notes = vec![(2, 60, 77, 0, 1440), (2, 60, 77, 1440, 480), (2, 63, 77, 1920, 240)];
+    let expected = clip::Clip {
+        ticks_per_beat: 960,
+        tempi: vec![(0, 666_667), (1680, 600_000)],
+        metres: vec![(0, 7, 8), (1680, 3, 4)],
+        keys: vec![(0, -3, true)],
+        tracks: vec![("Tenor".into(), notes)],
+    };
+    ensure!(clip == expected, "expected {expected:?}, got {clip:?}");
     Ok(())
 }

@@ -7,6 +7,7 @@ use continuo_model::lexicon::Grammar;
 use ngram::{NGram, Smoothing};
 use serde::Serialize;
 
+use crate::line_evaluation::LineLoss;
 use crate::lines::Lines;
 use crate::preparation::Spelt;
 
@@ -16,19 +17,9 @@ const SET_ASIDE: usize = 10;
 /// An n-gram's loss.
 #[derive(Clone, Debug, Serialize)]
 pub struct Baseline {
-    /// What the figures are in.
-    pub unit: &'static str,
-    /// Mean over all events.
-    pub micro: f64,
-    /// Mean of the pieces' means.
-    #[serde(rename = "macro")]
-    pub macro_: f64,
-    /// How many pieces.
-    pub pieces: usize,
-    /// How many events.
-    pub events: usize,
-    /// How many words they are.
-    pub words: usize,
+    /// What it loses.
+    #[serde(flatten)]
+    pub loss: LineLoss,
     /// How many different words there are.
     pub vocabulary: usize,
     /// Words in the longest run, chosen on a tenth of the training songs.
@@ -55,19 +46,7 @@ pub fn of(lines: &Lines, split: &str) -> Result<Baseline> {
     let (smoothing, order) = choose(&learn(&rest), delimiter, &aside);
     let ngram = learn(&train.iter().collect::<Vec<_>>());
     let nats: Vec<f64> = judged.iter().map(|song| losses(&ngram, delimiter, song, smoothing)[order - 1]).collect();
-    let events: usize = judged.iter().map(|song| song.num_events).sum();
-    let means = nats.iter().zip(&judged).map(|(nats, song)| nats / song.num_events as f64);
-    Ok(Baseline {
-        unit: crate::lines::UNIT,
-        micro: nats.iter().sum::<f64>() / events as f64,
-        macro_: means.sum::<f64>() / judged.len() as f64,
-        pieces: judged.len(),
-        events,
-        words: judged.iter().map(|song| song.tokens.len()).sum(),
-        vocabulary: size,
-        order,
-        smoothing: format!("{smoothing:?}"),
-    })
+    Ok(Baseline { loss: LineLoss::of(&nats, &judged), vocabulary: size, order, smoothing: format!("{smoothing:?}") })
 }
 
 fn only_songs(songs: Vec<(usize, &Spelt)>) -> Vec<&Spelt> {

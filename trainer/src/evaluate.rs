@@ -100,7 +100,7 @@ fn run_line(args: &EvaluateArgs, path: &Path, weights: Weights) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string(&e)?);
     } else {
-        println!("{:.4} {} over {} events ({:.4} mean of {} pieces)", e.micro, e.unit, e.events, e.macro_, e.pieces);
+        println!("{}", e.loss);
         println!("sees: {}", e.sees.join(", "));
     }
     Ok(())
@@ -124,7 +124,7 @@ fn run_baseline(args: &EvaluateArgs) -> Result<()> {
         println!("{}", serde_json::to_string(&b)?);
     } else {
         println!("{}", lines.report);
-        println!("{:.4} {} over {} events ({:.4} mean of {} pieces)", b.micro, b.unit, b.events, b.macro_, b.pieces);
+        println!("{}", b.loss);
         println!("n-gram of up to {} words of {}, {}", b.order, b.vocabulary, b.smoothing);
     }
     Ok(())

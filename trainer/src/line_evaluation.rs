@@ -1,6 +1,7 @@
 //! What a line model is worth: its loss on songs, computed by the network that plays.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use continuo_model::stream::StreamingNetwork;
 use serde::Serialize;
@@ -9,9 +10,9 @@ use crate::evaluate::surprise;
 use crate::lines::UNIT;
 use crate::preparation::Spelt;
 
-/// A line model's loss on songs. State is zero at each piece's start, after a delimiter.
+/// A loss on songs.
 #[derive(Clone, Debug, Serialize)]
-pub struct LineEvaluation {
+pub struct LineLoss {
     /// What the figures are in.
     pub unit: &'static str,
     /// The nats of all words, ends of pieces included, over all events.
@@ -25,6 +26,37 @@ pub struct LineEvaluation {
     pub events: usize,
     /// How many words they are.
     pub words: usize,
+}
+
+impl LineLoss {
+    /// Of songs that cost so many nats each.
+    pub fn of(nats: &[f64], songs: &[Spelt]) -> Self {
+        let events: usize = songs.iter().map(|song| song.num_events).sum();
+        let means = nats.iter().zip(songs).map(|(nats, song)| nats / song.num_events.max(1) as f64);
+        Self {
+            unit: UNIT,
+            micro: nats.iter().sum::<f64>() / events.max(1) as f64,
+            macro_: means.sum::<f64>() / songs.len().max(1) as f64,
+            pieces: songs.len(),
+            events,
+            words: songs.iter().map(|song| song.tokens.len()).sum(),
+        }
+    }
+}
+
+impl fmt::Display for LineLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { unit, micro, macro_, pieces, events, .. } = self;
+        write!(f, "{micro:.4} {unit} over {events} events ({macro_:.4} mean of {pieces} pieces)")
+    }
+}
+
+/// A line model's loss on songs. State is zero at each piece's start, after a delimiter.
+#[derive(Clone, Debug, Serialize)]
+pub struct LineEvaluation {
+    /// What it loses.
+    #[serde(flatten)]
+    pub loss: LineLoss,
     /// What the network is shown beside the word before.
     pub sees: Vec<String>,
 }
@@ -33,8 +65,8 @@ impl LineEvaluation {
     /// What a weights file keeps of it.
     pub fn figures(&self, split: &str) -> BTreeMap<String, f64> {
         BTreeMap::from([
-            (format!("{split}_nats_per_event"), self.micro),
-            (format!("{split}_nats_per_event_macro"), self.macro_),
+            (format!("{split}_nats_per_event"), self.loss.micro),
+            (format!("{split}_nats_per_event_macro"), self.loss.macro_),
         ])
     }
 }
@@ -57,15 +89,5 @@ pub fn evaluate(network: &StreamingNetwork, songs: &[Spelt]) -> LineEvaluation {
             nats
         })
         .collect();
-    let events: usize = songs.iter().map(|song| song.num_events).sum();
-    let means = nats.iter().zip(songs).map(|(nats, song)| nats / song.num_events.max(1) as f64);
-    LineEvaluation {
-        unit: UNIT,
-        micro: nats.iter().sum::<f64>() / events.max(1) as f64,
-        macro_: means.sum::<f64>() / songs.len().max(1) as f64,
-        pieces: songs.len(),
-        events,
-        words: songs.iter().map(|song| song.tokens.len()).sum(),
-        sees: network.weights().description.config.sees(),
-    }
+    LineEvaluation { loss: LineLoss::of(&nats, songs), sees: network.weights().description.config.sees() }
 }

@@ -97,7 +97,7 @@ impl Material {
             }
             Self::Lines { valid, .. } => {
                 let evaluation = line_evaluation::evaluate(network, valid);
-                (evaluation.micro, evaluation.figures(split))
+                (evaluation.loss.micro, evaluation.figures(split))
             }
         }
     }

@@ -3,11 +3,10 @@
 mod tiny;
 
 use std::path::Path;
-use std::process::Command;
 
 use continuo_model::midi_file;
 use continuo_model::weights_file::Weights;
-use tiny::{SPLIT, STACK, TRAIN, fail, folder, succeed, write_corpus, write_recipe};
+use tiny::{SPLIT, STACK, TRAIN, break_off, fail, folder, succeed, write_corpus, write_recipe};
 
 #[test]
 fn training_learns_and_what_it_writes_can_be_judged_and_played() {
@@ -49,27 +48,12 @@ fn check_resuming(network: &str, folder: &Path) {
     write_corpus(folder);
     write_recipe(folder, network, 6);
     succeed(folder, &format!("{TRAIN} whole.safetensors"));
-    // A second run is killed as soon as it has left a checkpoint.
-    let mut child = Command::new(env!("CARGO_BIN_EXE_trainer"))
-        .args(format!("{TRAIN} broken.safetensors").split_whitespace())
-        .current_dir(folder)
-        .env("RAYON_NUM_THREADS", "1")
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let checkpoint = folder.join("broken.checkpoint");
-    while !checkpoint.exists() && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    if checkpoint.exists() {
-        let refused = fail(folder, &format!("{TRAIN} broken.safetensors"));
-        assert!(refused.contains("go on with --resume"), "{refused}");
-        let other = fail(folder, "train tiny.toml --data corpus.json --rng-seed 6 --resume --out broken.safetensors");
-        assert!(other.contains("was made with --rng-seed 5, got 6"), "{other}");
-        succeed(folder, &format!("{TRAIN} broken.safetensors --resume"));
-    }
+    break_off(folder, TRAIN, "broken");
+    let refused = fail(folder, &format!("{TRAIN} broken.safetensors"));
+    assert!(refused.contains("go on with --resume"), "{refused}");
+    let other = fail(folder, "train tiny.toml --data corpus.json --rng-seed 6 --resume --out broken.safetensors");
+    assert!(other.contains("was made with --rng-seed 5, got 6"), "{other}");
+    succeed(folder, &format!("{TRAIN} broken.safetensors --resume"));
     let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
     assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "the weights differ");
 }

@@ -3,12 +3,11 @@
 mod tiny;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use continuo_model::midi_file;
 use continuo_model::phrase::{Note, Phrase, Track};
 use continuo_model::weights_file::Weights;
-use tiny::{fail, folder, succeed};
+use tiny::{break_off, fail, folder, succeed};
 
 const MELODY: &str = r#"grammar = "melody"
     key = "home"
@@ -146,22 +145,8 @@ fn a_run_that_was_broken_off_comes_to_the_same_weights() {
     write_music(&folder);
     write_recipe(&folder, EVENTS, 12);
     succeed(&folder, &format!("{TRAIN} whole.safetensors"));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_trainer"))
-        .args(format!("{TRAIN} broken.safetensors").split_whitespace())
-        .current_dir(&folder)
-        .env("RAYON_NUM_THREADS", "1")
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let checkpoint = folder.join("broken.checkpoint");
-    while !checkpoint.exists() && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    if checkpoint.exists() {
-        succeed(&folder, &format!("{TRAIN} broken.safetensors --resume"));
-    }
+    break_off(&folder, TRAIN, "broken");
+    succeed(&folder, &format!("{TRAIN} broken.safetensors --resume"));
     let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
     assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "the weights differ");
 }

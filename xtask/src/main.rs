@@ -53,6 +53,9 @@ enum Command {
         /// Install missing system packages with apt-get; done without being asked where the environment has CI=true.
         #[arg(long)]
         install_packages: bool,
+        /// Keep the editor's pictures as they look now, instead of comparing them with those in tests/screenshots.
+        #[arg(long)]
+        bless: bool,
     },
     /// Check the house rules: file headers, file lengths, forbidden names, no home paths.
     Tidy,
@@ -75,7 +78,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Install => install::run(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Jam { args } => jam::run(&workspace, &args),
         Command::Bench { args } => bench::run(&workspace, &args),
-        Command::Test { install_packages } => test::run(&workspace, install_packages),
+        Command::Test { install_packages, bless } => test::run(&workspace, install_packages, bless),
         Command::Tidy => tidy::run(&workspace).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -16,10 +16,10 @@ struct Step<'a> {
     run: Box<dyn Fn() -> Result<()> + 'a>,
 }
 
-/// Runs all steps; the exit code is that of the first failure.
-pub fn run(workspace: &Workspace, install_packages: bool) -> Result<ExitCode> {
+/// Runs all steps; the exit code is that of the first failure. With `bless` the editor's pictures are kept, not compared.
+pub fn run(workspace: &Workspace, install_packages: bool, bless: bool) -> Result<ExitCode> {
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
-    let steps = steps(workspace, install_packages || in_ci);
+    let steps = steps(workspace, install_packages || in_ci, bless);
     let mut times = Vec::new();
     let mut failure = None;
     for (idx, step) in steps.iter().enumerate() {
@@ -41,7 +41,7 @@ pub fn run(workspace: &Workspace, install_packages: bool) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn steps(workspace: &Workspace, may_install: bool) -> Vec<Step<'_>> {
+fn steps(workspace: &Workspace, may_install: bool, bless: bool) -> Vec<Step<'_>> {
     let plain = |name, args: &'static [&'static str]| Step {
         name,
         run: Box::new(move || run_to_success(cargo_in_root(workspace).args(args))),
@@ -71,12 +71,14 @@ fn steps(workspace: &Workspace, may_install: bool) -> Vec<Step<'_>> {
         Step { name: "bundle", run: Box::new(|| bundle::run(workspace, PROFILE).map(|_| ())) },
         Step {
             name: "tests",
-            run: Box::new(|| {
-                run_to_success(
-                    cargo_in_root(workspace)
-                        .args(["test", "--workspace", "--profile", PROFILE])
-                        .env("CONTINUO_BUNDLES", workspace.bundle_dir()),
-                )
+            run: Box::new(move || {
+                let mut command = cargo_in_root(workspace);
+                command.args(["test", "--workspace", "--profile", PROFILE]);
+                command.env("CONTINUO_BUNDLES", workspace.bundle_dir());
+                if bless {
+                    command.env("CONTINUO_BLESS", "1");
+                }
+                run_to_success(&mut command)
             }),
         },
     ]

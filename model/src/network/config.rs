@@ -8,6 +8,9 @@ pub use super::line_config::{HomeKey, LineConfig, MOST_CONTEXT_EVENTS};
 pub use super::split_config::SplitConfig;
 pub use super::stack_config::{Convolution, Feature, FeatureKind, HELD_BUCKETS, StackConfig};
 
+/// Names and shapes of tensors.
+pub type Tensors = Vec<(String, Vec<usize>)>;
+
 /// Which kind of network, and its shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -40,7 +43,7 @@ const MOST_MEMBERS: usize = 16;
 
 impl NetworkConfig {
     /// Every tensor that the network consists of, with its shape, in a fixed order.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub fn tensors(&self) -> Tensors {
         match self {
             Self::Stack(config) => config.tensors(),
             Self::Split(config) => config.tensors(),
@@ -90,6 +93,26 @@ impl NetworkConfig {
             Self::Ensemble(config) => config.member.check(),
             Self::Line(config) => config.check(),
         }
+    }
+}
+
+/// Lists LSTM layers behind an input of `width`; gives the width of what comes out.
+pub(super) fn push_lstm(tensors: &mut Tensors, mut width: usize, layers: &[usize]) -> usize {
+    for (i, &units) in layers.iter().enumerate() {
+        tensors.push((format!("lstm.{i}.w_ih"), vec![width, 4 * units]));
+        tensors.push((format!("lstm.{i}.w_hh"), vec![units, 4 * units]));
+        tensors.push((format!("lstm.{i}.bias"), vec![4 * units]));
+        width = units;
+    }
+    width
+}
+
+/// Lists dense layers behind an input of `width`.
+pub(super) fn push_dense<'a>(tensors: &mut Tensors, mut width: usize, layers: impl IntoIterator<Item = &'a usize>) {
+    for (i, &units) in layers.into_iter().enumerate() {
+        tensors.push((format!("dense.{i}.weight"), vec![width, units]));
+        tensors.push((format!("dense.{i}.bias"), vec![units]));
+        width = units;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{check_dropout, check_sizes};
+use super::config::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
 use crate::tokeniser::line_reader::LineFeature;
 
 /// Events that a line model is shown at the most when it takes over.
@@ -63,21 +63,11 @@ impl LineConfig {
 
     /// Every tensor that the network consists of, with its shape, in a fixed order. Weights are (inputs, outputs), gates
     /// stand in the order input, forget, cell, output.
-    pub(super) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub(super) fn tensors(&self) -> Tensors {
         let rows = self.vocab_size + self.features.iter().map(|f| f.rows(self.vocab_size)).sum::<usize>();
         let mut tensors = vec![("line.table".to_string(), vec![rows, self.embedding])];
-        let mut width = self.embedding;
-        for (i, &units) in self.lstm.iter().enumerate() {
-            tensors.push((format!("lstm.{i}.w_ih"), vec![width, 4 * units]));
-            tensors.push((format!("lstm.{i}.w_hh"), vec![units, 4 * units]));
-            tensors.push((format!("lstm.{i}.bias"), vec![4 * units]));
-            width = units;
-        }
-        for (i, &units) in self.dense.iter().chain([&self.vocab_size]).enumerate() {
-            tensors.push((format!("dense.{i}.weight"), vec![width, units]));
-            tensors.push((format!("dense.{i}.bias"), vec![units]));
-            width = units;
-        }
+        let width = push_lstm(&mut tensors, self.embedding, &self.lstm);
+        push_dense(&mut tensors, width, self.dense.iter().chain([&self.vocab_size]));
         tensors
     }
 

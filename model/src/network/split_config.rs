@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config::{Tensors, check_dropout, check_sizes, push_lstm};
 use crate::tokeniser::step_reader::{HEAD_ROWS, INTERVALS, StepFeature};
 use crate::vocabulary::Vocabulary;
 
@@ -47,16 +48,10 @@ impl SplitConfig {
 
     /// Every tensor with its shape, in a fixed order. Weights are (inputs, outputs), gates stand in the order input,
     /// forget, cell, output. `head.relative` scores a pitch by its distance from what the voice sounded before.
-    pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub(crate) fn tensors(&self) -> Tensors {
         let rows = self.features.iter().map(|feature| feature.rows()).sum();
         let mut tensors = vec![("trunk.table".to_string(), vec![rows, self.embedding])];
-        let mut width = self.embedding;
-        for (i, &units) in self.lstm.iter().enumerate() {
-            tensors.push((format!("lstm.{i}.w_ih"), vec![width, 4 * units]));
-            tensors.push((format!("lstm.{i}.w_hh"), vec![units, 4 * units]));
-            tensors.push((format!("lstm.{i}.bias"), vec![4 * units]));
-            width = units;
-        }
+        let width = push_lstm(&mut tensors, self.embedding, &self.lstm);
         tensors.push(("head.trunk".into(), vec![width, self.head]));
         tensors.push(("head.table".into(), vec![HEAD_ROWS, self.head]));
         for i in 0..self.head_layers {
@@ -71,9 +66,9 @@ impl SplitConfig {
 
     /// Says what is wrong with a configuration that no network can have.
     pub(super) fn check(&self) -> Result<(), String> {
-        super::config::check_sizes(self.lstm.iter().chain([&self.embedding, &self.head, &self.vocab_size]))?;
+        check_sizes(self.lstm.iter().chain([&self.embedding, &self.head, &self.vocab_size]))?;
         for share in [self.dropout, self.row_dropout, self.weight_dropout] {
-            super::config::check_dropout(share)?;
+            check_dropout(share)?;
         }
         if self.vocab_size != Vocabulary::GRID.size() {
             return Err(format!("expected {} tokens, got {}", Vocabulary::GRID.size(), self.vocab_size));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{check_dropout, check_sizes};
+use super::config::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::Vocabulary;
 
@@ -130,7 +130,7 @@ impl StackConfig {
     /// Every tensor that the network consists of, with its shape, in a fixed order. Weights are
     /// (inputs, outputs); an LSTM's gates stand in the order input, forget, cell, output; a convolution's
     /// inputs are its taps from the oldest to the newest, each with all channels.
-    pub(super) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub(super) fn tensors(&self) -> Tensors {
         let mut tensors = vec![("embedding.weight".to_string(), vec![self.vocab_size, self.embedding])];
         for feature in &self.features {
             tensors.push((feature.kind.tensor_name().into(), vec![feature.kind.rows(), feature.width]));
@@ -143,17 +143,8 @@ impl StackConfig {
             }
             width = c.channels;
         }
-        for (i, &units) in self.lstm.iter().enumerate() {
-            tensors.push((format!("lstm.{i}.w_ih"), vec![width, 4 * units]));
-            tensors.push((format!("lstm.{i}.w_hh"), vec![units, 4 * units]));
-            tensors.push((format!("lstm.{i}.bias"), vec![4 * units]));
-            width = units;
-        }
-        for (i, &units) in self.dense.iter().chain([&self.vocab_size]).enumerate() {
-            tensors.push((format!("dense.{i}.weight"), vec![width, units]));
-            tensors.push((format!("dense.{i}.bias"), vec![units]));
-            width = units;
-        }
+        let width = push_lstm(&mut tensors, width, &self.lstm);
+        push_dense(&mut tensors, width, self.dense.iter().chain([&self.vocab_size]));
         tensors
     }
 

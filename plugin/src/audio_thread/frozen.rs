@@ -98,7 +98,7 @@ impl AudioThread {
         let next = score.notes.partition_point(|note| note.start_beats < song_beats - ROUNDING_BEATS);
         self.frozen.next = next;
         for n in 0..next {
-            let note = self.frozen.score.as_ref().expect("it is there")[n];
+            let note = self.frozen.score.as_ref().expect("it is there").notes[n];
             if note.end_beats > song_beats + LEAST_BEATS {
                 self.start_frozen(block, note, at);
             }
@@ -127,7 +127,7 @@ impl AudioThread {
                 }
             }
             Some((_, Coming::Start)) => {
-                let note = self.frozen.score.as_ref().map(|score| score[self.frozen.next]);
+                let note = self.frozen.score.as_ref().map(|score| score.notes[self.frozen.next]);
                 self.frozen.next += 1;
                 if let Some(note) = note {
                     self.start_frozen(block, note, at);

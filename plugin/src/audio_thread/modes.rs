@@ -65,16 +65,15 @@ impl AudioThread {
 
     pub(super) fn on_harmonise_step(&mut self, block: &Block, time: &BlockTime, step: i64, at: u64) {
         let ahead = step + block.settings.lookahead_steps;
+        let is_planned = self.sequencer.planned_through() > i64::MIN;
+        if !is_planned && let Some(row) = self.capture.row(step, block.settings.voice) {
+            // A key is down already where the mode is turned on: it is answered as if it were struck now.
+            self.ask(block, time, step, row.struck(), true, None);
+        }
         let planned_through = self.sequencer.planned_through();
         if planned_through > i64::MIN {
             // Whatever kept the plan from being made, it goes on from here.
             for step in planned_through.max(step - 1) + 1..=ahead {
-                self.plan_harmony(block, time, step);
-            }
-        } else if let Some(row) = self.capture.row(step, block.settings.voice) {
-            // A key is down already where the mode is turned on: it is answered as if it were struck now.
-            self.ask(block, time, step, row.struck(), true, None);
-            for step in step + 1..=ahead {
                 self.plan_harmony(block, time, step);
             }
         }

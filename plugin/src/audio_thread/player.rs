@@ -1,7 +1,5 @@
 //! What the player plays: passed through, taken down, answered. Audio thread.
 
-use std::sync::atomic::Ordering;
-
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
@@ -110,7 +108,7 @@ impl AudioThread {
     /// Starts a note; one too many in a block is counted.
     pub(super) fn start(&mut self, owner: Owner, note: (u8, u8), touch: Touch, at: u64) {
         if !self.ledger.start(&mut self.out, owner, note, touch, at) {
-            self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
+            self.count_refused(1);
         }
     }
 

@@ -205,7 +205,7 @@ impl AudioThread {
         if self.input.len() < MAX_EVENTS {
             self.input.push(event);
         } else {
-            self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
+            self.count_refused(1);
         }
     }
 
@@ -236,9 +236,7 @@ impl AudioThread {
         let beats = block.frames as f64 * beats_per_sample;
         self.elapsed_beats += beats;
         self.stand_still(&time, beats);
-        if refused > 0 {
-            self.bridge.shared.refused.fetch_add(refused, Ordering::Relaxed);
-        }
+        self.count_refused(refused);
         self.carry_over(heard);
         self.samples = end;
     }
@@ -325,9 +323,16 @@ impl AudioThread {
         }
     }
 
+    /// Counts events that the host or a full list of events turned away.
+    pub(super) fn count_refused(&self, events: u64) {
+        if events > 0 {
+            self.bridge.shared.refused.fetch_add(events, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn pass(&mut self, event: NoteEvent<()>) {
         if !self.out.pass(event) {
-            self.bridge.shared.refused.fetch_add(1, Ordering::Relaxed);
+            self.count_refused(1);
         }
     }
 

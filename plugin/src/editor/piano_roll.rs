@@ -59,7 +59,12 @@ enum BarsOf<'a> {
 }
 
 impl<'a> Bars<'a> {
-    fn now(snapshot: &'a Snapshot) -> Self {
+    fn now(snapshot: &'a Snapshot, takes: &'a Takes) -> Self {
+        // Bars that are over keep the metre that they had.
+        let start = takes.current_start().filter(|start| start.changes_metre() && snapshot.loop_beats.is_none());
+        if let Some(start) = start {
+            return Self::of_take(start);
+        }
         let length = if snapshot.bar_beats > 0.0 { snapshot.bar_beats } else { 4.0 };
         let origin = snapshot.take_beats - (snapshot.song_beats - snapshot.bar_start_beats);
         let beat = 4.0 / f64::from(snapshot.time_signature.1.max(1));
@@ -158,7 +163,9 @@ impl PianoRoll {
         places::note(ui.ctx(), || "Roll".into(), rect);
         let notes = Rect::from_min_max(rect.min + vec2(KEYBOARD_WIDTH, RULER_HEIGHT), rect.max);
         let (bars, playhead) = match shown {
-            Shown::Now(_, snapshot, _) => (Bars::now(snapshot), Some(snapshot.playhead_beats(Instant::now()))),
+            Shown::Now(takes, snapshot, _) => {
+                (Bars::now(snapshot, takes), Some(snapshot.playhead_beats(Instant::now())))
+            }
             Shown::Take(take, _) => (Bars::of_take(take.start), None),
         };
         self.move_view(ui, &response, notes, playhead, &bars);
@@ -296,6 +303,7 @@ fn hairline(colour: egui::Color32) -> Stroke {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::{Beginning, Changed};
 
     #[test]
     fn bars_carry_the_host_s_numbers_through_a_loop() {
@@ -309,8 +317,40 @@ mod tests {
             pass: 1,
             ..Snapshot::default()
         };
-        let bars = Bars::now(&snapshot);
+        let takes = Takes::default();
+        let bars = Bars::now(&snapshot, &takes);
         assert_eq!((bars.origin, bars.beat), (20.0, 1.0));
         assert_eq!([-4, -3, -2, -1, 0, 1, 2, 3].map(|bar| bars.label(bar)), [2, 3, 4, 3, 4, 3, 4, 3]);
+    }
+
+    #[test]
+    fn bars_that_are_over_keep_their_metre() {
+        let mut takes = Takes::default();
+        takes.begin(&Beginning {
+            before_beats: 0.0,
+            song_beats: 13.0,
+            bar_start_beats: 12.0,
+            tempo_bpm: 96.0,
+            time_signature: (3, 4),
+            rng_seed: 1,
+        });
+        let mut snapshot = Snapshot {
+            take_beats: 14.0,
+            song_beats: 14.0,
+            bar_start_beats: 12.0,
+            bar_beats: 3.0,
+            time_signature: (3, 4),
+            ..Snapshot::default()
+        };
+        let lines = |snapshot: &Snapshot, takes: &Takes| {
+            let bars = Bars::now(snapshot, takes);
+            let first = bars.bar_of(12.0);
+            [0, 1, 2, 3].map(|bar| (bars.label(first + bar), bars.at(first + bar)))
+        };
+        assert_eq!(lines(&snapshot, &takes), [(5, 12.0), (6, 15.0), (7, 18.0), (8, 21.0)]);
+        takes.change(&Changed { take_beats: 18.0, tempo_bpm: 96.0, time_signature: (2, 4) });
+        (snapshot.take_beats, snapshot.song_beats, snapshot.bar_start_beats) = (19.0, 19.0, 18.0);
+        (snapshot.bar_beats, snapshot.time_signature) = (2.0, (2, 4));
+        assert_eq!(lines(&snapshot, &takes), [(5, 12.0), (6, 15.0), (7, 18.0), (8, 20.0)]);
     }
 }

@@ -2,7 +2,7 @@
 //! host's window thread.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 use egui::{CornerRadius, RichText, Sense, Shape, Stroke, StrokeKind, Ui, vec2};
 
@@ -15,12 +15,12 @@ use crate::worker::SHIPPED;
 
 const WIDTH: f32 = 200.0;
 
-/// The shipped styles, each with its path in a project and its card.
-pub type Shipped = Vec<(PathBuf, Result<Card, String>)>;
-
-/// Reads the shipped styles' cards.
-pub fn shipped() -> Shipped {
-    SHIPPED.iter().map(|shipped| (PathBuf::from(shipped.path()), Card::of_bytes(shipped.bytes))).collect()
+/// The shipped styles, each with its path in a project and its card; read when they are first asked for.
+pub fn shipped() -> &'static [(PathBuf, Result<Card, String>)] {
+    static CARDS: LazyLock<Vec<(PathBuf, Result<Card, String>)>> = LazyLock::new(|| {
+        SHIPPED.iter().map(|shipped| (PathBuf::from(shipped.path()), Card::of_bytes(shipped.bytes))).collect()
+    });
+    &CARDS
 }
 
 /// The player's own folder of weights.
@@ -30,7 +30,6 @@ pub fn own_folder() -> Option<PathBuf> {
 
 /// The menu and what it lists.
 pub struct Styles {
-    shipped: Shipped,
     own: FolderReader,
     was_open: bool,
     /// The folder is shown once it is there.
@@ -40,7 +39,7 @@ pub struct Styles {
 impl Styles {
     /// Nothing of the player's has been read yet.
     pub fn new() -> Self {
-        Self { shipped: shipped(), own: FolderReader::default(), was_open: false, shows_folder: false }
+        Self { own: FolderReader::default(), was_open: false, shows_folder: false }
     }
 
     /// The menu; `plays` is what the network that plays is called.
@@ -69,8 +68,8 @@ impl Styles {
     }
 
     fn name_of(&self, path: &Path) -> String {
-        let shipped = self.shipped.iter().find(|(shipped, _)| shipped == path);
-        match shipped {
+        let shown = shipped().iter().find(|(shipped, _)| shipped == path);
+        match shown {
             Some((_, Ok(card))) => card.name.clone(),
             _ => weights_list::name(path),
         }
@@ -96,7 +95,7 @@ impl Styles {
                 taken = Some(path.to_path_buf());
             }
         };
-        for (path, card) in &self.shipped {
+        for (path, card) in shipped() {
             let name = card.as_ref().map_or_else(|_| weights_list::name(path), |card| card.name.clone());
             entry(ui, path, &name);
         }

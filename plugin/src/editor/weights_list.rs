@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use egui::{Align2, CornerRadius, FontId, RichText, Sense, Ui, vec2};
 
 use super::folder::FolderReader;
-use super::styles::{self, Shipped};
+use super::styles;
 use super::theme::Theme;
 use super::widgets::button;
 use super::{clip, places};
@@ -20,7 +20,6 @@ const SHIPPED_HEIGHT: f32 = 134.0;
 
 /// The folder that is looked at and the weights that are.
 pub struct WeightsList {
-    shipped: Shipped,
     reader: FolderReader,
     /// A path that is being typed or pasted.
     typed: String,
@@ -38,13 +37,7 @@ enum Deed {
 impl WeightsList {
     /// Nothing has been looked at.
     pub fn new() -> Self {
-        Self {
-            shipped: styles::shipped(),
-            reader: FolderReader::default(),
-            typed: String::new(),
-            looked_at: None,
-            opened: false,
-        }
+        Self { reader: FolderReader::default(), typed: String::new(), looked_at: None, opened: false }
     }
 
     /// The list at the left, the card at the right.
@@ -96,7 +89,7 @@ impl WeightsList {
         // Room is left for the player's own.
         let shipped = egui::ScrollArea::vertical().id_salt("shipped").max_height(SHIPPED_HEIGHT);
         shipped.auto_shrink([false, true]).show(ui, |ui| {
-            for (path, card) in &self.shipped {
+            for (path, card) in styles::shipped() {
                 let text = card.as_ref().map_or_else(|_| name(path), |card| format!("{} (shipped)", card.name));
                 if row(ui, theme, &text, path == plays, path == shown) {
                     deed = Some(Deed::Look(path.clone()));
@@ -147,7 +140,7 @@ impl WeightsList {
     }
 
     fn card(&self, ui: &mut Ui, theme: &Theme, shown: &Path) {
-        let all = self.shipped.iter().chain(&self.reader.folder.files);
+        let all = styles::shipped().iter().chain(&self.reader.folder.files);
         match all.into_iter().find(|(path, _)| path == shown).map(|(_, card)| card) {
             None => {
                 ui.label(RichText::new(shown.display().to_string()).color(theme.ink));

@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// An empty folder of a test's own.
 pub fn folder(name: &str) -> PathBuf {
@@ -22,6 +22,33 @@ pub fn trainer(folder: &Path, words: &str) -> Output {
         .env("RAYON_NUM_THREADS", "1")
         .output()
         .unwrap()
+}
+
+/// Kills a run as soon as it has left a checkpoint, which stays; `words` are all but the name of `out`, without its ending.
+/// A run that ends before it is seen to is begun again.
+pub fn break_off(folder: &Path, words: &str, out: &str) {
+    let (checkpoint, weights) = (folder.join(format!("{out}.checkpoint")), folder.join(format!("{out}.safetensors")));
+    for _ in 0..50 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_trainer"))
+            .args(format!("{words} {out}.safetensors").split_whitespace())
+            .current_dir(folder)
+            .env("RAYON_NUM_THREADS", "1")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while !checkpoint.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if checkpoint.exists() {
+            return;
+        }
+        std::fs::remove_file(&weights).unwrap();
+    }
+    panic!(
+        "{words} {out}.safetensors: expected a run that is still going on when its checkpoint is there; make it longer"
+    );
 }
 
 /// What it prints; it must not fail.
