@@ -207,24 +207,35 @@ pub struct TimeChange {
     pub time_signature: (u8, u8),
 }
 
+/// What a file's first track says beside a phrase's tempo and metre.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conductor {
+    /// The key, if it is known.
+    pub key: Option<KeySignature>,
+    /// The tempi and metres that follow the first, in order of time.
+    pub changes: Vec<TimeChange>,
+    /// Where the tracks end, beats; each ends with its last note if that is later.
+    pub end_beats: f64,
+}
+
 /// A file's bytes. Times are rounded to the nearest tick; a note lasts at least one.
 ///
 /// # Panics
 /// If the tempo is not above 0, or the time signature's lower number is no power of two.
 pub fn to_bytes(phrase: &Phrase) -> Vec<u8> {
-    to_bytes_with(phrase, None, &[])
+    to_bytes_with(phrase, &Conductor::default())
 }
 
-/// The same with the key, if it is known, and the tempi and metres that follow the first, in order of time.
+/// The same with what the conductor track says.
 ///
 /// # Panics
 /// As [`to_bytes`].
-pub fn to_bytes_with(phrase: &Phrase, key: Option<KeySignature>, changes: &[TimeChange]) -> Vec<u8> {
-    let meta = |message| TrackEvent { delta: u28::new(0), kind: TrackEventKind::Meta(message) };
-    let end = meta(MetaMessage::EndOfTrack);
-    let mut tracks = vec![time_track(phrase, key, changes)];
+pub fn to_bytes_with(phrase: &Phrase, conductor: &Conductor) -> Vec<u8> {
+    let meta = |delta, message| TrackEvent { delta: u28::new(delta), kind: TrackEventKind::Meta(message) };
+    let end_tick = ticks(conductor.end_beats);
+    let mut tracks = vec![conductor_track(phrase, conductor)];
     for track in &phrase.tracks {
-        let mut events = vec![meta(MetaMessage::TrackName(track.name.as_bytes()))];
+        let mut events = vec![meta(0, MetaMessage::TrackName(track.name.as_bytes()))];
         let mut last_tick = 0;
         for (tick, channel, message) in timed_messages(&track.notes) {
             events.push(TrackEvent {
@@ -233,7 +244,7 @@ pub fn to_bytes_with(phrase: &Phrase, key: Option<KeySignature>, changes: &[Time
             });
             last_tick = tick;
         }
-        events.push(end);
+        events.push(meta(end_tick.saturating_sub(last_tick), MetaMessage::EndOfTrack));
         tracks.push(events);
     }
     let header = Header::new(Format::Parallel, Timing::Metrical(u15::new(TICKS_PER_BEAT)));
@@ -242,21 +253,27 @@ pub fn to_bytes_with(phrase: &Phrase, key: Option<KeySignature>, changes: &[Time
     bytes
 }
 
+fn ticks(beats: f64) -> u32 {
+    (beats * f64::from(TICKS_PER_BEAT)).round().max(0.0) as u32
+}
+
 /// The first track: tempi, metres and the key, without notes.
-fn time_track(phrase: &Phrase, key: Option<KeySignature>, changes: &[TimeChange]) -> Vec<TrackEvent<'static>> {
+fn conductor_track(phrase: &Phrase, conductor: &Conductor) -> Vec<TrackEvent<'static>> {
     let mut events = Vec::new();
     let mut last_tick = 0;
     let mut add = |tick: u32, message| {
-        events.push(TrackEvent { delta: u28::new(tick - last_tick), kind: TrackEventKind::Meta(message) });
-        last_tick = tick;
+        // The end may be named earlier than the last change.
+        let delta = tick.saturating_sub(last_tick);
+        events.push(TrackEvent { delta: u28::new(delta), kind: TrackEventKind::Meta(message) });
+        last_tick += delta;
     };
     let (mut tempo, mut metre) = (None, None);
     let first = TimeChange { at_beats: 0.0, tempo_bpm: phrase.tempo_bpm, time_signature: phrase.time_signature };
-    for change in std::iter::once(&first).chain(changes) {
+    for change in std::iter::once(&first).chain(&conductor.changes) {
         assert!(change.tempo_bpm > 0.0, "a phrase has a tempo");
         let (beats, unit) = change.time_signature;
         assert!(unit.is_power_of_two(), "a time signature's lower number is a power of two");
-        let tick = (change.at_beats * f64::from(TICKS_PER_BEAT)).round().max(0.0) as u32;
+        let tick = ticks(change.at_beats);
         let us_per_beat = (60e6 / change.tempo_bpm).round().clamp(1.0, 16_777_215.0) as u32;
         if tempo.replace(us_per_beat) != Some(us_per_beat) {
             add(tick, MetaMessage::Tempo(u24::new(us_per_beat)));
@@ -264,24 +281,23 @@ fn time_track(phrase: &Phrase, key: Option<KeySignature>, changes: &[TimeChange]
         if metre.replace((beats, unit)) != Some((beats, unit)) {
             add(tick, MetaMessage::TimeSignature(beats, unit.trailing_zeros() as u8, 24, 8));
         }
-        if let Some(key) = key.filter(|_| std::ptr::eq(change, &first)) {
+        if let Some(key) = conductor.key.filter(|_| std::ptr::eq(change, &first)) {
             add(tick, MetaMessage::KeySignature(key.sharps, key.minor));
         }
     }
-    events.push(TrackEvent { delta: u28::new(0), kind: TrackEventKind::Meta(MetaMessage::EndOfTrack) });
+    add(ticks(conductor.end_beats), MetaMessage::EndOfTrack);
     events
 }
 
 /// Ons and offs in order of time, offs first.
 fn timed_messages(notes: &[Note]) -> Vec<(u32, u8, MidiMessage)> {
-    let tick = |beats: f64| (beats * f64::from(TICKS_PER_BEAT)).round().max(0.0) as u32;
     let mut messages = Vec::with_capacity(2 * notes.len());
     for note in notes {
-        let (start, key) = (tick(note.start_beats), u7::new(note.pitch));
+        let (start, key) = (ticks(note.start_beats), u7::new(note.pitch));
         let on = MidiMessage::NoteOn { key, vel: u7::new(note.velocity) };
         messages.push((start, note.channel, on));
         let off = MidiMessage::NoteOff { key, vel: u7::new(64) };
-        messages.push((tick(note.end_beats()).max(start + 1), note.channel, off));
+        messages.push((ticks(note.end_beats()).max(start + 1), note.channel, off));
     }
     messages.sort_by_key(|(tick, _, message)| (*tick, matches!(message, MidiMessage::NoteOn { .. })));
     messages
@@ -327,7 +343,10 @@ mod tests {
                 _ => None,
             })
         };
-        let in_c_minor = to_bytes_with(&phrase(), Some(KeySignature { sharps: -3, minor: true }), &[]);
+        let in_c_minor = to_bytes_with(
+            &phrase(),
+            &Conductor { key: Some(KeySignature { sharps: -3, minor: true }), ..Conductor::default() },
+        );
         assert_eq!((key_of(&in_c_minor), key_of(&to_bytes(&phrase()))), (Some((-3, true)), None));
         assert_eq!(parse("a", &in_c_minor).unwrap(), phrase());
     }
@@ -335,7 +354,8 @@ mod tests {
     #[test]
     fn tempi_and_metres_follow_each_other_in_the_first_track() {
         let change = |at_beats, tempo_bpm, time_signature| TimeChange { at_beats, tempo_bpm, time_signature };
-        let bytes = to_bytes_with(&phrase(), None, &[change(1.5, 48.0, (3, 4)), change(3.0, 48.0, (6, 8))]);
+        let changes = vec![change(1.5, 48.0, (3, 4)), change(3.0, 48.0, (6, 8))];
+        let bytes = to_bytes_with(&phrase(), &Conductor { changes, ..Conductor::default() });
         let smf = Smf::parse(&bytes).unwrap();
         let mut tick = 0;
         let mut words = Vec::new();

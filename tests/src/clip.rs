@@ -16,6 +16,8 @@ pub struct Clip {
     pub metres: Vec<(u32, u8, u16)>,
     /// Time, sharps (flats below 0), and whether it is minor.
     pub keys: Vec<(u32, i8, bool)>,
+    /// Where each track ends, the one without notes first.
+    pub ends: Vec<u32>,
     /// Name and notes of each track that has notes.
     pub tracks: Vec<(String, Vec<ClipNote>)>,
 }
@@ -73,6 +75,7 @@ impl Clip {
             }
         }
         ensure!(sounding.is_empty(), "{name}: expected every note to end, {} sound on", sounding.len());
+        self.ends.push(time);
         if !notes.is_empty() {
             self.tracks.push((name, notes));
         }

@@ -144,6 +144,7 @@ fn takes_become_clips() -> Result<()> {
     session.until("the file to be saved", |_| Ok(path.exists().then_some(())))?;
     let clip = clip::read(&std::fs::read(&path)?)?;
     ensure!((clip.tempi.as_slice(), clip.metres.as_slice()) == (&[(0, 625_000)], &[(0, 4, 4)]), "{clip:?}");
+    ensure!(clip.ends == [5 * 4 * 960; 5], "it ends with its last bar, got {:?}", clip.ends);
     let expected = tracks_of_first_take(&mut session, 5 * 4 * 960)?;
     ensure!(clip.tracks == expected, "expected {expected:?}, got {:?}", clip.tracks);
     let played: Vec<u8> = clip.tracks[0].1.iter().map(|note| note.1).collect();

@@ -1,7 +1,7 @@
 //! The takes in a host's project: the music as it went out, however it was looped, and small.
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::midi_file::{KeySignature, TimeChange, to_bytes_with};
+use continuo_model::midi_file::{Conductor, KeySignature, TimeChange, to_bytes_with};
 use continuo_model::phrase::{Note, Phrase, Track};
 use continuo_tests::clip;
 use continuo_tests::fake_host::{EventKind, Format, HostedPlugin};
@@ -83,13 +83,15 @@ fn another_parser_reads_what_a_clip_says() -> Result<()> {
     let phrase = Phrase { tempo_bpm: 90.0, time_signature: (7, 8), tracks };
     let change = TimeChange { at_beats: 1.75, tempo_bpm: 100.0, time_signature: (3, 4) };
     let key = KeySignature { sharps: -3, minor: true };
-    let clip = clip::read(&to_bytes_with(&phrase, Some(key), &[change]))?;
+    let conductor = Conductor { key: Some(key), changes: vec![change], end_beats: 3.25 };
+    let clip = clip::read(&to_bytes_with(&phrase, &conductor))?;
     let notes = vec![(2, 60, 77, 0, 1440), (2, 60, 77, 1440, 480), (2, 63, 77, 1920, 240)];
     let expected = clip::Clip {
         ticks_per_beat: 960,
         tempi: vec![(0, 666_667), (1680, 600_000)],
         metres: vec![(0, 7, 8), (1680, 3, 4)],
         keys: vec![(0, -3, true)],
+        ends: vec![3120, 3120],
         tracks: vec![("Tenor".into(), notes)],
     };
     ensure!(clip == expected, "expected {expected:?}, got {clip:?}");

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use continuo_model::key;
-use continuo_model::midi_file::{KeySignature, TimeChange, to_bytes_with};
+use continuo_model::midi_file::{Conductor, KeySignature, TimeChange, to_bytes_with};
 use continuo_model::phrase::{Note, Phrase, Track};
 use nice_plug::prelude::Enum;
 
@@ -114,13 +114,15 @@ pub fn save(take: &TakeView, wanted: &Wanted, folder: &Path) -> Result<Vec<PathB
     let bars = if first == last { format!("bar {first}") } else { format!("bars {first}-{last}") };
     let name = format!("Continuo take {}, {bars}", take.start.number);
     let key = key_signature(if wanted.key == Key::Auto { heard_key(&phrase) } else { wanted.key });
-    let changes = changes(take, wanted);
+    let (from, to) = range(take, wanted);
+    let end_beats = (to - from) as f64 / TICKS_PER_BEAT;
+    let conductor = Conductor { key, changes: changes(take, wanted), end_beats };
     if !wanted.file_each {
-        return Ok(vec![write(folder, &name, &to_bytes_with(&phrase, key, &changes))?]);
+        return Ok(vec![write(folder, &name, &to_bytes_with(&phrase, &conductor))?]);
     }
     let files = phrase.tracks.iter().map(|track| {
         let alone = Phrase { tracks: vec![track.clone()], ..phrase.clone() };
-        write(folder, &format!("{name}, {}", track.name), &to_bytes_with(&alone, key, &changes))
+        write(folder, &format!("{name}, {}", track.name), &to_bytes_with(&alone, &conductor))
     });
     files.collect()
 }
