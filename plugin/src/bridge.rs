@@ -73,6 +73,8 @@ pub enum Told {
     Began(Beginning),
     /// Time goes on in another tempo or metre.
     Changed(Changed),
+    /// The host's loop has come round.
+    Looped(Looped),
     /// A note's start or end went out.
     Played(Played),
 }
@@ -103,6 +105,15 @@ pub struct Changed {
     pub tempo_bpm: f64,
     /// Beats in a bar and which note is one.
     pub time_signature: (u8, u8),
+}
+
+/// The host's loop comes round within a take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Looped {
+    /// Where in the take, beats.
+    pub take_beats: f64,
+    /// The song's place from there on, beats.
+    pub song_beats: f64,
 }
 
 /// A note's start or end that went out.
@@ -308,7 +319,7 @@ impl EditorEnd {
     }
 
     /// Has the worker take down now what went out, instead of when it next wakes.
-    pub fn refresh_takes(&self) {
+    pub fn wake_worker(&self) {
         if let Some(worker) = self.worker.get() {
             worker.unpark();
         }

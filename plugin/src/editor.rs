@@ -1,5 +1,6 @@
 //! The editor: the music, the controls and a status line in a window. Runs on the host's window thread.
 
+mod background;
 mod card;
 mod clip;
 mod controls;
@@ -88,7 +89,7 @@ pub fn create(params: Arc<ContinuoParams>, status: Arc<Mutex<Status>>, end: Edit
         host: None,
         tab: Tab::Play,
         roll: PianoRoll::new(),
-        seeds: Seeds::new(),
+        seeds: Seeds::new(params.seeds.clone()),
         styles: Styles::new(),
         take_list: TakeList::new(),
         weights_list: WeightsList::new(),
@@ -110,24 +111,35 @@ impl NiceEguiApp for ContinuoEditor {
 
     fn ui(&mut self, ui: &mut Ui, frame: &mut Frame) {
         let Some(host) = self.host.clone() else { return };
-        // The host keeps its keys, the space bar above all, unless something is being typed.
-        let typing = ui.ctx().egui_wants_keyboard_input();
-        frame.set_key_capture(if typing { KeyCapture::CaptureAll } else { KeyCapture::IgnoreAll });
+        // The host keeps its keys, the space bar above all, unless something is being typed or the tab key has gone to a control.
+        frame.set_key_capture(if keeps_keys(ui.ctx()) { KeyCapture::CaptureAll } else { KeyCapture::IgnoreAll });
         let runs = self.data.end.snapshot().runs;
-        if runs {
-            self.data.end.refresh_takes();
-        }
         ui.ctx().request_repaint_after(if runs { FRAME } else { IDLE });
         let theme = self.themed(ui.ctx());
         self.places.begin(ui.ctx());
         window::keep_size(ui.ctx(), &self.data.params);
+        self.seeds.follow(ui.ctx(), &self.data.params.rng_seed);
         self.contents(ui, theme, &host.param_setter());
+        // The worker writes takes, and hands on what has been frozen in this picture.
+        self.data.end.wake_worker();
         self.places.end(ui.ctx());
     }
 
     fn editor_closed(&mut self) {
         self.host = None;
     }
+}
+
+/// Whether keys are the window's. The mouse leaves no control with the keyboard, but a text field.
+fn keeps_keys(ctx: &egui::Context) -> bool {
+    let pressed = ctx.input(|input| input.pointer.any_pressed());
+    if pressed
+        && !ctx.text_edit_focused()
+        && let Some(focused) = ctx.memory(|memory| memory.focused())
+    {
+        ctx.memory_mut(|memory| memory.surrender_focus(focused));
+    }
+    ctx.egui_wants_keyboard_input()
 }
 
 impl ContinuoEditor {
@@ -146,9 +158,8 @@ impl ContinuoEditor {
         egui::Panel::top("head").frame(frame).show(ui, |ui| self.head(ui, theme, setter));
         egui::Panel::bottom("status").frame(frame).show(ui, |ui| {
             let status = self.data.status.lock().map(|status| status.clone()).unwrap_or_default();
-            let path = self.data.params.weights.lock().map(|weights| weights.path.clone()).unwrap_or_default();
             let mode = self.data.params.mode.value();
-            status::show(ui, theme, &status, mode, &path, &self.data.end.shared);
+            status::show(ui, theme, &status, mode, &self.data.end.shared);
         });
         let desk = egui::Panel::bottom("desk").frame(frame.inner_margin(egui::Margin::symmetric(MARGIN as i8, 10)));
         let height = DESK_HEIGHT.min(ui.ctx().content_rect().height() * DESK_SHARE);
@@ -228,7 +239,9 @@ impl ContinuoEditor {
         let at_beats = self.data.end.snapshot().playhead_beats(Instant::now());
         let params = &self.data.params;
         if self.tab == Tab::Weights {
-            return self.weights_list.show(ui, theme, &params.weights);
+            let plays = self.data.status.lock().ok().filter(|status| !status.style.is_empty());
+            let plays = plays.map(|status| status.path.clone());
+            return self.weights_list.show(ui, theme, &params.weights, plays.as_deref());
         }
         let Ok(takes) = params.takes.lock() else { return };
         if self.tab == Tab::Takes {

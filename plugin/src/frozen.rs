@@ -29,10 +29,10 @@ impl Default for FrozenTake {
 }
 
 impl FrozenTake {
-    /// What the network played in a take.
-    pub fn of(take: &TakeView) -> Self {
-        let generated = |note: &&TakeNote| note.is_generated() && usize::from(note.channel()) < NUM_VOICES;
-        let mut notes: Vec<TakeNote> = take.notes.iter().filter(generated).copied().collect();
+    /// What the network played between two places of a take, ticks, at its places in the song.
+    pub fn of(take: &TakeView, from: i64, to: i64) -> Self {
+        let mut notes = take.in_song(from, to);
+        notes.retain(|note| usize::from(note.channel()) < NUM_VOICES);
         notes.sort_by_key(|note| (note.3, note.channel(), note.1));
         Self { version: VERSION, number: take.start.number, notes }
     }

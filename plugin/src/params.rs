@@ -90,6 +90,9 @@ pub struct ContinuoParams {
     /// The last 64 bars that went out.
     #[persist = "take"]
     pub takes: Arc<Mutex<Takes>>,
+    /// The rng seeds that there were, the latest last.
+    #[persist = "seeds"]
+    pub seeds: Arc<Mutex<Vec<i32>>>,
     /// The take that frozen voices play.
     #[persist = "frozen"]
     pub frozen: Arc<Mutex<FrozenTake>>,
@@ -190,6 +193,7 @@ impl Default for ContinuoParams {
         };
         Self {
             takes: Arc::default(),
+            seeds: Arc::default(),
             frozen: Arc::default(),
             look: Arc::default(),
             weights: Arc::default(),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bridge::{Beginning, Changed, Played};
+use crate::bridge::{Beginning, Changed, Looped, Played};
 
 /// Version of what is saved; a later one is left alone until something is played.
 const VERSION: u32 = 3;
@@ -18,18 +18,71 @@ const MAX_CHANGES: usize = 512;
 /// In a saved note this is added to the channel of what was generated.
 const GENERATED: u8 = 16;
 
+/// Takes that are kept at the most.
+const MAX_STARTS: usize = 200;
+/// Rounds of loops that are told apart at the most, over all takes.
+const MAX_SEAMS: usize = 512;
+/// A generated note that starts so little before a seam and lasts beyond it, ticks, belongs to what comes: its player was early.
+const EARLY_TICKS: i64 = 120;
+/// No song is longer, ticks.
+const FARTHEST: i64 = 1 << 40;
+
 /// All takes that are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "SavedTakes")]
 pub struct Takes {
     version: u32,
     /// In order of time. Notes before the first one's are from a project that knew no takes.
-    #[serde(default)]
     starts: Vec<Start>,
     /// By take, then in order of their starts as they sounded.
     notes: Vec<TakeNote>,
     /// Notes that sound, as indices into `notes`.
     #[serde(skip)]
     open: Vec<usize>,
+}
+
+/// As a project says, be it right or not.
+#[derive(Deserialize)]
+struct SavedTakes {
+    version: u32,
+    #[serde(default)]
+    starts: Vec<Start>,
+    notes: Vec<TakeNote>,
+}
+
+impl From<SavedTakes> for Takes {
+    /// Whatever a project says, nothing later meets an index or a number that it cannot use.
+    fn from(saved: SavedTakes) -> Self {
+        let SavedTakes { version, mut starts, mut notes } = saved;
+        let place = |ticks: &mut i64| *ticks = (*ticks).clamp(-FARTHEST, FARTHEST);
+        notes.iter_mut().for_each(|note| place(&mut note.3));
+        let mut first = 0;
+        for start in &mut starts {
+            first = start.first_note.clamp(first, notes.len());
+            start.first_note = first;
+            start.time_signature = sound_metre(start.time_signature);
+            if !(1.0..=1e6).contains(&start.tempo_bpm) {
+                start.tempo_bpm = 120.0;
+            }
+            place(&mut start.bar_start_ticks);
+            start.changes.iter_mut().for_each(|change| {
+                place(&mut change.0);
+                (change.2, change.3) = sound_metre((change.2, change.3));
+            });
+            start.changes.sort_by_key(|change| change.0);
+            start.seams.iter_mut().for_each(|seam| {
+                place(&mut seam.0);
+                place(&mut seam.1);
+            });
+            start.seams.sort_by_key(|seam| seam.0);
+        }
+        Self { version, starts, notes, open: Vec::new() }
+    }
+}
+
+/// A metre that a MIDI file can hold; else common time.
+fn sound_metre((beats, unit): (u8, u8)) -> (u8, u8) {
+    if beats > 0 && unit.is_power_of_two() && unit <= 64 { (beats, unit) } else { (4, 4) }
 }
 
 /// Where a take begins.
@@ -50,6 +103,28 @@ pub struct Start {
     /// Tempi and metres that follow within it, in order of time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     changes: Vec<Change>,
+    /// Where the host's loop came round, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    seams: Vec<Seam>,
+    /// There were more seams than are kept: nobody knows where in the song the music before the first one was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    lost_seams: bool,
+    /// Where the first note that is still kept starts, if earlier ones have been forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_from_ticks: Option<i64>,
+}
+
+/// A loop comes round: the place in the take, and the song's place from there on, ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Seam(i64, i64);
+
+/// A stretch of a take in which the song goes straight on, ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Round {
+    from: i64,
+    to: i64,
+    /// The song's place less the take's.
+    shift: i64,
 }
 
 /// A tempo and a metre from a place in a take on: the place in ticks, microseconds a beat, beats in a bar and which note is one. A
@@ -104,6 +179,14 @@ impl Start {
             Some(last)
         });
         std::iter::once(last).chain(begun)
+    }
+
+    /// The stretches between seams whose place in the song is known.
+    fn rounds(&self) -> impl Iterator<Item = Round> {
+        let first = (!self.lost_seams).then_some((i64::MIN, 0));
+        let begun = first.into_iter().chain(self.seams.iter().map(|seam| (seam.0, seam.1 - seam.0)));
+        let ends = self.seams.iter().skip(usize::from(self.lost_seams)).map(|seam| seam.0).chain([i64::MAX]);
+        begun.zip(ends).map(|((from, shift), to)| Round { from, to, shift })
     }
 
     /// Whether its bars are not all alike.
@@ -162,10 +245,42 @@ pub struct TakeView<'a> {
 }
 
 impl TakeView<'_> {
-    /// How many bars it is long.
-    pub fn num_bars(&self) -> i64 {
+    /// Its bars, from 0; of a long take the first ones are no longer kept.
+    pub fn bars(&self) -> std::ops::Range<i64> {
+        let first = self.start.kept_from_ticks.map_or(0, |ticks| self.start.bar_of(ticks).max(0));
         let end = self.notes.iter().map(TakeNote::end).max().unwrap_or(self.start.bar_start_ticks);
-        self.start.bar_of((end - 1).max(self.start.bar_start_ticks)) + 1
+        first..self.start.bar_of((end - 1).max(self.start.bar_start_ticks)).max(first) + 1
+    }
+
+    /// What the network played between two places of the take, at its places in the song: where a loop came round, its last round.
+    pub fn in_song(&self, from: i64, to: i64) -> Vec<TakeNote> {
+        let mut song: Vec<TakeNote> = Vec::new();
+        // The last round may have been left before its end.
+        let to = to.min(self.notes.iter().map(TakeNote::end).max().unwrap_or(to));
+        for round in self.start.rounds() {
+            let Round { from, to, shift } = Round { from: round.from.max(from), to: round.to.min(to), ..round };
+            if from >= to {
+                continue;
+            }
+            // What an earlier round played here is played over.
+            song.retain_mut(|note| {
+                let over = (from + shift)..to.saturating_add(shift);
+                note.4 = if note.3 < over.start { note.4.min((over.start - note.3) as u32) } else { note.4 };
+                !over.contains(&note.3)
+            });
+            for note in self.notes.iter().filter(|note| note.is_generated()) {
+                let early = (from.saturating_sub(EARLY_TICKS)..from).contains(&note.3)
+                    && note.end() > from.saturating_add(EARLY_TICKS);
+                let start = if early { from } else { note.3 };
+                let late = (to.saturating_sub(EARLY_TICKS)..to).contains(&start)
+                    && note.end() > to.saturating_add(EARLY_TICKS);
+                if (from..to).contains(&start) && !late {
+                    let length = (note.end().min(to) - start).clamp(1, i64::from(u32::MAX)) as u32;
+                    song.push(TakeNote(note.0, note.1, note.2, start + shift, length));
+                }
+            }
+        }
+        song
     }
 }
 
@@ -223,12 +338,31 @@ impl Takes {
             time_signature: beginning.time_signature,
             rng_seed: beginning.rng_seed,
             changes: Vec::new(),
+            seams: Vec::new(),
+            lost_seams: false,
+            kept_from_ticks: None,
         };
         // A host may name an earlier or a later bar than the one that the take begins in.
         let length = bar_ticks(start.time_signature);
         let within = (ticks(beginning.song_beats) - start.bar_start_ticks).rem_euclid(length);
         start.bar_start_ticks = ticks(beginning.song_beats) - within;
         self.starts.push(start);
+        if self.starts.len() > MAX_STARTS {
+            let gone = self.starts[1].first_note;
+            self.forget(gone);
+        }
+    }
+
+    /// Takes down that the host's loop has come round.
+    pub fn come_round(&mut self, looped: &Looped) {
+        self.begin_version();
+        let Some(start) = self.starts.last_mut() else { return };
+        start.seams.push(Seam(ticks(looped.take_beats), ticks(looped.song_beats)));
+        let too_many = self.starts.iter().map(|start| start.seams.len()).sum::<usize>() > MAX_SEAMS;
+        if let Some(start) = self.starts.iter_mut().find(|start| too_many && !start.seams.is_empty()) {
+            start.seams.remove(0);
+            start.lost_seams = true;
+        }
     }
 
     /// Takes down another tempo or metre.
@@ -326,11 +460,24 @@ impl Takes {
         keep_from = keep_from.max(self.notes.len().saturating_sub(MAX_NOTES));
         // A note that still sounds keeps what follows it.
         let keep_from = self.open.iter().copied().fold(keep_from, usize::min);
-        self.notes.drain(..keep_from);
-        self.open.iter_mut().for_each(|i| *i -= keep_from);
-        self.starts.iter_mut().for_each(|start| start.first_note = start.first_note.saturating_sub(keep_from));
-        let gone = self.starts.windows(2).take_while(|pair| pair[1].first_note == 0).count();
+        if keep_from > 0 {
+            self.forget(keep_from);
+        }
+    }
+
+    /// Forgets the first notes, and the takes that hold none any more.
+    fn forget(&mut self, num_notes: usize) {
+        self.notes.drain(..num_notes);
+        self.open.retain(|open| *open >= num_notes);
+        self.open.iter_mut().for_each(|open| *open -= num_notes);
+        let gone = self.starts.windows(2).take_while(|pair| pair[1].first_note <= num_notes).count();
         self.starts.drain(..gone);
+        for (n, start) in self.starts.iter_mut().enumerate() {
+            if n == 0 && start.first_note < num_notes {
+                start.kept_from_ticks = self.notes.first().map(|note| note.3);
+            }
+            start.first_note = start.first_note.saturating_sub(num_notes);
+        }
     }
 }
 

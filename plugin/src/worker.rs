@@ -35,6 +35,8 @@ const IDLE: Duration = Duration::from_millis(200);
 pub struct Status {
     /// The name of the weights that play, or empty.
     pub style: String,
+    /// Their path as a project names it; another one than is chosen until the next bar, or where that is no use.
+    pub path: String,
     /// What went wrong, in words, or empty.
     pub problem: String,
     /// What plays is a line model, which plays alone.
@@ -78,6 +80,7 @@ impl Desk {
     fn put_down(&self, loaded: &Loaded) {
         if let Ok(mut status) = self.status.lock() {
             status.style.clone_from(&loaded.name);
+            status.path.clone_from(&loaded.path);
             status.problem.clone_from(&loaded.problem);
             status.plays_alone = loaded.ensemble.performer.network().line().is_some();
         }
@@ -107,6 +110,7 @@ impl Desk {
             match told {
                 Told::Began(beginning) => takes.begin(&beginning),
                 Told::Changed(changed) => takes.change(&changed),
+                Told::Looped(looped) => takes.come_round(&looped),
                 Told::Played(played) => takes.add(&played),
             }
         }

@@ -9,6 +9,8 @@ use tiny_skia::{IntSize, Pixmap};
 const SEEN: i32 = 24;
 /// Half the side of that square, pixels.
 const REACH: u32 = 1;
+/// Side of the tiles that are compared, pixels: a word or a button's edge fills a good part of one.
+const TILE: u32 = 16;
 
 /// A picture, opaque.
 #[derive(Clone, PartialEq)]
@@ -64,28 +66,31 @@ impl Picture {
         colours.len()
     }
 
-    /// The share of pixels that look otherwise than in `other`, 0 to 1; `ignored` parts look the same.
+    /// The share of pixels that look otherwise than in `other`, 0 to 1, in the tile of 16 pixels a side where it is greatest, and
+    /// that tile's left and top; `ignored` parts look the same.
     ///
     /// # Errors
     /// If the sizes differ.
-    pub fn difference(&self, other: &Self, ignored: &[Part]) -> Result<f64> {
+    pub fn difference(&self, other: &Self, ignored: &[Part]) -> Result<(f64, (u32, u32))> {
         let (width, height) = self.size();
         ensure!(self.size() == other.size(), "expected a picture of {:?} pixels, got {:?}", other.size(), self.size());
         let is_ignored = |x: u32, y: u32| {
             let (x, y) = (x as i32, y as i32);
             ignored.iter().any(|[left, top, w, h]| (*left..left + w).contains(&x) && (*top..top + h).contains(&y))
         };
-        let mut seen = 0_u64;
+        let columns = width.div_ceil(TILE);
+        let mut seen = vec![0_u32; (columns * height.div_ceil(TILE)) as usize];
         for y in 0..height {
             for x in 0..width {
                 if !is_ignored(x, y)
                     && self.means(x, y).iter().zip(other.means(x, y)).any(|(a, b)| (a - b).abs() > SEEN)
                 {
-                    seen += 1;
+                    seen[(y / TILE * columns + x / TILE) as usize] += 1;
                 }
             }
         }
-        Ok(seen as f64 / f64::from(width) / f64::from(height))
+        let (tile, most) = (0_u32..).zip(seen).max_by_key(|(_, seen)| *seen).context("a picture has a size")?;
+        Ok((f64::from(most) / f64::from(TILE * TILE), (tile % columns * TILE, tile / columns * TILE)))
     }
 
     /// The channels' means over the square around a pixel.
@@ -118,10 +123,13 @@ mod tests {
     #[test]
     fn what_an_eye_sees_is_a_difference() {
         let picture = square(20, 20, 20);
-        assert_eq!((picture.difference(&picture, &[]).unwrap(), picture.num_colours()), (0.0, 2));
-        let moved = picture.difference(&square(30, 20, 20), &[]).unwrap();
-        assert!(moved > 0.03, "{moved}");
-        assert_eq!(picture.difference(&square(30, 20, 20), &[[10, 10, 60, 60]]).unwrap(), 0.0);
+        let difference = |other: &Picture, ignored: &[Part]| picture.difference(other, ignored).unwrap();
+        assert_eq!((difference(&picture, &[]).0, picture.num_colours()), (0.0, 2));
+        let moved = difference(&square(30, 20, 20), &[]);
+        assert!(moved.0 > 0.6 && moved.1 == (16, 32) || moved.1 == (16, 16), "{moved:?}");
+        assert_eq!(difference(&square(30, 20, 20), &[[10, 10, 60, 60]]).0, 0.0);
+        // A word's worth of a large picture.
+        assert!(difference(&square(20, 20, 14), &[]).0 > 0.2);
         assert!(picture.difference(&Picture::from_bgrx(1, 1, &[0; 4]).unwrap(), &[]).is_err());
     }
 }

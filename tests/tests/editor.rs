@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use continuo_tests::clip::{self, ClipNote};
+use continuo_tests::clip::{self, Clip, ClipNote};
 use continuo_tests::desktop::Button;
 use continuo_tests::editor_session::{EditorSession, music_folder, opened_file};
 use continuo_tests::fake_host::Format;
@@ -166,6 +166,149 @@ fn takes_become_clips() -> Result<()> {
     session.click("Open folder")?;
     expect_opened(&mut session, &music_folder())?;
     std::fs::remove_dir_all(music_folder())?;
+    Ok(())
+}
+
+/// Reads the clip of a name that is being saved.
+fn saved_clip(session: &mut EditorSession, name: &str) -> Result<Clip> {
+    let path = music_folder().join(name);
+    let bytes = session.until(name, |_| Ok(std::fs::read(&path).ok().filter(|bytes| !bytes.is_empty())))?;
+    clip::read(&bytes)
+}
+
+#[test]
+fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    let _ = std::fs::remove_dir_all(music_folder());
+    // At these tempi blocks end with beats.
+    session.tempo_bpm = 93.75;
+    let left = session.play(TUNE, 0.0, 8.0)?;
+    session.tempo_bpm = 112.5;
+    let left = session.play_on(TUNE, left, 12.0)?;
+    session.time_signature = (3, 4);
+    session.play_on(TUNE, left, 21.0)?;
+    session.stop()?;
+    let key = value_of(&session.plugin, "Key", "G major")?;
+    session.plugin.set_param_by_name("Key", key)?;
+    session.click("Takes")?;
+    session.click("Save MIDI")?;
+    let whole = saved_clip(&mut session, "Continuo take 1, bars 1-6.mid")?;
+    ensure!(whole.keys == [(0, 1, false)], "{:?}", whole.keys);
+    ensure!(whole.metres == [(0, 4, 4), (12 * 960, 3, 4)], "{:?}", whole.metres);
+    let [(0, 640_000), (at, 533_333)] = whole.tempi[..] else { anyhow::bail!("tempi {:?}", whole.tempi) };
+    ensure!(at.abs_diff(8 * 960) < 480, "the tempo changes at {at}");
+    ensure!(whole.ends == [21 * 960; 5], "{:?}", whole.ends);
+    // Along the ruler, from the second bar to the fourth: two of 4/4 and one of 3/4.
+    let ruler = |place: [i32; 4]| ((place[0] + place[2] / 2) as i16, (place[1] - 12) as i16);
+    let (from, to) = (ruler(session.place("Bar 2")?), ruler(session.place("Bar 4")?));
+    session.desktop.drag(from, to)?;
+    session.click("Soprano")?;
+    session.click("Save MIDI")?;
+    let part = saved_clip(&mut session, "Continuo take 1, bars 2-4.mid")?;
+    ensure!(part.metres == [(0, 4, 4), (8 * 960, 3, 4)] && part.tempi.len() == 2, "{part:?}");
+    ensure!(part.ends == [11 * 960; 4], "{:?}", part.ends);
+    let names: Vec<&str> = part.tracks.iter().map(|(name, _)| name.as_str()).collect();
+    ensure!(names == ["Alto", "Tenor", "Bass"], "{names:?}");
+    for ((name, notes), (_, all)) in part.tracks.iter().zip(&whole.tracks[1..]) {
+        let (from, to) = (4 * 960, 15 * 960);
+        let inside = all.iter().filter(|n| n.3 < to && n.3 + n.4 > from);
+        let moved = inside.map(|n| (n.0, n.1, n.2, n.3.max(from) - from, (n.3 + n.4).min(to) - n.3.max(from)));
+        ensure!(*notes == moved.collect::<Vec<_>>(), "{name}: {notes:?}");
+    }
+    // By number, and all of them again.
+    session.click("First bar")?;
+    session.desktop.type_text("3\n")?;
+    session.click("Save MIDI")?;
+    saved_clip(&mut session, "Continuo take 1, bars 3-4.mid")?;
+    session.click("Last bar")?;
+    session.desktop.type_text("3\n")?;
+    session.click("Save MIDI")?;
+    saved_clip(&mut session, "Continuo take 1, bar 3.mid")?;
+    session.click("All bars")?;
+    session.click("Save MIDI")?;
+    saved_clip(&mut session, "Continuo take 1, bars 1-6 (2).mid")?;
+    session.plugin.set_param_by_name("Rng seed", 0.5)?;
+    session.click("Use its seed")?;
+    session.expect_param("Rng seed", "1")?;
+    std::fs::remove_dir_all(music_folder())?;
+    Ok(())
+}
+
+#[test]
+fn the_space_bar_is_the_hosts() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    session.play(TUNE, 0.0, 4.0)?;
+    session.stop()?;
+    for (name, clicked, after) in
+        [("Freeze bass", "Freeze bass", "On"), ("Bypass", "Bypass", "On"), ("Mode", "Mode/Free", "Free")]
+    {
+        session.click(clicked)?;
+        session.expect_param(name, after)?;
+        session.desktop.type_text("  \n")?;
+        // What a key does it does in the next picture.
+        session.click("Light")?;
+        session.place("Dark")?;
+        session.click("Dark")?;
+        session.place("Light")?;
+        session.expect_param(name, after)?;
+    }
+    Ok(())
+}
+
+/// The rounds of a loop: what was heard, split where the song goes back, in 16ths and without what is early at a seam.
+fn rounds(heard: &[(f64, u8, u8)]) -> Vec<Vec<(i64, u8, u8)>> {
+    let mut rounds = vec![Vec::new()];
+    let mut last = f64::MIN;
+    for &(beats, channel, key) in heard {
+        if beats < last - 1.0 {
+            rounds.push(Vec::new());
+        }
+        last = beats;
+        rounds.last_mut().expect("there is one").push(((beats * 4.0).round() as i64, channel, key));
+    }
+    rounds.iter_mut().for_each(|round| round.sort_unstable());
+    rounds
+}
+
+#[test]
+fn the_last_round_of_a_loop_is_what_is_frozen() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    for (name, text) in [("Mode", "Free"), ("Loop", "Evolve")] {
+        let value = value_of(&session.plugin, name, text)?;
+        session.plugin.set_param_by_name(name, value)?;
+    }
+    session.loop_range_beats = Some((4.0, 12.0));
+    session.play("90 60 1", 4.0, 27.9)?;
+    session.stop()?;
+    let heard = rounds(&session.heard());
+    ensure!(heard.len() == 3 && heard[1] != heard[2] && heard[2].len() > 8, "{heard:?}");
+    session.click("Takes")?;
+    session.click("Freeze take")?;
+    session.expect_param("Freeze bass", "On")?;
+    session.play("90 60 1", 4.0, 19.9)?;
+    session.stop()?;
+    let again = rounds(&session.heard());
+    ensure!(again == [&heard[2][..], &heard[2][..]], "expected {:?} twice, got {again:?}", heard[2]);
+    // Nothing was heard behind the loop, and nothing is.
+    session.loop_range_beats = None;
+    session.play("90 60 1", 4.0, 24.0)?;
+    session.stop()?;
+    let straight = rounds(&session.heard());
+    ensure!(straight == [&heard[2][..]], "expected {:?} once, got {straight:?}", heard[2]);
+    // The second round's bars alone.
+    session.click("Take 1")?;
+    session.click("Freeze take")?;
+    session.expect_param("Freeze bass", "Off")?;
+    let ruler = |place: [i32; 4]| ((place[0] + place[2] / 2) as i16, (place[1] - 12) as i16);
+    let (from, to) = (ruler(session.place("Bar 4")?), ruler(session.place("Bar 5")?));
+    session.desktop.drag(from, to)?;
+    session.click("Freeze take")?;
+    session.expect_param("Freeze bass", "On")?;
+    session.loop_range_beats = Some((4.0, 12.0));
+    session.play("90 60 1", 4.0, 11.9)?;
+    session.stop()?;
+    let chosen = rounds(&session.heard());
+    ensure!(chosen == [&heard[1][..]], "expected {:?}, got {chosen:?}", heard[1]);
     Ok(())
 }
 
@@ -366,12 +509,19 @@ fn weights_show_their_card_and_what_is_wrong() -> Result<()> {
     let folder = music_folder().join("Weights");
     let _ = std::fs::remove_dir_all(music_folder());
     std::fs::create_dir_all(folder.join("older"))?;
+    std::fs::create_dir_all(folder.join("v1.2"))?;
+    std::fs::copy(chorale(), folder.join("v1.2/inner.safetensors"))?;
     std::fs::copy(chorale(), folder.join("my-chorales.safetensors"))?;
     std::fs::write(folder.join("unfinished.safetensors"), [0; 4])?;
     session.play(TUNE, 0.0, 6.0)?;
     session.stop()?;
     session.click("Weights")?;
+    // In and out of a folder that is called as files are, and the weights stay what they were.
+    session.click("Weights/v1.2/")?;
+    session.place("Weights/Chorale   inner.safetensors")?;
+    session.click("Up")?;
     session.click("Weights/Chorale   my-chorales.safetensors")?;
+    ensure!(session.saved("weights")?["path"] == "", "expected the shipped weights");
     session.photograph("weights")?;
     session.click("Play these")?;
     session.play(TUNE, 0.0, 9.0)?;
@@ -391,7 +541,7 @@ fn weights_show_their_card_and_what_is_wrong() -> Result<()> {
 #[test]
 fn it_is_resized_and_zoomed() -> Result<()> {
     let mut session = EditorSession::open()?;
-    for wanted in [(1400, 900), (900, 600)] {
+    for wanted in [(1400, 900), (980, 680)] {
         let size = session.plugin.resize_editor(wanted)?;
         ensure!(size == wanted, "expected {wanted:?}, got {size:?}");
         session.desktop.resize(session.window, size)?;
@@ -402,7 +552,7 @@ fn it_is_resized_and_zoomed() -> Result<()> {
         ensure!(session.size()? == wanted);
     }
     let small = session.plugin.resize_editor((200, 100))?;
-    ensure!(small == (880, 560), "expected the smallest size, got {small:?}");
+    ensure!(small == (960, 660), "expected the smallest size, got {small:?}");
     session.plugin.resize_editor((1120, 800))?;
     session.desktop.resize(session.window, (1120, 800))?;
     session.until("the first size again", |session| Ok((session.place("Roll")?[2] == 1120).then_some(())))?;
@@ -416,8 +566,10 @@ fn it_is_resized_and_zoomed() -> Result<()> {
     ensure!(session.size()? == (2240, 1600), "expected the size that it had");
     let state = session.plugin.save_state()?;
     drop(session);
-    let session = EditorSession::open_project(Format::Clap, Some(&state))?;
+    let mut session = EditorSession::open_project(Format::Clap, Some(&state))?;
     ensure!(session.size()? == (2240, 1600), "expected the project's size in another instance");
+    let small = session.plugin.resize_editor((200, 100))?;
+    ensure!(small == (1920, 1320), "expected the smallest size at 200 %, got {small:?}");
     Ok(())
 }
 

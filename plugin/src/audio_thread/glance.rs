@@ -3,7 +3,7 @@
 use super::process::{AudioThread, Block};
 use super::transport::{BlockTime, Motion, STEPS_PER_BEAT};
 use crate::bridge::snapshot::{Ahead, NUM_AHEAD, Snapshot};
-use crate::bridge::{Beginning, Changed, Told};
+use crate::bridge::{Beginning, Changed, Looped, Told};
 
 /// Steps before the next one that may still be due: a reply delay holds them back.
 const LATE_STEPS: i64 = 2;
@@ -60,6 +60,14 @@ impl AudioThread {
         let take_beats = if is_near { now - since_bar } else { now };
         self.told_time = ToldTime { take_beats, tempo_bpm, time_signature };
         self.bridge.tell(Told::Changed(Changed { take_beats, tempo_bpm, time_signature }));
+    }
+
+    /// The host's loop comes round at counted step `step`.
+    pub(super) fn tell_seam(&mut self, time: &BlockTime, step: i64, at: u64) {
+        let beats = (at - self.samples) as f64 / (time.samples_per_step * STEPS_PER_BEAT);
+        let take_beats = self.elapsed_beats + self.take_offset_beats + beats;
+        let song_beats = time.place(step).song_step as f64 / STEPS_PER_BEAT;
+        self.bridge.tell(Told::Looped(Looped { take_beats, song_beats }));
     }
 
     /// Shows the editor where the music stands at the block's start; called when the block is done.

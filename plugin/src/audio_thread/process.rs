@@ -409,6 +409,7 @@ impl AudioThread {
                 self.missed = [false; NUM_VOICES];
             }
             self.frozen_seam(block, time, step, at);
+            self.tell_seam(time, step, at);
         }
         if !block.settings.bypass && !self.frozen.is_all() {
             match block.settings.mode {

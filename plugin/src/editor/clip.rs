@@ -102,13 +102,18 @@ pub fn heard_key(phrase: &Phrase) -> Key {
     if clear { <Key as Enum>::from_index(1 + usize::from(nearest)) } else { Key::Auto }
 }
 
-/// Writes the files and returns their paths. Nothing that is there is written over.
-pub fn save(take: &TakeView, wanted: &Wanted, folder: &Path) -> Result<Vec<PathBuf>, String> {
+/// Files to be: each a name without its ending, and its bytes.
+pub type Files = Vec<(String, Vec<u8>)>;
+
+/// The files of a clip.
+///
+/// # Errors
+/// In words, if there is no note in it.
+pub fn files(take: &TakeView, wanted: &Wanted) -> Result<Files, String> {
     let phrase = phrase(take, wanted);
     if phrase.tracks.is_empty() {
         return Err("expected notes in these bars and voices, got none; choose others".into());
     }
-    std::fs::create_dir_all(folder).map_err(|error| format!("{}: cannot be made ({error})", folder.display()))?;
     let first = take.start.first_bar() + wanted.bars.start;
     let last = take.start.first_bar() + wanted.bars.end - 1;
     let bars = if first == last { format!("bar {first}") } else { format!("bars {first}-{last}") };
@@ -118,13 +123,22 @@ pub fn save(take: &TakeView, wanted: &Wanted, folder: &Path) -> Result<Vec<PathB
     let end_beats = (to - from) as f64 / TICKS_PER_BEAT;
     let conductor = Conductor { key, changes: changes(take, wanted), end_beats };
     if !wanted.file_each {
-        return Ok(vec![write(folder, &name, &to_bytes_with(&phrase, &conductor))?]);
+        return Ok(vec![(name, to_bytes_with(&phrase, &conductor))]);
     }
     let files = phrase.tracks.iter().map(|track| {
         let alone = Phrase { tracks: vec![track.clone()], ..phrase.clone() };
-        write(folder, &format!("{name}, {}", track.name), &to_bytes_with(&alone, &conductor))
+        (format!("{name}, {}", track.name), to_bytes_with(&alone, &conductor))
     });
-    files.collect()
+    Ok(files.collect())
+}
+
+/// Writes files and returns their paths. Nothing that is there is written over.
+///
+/// # Errors
+/// In words, if the disk refuses.
+pub fn save(files: &Files, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    std::fs::create_dir_all(folder).map_err(|error| format!("{}: cannot be made ({error})", folder.display()))?;
+    files.iter().map(|(name, bytes)| write(folder, name, bytes)).collect()
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, String> {
@@ -191,7 +205,7 @@ mod tests {
         let takes = takes();
         let take = takes.list().next().unwrap();
         let all = ["Soprano: 72 1+1 74 5.5+1.5", "Alto: 67 3+1.5", "Bass: 48 1.5+2.5", "Channel 10: 36 7+1"];
-        assert_eq!((take.num_bars(), words(&phrase(&take, &wanted(0..3)))), (3, all.map(String::from).to_vec()));
+        assert_eq!((take.bars(), words(&phrase(&take, &wanted(0..3)))), (0..3, all.map(String::from).to_vec()));
         let second = ["Soprano: 74 2.5+0.5", "Alto: 67 0+1.5", "Bass: 48 0+1"];
         assert_eq!(words(&phrase(&take, &wanted(1..2))), second);
         let bass = Wanted { voices: [false, false, false, true], others: false, ..wanted(0..3) };
@@ -216,7 +230,7 @@ mod tests {
             };
             format!("{beats}/{unit} {}", phrase.tempo_bpm) + &changes.iter().map(change).collect::<String>()
         };
-        assert_eq!(take.num_bars(), 3);
+        assert_eq!(take.bars(), 0..3);
         assert_eq!(words(0..3), "3/4 96; 1.5 3/4 48; 6 2/4 48; 6.5 2/4 120");
         assert_eq!(words(1..2), "3/4 48");
         assert_eq!(words(2..3), "2/4 48; 0.5 2/4 120");
@@ -247,7 +261,7 @@ mod tests {
         let takes = takes();
         let take = takes.list().next().unwrap();
         let names = |wanted: &Wanted| -> Vec<String> {
-            let paths = save(&take, wanted, &folder).unwrap();
+            let paths = save(&files(&take, wanted).unwrap(), &folder).unwrap();
             paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
         };
         assert_eq!(names(&wanted(0..3)), ["Continuo take 1, bars 5-7.mid"]);
@@ -257,7 +271,7 @@ mod tests {
         let read = continuo_model::midi_file::read(&folder.join("Continuo take 1, bars 5-7.mid")).unwrap();
         assert_eq!(read, phrase(&take, &wanted(0..3)));
         let none = Wanted { voices: [false; 4], others: false, ..wanted(0..3) };
-        assert!(save(&take, &none, &folder).unwrap_err().contains("expected notes"));
+        assert!(files(&take, &none).unwrap_err().contains("expected notes"));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

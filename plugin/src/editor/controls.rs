@@ -7,7 +7,7 @@ use nice_plug::prelude::*;
 use super::freezing;
 use super::seeds::Seeds;
 use super::theme::Theme;
-use super::widgets::{bar, button, choice, menu, momentary, set, switch};
+use super::widgets::{bar, button, choice, menu, momentary, switch};
 use crate::params::ContinuoParams;
 use crate::takes::Takes;
 
@@ -139,8 +139,8 @@ fn where_it_goes(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoP
         let text = "Another rng seed from here on: what has not been decided yet, the coming bar first of all, comes out otherwise. \
                     It is a parameter like any other, so a host that records automation plays it back.";
         if button(ui, theme, "Regenerate", width, text) {
-            let now = p.rng_seed.unmodulated_plain_value();
-            set(setter, &p.rng_seed, (now + 1) % 10_000);
+            let now = seeds.now(&p.rng_seed);
+            seeds.ask(setter, &p.rng_seed, (now + 1) % 10_000);
         }
     });
     seeds.show(ui, theme, setter, &p.rng_seed);

@@ -1,12 +1,12 @@
 //! A folder's weights files and their cards, read on a thread of its own: a slow disk shall hold up no host.
 
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 
+use super::background::Background;
 use super::card::Card;
 
 /// What weights files are called.
-const EXTENSION: &str = "safetensors";
+pub const EXTENSION: &str = "safetensors";
 
 /// What is in a folder, in order of names.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +45,7 @@ fn is_hidden(path: &Path) -> bool {
 pub struct FolderReader {
     /// The last one that was read.
     pub folder: Folder,
-    reading: Option<JoinHandle<Folder>>,
+    reading: Background<Folder>,
 }
 
 impl FolderReader {
@@ -63,30 +63,17 @@ impl FolderReader {
     }
 
     fn begin(&mut self, read: impl FnOnce() -> Folder + Send + 'static) {
-        if self.reading.is_none() {
-            let reading = std::thread::Builder::new().name("continuo folder".into()).spawn(read);
-            match reading {
-                Ok(reading) => self.reading = Some(reading),
-                Err(error) => self.folder.problem = format!("no thread to read it ({error})"),
-            }
+        if let Err(problem) = self.reading.begin(read) {
+            self.folder.problem = problem;
         }
     }
 
     /// Takes what has been read; says whether something still is being read.
     pub fn look(&mut self) -> bool {
-        if let Some(done) = self.reading.take_if(|reading| reading.is_finished()) {
-            self.folder = done.join().unwrap_or_default();
+        if let Some(folder) = self.reading.done() {
+            self.folder = folder;
         }
-        self.reading.is_some()
-    }
-}
-
-/// The plugin's code may be unloaded once the editor is gone: nothing may run in it then.
-impl Drop for FolderReader {
-    fn drop(&mut self) {
-        if let Some(reading) = self.reading.take() {
-            let _ = reading.join();
-        }
+        self.reading.is_busy()
     }
 }
 

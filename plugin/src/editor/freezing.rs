@@ -1,5 +1,7 @@
 //! Freezing: which voices play a take again in place of what the network would, and which take. Runs on the host's window thread.
 
+use std::ops::Range;
+
 use egui::{Align2, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use nice_plug::prelude::*;
 
@@ -49,21 +51,32 @@ impl Frozen {
     }
 }
 
-/// Stores a take as the one that frozen voices play. `at_beats` is where the music is: what still sounds ends there.
-fn store(params: &ContinuoParams, takes: &Takes, number: u32, at_beats: f64) {
+/// Stores bars of a take, all if it is none, as what frozen voices play. `at_beats` is where the music is: what still sounds
+/// ends there.
+fn store(params: &ContinuoParams, takes: &Takes, number: u32, bars: Option<Range<i64>>, at_beats: f64) {
     let Some((start, notes)) = takes.ended_at(number, at_beats) else { return };
-    let frozen = FrozenTake::of(&TakeView { start, notes: &notes });
+    let take = TakeView { start, notes: &notes };
+    let bars = bars.unwrap_or_else(|| take.bars());
+    let frozen = FrozenTake::of(&take, start.bar_start(bars.start), start.bar_start(bars.end));
     if let Ok(mut stored) = params.frozen.lock() {
         *stored = frozen;
     }
 }
 
-/// Freezes a take with all voices, or lets go of it.
-pub fn freeze_take(setter: &ParamSetter, params: &ContinuoParams, takes: &Takes, number: u32, at_beats: f64, on: bool) {
-    if on {
-        store(params, takes, number, at_beats);
+/// Freezes bars of a take with some voices; without any, lets go of it.
+pub fn freeze_take(
+    setter: &ParamSetter,
+    params: &ContinuoParams,
+    takes: &Takes,
+    number: u32,
+    bars: Range<i64>,
+    at_beats: f64,
+    voices: [bool; 4],
+) {
+    if voices != [false; 4] {
+        store(params, takes, number, Some(bars), at_beats);
     }
-    for voice in &params.freeze {
+    for (voice, on) in params.freeze.iter().zip(voices) {
         if voice.on.unmodulated_plain_value() != on {
             set(setter, &voice.on, on);
         }
@@ -89,10 +102,9 @@ pub fn show(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoP
         let on = param.unmodulated_plain_value();
         let by_key = response.has_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if response.clicked() || by_key {
-            response.request_focus();
             let latest = takes.list().next_back().map(|take| take.start.number);
             if let Some(number) = latest.filter(|_| !on && (!frozen.is_on() || frozen.number == 0)) {
-                store(params, takes, number, at_beats);
+                store(params, takes, number, None, at_beats);
             }
             set(setter, param, !on);
         }

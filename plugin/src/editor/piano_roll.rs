@@ -166,7 +166,10 @@ impl PianoRoll {
             Shown::Now(takes, snapshot, _) => {
                 (Bars::now(snapshot, takes), Some(snapshot.playhead_beats(Instant::now())))
             }
-            Shown::Take(take, _) => (Bars::of_take(take.start), None),
+            Shown::Take(take, _) => {
+                let bars = Bars::of_take(take.start);
+                (Bars { origin: bars.at(take.bars().start), ..bars }, None)
+            }
         };
         self.move_view(ui, &response, notes, playhead, &bars);
         let music = match shown {

@@ -12,7 +12,7 @@ use crate::params::Mode;
 use crate::worker::{Shipped, Status};
 
 /// The line, and one more for each problem.
-pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, mode: Mode, weights_path: &str, shared: &Shared) {
+pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, mode: Mode, shared: &Shared) {
     let line = ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 18.0;
         let style = match (status.style.as_str(), status.problem.is_empty()) {
@@ -23,7 +23,7 @@ pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, mode: Mode, weights_pat
         ui.label(RichText::new(style).color(theme.ink).strong());
         let misses = shared.misses.load(Ordering::Relaxed);
         let facts = [
-            ("weights", source(weights_path)),
+            ("weights", source(&status.path)),
             ("device", "CPU".into()),
             ("step", microseconds(shared.step_p50_us.load(Ordering::Relaxed))),
             ("reply", microseconds(shared.reply_p99_us.load(Ordering::Relaxed))),
@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_line_model_says_that_it_does_not_harmonise() {
-        let status = Status { style: "Folk tunes".into(), problem: String::new(), plays_alone: true };
+        let status =
+            Status { style: "Folk tunes".into(), path: String::new(), problem: String::new(), plays_alone: true };
         let words = |mode| problems(&status, mode, &Shared::default());
         let expect = "Folk tunes: plays Continue, Respond and Free, and cannot harmonise; choose another mode or style";
         assert_eq!(words(Mode::Harmonise), [expect]);

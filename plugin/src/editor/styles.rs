@@ -34,12 +34,14 @@ pub struct Styles {
     was_open: bool,
     /// The folder is shown once it is there.
     shows_folder: bool,
+    /// Why it could not be made, or empty.
+    problem: String,
 }
 
 impl Styles {
     /// Nothing of the player's has been read yet.
     pub fn new() -> Self {
-        Self { own: FolderReader::default(), was_open: false, shows_folder: false }
+        Self { own: FolderReader::default(), was_open: false, shows_folder: false, problem: String::new() }
     }
 
     /// The menu; `plays` is what the network that plays is called.
@@ -49,16 +51,24 @@ impl Styles {
         let reads = self.own.look();
         if self.shows_folder && !reads {
             self.shows_folder = false;
-            if self.own.folder.problem.is_empty() {
-                ui.ctx().open_url(egui::OpenUrl::new_tab(self.own.folder.path.display().to_string()));
+            let folder = &self.own.folder;
+            if folder.problem.is_empty() {
+                ui.ctx().open_url(egui::OpenUrl::new_tab(folder.path.display().to_string()));
+                egui::Popup::close_all(ui.ctx());
+            } else {
+                self.problem = format!("{}: {}", folder.path.display(), folder.problem);
             }
         }
         let response = head(ui, theme, &name);
         let mut taken = None;
-        let shown =
-            egui::Popup::menu(&response).width(WIDTH).gap(2.0).show(|ui| taken = self.entries(ui, theme, &chosen));
+        let shown = egui::Popup::menu(&response)
+            .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
+            .width(WIDTH)
+            .gap(2.0)
+            .show(|ui| taken = self.entries(ui, theme, &chosen));
         let open = shown.is_some();
         if open && !self.was_open {
+            self.problem.clear();
             self.read();
         }
         self.was_open = open;
@@ -113,12 +123,18 @@ impl Styles {
         let response =
             ui.selectable_label(false, "Open folder …").on_hover_text("Weights files in it are listed here.");
         places::note(ui.ctx(), || "Style/Open folder".into(), response.rect);
+        // The menu stays until it is known what came of it.
         if response.clicked() {
-            ui.close();
-            if let Some(folder) = own_folder() {
-                self.own.make(folder);
-                self.shows_folder = true;
+            match own_folder() {
+                Some(folder) => {
+                    self.own.make(folder);
+                    self.shows_folder = true;
+                }
+                None => self.problem = "expected a music or home folder, got none".into(),
             }
+        }
+        if !self.problem.is_empty() {
+            ui.label(RichText::new(&self.problem).size(12.0).color(theme.warning));
         }
         taken
     }

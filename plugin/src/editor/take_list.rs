@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use egui::{Align2, CornerRadius, DragValue, FontId, RichText, Sense, Ui, vec2};
 use nice_plug::prelude::*;
 
+use super::background::Background;
 use super::clip::{self, VOICES, Wanted};
 use super::freezing::{self, Frozen};
 use super::places;
@@ -26,27 +27,36 @@ pub struct TakeList {
     voices: [bool; 4],
     others: bool,
     file_each: bool,
-    saved: Option<Result<Vec<PathBuf>, String>>,
+    saving: Background<Saved>,
+    saved: Option<Saved>,
 }
+
+/// The files that were written, or why they were not.
+type Saved = Result<Vec<PathBuf>, String>;
 
 impl TakeList {
     /// The latest take, all of it.
     pub fn new() -> Self {
-        Self { number: None, bars: None, voices: [true; 4], others: true, file_each: false, saved: None }
+        let saving = Background::default();
+        Self { number: None, bars: None, voices: [true; 4], others: true, file_each: false, saving, saved: None }
     }
 
     /// The chosen take and its chosen bars.
     pub fn chosen<'a>(&self, takes: &'a Takes) -> Option<(TakeView<'a>, Range<i64>)> {
         let named = self.number.and_then(|number| takes.list().find(|take| take.start.number == number));
         let take = named.or_else(|| takes.list().next_back())?;
-        let all = 0..take.num_bars();
-        let bars = self.bars.clone().map(|bars| bars.start.min(all.end - 1)..bars.end.clamp(1, all.end));
+        let all = take.bars();
+        let within = |bars: Range<i64>| {
+            let start = bars.start.clamp(all.start, all.end - 1);
+            start..bars.end.clamp(start + 1, all.end)
+        };
+        let bars = self.bars.clone().map(within);
         Some((take, bars.unwrap_or(all)))
     }
 
     /// Chooses bars, from 0.
     pub fn choose_bars(&mut self, bars: Range<i64>) {
-        self.bars = Some(bars);
+        (self.bars, self.saved) = (Some(bars), None);
     }
 
     /// The list at the left, what to do with a take at the right.
@@ -83,8 +93,9 @@ impl TakeList {
             ui.vertical(|ui| {
                 self.range(ui, theme, &take, bars.clone());
                 self.voice_buttons(ui, theme);
-                self.actions(ui, theme, params, &take, bars);
-                again(ui, theme, setter, params, takes, take.start, at_beats);
+                self.actions(ui, theme, params, &take, bars.clone());
+                self.again(ui, theme, setter, params, &Again { takes, start: take.start, bars, at_beats });
+                self.saved = self.saving.done().or(self.saved.take());
                 self.outcome(ui, theme);
             });
         });
@@ -100,14 +111,17 @@ impl TakeList {
             _ => (theme.control, theme.ink, theme.faint_ink),
         };
         ui.painter().rect_filled(rect, CornerRadius::same(4), ground);
-        let first = start.first_bar();
+        let bars = take.bars();
+        let (first, last) = (start.first_bar() + bars.start, start.first_bar() + bars.end - 1);
+        let bars = if first == last { format!("bar {first}") } else { format!("bars {first}–{last}") };
+        let notes = if take.notes.len() == 1 { "1 note".into() } else { format!("{} notes", take.notes.len()) };
         let cells = [
             (0.02, format!("Take {}", start.number), ink),
-            (0.19, format!("bars {first}–{}", first + take.num_bars() - 1), faint),
+            (0.19, bars, faint),
             (0.40, format!("{:.0} bpm", start.tempo_bpm), faint),
             (0.56, format!("{}/{}", start.time_signature.0, start.time_signature.1), faint),
             (0.66, format!("seed {}", start.rng_seed), faint),
-            (0.84, format!("{} notes", take.notes.len()), faint),
+            (0.84, notes, faint),
         ];
         for (place, text, ink) in cells {
             let at = rect.left_center() + vec2(rect.width() * place, 0.0);
@@ -121,20 +135,21 @@ impl TakeList {
     /// The bars, as the host numbers them.
     fn range(&mut self, ui: &mut Ui, theme: &Theme, take: &TakeView, bars: Range<i64>) {
         let offset = take.start.first_bar();
-        let last_bar = offset + take.num_bars() - 1;
+        let all = take.bars();
+        let (first_bar, last_bar) = (offset + all.start, offset + all.end - 1);
         let (mut first, mut last) = (bars.start + offset, bars.end - 1 + offset);
         ui.horizontal(|ui| {
             ui.label(RichText::new("Bars").color(theme.faint_ink));
-            let from = ui.add(DragValue::new(&mut first).range(offset..=last).speed(0.1));
+            let from = ui.add(DragValue::new(&mut first).range(first_bar..=last).speed(0.1));
             places::note(ui.ctx(), || "First bar".into(), from.rect);
             ui.label(RichText::new("to").color(theme.faint_ink));
             let to = ui.add(DragValue::new(&mut last).range(first..=last_bar).speed(0.1));
             places::note(ui.ctx(), || "Last bar".into(), to.rect);
             if from.changed() || to.changed() {
-                self.bars = Some(first - offset..last + 1 - offset);
+                self.choose_bars(first - offset..last + 1 - offset);
             }
             if button(ui, theme, "All bars", 72.0, "The whole take.") {
-                self.bars = None;
+                (self.bars, self.saved) = (None, None);
             }
             ui.label(RichText::new("or drag along the ruler").color(theme.faint_ink));
         });
@@ -158,9 +173,34 @@ impl TakeList {
                 let key = params.key.unmodulated_plain_value();
                 let wanted = Wanted { bars, voices, others, file_each, key };
                 let folder = clip::folder().ok_or_else(|| "expected a music or home folder, got none".to_string());
-                self.saved = Some(folder.and_then(|folder| clip::save(take, &wanted, &folder)));
+                let begun = folder.and_then(|folder| {
+                    let files = clip::files(take, &wanted)?;
+                    self.saving.begin(move || clip::save(&files, &folder))
+                });
+                self.saved = begun.err().map(Err);
             }
             toggle(ui, theme, "A file a voice", BUTTON_WIDTH, &mut self.file_each, "One file for each voice instead of one for all.");
+        });
+    }
+
+    /// What plays the take once more: itself, note by note, or its rng seed.
+    fn again(&self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoParams, again: &Again) {
+        let Again { takes, start, ref bars, at_beats } = *again;
+        ui.horizontal(|ui| {
+            let frozen = Frozen::now(params);
+            let was_on = frozen.is_on() && frozen.number == start.number && frozen.voices == self.voices;
+            let mut on = was_on;
+            let text = "The plugin plays these bars and voices in place of what it would: the same notes at the same places of the song, \
+                        wherever the transport goes; of a loop that came round, the last round. Press again to let go.";
+            toggle(ui, theme, "Freeze take", BUTTON_WIDTH, &mut on, text);
+            if on != was_on {
+                let voices = if on { self.voices } else { [false; 4] };
+                freezing::freeze_take(setter, params, takes, start.number, bars.clone(), at_beats, voices);
+            }
+            let text = "Sets the rng seed to the one that played here.";
+            if button(ui, theme, "Use its seed", BUTTON_WIDTH, text) {
+                set(setter, &params.rng_seed, start.rng_seed as i32);
+            }
         });
     }
 
@@ -194,31 +234,13 @@ impl TakeList {
     }
 }
 
-/// What plays the take once more: itself, note by note, or its rng seed.
-fn again(
-    ui: &mut Ui,
-    theme: &Theme,
-    setter: &ParamSetter,
-    params: &ContinuoParams,
-    takes: &Takes,
-    start: &Start,
+/// What of a take is to play once more.
+struct Again<'a> {
+    takes: &'a Takes,
+    start: &'a Start,
+    bars: Range<i64>,
+    /// Where in its take the music is.
     at_beats: f64,
-) {
-    ui.horizontal(|ui| {
-        let frozen = Frozen::now(params);
-        let was_on = frozen.is_on() && frozen.number == start.number;
-        let mut on = was_on;
-        let text = "The plugin plays this take in place of what it would: the same notes at the same places of the song, wherever the \
-                    transport goes. Press again to let it go.";
-        toggle(ui, theme, "Freeze take", BUTTON_WIDTH, &mut on, text);
-        if on != was_on {
-            freezing::freeze_take(setter, params, takes, start.number, at_beats, on);
-        }
-        let text = "Sets the rng seed to the one that played here.";
-        if button(ui, theme, "Use its seed", BUTTON_WIDTH, text) {
-            set(setter, &params.rng_seed, start.rng_seed as i32);
-        }
-    });
 }
 
 fn open_folder(ui: &Ui, file: &std::path::Path) {

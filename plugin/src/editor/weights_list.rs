@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use egui::{Align2, CornerRadius, FontId, RichText, Sense, Ui, vec2};
 
-use super::folder::FolderReader;
+use super::folder::{self, FolderReader};
 use super::styles;
 use super::theme::Theme;
-use super::widgets::button;
+use super::widgets::{self, button};
 use super::{clip, places};
 use crate::state::ChosenWeights;
 use crate::worker;
@@ -31,7 +31,10 @@ pub struct WeightsList {
 /// What was done in the list.
 enum Deed {
     Look(PathBuf),
+    /// To a folder.
     Go(PathBuf),
+    /// To what was typed, be it a folder or a file.
+    Enter(PathBuf),
 }
 
 impl WeightsList {
@@ -40,11 +43,12 @@ impl WeightsList {
         Self { reader: FolderReader::default(), typed: String::new(), looked_at: None, opened: false }
     }
 
-    /// The list at the left, the card at the right.
-    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>) {
-        let plays = weights.lock().map(|weights| canonical(&weights.path)).unwrap_or_default();
+    /// The list at the left, the card at the right. `plays` is the path of what plays, if anything does.
+    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>, plays: Option<&str>) {
+        let chosen = weights.lock().map(|weights| canonical(&weights.path)).unwrap_or_default();
+        let plays = plays.map_or_else(|| chosen.clone(), canonical);
         if !std::mem::replace(&mut self.opened, true) {
-            self.reader.open(first_folder(&plays));
+            self.reader.open(first_folder(&chosen));
         }
         self.reader.look();
         let shown = self.looked_at.clone().unwrap_or_else(|| plays.clone());
@@ -58,21 +62,22 @@ impl WeightsList {
             ui.add_space(18.0);
             ui.vertical(|ui| {
                 self.card(ui, theme, &shown);
-                if shown != plays && button(ui, theme, "Play these", 110.0, "They take over at the next bar.") {
+                if shown != chosen && button(ui, theme, "Play these", 110.0, "They take over at the next bar.") {
                     choose(weights, &shown);
                 }
             });
         });
         match deed {
             Some(Deed::Look(path)) => self.looked_at = Some(path),
-            Some(Deed::Go(path)) => self.go(path, weights),
+            Some(Deed::Go(path)) => self.reader.open(path),
+            Some(Deed::Enter(path)) => self.enter(path, weights),
             None => {}
         }
     }
 
-    /// Goes to a folder, or plays a file.
-    fn go(&mut self, path: PathBuf, weights: &Mutex<ChosenWeights>) {
-        if path.extension().is_some() {
+    /// Goes to a folder, or plays a weights file, as its name says.
+    fn enter(&mut self, path: PathBuf, weights: &Mutex<ChosenWeights>) {
+        if path.extension().is_some_and(|extension| extension == folder::EXTENSION) {
             choose(weights, &path);
             self.looked_at = Some(path.clone());
             if let Some(folder) = path.parent().filter(|folder| folder.is_absolute()) {
@@ -111,7 +116,7 @@ impl WeightsList {
             let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
             let text = "Goes to the folder, or plays the file.";
             if (button(ui, theme, "Open", 64.0, text) || entered) && !self.typed.trim().is_empty() {
-                deed = Some(Deed::Go(PathBuf::from(self.typed.trim())));
+                deed = Some(Deed::Enter(PathBuf::from(self.typed.trim())));
                 self.typed.clear();
             }
         });
@@ -204,7 +209,10 @@ fn row(ui: &mut Ui, theme: &Theme, text: &str, plays: bool, chosen: bool) -> boo
     };
     ui.painter().rect_filled(rect, CornerRadius::same(4), ground);
     let font = FontId::proportional(13.0);
-    ui.painter().text(rect.left_center() + vec2(10.0, 0.0), Align2::LEFT_CENTER, text, font.clone(), ink);
+    let room = rect.width() - if plays { 70.0 } else { 20.0 };
+    let galley = widgets::fitted(ui, text, room, ink);
+    let inside = ui.painter().with_clip_rect(rect.with_max_x(rect.left() + 10.0 + room));
+    inside.galley(rect.left_center() + vec2(10.0, -galley.size().y / 2.0), galley, ink);
     if plays {
         ui.painter().text(rect.right_center() - vec2(10.0, 0.0), Align2::RIGHT_CENTER, "plays", font, ink);
     }

@@ -49,8 +49,6 @@ pub fn bar<P: Param>(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &P
     drag(ui, rect, &response, setter, param);
     if response.double_clicked() {
         set(setter, param, param.default_plain_value());
-    } else if response.clicked() {
-        response.request_focus();
     }
     let (enter, step) = keys(ui, &response);
     if step != 0 {
@@ -185,14 +183,8 @@ pub fn choice<T: Enum + PartialEq + Copy + 'static>(
         places::note(ui.ctx(), || format!("{}/{name}", param.name()), cell);
         let value = T::from_index(i);
         let chosen = param.unmodulated_plain_value() == value;
-        if response.clicked() {
-            response.request_focus();
-            if !chosen {
-                set(setter, param, value);
-            }
-        }
         let by_key = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-        if by_key && !chosen {
+        if (response.clicked() || by_key) && !chosen {
             set(setter, param, value);
         }
         if chosen {
@@ -287,7 +279,6 @@ pub fn switch(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolPara
     let on = param.unmodulated_plain_value();
     let by_key = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     if response.clicked() || by_key {
-        response.request_focus();
         set(setter, param, !on);
     }
     let painter = ui.painter();
@@ -330,16 +321,19 @@ pub fn momentary(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolP
 
 /// A plain button; says whether it was pressed.
 pub fn button(ui: &mut Ui, theme: &Theme, name: &str, width: f32, text: &str) -> bool {
+    let response = button_response(ui, theme, name, width, text);
+    response.clicked() || response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter))
+}
+
+/// A plain button.
+pub fn button_response(ui: &mut Ui, theme: &Theme, name: &str, width: f32, text: &str) -> Response {
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
     places::note(ui.ctx(), || name.into(), rect);
-    let by_key = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     ui.painter().rect_filled(rect, ROUND, ground(theme, &response));
     frame(ui, theme, rect, &response);
     let galley = fitted(ui, name, rect.width() - 8.0, theme.ink);
     ui.painter().galley(rect.center() - galley.size() / 2.0, galley, theme.ink);
-    let clicked = response.clicked();
-    tip(response, name, text, "");
-    clicked || by_key
+    tip(response, name, text, "")
 }
 
 /// A button that stays down; `value` follows it.

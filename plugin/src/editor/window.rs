@@ -17,7 +17,8 @@ use super::ContinuoEditor;
 use crate::params::ContinuoParams;
 use crate::state::Look;
 
-const MIN_SIZE: LogicalSize<f32> = LogicalSize { width: 880.0, height: 560.0 };
+/// The least in which everything has its place, points.
+const MIN_SIZE: LogicalSize<f32> = LogicalSize { width: 960.0, height: 660.0 };
 /// No screen is larger, points.
 const MAX_SIDE: f32 = 8192.0;
 
@@ -99,7 +100,9 @@ impl Editor for EditorWindow {
     }
 
     fn resize_hint(&self) -> ResizeHint {
-        ResizeHint::RESIZABLE.with_min_logical_size(MIN_SIZE)
+        let zoom = zoom(&self.look());
+        let least = LogicalSize { width: MIN_SIZE.width * zoom, height: MIN_SIZE.height * zoom };
+        ResizeHint::RESIZABLE.with_min_logical_size(least)
     }
 }
 
@@ -110,7 +113,7 @@ fn zoom(look: &Look) -> f32 {
 /// The window's size in points, be it whatever a project says.
 fn points(look: &Look) -> (f32, f32) {
     let (width, height) = look.window;
-    let side = |side: f32, least: f32| if side.is_finite() { side.clamp(least / zoom(look), MAX_SIDE) } else { least };
+    let side = |side: f32, least: f32| if side.is_finite() { side.clamp(least, MAX_SIDE) } else { least };
     (side(width, MIN_SIZE.width), side(height, MIN_SIZE.height))
 }
 
@@ -132,8 +135,8 @@ mod tests {
         let size = |window, size_percent| points(&Look { window, size_percent, dark: true });
         assert_eq!(size(WINDOW, 100), WINDOW);
         assert_eq!(size((1300.0, 900.0), 150), (1300.0, 900.0));
-        assert_eq!(size((0.0, f32::NAN), 100), (880.0, 560.0));
-        assert_eq!(size((1e9, 600.0), 200), (MAX_SIDE, 600.0));
+        assert_eq!(size((0.0, f32::NAN), 100), (MIN_SIZE.width, MIN_SIZE.height));
+        assert_eq!(size((1e9, 700.0), 200), (MAX_SIDE, 700.0));
         let old: Look = serde_json::from_str(r#"{"dark": false, "size_percent": 125}"#).unwrap();
         assert_eq!((old.window, old.size_percent), (WINDOW, 125));
     }

@@ -41,7 +41,7 @@ fn each_start_is_a_take_and_a_silent_one_is_none() {
     takes.add(&played(1.0, 64, 1.0));
     takes.add(&played(3.0, 64, 0.0));
     assert_eq!(words(&takes), ["1@3: 60 9.5+1 62 10.5+1.5", "2@1: 64 1+2"]);
-    assert_eq!(takes.list().map(|take| take.num_bars()).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(takes.list().map(|take| take.bars()).collect::<Vec<_>>(), [0..1, 0..1]);
     assert_eq!(takes.current().collect::<Vec<_>>(), [(TakeNote(1, 64, 127, 960, 1920), false)]);
     let text = serde_json::to_string(&takes).unwrap();
     let again: Takes = serde_json::from_str(&text).unwrap();
@@ -140,24 +140,107 @@ fn sixty_four_bars_of_music_are_kept_over_all_takes() {
     }
     let kept: Vec<_> = takes.list().map(|take| (take.start.number, take.notes.len())).collect();
     assert_eq!(kept, [(8, 57), (9, 101), (10, 101)]);
+    // Bars that are no longer there are not offered.
+    let bars: Vec<_> = takes.list().map(|take| take.bars()).collect();
+    assert_eq!(bars, [11..26, 0..26, 0..26]);
 }
 
 #[test]
 fn however_much_is_played_the_project_stays_small() {
+    let takes = much_played(30_000, 200);
+    assert_eq!(takes.notes.len(), MAX_NOTES);
+    let takes = much_played(6000, 10);
+    assert_eq!((takes.notes.len(), takes.starts.len()), (10 * MAX_STARTS, MAX_STARTS));
+}
+
+fn much_played(num_notes: u32, notes_in_take: u32) -> Takes {
     let mut takes = Takes::default();
-    for n in 0..30_000_u32 {
-        if n % 200 == 0 {
+    for n in 0..num_notes {
+        if n % notes_in_take == 0 {
             takes.begin(&beginning(1e5, 1e5));
         }
+        takes.come_round(&Looped { take_beats: 1e5 + f64::from(n) / 128.0, song_beats: 123_456.0 });
         let (tempo_bpm, beats) = (3.123_456 + f64::from(n % 2), if n % 4 == 0 { 13 } else { 15 });
         takes.change(&changed(1e5 + f64::from(n) / 128.0, tempo_bpm, (beats, 16)));
         let note =
             Played { take_beats: 1e5 + f64::from(n) / 128.0, channel: 15, generated: true, ..played(0.0, 127, 1.0) };
         takes.add(&note);
     }
-    assert_eq!(takes.notes.len(), MAX_NOTES);
+    assert_eq!(takes.starts.iter().map(|start| start.seams.len()).sum::<usize>(), MAX_SEAMS);
     assert_eq!(takes.starts.iter().map(|start| start.changes.len()).sum::<usize>(), MAX_CHANGES);
     // As nice-plug saves it: JSON inside of JSON.
     let text = serde_json::to_string(&serde_json::to_string(&takes).unwrap()).unwrap();
     assert!(text.len() < 250_000, "{} bytes", text.len());
+    takes
+}
+
+/// A take that starts on beat 4 of the song, with a loop over beats 4 to 8 that comes round at its beats 8 and 12.
+fn looped() -> Takes {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(4.0, 0.0));
+    let generated = |take_beats, key, velocity| Played { generated: true, ..played(take_beats, key, velocity) };
+    let mut note = |start, end, key| {
+        takes.add(&generated(start, key, 0.5));
+        takes.add(&generated(end, key, 0.0));
+    };
+    note(4.0, 6.0, 60);
+    note(7.0, 8.0, 62);
+    // The second round; its last answer is to a note that was early for the third.
+    note(8.0, 10.0, 64);
+    note(11.0, 12.0, 65);
+    note(11.95, 12.5, 67);
+    for take_beats in [8.0, 12.0] {
+        takes.come_round(&Looped { take_beats, song_beats: 4.0 });
+    }
+    takes
+}
+
+#[test]
+fn the_last_round_of_a_loop_is_what_is_played_again() {
+    let takes = looped();
+    let take = takes.list().next().unwrap();
+    let words = |bars: std::ops::Range<i64>| {
+        let notes = take.in_song(take.start.bar_start(bars.start), take.start.bar_start(bars.end));
+        let word =
+            |n: &TakeNote| format!("{} {}+{}", n.1, n.3 as f64 / TICKS_PER_BEAT, f64::from(n.4) / TICKS_PER_BEAT);
+        notes.iter().map(word).collect::<Vec<_>>()
+    };
+    assert_eq!(take.bars(), 0..3);
+    // The third round was left after half a beat.
+    assert_eq!(words(0..3), ["65 7+1", "67 4+0.5"]);
+    assert_eq!(words(0..2), ["64 4+2", "65 7+1"]);
+    assert_eq!(words(0..1), ["60 4+2", "62 7+1"]);
+    assert_eq!(words(1..2), ["64 4+2", "65 7+1"]);
+}
+
+#[test]
+fn rounds_whose_place_is_not_known_any_more_are_left_out() {
+    let mut takes = looped();
+    for _ in 0..MAX_SEAMS - 1 {
+        takes.come_round(&Looped { take_beats: 16.0, song_beats: 4.0 });
+    }
+    let take = takes.list().next().unwrap();
+    let keys: Vec<u8> = take.in_song(0, 16 * 960).iter().map(|note| note.1).collect();
+    assert_eq!(keys, [67]);
+    let first_round: Vec<u8> = take.in_song(0, 8 * 960).iter().map(|note| note.1).collect();
+    assert_eq!(first_round, [0; 0]);
+}
+
+#[test]
+fn a_project_that_makes_no_sense_does_no_harm() {
+    let text = r#"{"version":3,"starts":[
+        {"first_note":99999,"number":1,"bar_start_ticks":9223372036854775807,"tempo_bpm":-3.0,"time_signature":[0,0],"rng_seed":7,
+         "changes":[[-9223372036854775808,0,7,0],[5,0,0,3]],"seams":[[9223372036854775807,-9223372036854775808],[0,0]]},
+        {"first_note":0,"number":1,"bar_start_ticks":0,"tempo_bpm":1e300,"time_signature":[4,3],"rng_seed":7}],
+        "notes":[[255,255,255,-9223372036854775808,4294967295],[1,60,127,9223372036854775807,4294967295]]}"#;
+    let mut takes: Takes = serde_json::from_str(text).unwrap();
+    for take in takes.list() {
+        let bars = take.bars();
+        take.in_song(take.start.bar_start(bars.start), take.start.bar_start(bars.end));
+    }
+    takes.add(&played(1.0, 62, 0.5));
+    takes.begin(&beginning(0.0, 0.0));
+    takes.add(&played(1.0, 62, 0.5));
+    assert_eq!(takes.list().count(), 2);
+    assert!(takes.list().all(|take| take.start.time_signature == (4, 4) && take.start.tempo_bpm < 1000.0));
 }

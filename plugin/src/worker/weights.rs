@@ -15,6 +15,8 @@ use crate::state::ChosenWeights;
 pub struct Loaded {
     /// What the choice has come to: its path, and the hash of what was read.
     pub chosen: ChosenWeights,
+    /// What was read, in the end.
+    pub path: String,
     /// What a menu calls them.
     pub name: String,
     /// What there is to say of them, or empty.
@@ -46,7 +48,13 @@ pub fn load(chosen: &ChosenWeights) -> Result<Loaded, String> {
     let description_name = weights.description.name.clone();
     let network = StreamingNetwork::new(weights).map_err(|problem| format!("{name}: {problem}"))?;
     let chosen = ChosenWeights { path: chosen.path.clone(), hash };
-    Ok(Loaded { chosen, name: description_name, problem, ensemble: Ensemble::new(Performer::new(network)) })
+    Ok(Loaded {
+        path: chosen.path.clone(),
+        chosen,
+        name: description_name,
+        problem,
+        ensemble: Ensemble::new(Performer::new(network)),
+    })
 }
 
 /// FNV-1a, 64 bits.

@@ -59,7 +59,7 @@ impl Parts {
         let told = std::iter::from_fn(|| self.end.told());
         let played = told.filter_map(|told| match told {
             Told::Played(p) => Some((p.take_beats, p.key, p.velocity > 0.0, p.generated)),
-            Told::Began(_) | Told::Changed(_) => None,
+            Told::Began(_) | Told::Changed(_) | Told::Looped(_) => None,
         });
         played.collect()
     }
@@ -312,7 +312,7 @@ fn frozen_take() -> crate::frozen::FrozenTake {
             takes.add(&bridge::Played { take_beats, channel, key, velocity, generated: channel > 0 });
         }
     }
-    crate::frozen::FrozenTake::of(&takes.list().next().expect("it holds notes"))
+    crate::frozen::FrozenTake::of(&takes.list().next().expect("it holds notes"), 0, 4 * 960)
 }
 
 #[test]
@@ -331,6 +331,11 @@ fn a_frozen_take_plays_wherever_the_transport_goes() {
     assert_eq!(parts.step(&[], |_| None), "on 60, on 48");
     parts.settings.frozen[1] = true;
     assert_eq!(parts.step(&[], |_| None), "off 60, off 48, on 67, on 60, on 48");
+    // What is over there stays silent.
+    parts.step = 10;
+    assert_eq!(parts.step(&[], |_| None), "off 67, off 60, off 48, on 65, on 60, on 48");
+    parts.step = 6;
+    assert_eq!(parts.step(&[], |_| None), "off 65, off 60, off 48, on 67, on 60, on 48");
     // Only what is emitted goes out, and bypass adds nothing.
     parts.settings.emit = [false, true, false, false];
     parts.step = 0;
@@ -397,6 +402,24 @@ fn a_frozen_take_comes_round_with_the_hosts_loop() {
     let sounding = ["off 65, off 60, off 48, on 67, on 60, on 48", "off 60, off 48, off 65, on 67, on 60, on 48"];
     assert!(sounding.contains(&round[8].as_str()), "{round:?}");
     assert_eq!((&round[8..16], round[4].as_str()), (&round[16..24], "off 67, on 65"));
+}
+
+#[test]
+fn the_take_knows_where_the_loop_came_round() {
+    let mut parts = Parts::new(Mode::Free);
+    parts.loop_range_beats = Some((1.0, 3.0));
+    for n in 0..20 {
+        parts.step = 4 + n % 8;
+        parts.step(&[], |_| None);
+    }
+    let told = std::iter::from_fn(|| parts.end.told());
+    let seams: Vec<_> = told
+        .filter_map(|told| match told {
+            Told::Looped(looped) => Some((looped.take_beats, looped.song_beats)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(seams, [(3.0, 1.0), (5.0, 1.0)]);
 }
 
 #[test]
