@@ -578,7 +578,8 @@ fn opening_and_closing_leaves_nothing() -> Result<()> {
     let mut session = EditorSession::open()?;
     session.close_editor()?;
     let screen = session.desktop.num_windows(None)?;
-    let mut sizes = Vec::new();
+    let before = num_entries("/proc/self/task")?;
+    let (mut sizes, mut handles) = (Vec::new(), Vec::new());
     for round in 0..100 {
         session.open_editor()?;
         session.close_editor()?;
@@ -587,18 +588,31 @@ fn opening_and_closing_leaves_nothing() -> Result<()> {
         })?;
         if round % 10 == 9 {
             sizes.push(resident_kib()?);
+            handles.push(num_entries("/proc/self/fd")?);
         }
     }
-    println!("resident KiB after each ten: {sizes:?}");
+    println!("resident KiB after each ten: {sizes:?}, open files: {handles:?}");
     // The last window's thread may still be at it.
     session.until("no more windows than before", |session| {
         Ok((session.desktop.num_windows(None)? <= screen).then_some(()))
     })?;
     // What the graphics driver keeps is taken in the first rounds. Were a window's pixels left each time, the last fifty would take
     // 140 MiB.
-    let grown = sizes[9].saturating_sub(sizes[4]);
-    ensure!(grown < 64 * 1024, "expected memory to stay, got {grown} KiB more: {sizes:?}");
-    Ok(())
+    let most = |numbers: &[u64]| numbers.iter().copied().max().unwrap_or_default();
+    let grown = most(&sizes[5..]).saturating_sub(most(&sizes[..5]));
+    ensure!(grown < 24 * 1024, "expected memory to stay, got {grown} KiB more: {sizes:?}");
+    ensure!(
+        handles[5..].iter().max() <= handles[..5].iter().max(),
+        "expected as many open files as before, got {handles:?}"
+    );
+    let threads = num_entries("/proc/self/task")?;
+    session
+        .until("as many threads as before", |_| Ok((num_entries("/proc/self/task")? <= before).then_some(())))
+        .with_context(|| format!("expected {before} threads, got {threads}"))
+}
+
+fn num_entries(folder: &str) -> Result<usize> {
+    Ok(std::fs::read_dir(folder)?.count())
 }
 
 unsafe extern "C" {

@@ -21,19 +21,11 @@ pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, mode: Mode, shared: &Sh
             (style, _) => style,
         };
         ui.label(RichText::new(style).color(theme.ink).strong());
-        let misses = shared.misses.load(Ordering::Relaxed);
-        let facts = [
-            ("weights", source(&status.path)),
-            ("device", "CPU".into()),
-            ("step", microseconds(shared.step_p50_us.load(Ordering::Relaxed))),
-            ("reply", microseconds(shared.reply_p99_us.load(Ordering::Relaxed))),
-            ("missed", misses.to_string()),
-        ];
-        for (name, value) in facts {
+        for (name, value) in facts(status, shared) {
             ui.horizontal(|ui| {
                 ui.spacing_mut().item_spacing.x = 5.0;
                 ui.label(RichText::new(name).color(theme.faint_ink));
-                let alarming = name == "missed" && misses > 0;
+                let alarming = name == "missed" && value != "0";
                 ui.label(RichText::new(value).color(if alarming { theme.warning } else { theme.ink }));
             })
             .response
@@ -44,6 +36,16 @@ pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, mode: Mode, shared: &Sh
     for problem in problems(status, mode, shared) {
         ui.label(RichText::new(problem).color(theme.warning));
     }
+}
+
+fn facts(status: &Status, shared: &Shared) -> [(&'static str, String); 5] {
+    [
+        ("weights", source(&status.path)),
+        ("device", "CPU".into()),
+        ("step", microseconds(shared.step_p50_us.load(Ordering::Relaxed))),
+        ("reply", microseconds(shared.reply_p99_us.load(Ordering::Relaxed))),
+        ("missed", shared.misses.load(Ordering::Relaxed).to_string()),
+    ]
 }
 
 fn meaning(name: &str) -> &'static str {
@@ -96,6 +98,16 @@ mod tests {
             ["", "shipped:chorale", "folder/folk.safetensors"].map(source),
             ["shipped", "shipped", "folk.safetensors"]
         );
+    }
+
+    #[test]
+    fn the_line_shows_what_is_counted() {
+        let shared = Shared::default();
+        shared.misses.store(7, Ordering::Relaxed);
+        shared.step_p50_us.store(41.3, Ordering::Relaxed);
+        let status = Status { path: "folder/folk.safetensors".into(), ..Status::default() };
+        let values = facts(&status, &shared).map(|(_, value)| value);
+        assert_eq!(values, ["folk.safetensors", "CPU", "41 µs", "–", "7"]);
     }
 
     #[test]
