@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use continuo_model::network::config::NetworkConfig;
 use continuo_model::weights_file::Description;
 
 /// A header longer than this is none.
@@ -51,9 +52,32 @@ impl Card {
         let description: Description =
             serde_json::from_str(description).map_err(|_| "its description is of another version of Continuo")?;
         let corpora = description.corpora.iter().map(|corpus| format!("{} ({})", corpus.name, corpus.licence));
-        let figures = description.figures.iter().map(|(name, value)| (name.replace('_', " "), in_words(*value)));
-        Ok(Self { name: description.name.clone(), corpora: corpora.collect(), figures: figures.collect() })
+        let plays = match description.config {
+            NetworkConfig::Line(_) => "one line: Continue, Respond, Free",
+            _ => "four voices: all modes",
+        };
+        let parameters = thousands(description.config.num_parameters());
+        let mut figures = vec![("plays".into(), plays.into()), ("parameters".into(), parameters)];
+        figures.extend(description.figures.iter().map(|(name, value)| (figure_name(name), in_words(*value))));
+        Ok(Self { name: description.name.clone(), corpora: corpora.collect(), figures })
     }
+}
+
+/// A figure's name for people: `valid_nats_per_note_macro` is `nats per note, held-out pieces, their mean`.
+fn figure_name(name: &str) -> String {
+    let (name, mean) = name.strip_suffix("_macro").map_or((name, ""), |name| (name, ", their mean"));
+    let (name, held_out) = name.strip_prefix("valid_").map_or((name, ""), |name| (name, ", held-out pieces"));
+    name.replace('_', " ") + held_out + mean
+}
+
+/// `458,432`
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let group = |(i, digit): (usize, char)| {
+        let comma = i > 0 && (digits.len() - i).is_multiple_of(3);
+        [comma.then_some(','), Some(digit)]
+    };
+    digits.chars().enumerate().flat_map(group).flatten().collect()
 }
 
 /// Four digits, or whole numbers as they are.
@@ -71,7 +95,17 @@ mod tests {
         let card = Card::of_bytes(SHIPPED[0].bytes).unwrap();
         assert_eq!(card.name, "Bach chorales");
         assert!(card.corpora.iter().any(|corpus| corpus.contains("JSB Chorales")), "{card:?}");
-        assert!(card.figures.iter().any(|(name, _)| name.contains("nats per note")), "{card:?}");
+        let figure = |name: &str| card.figures.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str());
+        assert_eq!(figure("plays"), Some("four voices: all modes"));
+        assert!(figure("nats per note, held-out pieces").is_some_and(|value| value.starts_with("0.")), "{card:?}");
+        assert!(figure("parameters").is_some_and(|value| value.len() > 6 && value.contains(',')), "{card:?}");
+    }
+
+    #[test]
+    fn figures_have_names_for_people() {
+        let name = figure_name("valid_nats_per_event_macro");
+        assert_eq!(name, "nats per event, held-out pieces, their mean");
+        assert_eq!([7, 458, 1077, 12_345_678].map(thousands), ["7", "458", "1,077", "12,345,678"]);
     }
 
     #[test]
