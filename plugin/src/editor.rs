@@ -104,7 +104,7 @@ impl NiceEguiApp for ContinuoEditor {
         self.host = Some(host);
         self.applied = None;
         let look = self.data.params.look.lock().map(|look| *look).unwrap_or_default();
-        ctx.set_zoom_factor(f32::from(look.size_percent) / 100.0);
+        ctx.set_zoom_factor(window::zoom(&look));
         ctx.options_mut(|options| options.zoom_with_keyboard = false);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! A take that plays again in place of what the network would: how the project keeps it, and how the audio thread reads it.
 
+use std::ops::Range;
+
 use continuo_model::generate::Given;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::vocabulary::Symbol;
@@ -29,9 +31,9 @@ impl Default for FrozenTake {
 }
 
 impl FrozenTake {
-    /// What the network played between two places of a take, ticks, at its places in the song.
-    pub fn of(take: &TakeView, from: i64, to: i64) -> Self {
-        let mut notes = take.in_song(from, to);
+    /// What the network played in some bars of a take, as [`TakeView::in_song`] has it.
+    pub fn of(take: &TakeView, bars: Range<i64>, at_ticks: i64) -> Self {
+        let mut notes = take.in_song(bars, at_ticks);
         notes.retain(|note| usize::from(note.channel()) < NUM_VOICES);
         notes.sort_by_key(|note| (note.3, note.channel(), note.1));
         Self { version: VERSION, number: take.start.number, notes }
@@ -87,7 +89,7 @@ pub struct Score {
 impl Score {
     /// What the voices do in a step of the song; where the take holds nothing they are free.
     pub fn row(&self, song_step: i64) -> [Given; NUM_VOICES] {
-        let row = usize::try_from(song_step - self.first_step).ok().and_then(|row| self.rows.get(row));
+        let row = usize::try_from(song_step.saturating_sub(self.first_step)).ok().and_then(|row| self.rows.get(row));
         row.copied().unwrap_or([Given::Free; NUM_VOICES])
     }
 }
@@ -97,11 +99,12 @@ fn rows(notes: &[ScoreNote]) -> (i64, Vec<[Given; NUM_VOICES]>) {
     let step = |beats: f64| (beats * STEPS_PER_BEAT as f64).round() as i64;
     let first = notes.iter().map(|note| step(note.start_beats)).min().unwrap_or(0);
     let last = notes.iter().map(|note| step(note.end_beats)).max().unwrap_or(first);
-    let length = (last - first).min(MAX_STEPS) as usize;
+    // Whatever a project says.
+    let length = last.saturating_sub(first).clamp(0, MAX_STEPS) as usize;
     let mut rows = vec![[Given::Symbol(Symbol::Rest); NUM_VOICES]; length];
     for note in notes {
-        let start = (step(note.start_beats) - first) as usize;
-        let end = ((step(note.end_beats) - first) as usize).max(start + 1);
+        let start = step(note.start_beats).saturating_sub(first) as usize;
+        let end = (step(note.end_beats).saturating_sub(first) as usize).max(start + 1);
         for (n, row) in rows.iter_mut().enumerate().take(end).skip(start) {
             let symbol = if n == start { Symbol::Pitch(note.key) } else { Symbol::Hold };
             row[usize::from(note.voice)] = Given::Symbol(symbol);
@@ -113,6 +116,15 @@ fn rows(notes: &[ScoreNote]) -> (i64, Vec<[Given; NUM_VOICES]>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_project_that_makes_no_sense_does_no_harm() {
+        let text = r#"{"version":1,"number":1,"notes":[[17,60,100,9223372036854775807,4294967295],
+            [17,62,100,-9223372036854775808,4294967295],[255,255,255,0,0]]}"#;
+        let score = serde_json::from_str::<FrozenTake>(text).unwrap().score();
+        let rows = [i64::MIN, 0, i64::MAX].map(|step| score.row(step).len());
+        assert_eq!((score.notes.len(), rows), (2, [NUM_VOICES; 3]));
+    }
 
     #[test]
     fn a_score_is_on_the_grid_and_free_outside() {

@@ -65,6 +65,8 @@ impl From<SavedTakes> for Takes {
                 start.tempo_bpm = 120.0;
             }
             place(&mut start.bar_start_ticks);
+            start.kept_from_ticks.iter_mut().chain(&mut start.ended_ticks).for_each(place);
+            start.number = start.number.min(u32::MAX / 2);
             start.changes.iter_mut().for_each(|change| {
                 place(&mut change.0);
                 (change.2, change.3) = sound_metre((change.2, change.3));
@@ -73,6 +75,7 @@ impl From<SavedTakes> for Takes {
             start.seams.iter_mut().for_each(|seam| {
                 place(&mut seam.0);
                 place(&mut seam.1);
+                place(&mut seam.2);
             });
             start.seams.sort_by_key(|seam| seam.0);
         }
@@ -112,11 +115,15 @@ pub struct Start {
     /// Where the first note that is still kept starts, if earlier ones have been forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kept_from_ticks: Option<i64>,
+    /// Where it was left, once another one has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_ticks: Option<i64>,
 }
 
-/// A loop comes round: the place in the take, and the song's place from there on, ticks.
+/// A loop comes round: the place in the take, the song's place from there on, and where the round before it ended, ticks. That is
+/// the first of the places, or an earlier one if nothing was played in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Seam(i64, i64);
+struct Seam(i64, i64, i64);
 
 /// A stretch of a take in which the song goes straight on, ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +192,7 @@ impl Start {
     fn rounds(&self) -> impl Iterator<Item = Round> {
         let first = (!self.lost_seams).then_some((i64::MIN, 0));
         let begun = first.into_iter().chain(self.seams.iter().map(|seam| (seam.0, seam.1 - seam.0)));
-        let ends = self.seams.iter().skip(usize::from(self.lost_seams)).map(|seam| seam.0).chain([i64::MAX]);
+        let ends = self.seams.iter().skip(usize::from(self.lost_seams)).map(|seam| seam.2).chain([i64::MAX]);
         begun.zip(ends).map(|((from, shift), to)| Round { from, to, shift })
     }
 
@@ -231,7 +238,7 @@ impl TakeNote {
 
     /// Where it ends, ticks.
     pub fn end(&self) -> i64 {
-        self.3 + i64::from(self.4)
+        self.3.saturating_add(i64::from(self.4))
     }
 }
 
@@ -252,14 +259,17 @@ impl TakeView<'_> {
         first..self.start.bar_of((end - 1).max(self.start.bar_start_ticks)).max(first) + 1
     }
 
-    /// What the network played between two places of the take, at its places in the song: where a loop came round, its last round.
-    pub fn in_song(&self, from: i64, to: i64) -> Vec<TakeNote> {
+    /// What the network played in some bars of the take, from 0, at its places in the song: where a loop came round, its last round
+    /// in which it played. The take is at `at_ticks`, if it is under way: its last round may have been left before its end.
+    pub fn in_song(&self, bars: std::ops::Range<i64>, at_ticks: i64) -> Vec<TakeNote> {
         let mut song: Vec<TakeNote> = Vec::new();
-        // The last round may have been left before its end.
-        let to = to.min(self.notes.iter().map(TakeNote::end).max().unwrap_or(to));
+        let from = self.start.bar_start(bars.start);
+        let last_end = self.notes.iter().map(TakeNote::end).max().unwrap_or(from);
+        let to = self.start.bar_start(bars.end).min(self.start.ended_ticks.unwrap_or(at_ticks).max(last_end));
         for round in self.start.rounds() {
             let Round { from, to, shift } = Round { from: round.from.max(from), to: round.to.min(to), ..round };
-            if from >= to {
+            let generated = || self.notes.iter().filter(|note| note.is_generated());
+            if from >= to || !generated().any(|note| note.3 < to && note.end() > from) {
                 continue;
             }
             // What an earlier round played here is played over.
@@ -268,10 +278,10 @@ impl TakeView<'_> {
                 note.4 = if note.3 < over.start { note.4.min((over.start - note.3) as u32) } else { note.4 };
                 !over.contains(&note.3)
             });
-            for note in self.notes.iter().filter(|note| note.is_generated()) {
-                let early = (from.saturating_sub(EARLY_TICKS)..from).contains(&note.3)
-                    && note.end() > from.saturating_add(EARLY_TICKS);
-                let start = if early { from } else { note.3 };
+            for note in generated() {
+                // It sounds already: held over a bar line, or an answer to a note that was early for this round.
+                let sounds = note.3 < from && note.end() > from.saturating_add(EARLY_TICKS);
+                let start = if sounds { from } else { note.3 };
                 let late = (to.saturating_sub(EARLY_TICKS)..to).contains(&start)
                     && note.end() > to.saturating_add(EARLY_TICKS);
                 if (from..to).contains(&start) && !late {
@@ -325,6 +335,10 @@ impl Takes {
             self.end_note(open, beginning.before_beats);
         }
         let number = self.starts.last().map_or(0, |start| start.number);
+        if let Some(last) = self.starts.last_mut() {
+            let last_end = self.notes[last.first_note..].iter().map(TakeNote::end).max();
+            last.ended_ticks = Some(ticks(beginning.before_beats)).max(last_end);
+        }
         // One in which nothing was played is none.
         let silent = self.starts.last().is_some_and(|start| start.first_note == self.notes.len());
         if silent {
@@ -341,6 +355,7 @@ impl Takes {
             seams: Vec::new(),
             lost_seams: false,
             kept_from_ticks: None,
+            ended_ticks: None,
         };
         // A host may name an earlier or a later bar than the one that the take begins in.
         let length = bar_ticks(start.time_signature);
@@ -357,7 +372,11 @@ impl Takes {
     pub fn come_round(&mut self, looped: &Looped) {
         self.begin_version();
         let Some(start) = self.starts.last_mut() else { return };
-        start.seams.push(Seam(ticks(looped.take_beats), ticks(looped.song_beats)));
+        let at = ticks(looped.take_beats);
+        let last_note = self.notes[start.first_note..].last().map_or(i64::MIN, |note| note.3);
+        // A round in which nothing was played is none.
+        let silent = start.seams.pop_if(|seam| last_note < seam.0 - EARLY_TICKS && self.open.is_empty());
+        start.seams.push(Seam(at, ticks(looped.song_beats), silent.map_or(at, |seam| seam.2)));
         let too_many = self.starts.iter().map(|start| start.seams.len()).sum::<usize>() > MAX_SEAMS;
         if let Some(start) = self.starts.iter_mut().find(|start| too_many && !start.seams.is_empty()) {
             start.seams.remove(0);
@@ -475,6 +494,11 @@ impl Takes {
         for (n, start) in self.starts.iter_mut().enumerate() {
             if n == 0 && start.first_note < num_notes {
                 start.kept_from_ticks = self.notes.first().map(|note| note.3);
+                // Of the seams before it the last one says where it is.
+                let first = self.notes.first().map_or(i64::MAX, |note| note.3);
+                let gone = start.seams.partition_point(|seam| seam.0 <= first).saturating_sub(1);
+                start.seams.drain(..gone);
+                start.lost_seams |= gone > 0;
             }
             start.first_note = start.first_note.saturating_sub(num_notes);
         }

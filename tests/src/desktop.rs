@@ -20,6 +20,8 @@ use keys::Keyboard;
 
 /// Large enough for the editor at twice its size.
 const SCREEN: (u16, u16) = (2400, 1600);
+/// At the end of a drag it rests.
+const REST: Duration = Duration::from_millis(250);
 /// A hand is no faster than this, and a window that draws 60 pictures a second sees each thing it does.
 const HAND: Duration = Duration::from_millis(50);
 
@@ -171,6 +173,8 @@ impl Desktop {
             let between = |a: i16, b: i16| a + (b - a) * part / 4;
             self.move_to((between(from.0, to.0), between(from.1, to.1)))?;
         }
+        // A window that draws seldom still sees where it ends.
+        std::thread::sleep(REST);
         self.button(Button::Left, false)
     }
 

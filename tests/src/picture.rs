@@ -126,7 +126,7 @@ mod tests {
         let difference = |other: &Picture, ignored: &[Part]| picture.difference(other, ignored).unwrap();
         assert_eq!((difference(&picture, &[]).0, picture.num_colours()), (0.0, 2));
         let moved = difference(&square(30, 20, 20), &[]);
-        assert!(moved.0 > 0.6 && moved.1 == (16, 32) || moved.1 == (16, 16), "{moved:?}");
+        assert!(moved.0 > 0.6 && moved.1.0 == 16, "{moved:?}");
         assert_eq!(difference(&square(30, 20, 20), &[[10, 10, 60, 60]]).0, 0.0);
         // A word's worth of a large picture.
         assert!(difference(&square(20, 20, 14), &[]).0 > 0.2);

@@ -14,15 +14,18 @@ impl<T> Default for Background<T> {
 }
 
 impl<T: Send + 'static> Background<T> {
-    /// Begins, unless something is being done.
+    /// Begins.
     ///
     /// # Errors
-    /// In words, if there is no thread to be had.
+    /// In words, if something is being done, or there is no thread to be had.
     pub fn begin(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<(), String> {
-        if self.working.is_none() {
-            let thread = std::thread::Builder::new().name("continuo files".into());
-            self.working = Some(thread.spawn(work).map_err(|error| format!("no thread for files ({error})"))?);
+        if self.is_busy() {
+            return Err(
+                "the disk is slow: expected it to be done with the last files, got no word of it; try again".into()
+            );
         }
+        let thread = std::thread::Builder::new().name("continuo files".into());
+        self.working = Some(thread.spawn(work).map_err(|error| format!("no thread for files ({error})"))?);
         Ok(())
     }
 

@@ -63,7 +63,9 @@ impl FolderReader {
     }
 
     fn begin(&mut self, read: impl FnOnce() -> Folder + Send + 'static) {
-        if let Err(problem) = self.reading.begin(read) {
+        if !self.reading.is_busy()
+            && let Err(problem) = self.reading.begin(read)
+        {
             self.folder.problem = problem;
         }
     }

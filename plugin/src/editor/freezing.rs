@@ -10,7 +10,7 @@ use super::theme::Theme;
 use super::widgets::{self, set};
 use crate::frozen::FrozenTake;
 use crate::params::ContinuoParams;
-use crate::takes::{TakeView, Takes};
+use crate::takes::{TICKS_PER_BEAT, TakeView, Takes};
 
 /// What the cells of the row are called, from the soprano down.
 const LETTERS: [&str; 4] = ["S", "A", "T", "B"];
@@ -56,8 +56,8 @@ impl Frozen {
 fn store(params: &ContinuoParams, takes: &Takes, number: u32, bars: Option<Range<i64>>, at_beats: f64) {
     let Some((start, notes)) = takes.ended_at(number, at_beats) else { return };
     let take = TakeView { start, notes: &notes };
-    let bars = bars.unwrap_or_else(|| take.bars());
-    let frozen = FrozenTake::of(&take, start.bar_start(bars.start), start.bar_start(bars.end));
+    let at_ticks = (at_beats * TICKS_PER_BEAT).round() as i64;
+    let frozen = FrozenTake::of(&take, bars.unwrap_or_else(|| take.bars()), at_ticks);
     if let Ok(mut stored) = params.frozen.lock() {
         *stored = frozen;
     }

@@ -69,6 +69,9 @@ impl TakeList {
         takes: &Takes,
         at_beats: f64,
     ) {
+        if let Some(done) = self.saving.done() {
+            self.saved = Some(done);
+        }
         let Some((take, bars)) = self.chosen(takes) else {
             ui.centered_and_justified(|ui| {
                 ui.label(
@@ -95,7 +98,6 @@ impl TakeList {
                 self.voice_buttons(ui, theme);
                 self.actions(ui, theme, params, &take, bars.clone());
                 self.again(ui, theme, setter, params, &Again { takes, start: take.start, bars, at_beats });
-                self.saved = self.saving.done().or(self.saved.take());
                 self.outcome(ui, theme);
             });
         });
@@ -193,7 +195,7 @@ impl TakeList {
             let text = "The plugin plays these bars and voices in place of what it would: the same notes at the same places of the song, \
                         wherever the transport goes; of a loop that came round, the last round. Press again to let go.";
             toggle(ui, theme, "Freeze take", BUTTON_WIDTH, &mut on, text);
-            if on != was_on {
+            if on != was_on && self.voices != [false; 4] {
                 let voices = if on { self.voices } else { [false; 4] };
                 freezing::freeze_take(setter, params, takes, start.number, bars.clone(), at_beats, voices);
             }

@@ -46,18 +46,18 @@ impl WeightsList {
     /// The list at the left, the card at the right. `plays` is the path of what plays, if anything does.
     pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>, plays: Option<&str>) {
         let chosen = weights.lock().map(|weights| canonical(&weights.path)).unwrap_or_default();
-        let plays = plays.map_or_else(|| chosen.clone(), canonical);
+        let plays = plays.map(canonical);
         if !std::mem::replace(&mut self.opened, true) {
             self.reader.open(first_folder(&chosen));
         }
         self.reader.look();
-        let shown = self.looked_at.clone().unwrap_or_else(|| plays.clone());
+        let shown = self.looked_at.clone().or_else(|| plays.clone()).unwrap_or_else(|| chosen.clone());
         let mut deed = None;
         let list_width = (ui.available_width() * 0.5).min(560.0);
         ui.horizontal_top(|ui| {
             ui.vertical(|ui| {
                 ui.set_width(list_width);
-                deed = self.list(ui, theme, &plays, &shown);
+                deed = self.list(ui, theme, plays.as_deref(), &shown);
             });
             ui.add_space(18.0);
             ui.vertical(|ui| {
@@ -88,7 +88,7 @@ impl WeightsList {
         }
     }
 
-    fn list(&mut self, ui: &mut Ui, theme: &Theme, plays: &Path, shown: &Path) -> Option<Deed> {
+    fn list(&mut self, ui: &mut Ui, theme: &Theme, plays: Option<&Path>, shown: &Path) -> Option<Deed> {
         let mut deed = None;
         ui.spacing_mut().item_spacing.y = 4.0;
         // Room is left for the player's own.
@@ -96,7 +96,7 @@ impl WeightsList {
         shipped.auto_shrink([false, true]).show(ui, |ui| {
             for (path, card) in styles::shipped() {
                 let text = card.as_ref().map_or_else(|_| name(path), |card| format!("{} (shipped)", card.name));
-                if row(ui, theme, &text, path == plays, path == shown) {
+                if row(ui, theme, &text, Some(path.as_path()) == plays, path == shown) {
                     deed = Some(Deed::Look(path.clone()));
                 }
             }
@@ -128,7 +128,7 @@ impl WeightsList {
             for (path, card) in &folder.files {
                 let file = name(path);
                 let text = card.as_ref().map_or_else(|_| file.clone(), |card| format!("{}   {file}", card.name));
-                if row(ui, theme, &text, path == plays, path == shown) {
+                if row(ui, theme, &text, Some(path.as_path()) == plays, path == shown) {
                     deed = Some(Deed::Look(path.clone()));
                 }
             }

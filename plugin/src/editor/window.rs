@@ -106,7 +106,8 @@ impl Editor for EditorWindow {
     }
 }
 
-fn zoom(look: &Look) -> f32 {
+/// How much larger than its points everything is, be it whatever a project says.
+pub fn zoom(look: &Look) -> f32 {
     f32::from(look.size_percent.clamp(50, 400)) / 100.0
 }
 

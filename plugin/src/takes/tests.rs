@@ -200,7 +200,7 @@ fn the_last_round_of_a_loop_is_what_is_played_again() {
     let takes = looped();
     let take = takes.list().next().unwrap();
     let words = |bars: std::ops::Range<i64>| {
-        let notes = take.in_song(take.start.bar_start(bars.start), take.start.bar_start(bars.end));
+        let notes = take.in_song(bars, ticks(12.5));
         let word =
             |n: &TakeNote| format!("{} {}+{}", n.1, n.3 as f64 / TICKS_PER_BEAT, f64::from(n.4) / TICKS_PER_BEAT);
         notes.iter().map(word).collect::<Vec<_>>()
@@ -216,27 +216,58 @@ fn the_last_round_of_a_loop_is_what_is_played_again() {
 #[test]
 fn rounds_whose_place_is_not_known_any_more_are_left_out() {
     let mut takes = looped();
-    for _ in 0..MAX_SEAMS - 1 {
-        takes.come_round(&Looped { take_beats: 16.0, song_beats: 4.0 });
+    let keys = |takes: &Takes, bars| -> Vec<u8> {
+        let take = takes.list().next().unwrap();
+        take.in_song(bars, ticks(16.0)).iter().map(|note| note.1).collect()
+    };
+    // Rounds without a note are none, however many.
+    for n in 0..2 * MAX_SEAMS {
+        takes.come_round(&Looped { take_beats: 16.0 + n as f64, song_beats: 4.0 });
     }
+    assert_eq!((keys(&takes, 0..1), keys(&takes, 1..2)), (vec![60, 62], vec![64, 65]));
+    for n in 0..MAX_SEAMS {
+        let take_beats = 2000.0 + n as f64;
+        takes.come_round(&Looped { take_beats, song_beats: 4.0 });
+        takes.add(&Played { generated: true, ..played(take_beats, 70, 0.5) });
+        takes.add(&played(take_beats + 0.5, 70, 0.0));
+    }
+    assert_eq!((keys(&takes, 0..1), keys(&takes, 1..2)), (vec![], vec![]));
+    assert!(!keys(&takes, 0..10_000).is_empty());
+}
+
+#[test]
+fn what_sounds_into_chosen_bars_is_in_them() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    takes.add(&Played { generated: true, ..played(2.0, 60, 0.5) });
+    takes.add(&played(6.0, 60, 0.0));
     let take = takes.list().next().unwrap();
-    let keys: Vec<u8> = take.in_song(0, 16 * 960).iter().map(|note| note.1).collect();
+    assert_eq!(take.in_song(1..2, ticks(6.0)), [TakeNote(17, 60, 64, 3840, 1920)]);
+}
+
+#[test]
+fn a_complete_last_round_is_all_that_plays_again() {
+    let mut takes = looped();
+    // It was silent for the rest of the third round, and left at its end.
+    takes.begin(&beginning(40.0, 16.0));
+    takes.add(&played(40.0, 60, 1.0));
+    let take = takes.list().next().unwrap();
+    let keys: Vec<u8> = take.in_song(take.bars(), 0).iter().map(|note| note.1).collect();
     assert_eq!(keys, [67]);
-    let first_round: Vec<u8> = take.in_song(0, 8 * 960).iter().map(|note| note.1).collect();
-    assert_eq!(first_round, [0; 0]);
 }
 
 #[test]
 fn a_project_that_makes_no_sense_does_no_harm() {
     let text = r#"{"version":3,"starts":[
-        {"first_note":99999,"number":1,"bar_start_ticks":9223372036854775807,"tempo_bpm":-3.0,"time_signature":[0,0],"rng_seed":7,
-         "changes":[[-9223372036854775808,0,7,0],[5,0,0,3]],"seams":[[9223372036854775807,-9223372036854775808],[0,0]]},
-        {"first_note":0,"number":1,"bar_start_ticks":0,"tempo_bpm":1e300,"time_signature":[4,3],"rng_seed":7}],
+        {"first_note":99999,"number":4294967295,"bar_start_ticks":9223372036854775807,"tempo_bpm":-3.0,"time_signature":[0,0],"rng_seed":7,
+         "changes":[[-9223372036854775808,0,7,0],[5,0,0,3]],"seams":[[9223372036854775807,-9223372036854775808,3],[0,0,0]]},
+        {"first_note":0,"number":1,"bar_start_ticks":0,"tempo_bpm":1e300,"time_signature":[4,3],"rng_seed":7,
+         "kept_from_ticks":-9223372036854775808}],
         "notes":[[255,255,255,-9223372036854775808,4294967295],[1,60,127,9223372036854775807,4294967295]]}"#;
     let mut takes: Takes = serde_json::from_str(text).unwrap();
     for take in takes.list() {
         let bars = take.bars();
-        take.in_song(take.start.bar_start(bars.start), take.start.bar_start(bars.end));
+        take.in_song(bars, i64::MAX);
     }
     takes.add(&played(1.0, 62, 0.5));
     takes.begin(&beginning(0.0, 0.0));

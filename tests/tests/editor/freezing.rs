@@ -36,6 +36,8 @@ fn the_last_round_of_a_loop_is_what_is_frozen() -> Result<()> {
     session.click("Takes")?;
     session.click("Freeze take")?;
     session.expect_param("Freeze bass", "On")?;
+    // The worker has it by then.
+    session.place("Freeze take")?;
     session.play("90 60 1", 4.0, 19.9)?;
     session.stop()?;
     let again = rounds(&session.heard());
@@ -54,6 +56,8 @@ fn the_last_round_of_a_loop_is_what_is_frozen() -> Result<()> {
     session.desktop.drag(from, to)?;
     session.click("Freeze take")?;
     session.expect_param("Freeze bass", "On")?;
+    // The worker has it by then.
+    session.place("Freeze take")?;
     session.loop_range_beats = Some((4.0, 12.0));
     session.play("90 60 1", 4.0, 11.9)?;
     session.stop()?;

@@ -18,9 +18,7 @@ fn takes_become_clips() -> Result<()> {
     session.click("Takes")?;
     session.click("Take 1")?;
     session.click("Save MIDI")?;
-    let path = music_folder().join("Continuo take 1, bars 1-5.mid");
-    session.until("the file to be saved", |_| Ok(path.exists().then_some(())))?;
-    let clip = clip::read(&std::fs::read(&path)?)?;
+    let clip = saved_clip(&mut session, "Continuo take 1, bars 1-5.mid")?;
     ensure!((clip.tempi.as_slice(), clip.metres.as_slice()) == (&[(0, 625_000)], &[(0, 4, 4)]), "{clip:?}");
     ensure!(clip.ends == [5 * 4 * 960; 5], "it ends with its last bar, got {:?}", clip.ends);
     let expected = tracks_of_first_take(&mut session, 5 * 4 * 960)?;
@@ -94,10 +92,12 @@ fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
     }
     // By number, and all of them again.
     session.click("First bar")?;
+    session.place("First bar")?;
     session.desktop.type_text("3\n")?;
     session.click("Save MIDI")?;
     saved_clip(&mut session, "Continuo take 1, bars 3-4.mid")?;
     session.click("Last bar")?;
+    session.place("Last bar")?;
     session.desktop.type_text("3\n")?;
     session.click("Save MIDI")?;
     saved_clip(&mut session, "Continuo take 1, bar 3.mid")?;

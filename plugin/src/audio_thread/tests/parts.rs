@@ -312,7 +312,7 @@ fn frozen_take() -> crate::frozen::FrozenTake {
             takes.add(&bridge::Played { take_beats, channel, key, velocity, generated: channel > 0 });
         }
     }
-    crate::frozen::FrozenTake::of(&takes.list().next().expect("it holds notes"), 0, 4 * 960)
+    crate::frozen::FrozenTake::of(&takes.list().next().expect("it holds notes"), 0..1, 4 * 960)
 }
 
 #[test]
