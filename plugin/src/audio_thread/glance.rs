@@ -62,10 +62,15 @@ impl AudioThread {
         self.bridge.tell(Told::Changed(Changed { take_beats, tempo_bpm, time_signature }));
     }
 
+    /// The place in the take at sample `at` of this block.
+    pub(super) fn take_beats_at(&self, time: &BlockTime, at: u64) -> f64 {
+        let beats = (at - self.samples) as f64 / (time.samples_per_step * STEPS_PER_BEAT);
+        self.elapsed_beats + self.take_offset_beats + beats
+    }
+
     /// The host's loop comes round at counted step `step`.
     pub(super) fn tell_seam(&mut self, time: &BlockTime, step: i64, at: u64) {
-        let beats = (at - self.samples) as f64 / (time.samples_per_step * STEPS_PER_BEAT);
-        let take_beats = self.elapsed_beats + self.take_offset_beats + beats;
+        let take_beats = self.take_beats_at(time, at);
         let song_beats = time.place(step).song_step as f64 / STEPS_PER_BEAT;
         self.bridge.tell(Told::Looped(Looped { take_beats, song_beats }));
     }

@@ -6,7 +6,7 @@ use nice_plug::prelude::NoteEvent;
 use super::events::Touch;
 use super::held_notes::Owner;
 use super::process::{AudioThread, Block, Turn};
-use super::transport::{BlockTime, STEPS_PER_BEAT};
+use super::transport::BlockTime;
 use crate::bridge::{From, Played, Told};
 use crate::params::{Input, Mode};
 
@@ -114,8 +114,7 @@ impl AudioThread {
 
     /// What the player plays is in the take, although it does not go out.
     fn take_down(&mut self, time: &BlockTime, (channel, key): (u8, u8), velocity: f32, at: u64) {
-        let beats = (at - self.samples) as f64 / (time.samples_per_step * STEPS_PER_BEAT);
-        let take_beats = self.elapsed_beats + self.take_offset_beats + beats;
+        let take_beats = self.take_beats_at(time, at);
         self.bridge.tell(Told::Played(Played { take_beats, channel, key, velocity, generated: false }));
     }
 }

@@ -330,12 +330,11 @@ mod tests {
     fn bars_that_are_over_keep_their_metre() {
         let mut takes = Takes::default();
         takes.begin(&Beginning {
-            before_beats: 0.0,
             song_beats: 13.0,
             bar_start_beats: 12.0,
             tempo_bpm: 96.0,
             time_signature: (3, 4),
-            rng_seed: 1,
+            ..Beginning::default()
         });
         let mut snapshot = Snapshot {
             take_beats: 14.0,
