@@ -77,6 +77,8 @@ pub enum Told {
     Looped(Looped),
     /// A note's start or end went out.
     Played(Played),
+    /// A render went on without a decision: the take lacks notes.
+    Incomplete,
 }
 
 /// Where a take begins.
@@ -119,8 +121,11 @@ pub struct Looped {
 /// A note's start or end that went out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Played {
-    /// Where in the take: from the song's place at its beginning on, as if no loop came round.
+    /// Where in the take, beats: from the song's position at its start on, as if no loop came round. What is generated lies on
+    /// the grid, whatever delays its sound.
     pub take_beats: f64,
+    /// Where it sounds, beats of the take.
+    pub heard_beats: f64,
     /// MIDI channel, from 0.
     pub channel: u8,
     /// MIDI key.
@@ -138,8 +143,28 @@ pub struct Shared {
     pub worker_runs: CachePadded<AtomicBool>,
     /// The host's transport runs without a tempo that is one, or without a position that moves.
     pub host_without_time: AtomicBool,
-    /// Rows that were not there when they were due.
+    /// Decisions that have been due, whether or not they were there.
+    pub due: AtomicU64,
+    /// Decisions that came after they were due and were played at once.
+    pub late: AtomicU64,
+    /// The most by which a decision was late, milliseconds.
+    pub latest_ms: AtomicF32,
+    /// The longest block of late, milliseconds.
+    pub block_ms: AtomicF32,
+    /// Decisions that came too late to be played, or never.
     pub misses: AtomicU64,
+    /// Time runs, the host's or the plugin's own.
+    pub time_runs: AtomicBool,
+    /// The player plays all four voices of Harmonise, so that nothing is added.
+    pub plays_all_voices: AtomicBool,
+    /// `process` has panicked: notes are passed through.
+    pub has_failed: AtomicBool,
+    /// A render was given up: no worker of the process finished a step for two seconds.
+    pub render_failed: AtomicBool,
+    /// What has been told for the takes, and how much of it has been taken down.
+    pub told: AtomicU64,
+    /// See `told`.
+    pub taken_down: AtomicU64,
     /// Events that the host's output queue would not take.
     pub refused: AtomicU64,
     /// Median time to decide a row, microseconds.
@@ -254,7 +279,9 @@ impl AudioEnd {
 
     /// Tells what went out. Where the worker is too late to take it, it is missing from the take.
     pub fn tell(&mut self, told: Told) {
-        let _ = self.told.push(told);
+        if self.told.push(told).is_ok() {
+            self.shared.told.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// The next score to play, if there is one.
@@ -297,6 +324,11 @@ impl WorkerEnd {
     /// The next thing to take down, if there is one.
     pub fn told(&mut self) -> Option<Told> {
         self.told.pop().ok()
+    }
+
+    /// Says that this many of what was told have been taken down.
+    pub fn took_down(&self, count: u64) {
+        self.shared.taken_down.fetch_add(count, Ordering::Release);
     }
 
     /// Hands a score to the audio thread, and frees those that have come back; `false` if too many are under way.

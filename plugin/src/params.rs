@@ -43,6 +43,83 @@ pub enum Input {
     /// They do not go out.
     #[id = "drop"]
     Drop,
+    /// Channels 1 to 4 are the voices, and they go out there.
+    #[id = "channel"]
+    #[name = "By channel"]
+    ByChannel,
+}
+
+/// Where the network may begin its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum EnterOn {
+    /// On a bar line.
+    #[id = "bar"]
+    Bar,
+    /// On any beat.
+    #[id = "beat"]
+    Beat,
+}
+
+/// The input channel that is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum HearChannel {
+    #[id = "all"]
+    All,
+    #[id = "1"]
+    #[name = "1"]
+    C1,
+    #[id = "2"]
+    #[name = "2"]
+    C2,
+    #[id = "3"]
+    #[name = "3"]
+    C3,
+    #[id = "4"]
+    #[name = "4"]
+    C4,
+    #[id = "5"]
+    #[name = "5"]
+    C5,
+    #[id = "6"]
+    #[name = "6"]
+    C6,
+    #[id = "7"]
+    #[name = "7"]
+    C7,
+    #[id = "8"]
+    #[name = "8"]
+    C8,
+    #[id = "9"]
+    #[name = "9"]
+    C9,
+    #[id = "10"]
+    #[name = "10"]
+    C10,
+    #[id = "11"]
+    #[name = "11"]
+    C11,
+    #[id = "12"]
+    #[name = "12"]
+    C12,
+    #[id = "13"]
+    #[name = "13"]
+    C13,
+    #[id = "14"]
+    #[name = "14"]
+    C14,
+    #[id = "15"]
+    #[name = "15"]
+    C15,
+    #[id = "16"]
+    #[name = "16"]
+    C16,
+}
+
+impl HearChannel {
+    /// The channel, from 0; `None` for all of them.
+    pub fn number(self) -> Option<u8> {
+        (self as u8).checked_sub(1)
+    }
 }
 
 /// What a loop plays when it comes round.
@@ -114,6 +191,18 @@ pub struct ContinuoParams {
     /// What becomes of the notes that come in.
     #[id = "input"]
     pub input: EnumParam<Input>,
+    /// The lowest key that is heard; what lies outside passes through untouched.
+    #[id = "hrfrom"]
+    pub hear_from: IntParam,
+    /// The highest key that is heard.
+    #[id = "hrto"]
+    pub hear_to: IntParam,
+    /// The input channel that is heard; the others pass through untouched.
+    #[id = "hrchan"]
+    pub hear_channel: EnumParam<HearChannel>,
+    /// Where the network may begin its turn.
+    #[id = "enter"]
+    pub enter_on: EnumParam<EnterOn>,
     /// What a loop plays when it comes round.
     #[id = "loop"]
     pub looping: EnumParam<Loop>,
@@ -184,6 +273,13 @@ pub struct Freeze {
     pub on: BoolParam,
 }
 
+/// A MIDI key, shown by name: C4 is 60.
+fn key_param(name: &str, default: i32) -> IntParam {
+    IntParam::new(name, default, IntRange::Linear { min: 0, max: 127 })
+        .with_value_to_string(formatters::v2s_i32_note_formatter())
+        .with_string_to_value(formatters::s2v_i32_note_formatter())
+}
+
 impl Default for ContinuoParams {
     fn default() -> Self {
         let share = |name, default, min, max| {
@@ -201,6 +297,10 @@ impl Default for ContinuoParams {
             your_voice: EnumParam::new("Your voice", Voice::Soprano),
             respond_bars: IntParam::new("Respond bars", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" bars"),
             input: EnumParam::new("Input", Input::AsVoice),
+            hear_from: key_param("Hear from", 0),
+            hear_to: key_param("Hear to", 127),
+            hear_channel: EnumParam::new("Hear channel", HearChannel::All),
+            enter_on: EnumParam::new("Enter on", EnterOn::Bar),
             looping: EnumParam::new("Loop", Loop::Repeat),
             emit: EnumParam::new("Emit", Emit::All),
             temperature: share("Temperature", 0.6, 0.0, 2.0),

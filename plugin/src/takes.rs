@@ -68,6 +68,9 @@ pub struct Start {
     /// Where the first note that is still kept starts, if earlier ones have been forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kept_from_ticks: Option<i64>,
+    /// A render went on without a decision: notes are missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
     /// Where it was left, once another one has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended_ticks: Option<i64>,
@@ -308,6 +311,7 @@ impl Takes {
             seams: Vec::new(),
             lost_seams: false,
             kept_from_ticks: None,
+            incomplete: false,
             ended_ticks: None,
         };
         // A host may name an earlier or a later bar than the one that the take begins in.
@@ -381,6 +385,14 @@ impl Takes {
             note.4 = (ticks(at_beats) - note.3).clamp(1, i64::from(u32::MAX)) as u32;
         }
         Some((&self.starts[take], notes))
+    }
+
+    /// A render went on without a decision: the take under way lacks notes.
+    pub fn mark_incomplete(&mut self) {
+        self.begin_version();
+        if let Some(start) = self.starts.last_mut() {
+            start.incomplete = true;
+        }
     }
 
     /// Takes down a note's start or end.

@@ -106,14 +106,19 @@ impl Desk {
     /// Writes what went out into the takes; later, where the host reads it just now.
     fn take_down(&self, end: &mut WorkerEnd) {
         let Ok(mut takes) = self.takes.try_lock() else { return };
+        let mut count = 0;
         while let Some(told) = end.told() {
+            count += 1;
             match told {
                 Told::Began(beginning) => takes.begin(&beginning),
                 Told::Changed(changed) => takes.change(&changed),
                 Told::Looped(looped) => takes.come_round(&looped),
                 Told::Played(played) => takes.add(&played),
+                Told::Incomplete => takes.mark_incomplete(),
             }
         }
+        drop(takes);
+        end.took_down(count);
     }
 }
 

@@ -57,7 +57,7 @@ impl AudioThread {
         let (out, sent) = match settings.input {
             _ if settings.bypass => (channel, true),
             Input::AsItIs => (channel, true),
-            Input::AsVoice => (voice as u8, settings.emit[voice]),
+            Input::AsVoice | Input::ByChannel => (voice as u8, settings.emit[voice]),
             Input::Drop => (voice as u8, false),
         };
         let passed_to = &mut self.passed_to[usize::from(channel)][usize::from(key)];
@@ -115,7 +115,8 @@ impl AudioThread {
     /// What the player plays is in the take, although it does not go out.
     fn take_down(&mut self, time: &BlockTime, (channel, key): (u8, u8), velocity: f32, at: u64) {
         let take_beats = self.take_beats_at(time, at);
-        self.bridge.tell(Told::Played(Played { take_beats, channel, key, velocity, generated: false }));
+        let heard_beats = take_beats;
+        self.bridge.tell(Told::Played(Played { take_beats, heard_beats, channel, key, velocity, generated: false }));
     }
 }
 

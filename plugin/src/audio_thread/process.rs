@@ -449,6 +449,6 @@ fn remember(bridge: &mut AudioEnd, event: &NoteEvent<()>, generated: bool, take_
         _ => return,
     };
     if let (Some(channel), Some(key)) = (channel.number(), key.number()) {
-        bridge.tell(Told::Played(Played { take_beats, channel, key, velocity, generated }));
+        bridge.tell(Told::Played(Played { take_beats, heard_beats: take_beats, channel, key, velocity, generated }));
     }
 }

@@ -184,8 +184,15 @@ mod tests {
         for (start, end, channel, key) in
             [(13.0, 14.0, 0, 72), (13.5, 16.0, 3, 48), (15.0, 16.5, 1, 67), (17.5, 19.0, 0, 74), (19.0, 20.0, 9, 36)]
         {
-            takes.add(&Played { take_beats: start, channel, key, velocity: 0.5, generated: channel > 0 });
-            takes.add(&Played { take_beats: end, channel, key, velocity: 0.0, generated: false });
+            takes.add(&Played {
+                take_beats: start,
+                heard_beats: start,
+                channel,
+                key,
+                velocity: 0.5,
+                generated: channel > 0,
+            });
+            takes.add(&Played { take_beats: end, heard_beats: end, channel, key, velocity: 0.0, generated: false });
         }
         takes
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn played(take_beats: f64, key: u8, velocity: f32) -> Played {
-    Played { take_beats, channel: 1, key, velocity, generated: false }
+    Played { take_beats, heard_beats: take_beats, channel: 1, key, velocity, generated: false }
 }
 
 fn beginning(song_beats: f64, before_beats: f64) -> Beginning {
@@ -162,8 +162,7 @@ fn much_played(num_notes: u32, notes_in_take: u32) -> Takes {
         takes.come_round(&Looped { take_beats: 1e5 + f64::from(n) / 128.0, song_beats: 123_456.0 });
         let (tempo_bpm, beats) = (3.123_456 + f64::from(n % 2), if n % 4 == 0 { 13 } else { 15 });
         takes.change(&changed(1e5 + f64::from(n) / 128.0, tempo_bpm, (beats, 16)));
-        let note =
-            Played { take_beats: 1e5 + f64::from(n) / 128.0, channel: 15, generated: true, ..played(0.0, 127, 1.0) };
+        let note = Played { channel: 15, generated: true, ..played(1e5 + f64::from(n) / 128.0, 127, 1.0) };
         takes.add(&note);
     }
     assert_eq!(takes.starts.iter().map(|start| start.seams.len()).sum::<usize>(), MAX_SEAMS);

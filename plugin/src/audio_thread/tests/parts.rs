@@ -59,7 +59,7 @@ impl Parts {
         let told = std::iter::from_fn(|| self.end.told());
         let played = told.filter_map(|told| match told {
             Told::Played(p) => Some((p.take_beats, p.key, p.velocity > 0.0, p.generated)),
-            Told::Began(_) | Told::Changed(_) | Told::Looped(_) => None,
+            Told::Began(_) | Told::Changed(_) | Told::Looped(_) | Told::Incomplete => None,
         });
         played.collect()
     }
@@ -309,7 +309,14 @@ fn frozen_take() -> crate::frozen::FrozenTake {
         [(0.0, 2.0, 1, 67), (2.0, 4.0, 1, 65), (0.0, 4.0, 2, 60), (0.0, 4.0, 3, 48), (0.0, 4.0, 0, 72)]
     {
         for (take_beats, velocity) in [(from, 0.5), (to, 0.0)] {
-            takes.add(&bridge::Played { take_beats, channel, key, velocity, generated: channel > 0 });
+            takes.add(&bridge::Played {
+                take_beats,
+                heard_beats: take_beats,
+                channel,
+                key,
+                velocity,
+                generated: channel > 0,
+            });
         }
     }
     crate::frozen::FrozenTake::of(&takes.list().next().expect("it holds notes"), 0..1, 4 * 960)

@@ -186,8 +186,14 @@ mod tests {
         let mut takes = Takes::default();
         let time_signature = (4, 4);
         takes.begin(&Beginning { song_beats: 0.0, tempo_bpm: 120.0, time_signature, ..Beginning::default() });
-        let played =
-            |take_beats, channel, key, generated| Played { take_beats, channel, key, velocity: 0.5, generated };
+        let played = |take_beats, channel, key, generated| Played {
+            take_beats,
+            heard_beats: take_beats,
+            channel,
+            key,
+            velocity: 0.5,
+            generated,
+        };
         takes.add(&played(0.0, 0, 72, false));
         takes.add(&played(0.0, 1, 67, true));
         takes.add(&played(0.0, 3, 48, true));
@@ -218,8 +224,8 @@ mod tests {
         let time_signature = (4, 4);
         takes.begin(&Beginning { song_beats: 4.0, tempo_bpm: 120.0, time_signature, ..Beginning::default() });
         for (start, end, channel, key) in [(4.0, 5.0, 3, 48), (5.0, 9.0, 3, 50)] {
-            takes.add(&Played { take_beats: start, channel, key, velocity: 0.5, generated: true });
-            takes.add(&Played { take_beats: end, channel, key, velocity: 0.0, generated: false });
+            takes.add(&Played { take_beats: start, heard_beats: start, channel, key, velocity: 0.5, generated: true });
+            takes.add(&Played { take_beats: end, heard_beats: end, channel, key, velocity: 0.0, generated: false });
         }
         let frozen = takes.list().next().unwrap().notes.to_vec();
         // In the second round of a loop over beats 4 to 8, half a beat into it; the bass is planned too.
