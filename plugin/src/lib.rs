@@ -2,11 +2,14 @@
 
 mod audio_thread;
 mod bridge;
+//mod clap;
 mod editor;
 mod frozen;
+mod outputs;
 mod params;
 mod state;
 mod takes;
+mod vst3;
 mod worker;
 
 use std::sync::atomic::Ordering;
@@ -95,13 +98,18 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
 
     type Editor = EditorWindow;
     type SysExMessage = ();
-    type BackgroundTask = ();
+    type BackgroundTask = vst3::Fence;
+
+    fn task_executor(&mut self) -> TaskExecutor<Self> {
+        Box::new(vst3::Fence::reach)
+    }
 
     fn params(&self) -> Arc<dyn Params> {
         self.params.clone()
     }
 
-    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+    fn editor(&mut self, executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        vst3::introduce(self.params.clone(), move |fence| executor.execute_background(fence));
         editor::create(self.params.clone(), self.status.clone(), self.editor_end.take()?)
     }
 
@@ -145,7 +153,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
             frames: buffer.samples(),
             settings: self.settings(),
             now,
-            says_offline: self.says_offline,
+            says_offline: self.says_offline || vst3::block_is_offline(),
         };
         self.audio.process(&block, |event| context.try_send_event(event).is_ok());
         if HAS_AUDIO {
@@ -250,6 +258,3 @@ impl<const HAS_AUDIO: bool> Vst3Plugin for Continuo<HAS_AUDIO> {
         &[Vst3SubCategory::Fx, Vst3SubCategory::Instrument]
     };
 }
-
-nice_export_clap!(Instrument, NoteEffect);
-nice_export_vst3!(Instrument, NoteEffect);
