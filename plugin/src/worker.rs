@@ -206,7 +206,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
         }
         match waiting.pop_front() {
             // A chord's notes come one by one, and each asks anew for what the last one asked for.
-            Some(request) if waiting.iter().any(|later| later.count <= request.count) => ensemble.prepare(&request),
+            Some(request) if waiting.iter().any(|later| later.undo_from <= request.count) => ensemble.prepare(&request),
             Some(request) => {
                 if request.begins_bar {
                     desk.hand_over_frozen(&mut end, &mut frozen);
@@ -293,7 +293,7 @@ impl Ensemble {
     /// Goes to where the row begins, and remembers the place. All that is done for a row that a later request undoes
     /// anyway: what is decided in the end is the same as if it had been decided.
     fn prepare(&mut self, request: &Request) {
-        self.undo_from(request.count);
+        self.undo_from(request.undo_from);
         match request.from {
             From::Here => {}
             From::Elsewhere => self.song.go_to(&mut self.performer, request.step.step_idx),
