@@ -10,6 +10,7 @@ mod controllers;
 mod dealing;
 mod due;
 pub mod events;
+mod failure;
 mod frozen;
 mod glance;
 mod hands;

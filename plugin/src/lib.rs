@@ -35,6 +35,10 @@ pub const REPORT_VARIABLE: &str = "CONTINUO_REPORT";
 /// What a host is told where a render would lack notes.
 const RENDER_FAILED: &str = "the network has not answered for two seconds; notes are missing";
 
+/// Lets `process` panic after so many blocks, in builds with assertions: for tests.
+#[cfg(debug_assertions)]
+const FAIL_VARIABLE: &str = "CONTINUO_PANIC_AFTER_BLOCKS";
+
 /// The first class: an instrument with a stereo output, which hosts load that refuse a plugin without audio.
 pub type Instrument = Continuo<true>;
 /// The second class: a note effect without audio.
@@ -123,6 +127,10 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         }
         self.sample_rate = config.sample_rate;
         self.says_offline = config.process_mode == ProcessMode::Offline;
+        #[cfg(debug_assertions)]
+        {
+            self.audio.fails_in = std::env::var(FAIL_VARIABLE).ok().and_then(|blocks| blocks.parse().ok());
+        }
         self.audio.activate(f64::from(config.sample_rate), config.max_buffer_size as usize);
         self.organ = Organ::new(config.sample_rate);
         true
@@ -150,7 +158,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
             now,
             says_offline: self.says_offline,
         };
-        let is_complete = self.audio.process(&block, |event| context.try_send_event(event).is_ok());
+        let is_complete = self.audio.process_or_pass(&block, |event| context.try_send_event(event).is_ok());
         if HAS_AUDIO {
             preview::play(&mut self.organ, self.audio.out(), buffer.as_slice(), self.params.preview.value());
         }
@@ -213,6 +221,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             "late": self.shared.late.load(Ordering::Relaxed),
             "latest_ms": self.shared.latest_ms.load(Ordering::Relaxed),
             "misses": self.shared.misses.load(Ordering::Relaxed),
+            "failed": self.shared.has_failed.load(Ordering::Relaxed),
             "refused": self.shared.refused.load(Ordering::Relaxed),
             "reply_p99_us": self.shared.reply_p99_us.load(Ordering::Relaxed),
             "step_p50_us": self.shared.step_p50_us.load(Ordering::Relaxed),

@@ -121,8 +121,11 @@ impl AudioThread {
         if now != 0 {
             self.wheels.last_out[channel] = now;
         }
-        let fallback = 1 << settings.voice;
-        let channels = [now, self.wheels.last_out[channel], fallback].into_iter().find(|set| *set != 0);
+        // Of a channel on which no note has come nobody knows a voice; before any note it is the player's.
+        let nothing_yet = self.wheels.last_out == [0; NUM_CHANNELS];
+        let is_program = matches!(event, NoteEvent::MidiProgramChange { .. });
+        let fallback = if nothing_yet && !is_program { 1 << settings.voice } else { 1 << channel };
+        let channels = [now, self.wheels.last_out[channel]].into_iter().find(|set| *set != 0);
         self.send_to(channels.unwrap_or(fallback), timing, event);
     }
 

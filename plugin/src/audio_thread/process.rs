@@ -180,6 +180,11 @@ pub struct AudioThread {
     pub(super) pace: Pace,
     /// Time of its own has ended within this block.
     pub(super) free_run_over: bool,
+    /// `process` has panicked.
+    pub(super) has_failed: bool,
+    /// A test lets it panic after so many blocks.
+    #[cfg(debug_assertions)]
+    pub fails_in: Option<u64>,
 }
 
 impl AudioThread {
@@ -226,6 +231,9 @@ impl AudioThread {
             last: (Mode::Harmonise, false, false),
             pace: Pace::new(),
             free_run_over: false,
+            has_failed: false,
+            #[cfg(debug_assertions)]
+            fails_in: None,
         }
     }
 
@@ -349,6 +357,10 @@ impl AudioThread {
         match time.motion {
             Motion::Started | Motion::Jumped => {
                 self.heard = time.motion == Motion::Jumped && self.heard;
+                if time.host_stops {
+                    // And a note starts time of its own in the same block.
+                    self.end_everything(From::Nothing);
+                }
                 // The player's notes end when the player ends them.
                 self.ledger.end_all(Some(Owner::Generated), self.samples, 1);
                 self.ledger.end_all(Some(Owner::Frozen), self.samples, 1);
@@ -560,7 +572,8 @@ impl AudioThread {
             self.clock.stop_free_running();
             self.free_run_over = true;
             self.heard = false;
-            self.end_generated(at);
+            // At its sample, as the block after this one halts.
+            self.ledger.end_all(Some(Owner::Generated), at, 1);
             self.hands.clear();
             self.drop_plans(From::Nothing);
         }

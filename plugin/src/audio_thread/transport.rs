@@ -89,6 +89,8 @@ pub struct BlockTime {
     bar: i64,
     /// The metre is another one than in the block before.
     pub new_metre: bool,
+    /// The host's transport ran in the block before, and stands.
+    pub host_stops: bool,
     /// First song step of the host's loop, and the one after its last.
     loop_steps: Option<(i64, i64)>,
     /// How often the loop has come round.
@@ -211,6 +213,8 @@ pub struct Clock {
     max_frames: usize,
     /// How long the last blocks were, samples, the latest first.
     lengths: [usize; NUM_LENGTHS],
+    /// The host's transport ran in the last block.
+    host_ran: bool,
     /// Time runs on its own, without the host's transport.
     free_running: bool,
     /// The position in the last block, if the transport ran.
@@ -238,6 +242,7 @@ impl Clock {
             still_samples: 0,
             max_frames,
             lengths: [0; NUM_LENGTHS],
+            host_ran: false,
             free_running: false,
             last_pos_beats: None,
             last_bar: None,
@@ -334,6 +339,7 @@ impl Clock {
             bar_start_step,
             bar_steps,
             bar: self.bars.number(bar_start_step, bar_steps),
+            host_stops: std::mem::replace(&mut self.host_ran, host_runs) && !host_runs,
             new_metre: metre_before.is_some_and(|before| before != bar_steps),
             loop_steps,
             pass: self.pass,
