@@ -54,12 +54,16 @@ pub fn cover(notes: &[Heard], range: std::ops::Range<u64>, gap: u64) -> Result<(
     let mut notes: Vec<&Heard> = notes.iter().collect();
     notes.sort_by_key(|note| note.start);
     for note in notes {
-        if note.start > covered + gap && note.start <= range.end {
-            return Err(format!("nothing from sample {covered} to {}", note.start));
+        if note.start > covered + gap {
+            break;
         }
         covered = covered.max(note.end);
     }
-    if covered + gap < range.end { Err(format!("nothing from sample {covered} to {}", range.end)) } else { Ok(()) }
+    if covered + gap < range.end {
+        Err(format!("nothing from sample {covered} on, up to {}", range.end))
+    } else {
+        Ok(())
+    }
 }
 
 /// What share of the range some of the notes sounds in, 0 to 1.
@@ -98,6 +102,8 @@ mod tests {
         let notes = [note(0, 10), note(4, 20), note(22, 30)];
         assert_eq!(cover(&notes, 0..30, 2), Ok(()));
         assert!(cover(&notes, 0..30, 1).is_err() && cover(&notes, 0..33, 2).is_err());
+        // What comes later is no help.
+        assert!(cover(&[note(0, 10), note(50, 60)], 0..30, 2).is_err());
         assert_eq!(share(&notes, 0..40), 0.7);
     }
 }

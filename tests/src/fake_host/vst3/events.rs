@@ -94,8 +94,7 @@ fn note_event(event: &Event) -> Vst3Event {
         }
         EventKind::SysEx { bytes } => {
             note.r#type = kDataEvent as u16;
-            note.__field0.data =
-                DataEvent { size: bytes.len() as u32, r#type: kMidiSysEx as u32, bytes: bytes.as_ptr() };
+            note.__field0.data = DataEvent { size: bytes.len() as u32, r#type: kMidiSysEx, bytes: bytes.as_ptr() };
         }
         _ => {}
     }
@@ -137,7 +136,7 @@ fn read_event(event: &Vst3Event) -> Option<EventKind> {
         kDataEvent => {
             // SAFETY: the type says which field is set.
             let DataEvent { size, r#type, bytes } = unsafe { event.__field0.data };
-            if r#type != kMidiSysEx as u32 || bytes.is_null() {
+            if r#type != kMidiSysEx || bytes.is_null() {
                 return None;
             }
             // SAFETY: the plugin is in its call of `addEvent`, for which it must keep the bytes.

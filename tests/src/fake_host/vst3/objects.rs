@@ -111,6 +111,9 @@ impl IEventListTrait for InputEvents {
     }
 }
 
+/// An event with its note's name.
+type NamedEvent = (Event, Option<i32>);
+
 /// The events that come out of a block, in the order in which the plugin sends them.
 #[derive(Default)]
 pub(super) struct OutputEvents {
@@ -118,7 +121,7 @@ pub(super) struct OutputEvents {
     pub(super) refuse: bool,
     /// The events taken, each with its note's name, and the number turned away. Read at once: what an event points to is the
     /// plugin's for the length of the call.
-    pub(super) taken: Mutex<(Vec<(Event, Option<i32>)>, usize)>,
+    pub(super) taken: Mutex<(Vec<NamedEvent>, usize)>,
 }
 
 impl Class for OutputEvents {
