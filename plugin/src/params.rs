@@ -276,8 +276,8 @@ pub struct Freeze {
 /// A MIDI key, shown by name: C4 is 60.
 fn key_param(name: &str, default: i32) -> IntParam {
     IntParam::new(name, default, IntRange::Linear { min: 0, max: 127 })
-        .with_value_to_string(formatters::v2s_i32_note_formatter())
-        .with_string_to_value(formatters::s2v_i32_note_formatter())
+        .with_value_to_string(formatters::v2s_i32_key_formatter())
+        .with_string_to_value(formatters::s2v_i32_key_formatter())
 }
 
 impl Default for ContinuoParams {
@@ -315,7 +315,7 @@ impl Default for ContinuoParams {
             register: EnumParam::new("Register", Register::Auto),
             strict: BoolParam::new("Strict parts", true),
             lookahead_steps: IntParam::new("Lookahead", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" steps"),
-            reply_delay_ms: FloatParam::new("Reply delay", 5.0, FloatRange::Linear { min: 0.0, max: 50.0 })
+            reply_delay_ms: FloatParam::new("Reply delay", 25.0, FloatRange::Linear { min: 0.0, max: 50.0 })
                 .with_step_size(0.1)
                 .with_unit(" ms")
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),
