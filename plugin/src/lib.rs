@@ -2,7 +2,7 @@
 
 mod audio_thread;
 mod bridge;
-//mod clap;
+mod clap;
 mod editor;
 mod frozen;
 mod outputs;

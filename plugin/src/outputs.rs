@@ -15,10 +15,7 @@ unsafe impl Send for Outputs {}
 impl Outputs {
     /// For blocks of up to `max_frames` samples.
     pub fn new(num_channels: usize, max_frames: usize) -> Self {
-        Self {
-            own: vec![vec![0.0; max_frames]; num_channels],
-            pointers: vec![std::ptr::null_mut(); num_channels],
-        }
+        Self { own: vec![vec![0.0; max_frames]; num_channels], pointers: vec![std::ptr::null_mut(); num_channels] }
     }
 
     /// As many channels as the plugin has; `None` if one is missing and the block is longer than was promised.

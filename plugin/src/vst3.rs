@@ -17,9 +17,6 @@ mod events;
 mod factory;
 mod passed_on;
 
-
-
-
 use std::cell::Cell;
 
 pub use background::{Fence, introduce};

@@ -117,9 +117,7 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Component<P> {
         let inputs = if num_inputs == 0 { &raw mut none } else { inputs };
         let outputs = if num_outputs == 0 { &raw mut none } else { outputs };
         // SAFETY: the same call, with what the host gives, or a value of our own that outlives it.
-        unsafe {
-            IAudioProcessorTrait::setBusArrangements(&*self.inner, inputs, num_inputs, outputs, num_outputs)
-        }
+        unsafe { IAudioProcessorTrait::setBusArrangements(&*self.inner, inputs, num_inputs, outputs, num_outputs) }
     }
 }
 
