@@ -88,6 +88,21 @@ impl Hands {
         *self = Self { pedals: self.pedals, by: self.by, ..Self::new(self.samples_per_second) };
     }
 
+    /// Forgets what is not held.
+    pub fn forget_released(&mut self) {
+        for slot in &mut self.keys {
+            slot.take_if(|key| !key.is_held());
+        }
+        self.velocity = FIRST_VELOCITY;
+    }
+
+    /// Forgets what is heard, as that has been ended; what passes through untouched goes on.
+    pub fn forget_heard(&mut self) {
+        let passing = self.keys.map(|key| key.filter(|key| !key.heard));
+        self.clear();
+        self.keys = passing;
+    }
+
     /// Takes how keys become voices.
     pub fn set_by(&mut self, by: ByVoice) {
         self.by = by;
@@ -318,9 +333,10 @@ impl Hands {
 
     /// Keys under a finger that continue a line whose key is under a finger too, each with the sample at which the later was struck.
     fn overlaps(&self) -> impl Iterator<Item = (usize, u64)> {
-        let down = |serial| self.heard().any(|(_, old)| old.serial == serial && old.hand);
+        // One key on two channels stays one voice.
+        let down = |serial, key| self.heard().any(|(_, old)| old.serial == serial && old.hand && old.key != key);
         self.heard()
-            .filter(move |(_, key)| key.hand && key.continues.is_some_and(down))
+            .filter(move |(_, key)| key.hand && key.continues.is_some_and(|serial| down(serial, key.key)))
             .map(|(slot, key)| (slot, key.at))
     }
 
