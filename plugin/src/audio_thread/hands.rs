@@ -181,7 +181,7 @@ impl Hands {
         if !fits {
             return;
         }
-        while let Some((_, new_slot, old_slot)) = self.nearest_pair(&new, &old) {
+        while let Some((new_slot, old_slot)) = self.nearest_pair(&new, &old) {
             let serial = self.keys[old_slot].map(|key| key.serial);
             if let Some(key) = &mut self.keys[new_slot] {
                 key.continues = serial;
@@ -191,8 +191,8 @@ impl Hands {
         }
     }
 
-    /// The new key and the line that are nearest to each other, if any are near enough: how near, and their slots.
-    fn nearest_pair(&self, new: &List, old: &List) -> Option<((u8, bool, u8, u8), usize, usize)> {
+    /// The new key and the line that are nearest to each other, if any are near enough: their slots.
+    fn nearest_pair(&self, new: &List, old: &List) -> Option<(usize, usize)> {
         let pairs = new.slots().flat_map(|new_slot| old.slots().map(move |old_slot| (new_slot, old_slot)));
         let near = pairs.filter_map(|(new_slot, old_slot)| {
             let (new, old) = (self.keys[new_slot].as_ref()?, self.keys[old_slot].as_ref()?);
@@ -212,7 +212,7 @@ impl Hands {
             let order = (distance, old.is_held(), u8::MAX - new.key, u8::MAX - old.key);
             (distance <= reach).then_some((order, new_slot, old_slot))
         });
-        near.min()
+        near.min().map(|(_, new_slot, old_slot)| (new_slot, old_slot))
     }
 
     fn heard(&self) -> impl Iterator<Item = (usize, &PlayedKey)> {

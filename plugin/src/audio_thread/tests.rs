@@ -89,7 +89,8 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
         for n in 0..10_000 {
             let mut block = block(mode, n, began);
             // A frozen take, key snap, panic and bypass at times; any input.
-            block.settings.frozen = std::array::from_fn(|voice| n / 300 % 4 == 3 && (n / 1200 + voice as u64) % 3 > 0);
+            block.settings.frozen =
+                std::array::from_fn(|voice| n / 300 % 4 == 3 && !(n / 1200 + voice as u64).is_multiple_of(3));
             block.settings.step.snap = n / 500 % 2 == 1;
             block.settings.panic = n % 1000 == 999;
             block.settings.bypass = n / 250 % 9 == 8;
