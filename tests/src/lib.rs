@@ -9,6 +9,7 @@ pub mod fake_host;
 pub mod hands;
 pub mod heard;
 pub mod jam;
+pub mod live;
 pub mod note_checker;
 pub mod picture;
 pub mod rack;

@@ -14,7 +14,7 @@ const WIDE: u32 = 6;
 /// Between two voices that are not, there must be this much room for each voice between them.
 const ROOM: u8 = 4;
 /// None of the notes is the player's voice.
-const ANOTHER: u32 = 6;
+const ANOTHER: u32 = 10;
 /// A key that is still held changes its voice.
 const MOVED: u32 = 8;
 /// What a voice sounded last draws a note to it from this far at the most.
@@ -94,8 +94,11 @@ fn cost(voices: &[usize], keys: &[Dealt], player: &Player) -> u32 {
         cost += ANOTHER;
     }
     for (dealt, &voice) in keys.iter().zip(voices) {
-        let (low, high) = (*RANGES[voice].start(), *RANGES[voice].end());
-        cost += OUTSIDE * u32::from(low.saturating_sub(dealt.key) + dealt.key.saturating_sub(high));
+        // Players play their own voice in any register.
+        if voice != player.voice {
+            let (low, high) = (*RANGES[voice].start(), *RANGES[voice].end());
+            cost += OUTSIDE * u32::from(low.saturating_sub(dealt.key) + dealt.key.saturating_sub(high));
+        }
         cost += match (dealt.voice, player.last[voice]) {
             (Some(before), _) => {
                 if before == voice {
@@ -187,6 +190,8 @@ mod tests {
         check(0, "S72 B48", "65", "S");
         check(0, "S72 B48", "-50B", "B");
         check(0, "S72 B48", "74 -60B", "SB");
+        // In a low register too.
+        check(0, "S60 B45", "58 48", "SB");
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl OutEvents {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
                 let event = NoteEvent::NoteOn { timing, voice_id, channel, key, velocity };
-                self.add(timing, Note::Start(Taken { generated: owner != Owner::Player, lag }), event)
+                self.add(timing, Note::Start(Taken { generated: owner.is_generated(), lag }), event)
             }
             NoteMessage::Off { channel, key, ending } => {
                 let timing = self.timing(ending.at);
@@ -177,7 +177,7 @@ impl OutEvents {
             let taken = match note {
                 Note::None => None,
                 Note::Start(taken) => Some(*taken),
-                Note::End(ending) => Some(Taken { generated: ending.owner != Owner::Player, lag: ending.lag }),
+                Note::End(ending) => Some(Taken { generated: ending.owner.is_generated(), lag: ending.lag }),
             };
             let (NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), .. }
             | NoteEvent::NoteOff { channel: Channel::Number(channel), key: Key::Number(key), .. }) = *event

@@ -88,6 +88,21 @@ impl Hands {
         *self = Self { pedals: self.pedals, by: self.by, ..Self::new(self.samples_per_second) };
     }
 
+    /// Forgets what is not held.
+    pub fn forget_released(&mut self) {
+        for slot in &mut self.keys {
+            slot.take_if(|key| !key.is_held());
+        }
+        self.velocity = FIRST_VELOCITY;
+    }
+
+    /// Forgets what is heard, as that has been ended; what passes through untouched goes on.
+    pub fn forget_heard(&mut self) {
+        let passing = self.keys.map(|key| key.filter(|key| !key.heard));
+        self.clear();
+        self.keys = passing;
+    }
+
     /// Takes how keys become voices.
     pub fn set_by(&mut self, by: ByVoice) {
         self.by = by;
@@ -166,7 +181,7 @@ impl Hands {
         if !fits {
             return;
         }
-        while let Some((_, new_slot, old_slot)) = self.nearest_pair(&new, &old) {
+        while let Some((new_slot, old_slot)) = self.nearest_pair(&new, &old) {
             let serial = self.keys[old_slot].map(|key| key.serial);
             if let Some(key) = &mut self.keys[new_slot] {
                 key.continues = serial;
@@ -176,8 +191,8 @@ impl Hands {
         }
     }
 
-    /// The new key and the line that are nearest to each other, if any are near enough: how near, and their slots.
-    fn nearest_pair(&self, new: &List, old: &List) -> Option<((u8, bool, u8, u8), usize, usize)> {
+    /// The new key and the line that are nearest to each other, if any are near enough: their slots.
+    fn nearest_pair(&self, new: &List, old: &List) -> Option<(usize, usize)> {
         let pairs = new.slots().flat_map(|new_slot| old.slots().map(move |old_slot| (new_slot, old_slot)));
         let near = pairs.filter_map(|(new_slot, old_slot)| {
             let (new, old) = (self.keys[new_slot].as_ref()?, self.keys[old_slot].as_ref()?);
@@ -197,7 +212,7 @@ impl Hands {
             let order = (distance, old.is_held(), u8::MAX - new.key, u8::MAX - old.key);
             (distance <= reach).then_some((order, new_slot, old_slot))
         });
-        near.min()
+        near.min().map(|(_, new_slot, old_slot)| (new_slot, old_slot))
     }
 
     fn heard(&self) -> impl Iterator<Item = (usize, &PlayedKey)> {
@@ -318,9 +333,10 @@ impl Hands {
 
     /// Keys under a finger that continue a line whose key is under a finger too, each with the sample at which the later was struck.
     fn overlaps(&self) -> impl Iterator<Item = (usize, u64)> {
-        let down = |serial| self.heard().any(|(_, old)| old.serial == serial && old.hand);
+        // One key on two channels stays one voice.
+        let down = |serial, key| self.heard().any(|(_, old)| old.serial == serial && old.hand && old.key != key);
         self.heard()
-            .filter(move |(_, key)| key.hand && key.continues.is_some_and(down))
+            .filter(move |(_, key)| key.hand && key.continues.is_some_and(|serial| down(serial, key.key)))
             .map(|(slot, key)| (slot, key.at))
     }
 

@@ -145,8 +145,12 @@ impl AudioThread {
 
     /// The modes in which player and network take turns.
     pub(super) fn on_turn_step(&mut self, block: &Block, time: &BlockTime, step: i64, at: u64) {
-        if let Turn::Network(first) = self.turn {
-            self.play_on(block, time, step.max(first));
+        if let Turn::Network { first, end } = self.turn {
+            if end == Some(step) {
+                self.turn = Turn::Player;
+            } else {
+                self.play_on(block, time, step.max(first));
+            }
         } else {
             // The network listens: it hears each step once it is over. Silence is no step.
             if let Some(row) = self.hands.row(step - 1) {
@@ -156,7 +160,7 @@ impl AudioThread {
             }
             self.may_enter(block, time, step, at);
         }
-        // In the player's turn that is the rest which ends the network's.
+        // Where the network's turn has ended that is the rest which ends what sounds.
         if self.sequencer.has(step) && !matches!(self.turn, Turn::Entering { .. }) {
             self.sequencer.schedule(at, step);
         }
@@ -164,6 +168,7 @@ impl AudioThread {
 
     /// Plans the network's turn on from `step`, up to its end.
     fn play_on(&mut self, block: &Block, time: &BlockTime, step: i64) {
+        let Turn::Network { first, end: None } = self.turn else { return };
         let ahead = step + block.settings.lookahead_steps;
         for step in self.sequencer.planned_through().max(step - 1) + 1..=ahead {
             if self.is_networks_time(block, time, step) {
@@ -171,7 +176,7 @@ impl AudioThread {
             } else {
                 // The turn ends with a rest for all, which ends what sounds.
                 self.sequencer.know(step, [Symbol::Rest; NUM_VOICES]);
-                self.turn = Turn::Player;
+                self.turn = Turn::Network { first, end: Some(step) };
                 break;
             }
         }
@@ -204,7 +209,7 @@ impl AudioThread {
             self.drop_plans(From::Here);
             return;
         }
-        self.turn = Turn::Network(step);
+        self.turn = Turn::Network { first: step, end: None };
         self.sequencer.schedule(at, step);
         self.play_on(block, time, step + 1);
     }

@@ -112,8 +112,13 @@ pub(super) enum Turn {
         /// The cut-off.
         at: u64,
     },
-    /// The network plays, from this step on.
-    Network(i64),
+    /// The network plays.
+    Network {
+        /// From this step on.
+        first: i64,
+        /// The step on which its turn ends, once that is planned.
+        end: Option<i64>,
+    },
 }
 
 /// What happens next in a block.
@@ -341,7 +346,7 @@ impl AudioThread {
         let host_runs = self.clock.host_runs(&block.host);
         self.bridge.shared.host_without_time.store(block.host.playing && !host_runs, Ordering::Relaxed);
         if !host_runs && !self.clock.is_free_running() {
-            let first_note = self.input.iter().find(|event| starts_a_note(event));
+            let first_note = self.input.iter().find(|event| starts_a_note(event, &block.settings));
             if let Some(note) = first_note {
                 self.clock.start_free_running(note.timing(), &block.host);
             }
@@ -384,13 +389,19 @@ impl AudioThread {
         if settings.panic && !panic {
             self.heard = false;
             self.end_everything(From::Here);
+            self.ledger.end_all(None, self.samples, 1);
+            self.hands.clear();
             self.silence_channels();
         } else if settings.mode != mode || settings.bypass != bypass {
             self.ledger.end_all(Some(Owner::Generated), self.samples, 1);
             self.drop_plans(From::Here);
         }
-        if time.new_metre && settings.mode == Mode::Respond && matches!(self.turn, Turn::Network(_)) {
+        if time.new_metre
+            && settings.mode == Mode::Respond
+            && let Turn::Network { end, .. } = &mut self.turn
+        {
             // Its bars end elsewhere now.
+            *end = None;
             self.sequencer.forget_from(self.next_step);
         }
         let undecided = self.sequencer.planned_through().max(self.next_step + settings.lookahead_steps) + 1;
@@ -407,10 +418,13 @@ impl AudioThread {
             return;
         }
         match self.turn {
-            Turn::Network(first) if first < seam => self.sequencer.forget_from(seam),
+            Turn::Network { first, .. } if first < seam => {
+                self.turn = Turn::Network { first, end: None };
+                self.sequencer.forget_from(seam);
+            }
             Turn::Player if self.last.0 == Mode::Harmonise => self.sequencer.forget_from(seam),
             // A turn that was to begin or to end there.
-            Turn::Network(_) | Turn::Entering { .. } | Turn::Player => {
+            Turn::Network { .. } | Turn::Entering { .. } | Turn::Player => {
                 self.ledger.end_all(Some(Owner::Generated), self.samples, 1);
                 self.drop_plans(From::Here);
             }
@@ -440,9 +454,11 @@ impl AudioThread {
     }
 
     fn end_everything(&mut self, from: From) {
-        self.ledger.end_all(None, self.samples, 1);
+        for owner in [Owner::Player, Owner::Generated, Owner::Frozen] {
+            self.ledger.end_all(Some(owner), self.samples, 1);
+        }
         self.tell_held_ended();
-        self.hands.clear();
+        self.hands.forget_heard();
         self.drop_plans(from);
     }
 
@@ -480,7 +496,8 @@ impl AudioThread {
                     let count = self.input[heard..].iter().take_while(|event| event.timing() == timing).count();
                     let events = heard..heard + count;
                     heard += count;
-                    if self.free_run_over && self.input[events.clone()].iter().any(starts_a_note) {
+                    let starts = |event: &NoteEvent<()>| starts_a_note(event, &block.settings);
+                    if self.free_run_over && self.input[events.clone()].iter().any(starts) {
                         time = self.free_run_again(block, timing);
                     }
                     self.on_input(block, &time, events);
@@ -509,7 +526,7 @@ impl AudioThread {
         let input = self.input.get(heard).map(|event| i64::from(event.timing())).filter(|timing| *timing < frames);
         let entry = match self.turn {
             Turn::Entering { at, .. } => Some(within(at)),
-            Turn::Player | Turn::Network(_) => None,
+            Turn::Player | Turn::Network { .. } => None,
         };
         let step = (runs && !self.free_run_over).then(|| time.sample_of(self.next_step as f64).max(0));
         let all = [
@@ -574,14 +591,20 @@ impl AudioThread {
             self.heard = false;
             // At its sample, as the block after this one halts.
             self.ledger.end_all(Some(Owner::Generated), at, 1);
-            self.hands.clear();
+            self.hands.forget_released();
             self.drop_plans(From::Nothing);
         }
     }
 }
 
-fn starts_a_note(event: &NoteEvent<()>) -> bool {
-    matches!(event, NoteEvent::NoteOn { velocity, .. } if *velocity > 0.0)
+/// Whether a note that is meant for us starts.
+fn starts_a_note(event: &NoteEvent<()>, settings: &Settings) -> bool {
+    match *event {
+        NoteEvent::NoteOn { channel, key, velocity, .. } if velocity > 0.0 => {
+            settings.bypass || channel.number().is_some_and(|channel| settings.hears(channel, key.number()))
+        }
+        _ => false,
+    }
 }
 
 /// Tells the worker what has gone out, for the take.

@@ -1,5 +1,6 @@
 //! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
 
+mod late;
 mod parts;
 mod tempo;
 
@@ -80,11 +81,23 @@ fn block(mode: Mode, n: u64, began: Instant) -> Block {
 fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
     for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free] {
         let (audio_end, worker_end, _) = bridge::new();
-        let _worker = Worker::start(worker_end, Desk::default());
+        let desk = Desk::default();
+        *desk.frozen.lock().unwrap() = parts::frozen_take();
+        let _worker = Worker::start(worker_end, desk);
         let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now);
         let (mut rng, began, mut sent) = (SplitMix64::new(1), Instant::now(), 0);
         for n in 0..10_000 {
             let mut block = block(mode, n, began);
+            // A frozen take, key snap, panic and bypass at times; any input.
+            block.settings.frozen =
+                std::array::from_fn(|voice| n / 300 % 4 == 3 && !(n / 1200 + voice as u64).is_multiple_of(3));
+            block.settings.step.snap = n / 500 % 2 == 1;
+            block.settings.panic = n % 1000 == 999;
+            block.settings.bypass = n / 250 % 9 == 8;
+            block.settings.cadence = n / 400 % 2 == 1;
+            block.settings.input =
+                [Input::AsVoice, Input::AsItIs, Input::Drop, Input::ByChannel][(n / 600 % 4) as usize];
+            block.settings.hear_keys = if n / 800 % 2 == 1 { (55, 70) } else { (0, 127) };
             // Now and then the transport stands, or is somewhere else.
             block.host.playing = n / 700 % 5 != 4;
             block.host.loop_range_beats = (n / 900 % 2 == 1).then_some((4.0, 12.0));
@@ -92,6 +105,11 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
                 if n % 40 < 20 && n % 4 == 0 {
                     let key = 50 + rng.next_below(30) as u8;
                     audio.hear(note(rng.next_below(FRAMES) as u32, key, rng.next_below(2) == 0));
+                    if n % 12 == 0 {
+                        let (cc, value) = ([64, 1, 120, 121, 123][rng.next_below(5)], rng.next_f32());
+                        audio.hear(NoteEvent::MidiCC { timing: 0, channel: 0, cc, value });
+                        audio.hear(NoteEvent::MidiPitchBend { timing: 0, channel: 0, value });
+                    }
                 }
                 audio.process(&block, |_| {
                     sent += 1;

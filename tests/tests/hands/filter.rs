@@ -61,7 +61,7 @@ fn what_is_not_heard_passes_untouched_and_is_not_answered() -> Result<()> {
                 let what = || format!("{format}, {mode}, {name} {text}");
                 let setting = Setting::new(format, mode).with(name, text);
                 // While the transport stands, too: nothing starts time of its own.
-                let stands = running(2.0).hands(0, &Hands::read("0 on 41 c11, 90 off 41 c11")).hands(1, &hands);
+                let stands = running(4.0).hands(0, &Hands::read("0 on 41 c11, 90 off 41 c11")).hands(1, &hands);
                 let played = setting.play_script(&stands, &hands).with_context(what)?;
                 expect_untouched(&played, &hands).with_context(what)?;
                 if mode != "Free" {

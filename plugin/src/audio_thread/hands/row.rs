@@ -93,8 +93,9 @@ impl Hands {
             chosen.slots[chosen.count] = slot;
             chosen.count += 1;
         }
-        let order = |slot: &usize| self.keys[*slot].map_or((0, 0), |key| (u8::MAX - key.key, u32::MAX - key.serial));
+        let order = |slot: &usize| self.keys[*slot].map_or((0, 0), |key| (u8::MAX - key.key, key.serial));
         chosen.slots[..chosen.count].sort_unstable_by_key(order);
+        self.drop_unisons(&mut chosen);
         while chosen.count > NUM_VOICES {
             let under_pedal = |slot: &usize| self.keys[*slot].is_some_and(|key| key.pedal);
             let oldest = (0..chosen.count).filter(|n| under_pedal(&chosen.slots[*n]));
@@ -104,6 +105,22 @@ impl Hands {
             chosen.count -= 1;
         }
         chosen
+    }
+
+    /// One key on several channels is one voice, unless the channels are voices.
+    fn drop_unisons(&self, chosen: &mut Chosen) {
+        if self.by == ByVoice::Channel {
+            return;
+        }
+        let mut kept = 0;
+        for n in 0..chosen.count {
+            let key = |slot: usize| self.keys[slot].map(|key| key.key);
+            if kept == 0 || key(chosen.slots[n]) != key(chosen.slots[kept - 1]) {
+                chosen.slots[kept] = chosen.slots[n];
+                kept += 1;
+            }
+        }
+        chosen.count = kept;
     }
 
     fn voices(&self, chosen: &Chosen) -> [Option<usize>; NUM_VOICES] {

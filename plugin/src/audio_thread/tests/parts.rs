@@ -303,7 +303,7 @@ fn a_live_block_waits_for_a_quarter_of_its_length_and_no_longer() {
 }
 
 /// A take in which the network played alto, tenor and bass: the alto changes on beat 2.
-fn frozen_take() -> crate::frozen::FrozenTake {
+pub fn frozen_take() -> crate::frozen::FrozenTake {
     let mut takes = crate::takes::Takes::default();
     let time_signature = (4, 4);
     takes.begin(&bridge::Beginning { tempo_bpm: 120.0, time_signature, ..Default::default() });
