@@ -12,6 +12,9 @@ mod midi;
 mod output;
 mod plugin;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::OnceLock;
 

@@ -56,6 +56,8 @@ pub struct Continuo<const HAS_AUDIO: bool> {
     organ: Organ,
     sample_rate: f32,
     says_offline: bool,
+    /// What the host has said of the last block.
+    block_says_offline: bool,
     /// Until the plugin is activated for the first time: scanning it shall start no thread and read no weights.
     worker_end: Option<WorkerEnd>,
     /// Until the host asks for the editor, which it does once.
@@ -76,6 +78,7 @@ impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
             organ: Organ::new(sample_rate as f32),
             sample_rate: sample_rate as f32,
             says_offline: false,
+            block_says_offline: false,
             worker_end: Some(worker_end),
             editor_end: Some(editor_end),
             worker: None,
@@ -159,12 +162,13 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         while let Some(event) = context.next_event() {
             self.audio.hear(event);
         }
+        self.block_says_offline = self.says_offline || vst3::block_is_offline();
         let block = Block {
             host: host_time(context.transport()),
             frames: buffer.samples(),
             settings: self.settings(),
             now,
-            says_offline: self.says_offline || vst3::block_is_offline(),
+            says_offline: self.block_says_offline,
         };
         let is_complete = self.audio.process_or_pass(&block, |event| context.try_send_event(event).is_ok());
         if HAS_AUDIO {
@@ -224,6 +228,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
         let report = serde_json::json!({
             "style": status.style,
             "problem": status.problem_in(self.params.mode.value()),
+            "offline": self.block_says_offline,
             "host_without_time": self.shared.host_without_time.load(Ordering::Relaxed),
             "due": self.shared.due.load(Ordering::Relaxed),
             "late": self.shared.late.load(Ordering::Relaxed),

@@ -17,6 +17,9 @@ mod events;
 mod factory;
 mod passed_on;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::Cell;
 
 pub use background::{Fence, introduce};

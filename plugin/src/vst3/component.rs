@@ -183,8 +183,10 @@ impl<P: Vst3Plugin> Component<P> {
             __field0: AudioBusBuffers__type0 { channelBuffers32: channels },
         };
         let mut own = ProcessData { numInputs: 0, inputs: std::ptr::null_mut(), ..*data };
-        own.numOutputs = i32::from(num_channels > 0);
-        own.outputs = if num_channels > 0 { &mut bus } else { std::ptr::null_mut() };
+        // nice-plug has its own list of channels from the activation on.
+        let has_audio = num_channels > 0 && self.is_active.load(Ordering::SeqCst);
+        own.numOutputs = i32::from(has_audio);
+        own.outputs = if has_audio { &mut bus } else { std::ptr::null_mut() };
         own.inputEvents = pointer_to::<_, IEventList>(&self.events);
         if !data.outputEvents.is_null() {
             own.outputEvents = own.inputEvents;

@@ -153,3 +153,33 @@ pub(super) unsafe fn last_values(changes: *mut IParameterChanges, mut each: impl
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::ContinuoParams;
+
+    /// What a block has brought wins over what was set before it, however late that is stored.
+    #[test]
+    fn a_value_that_is_stored_too_late_gives_way_to_a_blocks() {
+        let params: Arc<ContinuoParams> = Arc::default();
+        let edits = Edits::new(params.clone(), 0..);
+        edits.set_processing(true);
+        let (id, pointer) = (10, params.param_map()[10].1);
+        // SAFETY: `params` keeps the parameter.
+        let value = || unsafe { pointer.unmodulated_normalized_value() };
+        // As if a block had begun between the look at the count and the store, and brought a value.
+        edits.set(id, 0.25);
+        let at = edits.num_blocks.load(Ordering::SeqCst);
+        edits.by_id[&id].from_block.store(0.75_f64.to_bits(), Ordering::SeqCst);
+        edits.num_blocks.fetch_add(1, Ordering::SeqCst);
+        edits.store(&edits.by_id[&id], 0.25, at);
+        assert!((value() - 0.75).abs() < 1e-3, "{}", value());
+        // As if that block had brought nothing for it.
+        edits.set(id, 0.25);
+        let at = edits.num_blocks.load(Ordering::SeqCst);
+        edits.num_blocks.fetch_add(1, Ordering::SeqCst);
+        edits.store(&edits.by_id[&id], 0.25, at);
+        assert!((value() - 0.25).abs() < 1e-3, "{}", value());
+    }
+}
