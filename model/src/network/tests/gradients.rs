@@ -178,9 +178,11 @@ fn check_network((network, inputs, _): (Network, Inputs, Tensor), rng_seed: u64)
             None if name.starts_with("conv") && name.ends_with(".bias") => continue,
             None => panic!("{name} has no gradient"),
         };
-        // As far as the loss is fairly straight: recurrence bends it, and normalisation hides how large embeddings are.
+        // As far as the loss is fairly straight: recurrence and normalisation bend it, and the latter hides how
+        // large embeddings are.
         let reach = match name.split('.').next() {
             Some("lstm") => 0.3,
+            Some("conv") => 0.4,
             Some("embedding" | "feature") => 4.0,
             _ => 1.0,
         };
