@@ -3,6 +3,7 @@
 mod audio_thread;
 mod bridge;
 mod editor;
+mod folders;
 mod frozen;
 mod params;
 mod state;
@@ -58,8 +59,10 @@ impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
         let (audio_end, worker_end, editor_end) = bridge::new();
         let shared = audio_end.shared.clone();
         let sample_rate = 48_000.0;
+        let params = ContinuoParams::default();
+        params.project.connect(editor_end.saving_end());
         Self {
-            params: Arc::default(),
+            params: Arc::new(params),
             status: Arc::default(),
             shared,
             audio: AudioThread::new(audio_end, sample_rate, 4096, Instant::now),
@@ -105,17 +108,24 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         editor::create(self.params.clone(), self.status.clone(), self.editor_end.take()?)
     }
 
+    fn filter_state(state: &mut PluginState) {
+        ContinuoParams::complete(state);
+    }
+
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         if let Some(end) = self.worker_end.take() {
+            let project = &self.params.project;
+            // The variable decides what plays; the project keeps its own choice.
+            let weights = std::env::var_os(WEIGHTS_VARIABLE).map_or_else(
+                || project.weights.clone(),
+                |path| Arc::new(Mutex::new(ChosenWeights::new(path.to_string_lossy()))),
+            );
             let desk = Desk {
-                weights: self.params.weights.clone(),
-                takes: self.params.takes.clone(),
-                frozen: self.params.frozen.clone(),
+                weights,
+                takes: project.takes.clone(),
+                frozen: project.frozen.clone(),
                 status: self.status.clone(),
             };
-            if let (Some(path), Ok(mut chosen)) = (std::env::var_os(WEIGHTS_VARIABLE), desk.weights.lock()) {
-                *chosen = ChosenWeights { path: path.to_string_lossy().into_owned(), hash: String::new() };
-            }
             self.worker = Some(Worker::start(end, desk));
         }
         self.sample_rate = config.sample_rate;
@@ -167,9 +177,9 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             respond_bars: i64::from(p.respond_bars.value()),
             input: p.input.value(),
             evolves: p.looping.value() == Loop::Evolve,
-            panic: p.panic.value(),
+            panic: p.take_panic(),
             bypass: p.bypass.value(),
-            cadence: p.cadence.value(),
+            cadence: p.take_cadence(),
             voice: p.your_voice.value() as usize,
             emit,
             frozen: std::array::from_fn(|voice| p.freeze[voice].on.value()),

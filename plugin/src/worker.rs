@@ -24,6 +24,7 @@ use fault::Fault;
 use figures::Durations;
 pub use shipped::{SHIPPED, Shipped};
 use song_memory::SongMemory;
+pub use weights::EXTENSION;
 use weights::{Loaded, NextWeights, load};
 
 /// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
@@ -41,6 +42,8 @@ pub struct Status {
     pub problem: String,
     /// What plays is a line model, which plays alone.
     pub plays_alone: bool,
+    /// What is worth knowing of how it runs, in words, or empty.
+    pub notice: String,
 }
 
 impl Status {

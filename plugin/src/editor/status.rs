@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_line_model_says_that_it_does_not_harmonise() {
         let status =
-            Status { style: "Folk tunes".into(), path: String::new(), problem: String::new(), plays_alone: true };
+            Status { style: "Folk tunes".into(), plays_alone: true, ..Status::default() };
         let words = |mode| problems(&status, mode, &Shared::default());
         let expect = "Folk tunes: plays Continue, Respond and Free, and cannot harmonise; choose another mode or style";
         assert_eq!(words(Mode::Harmonise), [expect]);

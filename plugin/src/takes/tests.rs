@@ -6,6 +6,13 @@ fn played(take_beats: f64, key: u8, velocity: f32) -> Played {
     Played { take_beats, heard_beats: take_beats, channel: 1, key, velocity, generated: false }
 }
 
+/// Channel as it is saved, key, velocity, start and length, ticks.
+fn note(saved_channel: u8, key: u8, velocity: u8, start: i64, length: i64) -> TakeNote {
+    let mut note = TakeNote::new(saved_channel, saved_channel >= 16, key, velocity, start, start);
+    note.end_at(start + length, start + length);
+    note
+}
+
 fn beginning(song_beats: f64, before_beats: f64) -> Beginning {
     Beginning {
         before_beats,
@@ -19,7 +26,7 @@ fn beginning(song_beats: f64, before_beats: f64) -> Beginning {
 
 /// Each take as `number@first bar: key start+length ..`, in beats.
 fn words(takes: &Takes) -> Vec<String> {
-    let note = |n: &TakeNote| format!(" {} {}+{}", n.1, n.3 as f64 / TICKS_PER_BEAT, f64::from(n.4) / TICKS_PER_BEAT);
+    let note = |n: &TakeNote| format!(" {} {}+{}", n.key, n.start as f64 / TICKS_PER_BEAT, f64::from(n.length) / TICKS_PER_BEAT);
     let take = |take: TakeView| {
         let notes: String = take.notes.iter().map(note).collect();
         format!("{}@{}:{notes}", take.start.number, take.start.first_bar())
@@ -42,7 +49,7 @@ fn each_start_is_a_take_and_a_silent_one_is_none() {
     takes.add(&played(3.0, 64, 0.0));
     assert_eq!(words(&takes), ["1@3: 60 9.5+1 62 10.5+1.5", "2@1: 64 1+2"]);
     assert_eq!(takes.list().map(|take| take.bars()).collect::<Vec<_>>(), [0..1, 0..1]);
-    assert_eq!(takes.current().collect::<Vec<_>>(), [(TakeNote(1, 64, 127, 960, 1920), false)]);
+    assert_eq!(takes.current().collect::<Vec<_>>(), [(note(1, 64, 127, 960, 1920), false)]);
     let text = serde_json::to_string(&takes).unwrap();
     let again: Takes = serde_json::from_str(&text).unwrap();
     assert_eq!(words(&again), words(&takes));
@@ -108,8 +115,8 @@ fn a_take_that_goes_on_can_be_had_as_it_is() {
     takes.begin(&beginning(8.0, 2.0));
     takes.add(&played(8.0, 62, 1.0));
     let (start, notes) = takes.ended_at(2, 9.5).unwrap();
-    assert_eq!((start.number, notes), (2, vec![TakeNote(1, 62, 127, 7680, 1440)]));
-    assert_eq!(takes.ended_at(1, 9.5).unwrap().1, [TakeNote(1, 60, 127, 0, 960)]);
+    assert_eq!((start.number, notes), (2, vec![note(1, 62, 127, 7680, 1440)]));
+    assert_eq!(takes.ended_at(1, 9.5).unwrap().1, [note(1, 60, 127, 0, 960)]);
     assert!(takes.ended_at(3, 9.5).is_none());
 }
 
@@ -123,7 +130,7 @@ fn what_is_generated_is_known_and_the_player_s_too() {
     assert_eq!(owners, [(1, true), (1, false)]);
     // An end does not say whose it is.
     takes.add(&played(1.0, 60, 0.0));
-    assert_eq!(takes.notes[0].4, 960);
+    assert_eq!(takes.notes[0].length, 960);
 }
 
 #[test]
@@ -201,7 +208,7 @@ fn the_last_round_of_a_loop_is_what_is_played_again() {
     let words = |bars: std::ops::Range<i64>| {
         let notes = take.in_song(bars, ticks(12.5));
         let word =
-            |n: &TakeNote| format!("{} {}+{}", n.1, n.3 as f64 / TICKS_PER_BEAT, f64::from(n.4) / TICKS_PER_BEAT);
+            |n: &TakeNote| format!("{} {}+{}", n.key, n.start as f64 / TICKS_PER_BEAT, f64::from(n.length) / TICKS_PER_BEAT);
         notes.iter().map(word).collect::<Vec<_>>()
     };
     assert_eq!(take.bars(), 0..3);
@@ -217,7 +224,7 @@ fn rounds_whose_place_is_not_known_any_more_are_left_out() {
     let mut takes = looped();
     let keys = |takes: &Takes, bars| -> Vec<u8> {
         let take = takes.list().next().unwrap();
-        take.in_song(bars, ticks(16.0)).iter().map(|note| note.1).collect()
+        take.in_song(bars, ticks(16.0)).iter().map(|note| note.key).collect()
     };
     // Rounds without a note are none, however many.
     for n in 0..2 * MAX_SEAMS {
@@ -241,7 +248,7 @@ fn what_sounds_into_chosen_bars_is_in_them() {
     takes.add(&Played { generated: true, ..played(2.0, 60, 0.5) });
     takes.add(&played(6.0, 60, 0.0));
     let take = takes.list().next().unwrap();
-    assert_eq!(take.in_song(1..2, ticks(6.0)), [TakeNote(17, 60, 64, 3840, 1920)]);
+    assert_eq!(take.in_song(1..2, ticks(6.0)), [note(17, 60, 64, 3840, 1920)]);
 }
 
 #[test]
@@ -251,7 +258,7 @@ fn a_complete_last_round_is_all_that_plays_again() {
     takes.begin(&beginning(40.0, 16.0));
     takes.add(&played(40.0, 60, 1.0));
     let take = takes.list().next().unwrap();
-    let keys: Vec<u8> = take.in_song(take.bars(), 0).iter().map(|note| note.1).collect();
+    let keys: Vec<u8> = take.in_song(take.bars(), 0).iter().map(|note| note.key).collect();
     assert_eq!(keys, [67]);
 }
 
