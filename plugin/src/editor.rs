@@ -1,5 +1,6 @@
 //! The editor: the music, the controls and a status line in a window. Runs on the host's window thread.
 
+mod accidentals;
 mod background;
 mod card;
 mod clip;
@@ -34,6 +35,7 @@ use freezing::Frozen;
 use piano_roll::{PianoRoll, Shown};
 use places::PlacesFile;
 use seeds::Seeds;
+use status::StatusLine;
 use styles::Styles;
 use take_list::TakeList;
 use theme::Theme;
@@ -77,6 +79,7 @@ pub struct ContinuoEditor {
     styles: Styles,
     take_list: TakeList,
     weights_list: WeightsList,
+    status_line: StatusLine,
     places: PlacesFile,
     /// The theme that egui has been given.
     applied: Option<bool>,
@@ -93,6 +96,7 @@ pub fn create(params: Arc<ContinuoParams>, status: Arc<Mutex<Status>>, end: Edit
         styles: Styles::new(),
         take_list: TakeList::new(),
         weights_list: WeightsList::new(),
+        status_line: StatusLine::default(),
         places: PlacesFile::wished_for(),
         applied: None,
     };
@@ -104,6 +108,7 @@ impl NiceEguiApp for ContinuoEditor {
         self.host = Some(host);
         self.applied = None;
         let look = self.data.params.project.look.lock().map(|look| *look).unwrap_or_default();
+        ctx.set_fonts(accidentals::fonts());
         ctx.set_zoom_factor(window::zoom(&look));
         ctx.options_mut(|options| options.zoom_with_keyboard = false);
         Ok(())
@@ -158,8 +163,7 @@ impl ContinuoEditor {
         egui::Panel::top("head").frame(frame).show(ui, |ui| self.head(ui, theme, setter));
         egui::Panel::bottom("status").frame(frame).show(ui, |ui| {
             let status = self.data.status.lock().map(|status| status.clone()).unwrap_or_default();
-            let mode = self.data.params.mode.value();
-            status::show(ui, theme, &status, mode, &self.data.end.shared);
+            self.status_line.show(ui, theme, &status, &self.data.params, &self.data.end.shared);
         });
         let desk = egui::Panel::bottom("desk").frame(frame.inner_margin(egui::Margin::symmetric(MARGIN as i8, 10)));
         let height = DESK_HEIGHT.min(ui.ctx().content_rect().height() * DESK_SHARE);

@@ -3,8 +3,8 @@
 mod loading;
 pub mod wishes;
 
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use continuo_model::tokeniser::grid::{NUM_VOICES, VOICE_NAMES};
 use nice_plug::params::InternalParamMut;

@@ -454,13 +454,15 @@ impl Takes {
 
     /// From which note on, `keep_from` or a later one, there are no more of them than a project can hold.
     fn with_room(&self, mut keep_from: usize) -> usize {
-        let mut bytes = 0;
-        let fits = |note: &&TakeNote| {
-            bytes += note.saved_bytes();
-            bytes <= MAX_NOTE_BYTES
-        };
-        let fitting = self.notes.iter().rev().take_while(fits).count();
-        keep_from = keep_from.max(self.notes.len() - fitting);
+        if self.notes.len() > MAX_NOTE_BYTES / TakeNote::MAX_SAVED_BYTES {
+            let mut bytes = 0;
+            let fits = |note: &&TakeNote| {
+                bytes += note.saved_bytes();
+                bytes <= MAX_NOTE_BYTES
+            };
+            let fitting = self.notes.iter().rev().take_while(fits).count();
+            keep_from = keep_from.max(self.notes.len() - fitting);
+        }
         // Those that sound are kept besides.
         let sounding = |keep_from| self.open.iter().filter(|open| **open < keep_from).count();
         while self.notes.len() - keep_from + sounding(keep_from) > MAX_NOTES {

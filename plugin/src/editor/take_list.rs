@@ -133,12 +133,21 @@ impl TakeList {
             (0.40, format!("{:.0} bpm", start.tempo_bpm), faint),
             (0.56, format!("{}/{}", start.time_signature.0, start.time_signature.1), faint),
             (0.66, format!("seed {}", start.rng_seed), faint),
-            (0.84, notes, faint),
+            if start.incomplete {
+                (0.84, "incomplete".into(), if chosen { theme.on_accent } else { theme.warning })
+            } else {
+                (0.84, notes, faint)
+            },
         ];
         for (place, text, ink) in cells {
             let at = rect.left_center() + vec2(rect.width() * place, 0.0);
             ui.painter().text(at, Align2::LEFT_CENTER, text, FontId::proportional(13.0), ink);
         }
+        let response = if start.incomplete {
+            response.on_hover_text("A render went on without the network: notes are missing.")
+        } else {
+            response
+        };
         if response.clicked() {
             (self.number, self.bars, self.saved) = (Some(start.number), None, None);
         }

@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use egui::{Align2, CornerRadius, FontId, RichText, Sense, Ui, vec2};
 
 use super::folder::FolderReader;
+use super::places;
 use super::styles;
 use super::theme::Theme;
 use super::widgets::{self, button};
-use super::places;
 use crate::folders;
 use crate::state::ChosenWeights;
 use crate::worker;

@@ -47,7 +47,10 @@ mod tests {
         let mut state = PluginState { version: "0.1.0".into(), params: params.into(), fields: BTreeMap::new() };
         ContinuoParams::complete(&mut state);
         let value = |id: &str| format!("{:?}", state.params[id]);
-        assert_eq!(["temp", "panic", "hrto", "strict", "frz_4"].map(value), ["F32(0.9)", "Bool(false)", "I32(127)", "Bool(true)", "Bool(false)"]);
+        assert_eq!(
+            ["temp", "panic", "hrto", "strict", "frz_4"].map(value),
+            ["F32(0.9)", "Bool(false)", "I32(127)", "Bool(true)", "Bool(false)"]
+        );
         assert_eq!(state.params.len(), ContinuoParams::default().param_map().len());
     }
 

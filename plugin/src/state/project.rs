@@ -150,7 +150,9 @@ impl Saved<'_> {
     fn read<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let text = self.0.get(key)?;
         serde_json::from_str(text)
-            .map_err(|error| nice_error!("project: expected `{key}` as this plugin saves it, got something else ({error})"))
+            .map_err(|error| {
+                nice_error!("project: expected `{key}` as this plugin saves it, got something else ({error})")
+            })
             .ok()
     }
 }

@@ -27,7 +27,8 @@ impl Takes {
             let mut own = takes.iter().chain(&current).filter(|(_, notes)| !notes.is_empty());
             !own.any(|(known, _)| known.number == start.number)
         };
-        let added: Vec<_> = saved_takes.into_iter().filter(|(start, notes)| !notes.is_empty() && is_new(start)).collect();
+        let added: Vec<_> =
+            saved_takes.into_iter().filter(|(start, notes)| !notes.is_empty() && is_new(start)).collect();
         takes.extend(added);
         takes.sort_by_key(|(start, _)| start.number);
         let first_note = current.as_ref().map_or(0, |(start, _)| start.first_note);

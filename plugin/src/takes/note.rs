@@ -25,6 +25,9 @@ pub struct TakeNote {
 }
 
 impl TakeNote {
+    /// No note takes more bytes in a project: two digits and three times three, a start in 13, a length in 10, and two shifts.
+    pub const MAX_SAVED_BYTES: usize = 2 + 3 + 3 + 14 + 10 + 6 + 6 + 9;
+
     /// A note that starts at a place on the grid and was heard at another; it has not ended.
     pub fn new(channel: u8, is_generated: bool, key: u8, velocity: u8, start: i64, heard_start: i64) -> Self {
         let saved_channel = channel % GENERATED + if is_generated { GENERATED } else { 0 };

@@ -45,7 +45,10 @@ fn load_near(chosen: &ChosenWeights, own_folder: Option<&Path>) -> Result<Loaded
         let by_name = read(&folder.join(file_name(&chosen.path)));
         by_name.and_then(|file| load_found(chosen, &file, &problem)).or_else(|| {
             let same = |file: &Found| file.hash == chosen.hash;
-            weights_files(folder).filter_map(|path| read(&path)).find(same).and_then(|file| load_found(chosen, &file, &problem))
+            weights_files(folder)
+                .filter_map(|path| read(&path))
+                .find(same)
+                .and_then(|file| load_found(chosen, &file, &problem))
         })
     });
     found.ok_or(problem)
@@ -65,7 +68,9 @@ fn load_from_path(chosen: &ChosenWeights) -> Result<Loaded, String> {
     let problem = if expected.is_empty() || *expected == hash {
         String::new()
     } else {
-        format!("{name}: expected the file that the project was saved with ({expected}), got another ({hash}); it plays")
+        format!(
+            "{name}: expected the file that the project was saved with ({expected}), got another ({hash}); it plays"
+        )
     };
     loaded(&name, &bytes, ChosenWeights { path: path.clone(), hash }, path.clone(), problem)
 }
@@ -85,13 +90,7 @@ fn load_found(chosen: &ChosenWeights, file: &Found, problem: &str) -> Option<Loa
     loaded(&path, &file.bytes, chosen, path.clone(), problem).ok()
 }
 
-fn loaded(
-    name: &str,
-    bytes: &[u8],
-    chosen: ChosenWeights,
-    path: String,
-    problem: String,
-) -> Result<Loaded, String> {
+fn loaded(name: &str, bytes: &[u8], chosen: ChosenWeights, path: String, problem: String) -> Result<Loaded, String> {
     let weights = Weights::parse(name, bytes).map_err(|error| error.to_string())?;
     let description_name = weights.description.name.clone();
     let network = StreamingNetwork::new(weights).map_err(|problem| format!("{name}: {problem}"))?;
@@ -226,7 +225,10 @@ mod tests {
         assert_eq!(name, "mine.safetensors");
         assert!(problem.contains("another file") && problem.contains(&first) && problem.contains(&second), "{problem}");
         let (_, problem) = find("/no/such/mine.safetensors", "").unwrap();
-        assert!(problem.contains("/no/such/mine.safetensors: cannot be opened") && problem.contains("plays"), "{problem}");
+        assert!(
+            problem.contains("/no/such/mine.safetensors: cannot be opened") && problem.contains("plays"),
+            "{problem}"
+        );
         for (path, hash) in [("/no/such/theirs.safetensors", "0123456789abcdef"), ("/no/such/theirs.safetensors", "")] {
             let problem = find(path, hash).unwrap_err();
             assert!(problem.starts_with("/no/such/theirs.safetensors: cannot be opened"), "{problem}");
