@@ -4,12 +4,16 @@
 // Tests may allocate; they play to nobody.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
+mod budget;
 mod cadence;
-pub mod capture;
-pub mod due;
+mod controllers;
+mod dealing;
+mod due;
 pub mod events;
+mod failure;
 mod frozen;
 mod glance;
+mod hands;
 mod held_notes;
 pub mod modes;
 pub mod pace;
@@ -18,6 +22,7 @@ pub mod preview;
 pub mod process;
 pub mod sequencer;
 pub mod transport;
+mod voices;
 
 #[cfg(test)]
 mod tests;

@@ -45,8 +45,10 @@ pub struct Request {
     pub id: u64,
     /// What it goes on from.
     pub from: From,
-    /// Which row it is, counted on through loops and jumps. What was decided for this or later ones is undone first.
+    /// Which row it is, counted on through loops and jumps.
     pub count: i64,
+    /// What was decided for this row or later ones is undone first: the row itself, or an earlier one that was never played.
+    pub undo_from: i64,
     /// What to decide; its step is the song's.
     pub step: Step,
     /// The step begins a bar.
@@ -136,6 +138,21 @@ pub struct Played {
     pub generated: bool,
 }
 
+/// When a worker of this process finished a step last, microseconds as [`microseconds`] counts them.
+static LAST_PROGRESS: AtomicU64 = AtomicU64::new(0);
+
+/// Microseconds from a fixed moment of this process to `now`, at least 1. Call it once before audio runs: the first call fixes the
+/// moment.
+pub fn microseconds(now: Instant) -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    now.saturating_duration_since(*START.get_or_init(|| now)).as_micros() as u64 + 1
+}
+
+/// When a worker of this process finished a step last, or 0.
+pub fn last_progress() -> u64 {
+    LAST_PROGRESS.load(Ordering::Acquire)
+}
+
 /// Counters and flags, written by one thread, read by any.
 #[derive(Default)]
 pub struct Shared {
@@ -188,6 +205,8 @@ pub struct AudioEnd {
     /// Number of the last request that has been answered.
     last_answered: u64,
     worker: Arc<OnceLock<Thread>>,
+    /// Something has been asked since the worker was woken last.
+    wakes: bool,
     /// Counters and flags.
     pub shared: Arc<Shared>,
 }
@@ -239,6 +258,7 @@ pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
             snapshots: snap,
             last_asked: 0,
             last_answered: 0,
+            wakes: false,
             worker: worker.clone(),
             shared: shared.clone(),
         },
@@ -270,11 +290,19 @@ impl AudioEnd {
         request.id = self.last_asked + 1;
         self.requests.push(request).ok()?;
         self.last_asked = request.id;
-        if let Some(worker) = self.worker.get() {
+        self.wakes = true;
+        Some(request.id)
+    }
+
+    /// Wakes the worker if something has been asked since the last time. Called before a wait and at a block's end: not for each of
+    /// many requests.
+    pub fn wake(&mut self) {
+        if std::mem::take(&mut self.wakes)
+            && let Some(worker) = self.worker.get()
+        {
             // A futex wake on Linux, its like elsewhere: no lock.
             worker.unpark();
         }
-        Some(request.id)
     }
 
     /// The next answer, if there is one.
@@ -346,6 +374,7 @@ impl WorkerEnd {
 
     /// Answers a request, in the order of requests. There is always room, as [`AudioEnd::ask`] sees to.
     pub fn answer(&mut self, answer: Answer) {
+        LAST_PROGRESS.fetch_max(microseconds(Instant::now()), Ordering::AcqRel);
         let taken = self.answers.push(answer).is_ok();
         debug_assert!(taken, "answer {}: expected room for it, got none", answer.id);
     }
@@ -409,7 +438,8 @@ mod tests {
         };
         let step =
             Step { step_idx: id as i64, step_in_beat: 0, given: [Given::Free; NUM_VOICES], attack: false, settings };
-        Request { id, from: From::Here, count: id as i64, step, begins_bar: false, asked: None }
+        let count = id as i64;
+        Request { id, from: From::Here, count, undo_from: count, step, begins_bar: false, asked: None }
     }
 
     /// The ends of a bridge whose worker runs.
@@ -453,6 +483,7 @@ mod tests {
             if asked < COUNT && audio.ask(request(asked + 1)).is_some() {
                 asked += 1;
             }
+            audio.wake();
             while let Some(answer) = audio.answer() {
                 answered += 1;
                 let key = (answered % 128) as u8;

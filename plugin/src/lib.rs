@@ -20,11 +20,11 @@ use continuo_model::sampling::Sampler;
 use nice_plug::prelude::*;
 
 use audio_thread::preview;
-use audio_thread::process::{AudioThread, Block, Settings};
+use audio_thread::process::{AudioThread, Block, CHORD_SECONDS, Settings};
 use audio_thread::transport::HostTime;
 use bridge::{EditorEnd, Shared, WorkerEnd};
 use editor::EditorWindow;
-use params::{ContinuoParams, Emit, Loop, wishes};
+use params::{ContinuoParams, Emit, EnterOn, Loop, wishes};
 use state::ChosenWeights;
 use worker::{Desk, Status, Worker};
 
@@ -32,6 +32,13 @@ use worker::{Desk, Status, Worker};
 pub const WEIGHTS_VARIABLE: &str = "CONTINUO_WEIGHTS";
 /// Names a file to write figures and problems to when the plugin is dropped.
 pub const REPORT_VARIABLE: &str = "CONTINUO_REPORT";
+
+/// What a host is told where a render would lack notes.
+const RENDER_FAILED: &str = "the network has not answered for two seconds; notes are missing";
+
+/// Lets `process` panic after so many blocks, in builds with assertions: for tests.
+#[cfg(debug_assertions)]
+const FAIL_VARIABLE: &str = "CONTINUO_PANIC_AFTER_BLOCKS";
 
 /// The first class: an instrument with a stereo output, which hosts load that refuse a plugin without audio.
 pub type Instrument = Continuo<true>;
@@ -130,6 +137,10 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         }
         self.sample_rate = config.sample_rate;
         self.says_offline = config.process_mode == ProcessMode::Offline;
+        #[cfg(debug_assertions)]
+        {
+            self.audio.fails_in = std::env::var(FAIL_VARIABLE).ok().and_then(|blocks| blocks.parse().ok());
+        }
         self.audio.activate(f64::from(config.sample_rate), config.max_buffer_size as usize);
         self.organ = Organ::new(config.sample_rate);
         true
@@ -157,11 +168,11 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
             now,
             says_offline: self.says_offline,
         };
-        self.audio.process(&block, |event| context.try_send_event(event).is_ok());
+        let is_complete = self.audio.process_or_pass(&block, |event| context.try_send_event(event).is_ok());
         if HAS_AUDIO {
             preview::play(&mut self.organ, self.audio.out(), buffer.as_slice(), self.params.preview.value());
         }
-        ProcessStatus::KeepAlive
+        if is_complete { ProcessStatus::KeepAlive } else { ProcessStatus::Error(RENDER_FAILED) }
     }
 }
 
@@ -172,10 +183,14 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             Emit::All => [true; 4],
             one => std::array::from_fn(|voice| voice + 1 == one as usize),
         };
+        let reply_delay_samples = (p.reply_delay_ms.value() * 1e-3 * self.sample_rate).round() as u64;
         Settings {
             mode: p.mode.value(),
             respond_bars: i64::from(p.respond_bars.value()),
             input: p.input.value(),
+            hear_keys: (p.hear_from.value() as u8, p.hear_to.value() as u8),
+            hear_channel: p.hear_channel.value().number(),
+            enter_on_beat: p.enter_on.value() == EnterOn::Beat,
             evolves: p.looping.value() == Loop::Evolve,
             panic: p.take_panic(),
             bypass: p.bypass.value(),
@@ -184,7 +199,8 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             emit,
             frozen: std::array::from_fn(|voice| p.freeze[voice].on.value()),
             lookahead_steps: i64::from(p.lookahead_steps.value()),
-            reply_delay_samples: (p.reply_delay_ms.value() * 1e-3 * self.sample_rate).round() as u64,
+            reply_delay_samples,
+            chord_window_samples: reply_delay_samples.min((CHORD_SECONDS * f64::from(self.sample_rate)).round() as u64),
             step: StepSettings {
                 sampler: Sampler {
                     temperature: p.temperature.value(),
@@ -211,7 +227,11 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             "style": status.style,
             "problem": status.problem_in(self.params.mode.value()),
             "host_without_time": self.shared.host_without_time.load(Ordering::Relaxed),
+            "due": self.shared.due.load(Ordering::Relaxed),
+            "late": self.shared.late.load(Ordering::Relaxed),
+            "latest_ms": self.shared.latest_ms.load(Ordering::Relaxed),
             "misses": self.shared.misses.load(Ordering::Relaxed),
+            "failed": self.shared.has_failed.load(Ordering::Relaxed),
             "refused": self.shared.refused.load(Ordering::Relaxed),
             "reply_p99_us": self.shared.reply_p99_us.load(Ordering::Relaxed),
             "step_p50_us": self.shared.step_p50_us.load(Ordering::Relaxed),
@@ -234,6 +254,7 @@ fn host_time(transport: &Transport) -> HostTime {
         playing: transport.playing,
         tempo_bpm: transport.tempo,
         pos_beats: transport.pos_beats(),
+        pos_samples: transport.pos_samples(),
         bar_start_beats: transport.bar_start_pos_beats(),
         time_signature: transport.time_sig_numerator.zip(transport.time_sig_denominator),
         loop_range_beats: transport.loop_range_beats(),

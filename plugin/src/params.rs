@@ -337,7 +337,7 @@ impl Default for ContinuoParams {
             register: EnumParam::new("Register", Register::Auto),
             strict: BoolParam::new("Strict parts", true),
             lookahead_steps: IntParam::new("Lookahead", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" steps"),
-            reply_delay_ms: FloatParam::new("Reply delay", 5.0, FloatRange::Linear { min: 0.0, max: 50.0 })
+            reply_delay_ms: FloatParam::new("Reply delay", 25.0, FloatRange::Linear { min: 0.0, max: 50.0 })
                 .with_step_size(0.1)
                 .with_unit(" ms")
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),

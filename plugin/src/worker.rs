@@ -2,6 +2,7 @@
 
 mod fault;
 mod figures;
+mod priority;
 mod shipped;
 mod song_memory;
 mod weights;
@@ -40,6 +41,8 @@ pub struct Status {
     pub path: String,
     /// What went wrong, in words, or empty.
     pub problem: String,
+    /// What a player may want to know once, or empty.
+    pub notice: String,
     /// What plays is a line model, which plays alone.
     pub plays_alone: bool,
     /// What is worth knowing of how it runs, in words, or empty.
@@ -73,6 +76,12 @@ pub struct Desk {
 }
 
 impl Desk {
+    fn notice(&self, notice: String) {
+        if let Ok(mut status) = self.status.lock() {
+            status.notice = notice;
+        }
+    }
+
     fn say(&self, problem: String) {
         if let Ok(mut status) = self.status.lock() {
             status.problem = problem;
@@ -197,10 +206,14 @@ impl Drop for Farewell<'_> {
 fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) {
     let _farewell = Farewell { shared: end.shared.clone(), desk };
     end.register();
+    if let Err(notice) = priority::raise() {
+        desk.notice(notice);
+    }
     desk.put_down(&loaded);
     let mut next_weights = NextWeights::after(&loaded);
     let mut ensemble = loaded.ensemble;
     let mut retired = None;
+    let mut last_step = 0;
     let mut waiting = VecDeque::with_capacity(CAPACITY);
     let mut fault = Fault::wished_for();
     while !end.shared.stop.load(Ordering::Acquire) {
@@ -209,7 +222,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
         }
         match waiting.pop_front() {
             // A chord's notes come one by one, and each asks anew for what the last one asked for.
-            Some(request) if waiting.iter().any(|later| later.count <= request.count) => ensemble.prepare(&request),
+            Some(request) if waiting.iter().any(|later| later.undo_from <= request.count) => ensemble.prepare(&request),
             Some(request) => {
                 if request.begins_bar {
                     desk.hand_over_frozen(&mut end, &mut frozen);
@@ -219,6 +232,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
                         retired = Some(ensemble.hand_over_to(loaded.ensemble, request.step.step_idx));
                     }
                 }
+                last_step = request.step.step_idx;
                 let answer = ensemble.decide(&request);
                 fault.strike();
                 end.answer(answer);
@@ -228,6 +242,12 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
                 desk.take_down(&mut end);
                 desk.hand_over_frozen(&mut end, &mut frozen);
                 next_weights.look(desk);
+                // While nothing plays there is no bar to wait for.
+                if !end.shared.time_runs.load(Ordering::Relaxed)
+                    && let Some(loaded) = next_weights.take(desk)
+                {
+                    retired = Some(ensemble.hand_over_to(loaded.ensemble, last_step + 1));
+                }
                 drop(retired.take());
                 // An unpark between the pop and here is kept, and this returns at once. What goes out while nothing is
                 // asked for is taken down a little later.
@@ -296,7 +316,7 @@ impl Ensemble {
     /// Goes to where the row begins, and remembers the place. All that is done for a row that a later request undoes
     /// anyway: what is decided in the end is the same as if it had been decided.
     fn prepare(&mut self, request: &Request) {
-        self.undo_from(request.count);
+        self.undo_from(request.undo_from);
         match request.from {
             From::Here => {}
             From::Elsewhere => self.song.go_to(&mut self.performer, request.step.step_idx),

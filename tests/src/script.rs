@@ -1,13 +1,14 @@
 //! A DAW session as data: where the transport runs and stands, what is played when. It can be run at any sample rate, in any
 //! blocks, live or fast, and gives what the plugin sent with the sample of each event.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use continuo_model::random::SplitMix64;
+use anyhow::Result;
 
-use crate::fake_host::{Event, EventKind, HostedPlugin, Transport};
-use crate::note_checker::NoteChecker;
+use crate::fake_host::{EventKind, HostedPlugin, Transport};
+use crate::hands::Hands;
+use crate::rack::{self, Setup};
+pub use crate::rack::{Blocks, Pace, Sent};
 
 /// A stretch of the session in which the transport does one thing.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Stretch {
     pub time_signature: (u16, u16),
     /// What the host loops over, beats.
     pub loop_range_beats: Option<(f64, f64)>,
+    /// A bar line, in beats, and the number of its bar: bars of this stretch are counted from there, as behind a change of metre.
+    pub first_bar: (f64, i32),
 }
 
 impl Stretch {
@@ -36,6 +39,7 @@ impl Stretch {
             end_tempo_bpm: 120.0,
             time_signature: (4, 4),
             loop_range_beats: None,
+            first_bar: (0.0, 0),
         }
     }
 
@@ -71,18 +75,18 @@ impl Stretch {
         ((self.tempo_bpm.powi(2) + 120.0 * slope * beats).sqrt() - self.tempo_bpm) / slope
     }
 
-    fn transport(&self, seconds: f64, pos_samples: i64) -> Transport {
+    pub(crate) fn transport(&self, seconds: f64, pos_samples: i64) -> Transport {
         let beats = self.beats_after(seconds);
         let bar_beats = f64::from(self.time_signature.0) * 4.0 / f64::from(self.time_signature.1);
         let pos_beats = self.from_beats.map_or(0.0, |from| from + beats);
-        let bar_number = (pos_beats / bar_beats + 1e-9).floor();
+        let bars = ((pos_beats - self.first_bar.0) / bar_beats + 1e-9).floor();
         let tempo_bpm = self.tempo_bpm + (self.end_tempo_bpm - self.tempo_bpm) * seconds / self.seconds();
         Transport {
             playing: self.from_beats.is_some(),
             tempo_bpm: Some(tempo_bpm),
             pos_beats: Some(pos_beats),
-            bar_start_beats: Some(bar_number * bar_beats),
-            bar_number: bar_number as i32,
+            bar_start_beats: Some(self.first_bar.0 + bars * bar_beats),
+            bar_number: self.first_bar.1 + bars as i32,
             time_signature: Some(self.time_signature),
             loop_range_beats: self.loop_range_beats,
             pos_samples,
@@ -93,8 +97,10 @@ impl Stretch {
 /// Something that happens in a stretch.
 #[derive(Clone, Debug)]
 pub enum Happening {
-    /// The player plays, or turns a wheel.
+    /// The player plays, or turns a wheel. At one sample a key's start comes after everything else.
     Event(EventKind),
+    /// The same, in the order in which it was added, as hands and hosts have it.
+    InOrder(EventKind),
     /// A parameter is set, by name, to a value of 0 to 1.
     Param(String, f64),
 }
@@ -107,27 +113,6 @@ pub struct Script {
     /// (stretch, beats from its start, what happens).
     pub happenings: Vec<(usize, f64, Happening)>,
 }
-
-/// How a session is cut into blocks.
-#[derive(Clone, Copy, Debug)]
-pub enum Blocks {
-    /// All of this size.
-    Of(usize),
-    /// Of 1 to this size, by this rng seed.
-    Random(usize, u64),
-}
-
-/// How fast blocks follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Each block lasts as long as its audio.
-    Live,
-    /// A block follows as soon as the last one is done.
-    Fast,
-}
-
-/// What a session gave: each event with its sample from the session's start, in the order in which it was sent.
-pub type Sent = Vec<(u64, EventKind)>;
 
 impl Script {
     /// Adds notes to a stretch, in words: `0 67 1, 1 69 0.5` is a key 67 from beat 0 for 1 beat, then a key 69 from beat 1
@@ -148,6 +133,19 @@ impl Script {
     /// Adds a happening.
     pub fn with(mut self, stretch: usize, beats: f64, happening: Happening) -> Self {
         self.happenings.push((stretch, beats, happening));
+        self
+    }
+
+    /// Adds what hands play, from the stretch's start.
+    ///
+    /// # Panics
+    /// If the stretch's tempo is not even.
+    pub fn hands(mut self, stretch: usize, hands: &Hands) -> Self {
+        let Stretch { tempo_bpm, end_tempo_bpm, .. } = self.stretches[stretch];
+        assert_eq!(tempo_bpm, end_tempo_bpm, "hands play in milliseconds: an even tempo");
+        let beats = |ms: f64| ms * tempo_bpm / 60_000.0;
+        let all = hands.events.iter().map(|(ms, kind)| (stretch, beats(*ms), Happening::InOrder(*kind)));
+        self.happenings.extend(all);
         self
     }
 
@@ -172,51 +170,12 @@ impl Script {
         blocks: Blocks,
         pace: Pace,
     ) -> Result<(Sent, Duration)> {
-        let mut latest = Duration::ZERO;
-        let bounds = self.bounds(sample_rate);
-        let timed = self.timed(&bounds, sample_rate);
-        let mut rng = SplitMix64::new(if let Blocks::Random(_, rng_seed) = blocks { rng_seed } else { 0 });
-        let (mut sent, mut checker) = (Sent::new(), NoteChecker::new());
-        let (mut pos, mut next, mut was_playing) = (0, 0, false);
-        let clock = Instant::now();
-        for (stretch, bound) in self.stretches.iter().zip(bounds.windows(2)) {
-            while pos < bound[1] {
-                let size = match blocks {
-                    Blocks::Of(size) => size,
-                    Blocks::Random(largest, _) => 1 + rng.next_below(largest),
-                };
-                let frames = size.min((bound[1] - pos) as usize);
-                let transport = stretch.transport((pos - bound[0]) as f64 / sample_rate, pos as i64);
-                let (mut events, mut params) = (Vec::new(), Vec::new());
-                while let Some((at, happening)) = timed.get(next).filter(|(at, _)| *at < pos + frames as u64) {
-                    let timing = (at - pos) as u32;
-                    match happening {
-                        Happening::Event(kind) => events.push(Event { timing, kind: *kind }),
-                        Happening::Param(name, value) => params.push((timing, plugin.param_by_name(name)?.id, *value)),
-                    }
-                    next += 1;
-                }
-                let block = plugin.process(frames, Some(&transport), &events, &params)?;
-                checker.block(frames, &block.events);
-                if std::mem::replace(&mut was_playing, transport.playing) && !transport.playing {
-                    checker.expect_all_before_ended();
-                }
-                sent.extend(block.events.iter().map(|event| (pos + u64::from(event.timing), event.kind)));
-                pos += frames as u64;
-                if pace == Pace::Live {
-                    let due = Duration::from_secs_f64(pos as f64 / sample_rate);
-                    latest = latest.max(clock.elapsed().saturating_sub(due));
-                    std::thread::sleep(due.saturating_sub(clock.elapsed()));
-                }
-            }
-        }
-        checker.expect_silence();
-        checker.finish().map_err(anyhow::Error::msg).context("the plugin's output")?;
-        Ok((sent, latest))
+        let mut run = rack::run(self, std::slice::from_mut(plugin), &Setup { sample_rate, blocks, pace })?;
+        Ok((run.sent.pop().unwrap_or_default(), run.latest))
     }
 
     /// The sample on which each stretch starts, and the one after the last.
-    fn bounds(&self, sample_rate: f64) -> Vec<u64> {
+    pub fn bounds(&self, sample_rate: f64) -> Vec<u64> {
         let mut seconds = 0.0;
         let mut bounds = vec![0];
         for stretch in &self.stretches {
@@ -226,8 +185,8 @@ impl Script {
         bounds
     }
 
-    /// The happenings with their samples, in order; at one sample a note's end comes before a start.
-    fn timed(&self, bounds: &[u64], sample_rate: f64) -> Vec<(u64, Happening)> {
+    /// The happenings with their samples, in order.
+    pub(crate) fn timed(&self, bounds: &[u64], sample_rate: f64) -> Vec<(u64, Happening)> {
         let mut timed: Vec<(u64, Happening)> = self
             .happenings
             .iter()

@@ -115,7 +115,11 @@ fn a_jam_gives_four_voices_on_the_grid_in_tempo() -> Result<()> {
             let starts = track_of(&phrase, name).notes.iter().map(|note| note.start_beats);
             let generated: Vec<f64> = starts.filter(|start| *start >= played_until).collect();
             assert!(generated.len() > 8, "{format}, {name}: {generated:?}");
-            assert!(generated.iter().all(|start| (start * 4.0).fract() == 0.0), "{format}, {name}: {generated:?}");
+            // The turn's first notes sound 40 ms after the bar, 0.064 beats at this tempo.
+            let on_grid = |start: &f64| (start * 4.0).fract() == 0.0 || (start % 4.0 - 0.064).abs() < 1e-3;
+            assert!(generated.iter().all(on_grid), "{format}, {name}: {generated:?}");
+            let late = generated.iter().filter(|start| (*start * 4.0).fract() != 0.0).count();
+            assert!(late <= 1, "{format}, {name}: {generated:?}");
         }
         assert!(figure(&line, "notes") > 50.0 && figure(&line, "voices") == 4.0, "{line}");
         assert_eq!(figure(&line, "misses"), 0.0, "{line}");

@@ -105,7 +105,8 @@ fn loop_script(rounds: usize) -> Script {
     let in_loop = |from: f64, beats: f64| Stretch { loop_range_beats: Some((8.0, 16.0)), ..Stretch::play(from, beats) };
     let mut stretches = vec![in_loop(0.0, 16.0)];
     stretches.extend(vec![in_loop(8.0, 8.0); rounds]);
-    script(&stretches)
+    // A performance that does not rest where the loop comes round.
+    script(&stretches).with(0, 0.0, Happening::Param("Rng seed".into(), 0.5))
 }
 
 /// What starts and what sounds at the end in each time round, as (samples into the loop, channel, key).
@@ -157,7 +158,8 @@ fn a_host_that_runs_over_the_loops_end_gets_the_same_loop() -> Result<()> {
         in_loop(8.0 + beats(1_000.0), beats(191_400.0)),
         in_loop(8.0 + beats(400.0), beats(191_600.0)),
     ];
-    let sent = run(&script(&stretches), Format::Clap, "Continue", Blocks::Of(1100))?;
+    let script = script(&stretches).with(0, 0.0, Happening::Param("Rng seed".into(), 0.5));
+    let sent = run(&script, Format::Clap, "Continue", Blocks::Of(1100))?;
     assert_eq!(rounds(&sent, 3), split);
     Ok(())
 }
@@ -186,10 +188,10 @@ fn free_plays_without_being_asked_and_yields() -> Result<()> {
         .into_iter()
         .map(|(at, channel, key)| ((at - BEAT / 2) as f64 / BEAT as f64, channel, key))
         .collect();
-    assert_eq!(starts[0].0, 1.0, "it begins on the first beat that it can");
+    assert_eq!(starts[0].0, 0.0, "it begins with the transport");
     assert!(starts.contains(&(6.4, 0, 79)));
     assert!(!starts.iter().any(|(beat, ..)| (6.4..8.0).contains(beat) && *beat != 6.4), "{starts:?}");
-    assert!(starts.iter().any(|(beat, ..)| *beat == 8.0), "it takes up again on a beat");
+    assert!(starts.iter().any(|(beat, ..)| *beat == 8.08), "it takes up again with the bar");
     Ok(())
 }
 

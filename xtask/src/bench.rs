@@ -1,29 +1,48 @@
-//! `cargo xtask bench`: what a step of each shipped network costs.
+//! `cargo xtask bench`: what a step of each shipped network costs; with `--live` what a live host hears in time on a busy machine.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::workspace::{Workspace, cargo};
+use crate::bundle;
+use crate::workspace::{Workspace, cargo, run_to_success};
 
-/// Builds the benchmark as a release and runs it on the shipped weights, or on those in `args`.
+/// What is measured is what players get.
+const PROFILE: &str = "release";
+
+/// Builds a benchmark and runs it. Without `--live` that is `bench`, on the shipped weights or on those in `args`; with it `live`,
+/// on the bundles.
 pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
-    // All packages, so that features are those of every other build.
-    let mut command = cargo();
-    command.args(["run", "--release", "--quiet", "--workspace", "--bin", "bench", "--"]);
-    let files = args.iter().any(|arg| !arg.to_string_lossy().starts_with('-'));
-    if files {
-        command.args(args);
-    } else {
-        let mut shipped: Vec<_> = std::fs::read_dir(workspace.root.join("weights"))?
-            .filter_map(|entry| {
-                Some(entry.ok()?.path()).filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
-            })
-            .collect();
-        shipped.sort();
-        command.args(shipped).args(args);
+    if let Some((_, args)) = args.split_first().filter(|(first, _)| *first == "--live") {
+        bundle::run(workspace, PROFILE)?;
+        return run_program(workspace, "live", args);
     }
+    let files = args.iter().any(|arg| std::path::Path::new(arg).is_file());
+    let shipped = if files { Vec::new() } else { shipped_weights(workspace)? };
+    run_program(workspace, "bench", &[shipped, args.to_vec()].concat())
+}
+
+/// The weights files of the folder `weights`.
+fn shipped_weights(workspace: &Workspace) -> Result<Vec<OsString>> {
+    let mut shipped: Vec<_> = std::fs::read_dir(workspace.root.join("weights"))?
+        .filter_map(|entry| {
+            Some(entry.ok()?.path()).filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        })
+        .collect();
+    shipped.sort();
+    Ok(shipped.into_iter().map(OsString::from).collect())
+}
+
+/// Builds a program of the tests' crate and runs it in the caller's folder; its exit code is ours.
+fn run_program(workspace: &Workspace, name: &str, args: &[OsString]) -> Result<ExitCode> {
+    // All packages, so that features are those of every other build: `cargo run` cannot do that.
+    let mut build = cargo();
+    build.current_dir(&workspace.root).args(["build", "--workspace", "--profile", PROFILE, "--bin", name]);
+    run_to_success(&mut build)?;
+    let program = workspace.target_dir.join(PROFILE).join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    let mut command = Command::new(program);
+    command.args(args).env("CONTINUO_BUNDLES", workspace.bundle_dir());
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

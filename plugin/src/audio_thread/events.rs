@@ -3,7 +3,7 @@
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::held_notes::{HeldNotes, Owner};
+use super::held_notes::{Ending, HeldNotes, Owner};
 
 /// Events in a block at the most, in and out; a host that sends more loses what is over, and it is counted.
 pub const MAX_EVENTS: usize = 16_384;
@@ -11,8 +11,26 @@ pub const MAX_EVENTS: usize = 16_384;
 /// A note's start or end at a sample of the host's time since the plugin was activated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NoteMessage {
-    On { owner: Owner, channel: u8, key: u8, touch: Touch, at: u64 },
-    Off { channel: u8, key: u8, touch: Touch, at: u64 },
+    On { owner: Owner, channel: u8, key: u8, touch: Touch, lag: Lag, at: u64 },
+    Off { channel: u8, key: u8, ending: Ending },
+}
+
+/// How far behind its positions an event goes out, samples; before them where negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Behind its position on the grid.
+    pub grid: i64,
+    /// Behind the sample at which it was due.
+    pub due: i64,
+}
+
+/// What a take is told of an event that went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Not the player's.
+    pub generated: bool,
+    /// How far behind its positions it went out.
+    pub lag: Lag,
 }
 
 /// What a note's start and end carry beside their place.
@@ -38,9 +56,16 @@ struct Outgoing {
     /// A note's place, so that the order does not depend on where blocks end; 0 for all else.
     place: u16,
     order: u32,
-    /// Whose start it is, where that is known and of interest.
-    generated: bool,
+    /// Whose note it is, if it is one; and if it is an end, what is owed if the host refuses it.
+    note: Note,
     event: NoteEvent<()>,
+}
+
+#[derive(Clone, Copy)]
+enum Note {
+    None,
+    Start(Taken),
+    End(Ending),
 }
 
 /// At one sample ends go before starts, controllers between them, and what is said of one note behind its start.
@@ -94,16 +119,17 @@ impl OutEvents {
     pub fn push(&mut self, message: NoteMessage) -> bool {
         let number = |channel, key| (Channel::Number(channel), Key::Number(key));
         match message {
-            NoteMessage::On { owner, channel, key, touch: Touch { voice_id, velocity }, at } => {
+            NoteMessage::On { owner, channel, key, touch: Touch { voice_id, velocity }, lag, at } => {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
                 let event = NoteEvent::NoteOn { timing, voice_id, channel, key, velocity };
-                self.add(timing, owner != Owner::Player, event)
+                self.add(timing, Note::Start(Taken { generated: owner.is_generated(), lag }), event)
             }
-            NoteMessage::Off { channel, key, touch: Touch { voice_id, velocity }, at } => {
-                let timing = self.timing(at);
+            NoteMessage::Off { channel, key, ending } => {
+                let timing = self.timing(ending.at);
                 let (channel, key) = number(channel, key);
-                self.add(timing, false, NoteEvent::NoteOff { timing, voice_id, channel, key, velocity })
+                let Touch { voice_id, velocity } = ending.touch;
+                self.add(timing, Note::End(ending), NoteEvent::NoteOff { timing, voice_id, channel, key, velocity })
             }
         }
     }
@@ -113,18 +139,18 @@ impl OutEvents {
     pub fn pass(&mut self, mut event: NoteEvent<()>) -> bool {
         let last = self.frames.saturating_sub(1) as u32;
         event.subtract_timing(event.timing().saturating_sub(last));
-        self.add(event.timing(), false, event)
+        self.add(event.timing(), Note::None, event)
     }
 
     fn timing(&self, at: u64) -> u32 {
         at.saturating_sub(self.block_start) as u32
     }
 
-    fn add(&mut self, timing: u32, generated: bool, event: NoteEvent<()>) -> bool {
+    fn add(&mut self, timing: u32, note: Note, event: NoteEvent<()>) -> bool {
         let room = self.events.len() < MAX_EVENTS;
         if room {
             let (rank, place, order) = (rank(&event), place(&event), self.events.len() as u32);
-            self.events.push(Outgoing { timing, rank, place, order, generated, event });
+            self.events.push(Outgoing { timing, rank, place, order, note, event });
         }
         room
     }
@@ -139,38 +165,35 @@ impl OutEvents {
         self.events.iter().map(|e| &e.event)
     }
 
-    /// Offers the sorted events to the host, which takes one if `send` returns `true`; it is told too whether the event is the
-    /// start of a generated note. What it refuses is put right in
-    /// the ledger: an end is owed again, a start never was. Returns how many were refused.
+    /// Offers the sorted events to the host, which takes one if `send` returns `true`; it is told too what a take should know of the
+    /// event. What the host refuses is put right in the ledger: an end is owed again, a start never was. Returns how many were refused.
     ///
     /// After a first refusal nothing more of that key is offered in this block, or an end without a start could
     /// go out.
-    pub fn send(&self, ledger: &mut HeldNotes, mut send: impl FnMut(NoteEvent<()>, bool) -> bool) -> u64 {
+    pub fn send(&self, ledger: &mut HeldNotes, mut send: impl FnMut(NoteEvent<()>, Option<Taken>) -> bool) -> u64 {
         let mut refused = 0;
         let mut blocked = [0_u128; 16];
-        for Outgoing { event, generated, .. } in &self.events {
-            let (channel, key, touch, is_on) = match *event {
-                NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), voice_id, velocity, .. } => {
-                    (c, k, Touch { voice_id, velocity }, true)
-                }
-                NoteEvent::NoteOff { channel: Channel::Number(c), key: Key::Number(k), voice_id, velocity, .. } => {
-                    (c, k, Touch { voice_id, velocity }, false)
-                }
-                other => {
-                    refused += u64::from(!send(other, false));
-                    continue;
-                }
+        for Outgoing { event, note, .. } in &self.events {
+            let taken = match note {
+                Note::None => None,
+                Note::Start(taken) => Some(*taken),
+                Note::End(ending) => Some(Taken { generated: ending.owner.is_generated(), lag: ending.lag }),
+            };
+            let (NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), .. }
+            | NoteEvent::NoteOff { channel: Channel::Number(channel), key: Key::Number(key), .. }) = *event
+            else {
+                refused += u64::from(!send(*event, None));
+                continue;
             };
             let (bits, bit) = (&mut blocked[usize::from(channel)], 1_u128 << key);
             if *bits & bit != 0 {
                 refused += 1;
-            } else if !send(*event, *generated) {
+            } else if !send(*event, taken) {
                 refused += 1;
                 *bits |= bit;
-                if is_on {
-                    ledger.forget(channel, key);
-                } else {
-                    ledger.owe(channel, key, touch, self.block_start);
+                match note {
+                    Note::End(ending) => ledger.owe(channel, key, Ending { at: self.block_start, ..*ending }),
+                    Note::Start(_) | Note::None => ledger.forget(channel, key),
                 }
             }
         }

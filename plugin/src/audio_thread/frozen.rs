@@ -4,7 +4,7 @@ use continuo_model::generate::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use nice_plug::midi::VoiceID;
 
-use super::events::Touch;
+use super::events::{Lag, Touch};
 use super::held_notes::Owner;
 use super::process::{AudioThread, Block};
 use super::transport::{BlockTime, Motion, STEPS_PER_BEAT};
@@ -79,8 +79,7 @@ impl AudioThread {
             }
             moved = true;
         }
-        let runs = matches!(time.motion, Motion::Started | Motion::Jumped | Motion::Continued);
-        let plays = runs && !self.clock.is_free_running() && !block.settings.bypass;
+        let plays = time.runs() && !self.clock.is_free_running() && !block.settings.bypass;
         let voices = if plays { block.settings.frozen } else { [false; NUM_VOICES] };
         moved |= std::mem::replace(&mut self.frozen.voices, voices) != voices;
         self.frozen.offset = time.place(time.pos_steps.floor() as i64).song_step - time.pos_steps.floor() as i64;
@@ -92,7 +91,7 @@ impl AudioThread {
 
     /// Goes to a place in the song: what sounds there starts there.
     fn locate_frozen(&mut self, block: &Block, song_beats: f64, at: u64) {
-        self.ledger.end_all(Some(Owner::Frozen), at);
+        self.ledger.end_all(Some(Owner::Frozen), at, 1);
         self.frozen.sounding = [None; MAX_SOUNDING];
         let Some(score) = &self.frozen.score else { return };
         let next = score.notes.partition_point(|note| note.start_beats < song_beats - ROUNDING_BEATS);
@@ -123,7 +122,7 @@ impl AudioThread {
         match self.frozen.coming() {
             Some((_, Coming::End(n))) => {
                 if let Some(note) = self.frozen.sounding[n].take() {
-                    self.ledger.end(Owner::Frozen, note.voice, note.key, at);
+                    self.ledger.end(Owner::Frozen, (note.voice, note.key), at, 1, Lag::default());
                 }
             }
             Some((_, Coming::Start)) => {
@@ -145,6 +144,6 @@ impl AudioThread {
         let Some(free) = self.frozen.sounding.iter_mut().find(|sounding| sounding.is_none()) else { return };
         *free = Some(note);
         let touch = Touch { voice_id: VoiceID::Wildcard, velocity: note.velocity };
-        self.start(Owner::Frozen, (note.voice, note.key), touch, at);
+        self.start(Owner::Frozen, (note.voice, note.key), touch, Lag::default(), at);
     }
 }

@@ -79,7 +79,7 @@ impl AudioThread {
     pub(super) fn show(&mut self, block: &Block, time: &BlockTime, elapsed_beats: f64) {
         let take_beats = elapsed_beats + self.take_offset_beats;
         let tempo_bpm = self.tempo_bpm(time);
-        let runs = !matches!(time.motion, Motion::Stopped | Motion::Halted);
+        let runs = time.runs();
         if runs {
             self.song_offset_beats = time.beats_at(0) - take_beats;
         }
@@ -109,7 +109,7 @@ impl AudioThread {
 
     /// Beats go by whatever the transport does; the place in the take stands still with it.
     pub(super) fn stand_still(&mut self, time: &BlockTime, beats: f64) {
-        if matches!(time.motion, Motion::Stopped | Motion::Halted) {
+        if !time.runs() {
             self.take_offset_beats -= beats;
         }
     }

@@ -2,7 +2,7 @@
 
 use nice_plug::midi::VoiceID;
 
-use super::events::{NoteMessage, OutEvents, Touch};
+use super::events::{Lag, NoteMessage, OutEvents, Touch};
 
 const NUM_CHANNELS: usize = 16;
 const NUM_KEYS: usize = 128;
@@ -12,10 +12,19 @@ const NUM_KEYS: usize = 128;
 pub enum Owner {
     /// The player's, passed through.
     Player,
+    /// Not meant for us, passed through untouched: nothing but its own end ends it.
+    Outside,
     /// A generated one.
     Generated,
     /// One of a frozen take.
     Frozen,
+}
+
+impl Owner {
+    /// Not played by anyone now.
+    pub fn is_generated(self) -> bool {
+        matches!(self, Self::Generated | Self::Frozen)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -24,8 +33,23 @@ enum Entry {
     Silent,
     /// Sounding since this sample, and the host's handle of it, which its end must carry too.
     Sounding(Owner, VoiceID, u64),
-    /// Ended by us, but the host has not taken the note-off yet; to be sent at this sample or as soon as it can.
-    Ending(Touch, u64),
+    /// Ended by us, but the host has not taken the note-off yet.
+    Ending(Ending),
+}
+
+/// A note-off that is owed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ending {
+    /// Whose note it is.
+    pub owner: Owner,
+    /// What the off carries.
+    pub touch: Touch,
+    /// How far behind its nominal position it is.
+    pub lag: Lag,
+    /// Sounding since this sample.
+    pub since: u64,
+    /// To be sent at this sample, or as soon as the host takes it.
+    pub at: u64,
 }
 
 /// What sounds, by channel and key.
@@ -49,6 +73,7 @@ impl HeldNotes {
         owner: Owner,
         (channel, key): (u8, u8),
         touch: Touch,
+        lag: Lag,
         now: u64,
     ) -> bool {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
@@ -59,22 +84,24 @@ impl HeldNotes {
                 *entry = Entry::Sounding(owner, voice_id, since);
                 return true;
             }
-            // The off that is owed comes after `now` (or has been refused): the note goes on as the new one.
-            Entry::Ending(before, at) if at > now => {
-                *entry = Entry::Sounding(owner, before.voice_id, now);
+            // Struck and let go at one sample: it is one note too.
+            Entry::Ending(before) if before.since == now => {
+                *entry = Entry::Sounding(owner, before.touch.voice_id, now);
                 return true;
             }
-            Entry::Sounding(_, voice_id, _) => Some((Touch { voice_id, velocity: 0.0 }, now)),
-            Entry::Ending(before, at) => Some((before, at)),
+            Entry::Sounding(owner, voice_id, since) => {
+                Some(Ending { owner, touch: Touch { voice_id, velocity: 0.0 }, lag, since, at: now })
+            }
+            Entry::Ending(before) => Some(Ending { at: before.at.min(now), ..before }),
         };
-        if let Some((before, at)) = ended {
-            if !out.push(NoteMessage::Off { channel, key, touch: before, at }) {
+        if let Some(before) = ended {
+            if !out.push(NoteMessage::Off { channel, key, ending: before }) {
                 return false;
             }
             self.count -= 1;
             *entry = Entry::Silent;
         }
-        let started = out.push(NoteMessage::On { owner, channel, key, touch, at: now });
+        let started = out.push(NoteMessage::On { owner, channel, key, touch, lag, at: now });
         if started {
             *entry = Entry::Sounding(owner, touch.voice_id, now);
             self.count += 1;
@@ -82,37 +109,26 @@ impl HeldNotes {
         started
     }
 
-    /// Ends a note at sample `now`, if it sounds and is the owner's. One that started at this very sample ends at
-    /// the next: no note has length zero.
-    pub fn end(&mut self, owner: Owner, channel: u8, key: u8, now: u64) {
-        self.let_go(owner, channel, key, 0.0, now);
-    }
-
-    /// Ends a note of the player's as it was let go, with this velocity.
-    pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: u64) {
-        self.let_go(Owner::Player, channel, key, velocity, now);
-    }
-
-    fn let_go(&mut self, owner: Owner, channel: u8, key: u8, velocity: f32, now: u64) {
+    /// Ends a note at sample `now`, if it sounds and is the owner's, but not before it has sounded for `least` samples. No note has
+    /// length zero.
+    pub fn end(&mut self, owner: Owner, (channel, key): (u8, u8), now: u64, least: u64, lag: Lag) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-        if let Entry::Sounding(whose, voice_id, since) = *entry
-            && whose == owner
-        {
-            *entry = Entry::Ending(Touch { voice_id, velocity }, now.max(since + 1));
-        }
+        end_entry(entry, Some(owner), 0.0, now, least, lag);
     }
 
-    /// Ends everything of `owner`, or of both.
-    pub fn end_all(&mut self, owner: Option<Owner>, now: u64) {
+    /// Ends a note that was passed through as it was let go, with this velocity.
+    pub fn release(&mut self, owner: Owner, channel: u8, key: u8, velocity: f32, now: u64) {
+        let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
+        end_entry(entry, Some(owner), velocity, now, 1, Lag::default());
+    }
+
+    /// Ends everything of `owner`, or of all, once it has sounded for `least` samples.
+    pub fn end_all(&mut self, owner: Option<Owner>, now: u64, least: u64) {
         if self.count == 0 {
             return;
         }
         for entry in self.entries.as_flattened_mut() {
-            if let Entry::Sounding(whose, voice_id, since) = *entry
-                && owner.is_none_or(|owner| owner == whose)
-            {
-                *entry = Entry::Ending(Touch { voice_id, velocity: 0.0 }, now.max(since + 1));
-            }
+            end_entry(entry, owner, 0.0, now, least, Lag::default());
         }
     }
 
@@ -124,9 +140,9 @@ impl HeldNotes {
         for channel in 0..NUM_CHANNELS as u8 {
             for key in 0..NUM_KEYS as u8 {
                 let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-                if let Entry::Ending(touch, at) = *entry
-                    && at < block_end
-                    && out.push(NoteMessage::Off { channel, key, touch, at })
+                if let Entry::Ending(ending) = *entry
+                    && ending.at < block_end
+                    && out.push(NoteMessage::Off { channel, key, ending })
                 {
                     *entry = Entry::Silent;
                     self.count -= 1;
@@ -136,8 +152,8 @@ impl HeldNotes {
     }
 
     /// The host refused this note's off: it still sounds there, and the off is owed again.
-    pub fn owe(&mut self, channel: u8, key: u8, touch: Touch, at: u64) {
-        self.set(channel, key, Entry::Ending(touch, at));
+    pub fn owe(&mut self, channel: u8, key: u8, ending: Ending) {
+        self.set(channel, key, Entry::Ending(ending));
     }
 
     /// The host refused this note's on: it never sounded.
@@ -150,5 +166,21 @@ impl HeldNotes {
         self.count -= usize::from(*place != Entry::Silent);
         self.count += usize::from(entry != Entry::Silent);
         *place = entry;
+    }
+}
+
+/// Lets an entry end, if it sounds and is the owner's; one that ends already ends no later.
+fn end_entry(entry: &mut Entry, owner: Option<Owner>, velocity: f32, now: u64, least: u64, lag: Lag) {
+    let is_meant = |whose: Owner| owner.is_none_or(|owner| owner == whose);
+    match *entry {
+        Entry::Sounding(owner, voice_id, since) if is_meant(owner) => {
+            let at = now.max(since + least.max(1));
+            *entry = Entry::Ending(Ending { owner, touch: Touch { voice_id, velocity }, lag, since, at });
+        }
+        Entry::Ending(ending) if is_meant(ending.owner) => {
+            let at = ending.at.min(now.max(ending.since + least.max(1)));
+            *entry = Entry::Ending(Ending { at, ..ending });
+        }
+        _ => {}
     }
 }

@@ -17,13 +17,8 @@ const FORGET_SECONDS: f64 = 1.0;
 /// A live host asks for a device's buffer in one burst of blocks, and is ahead of the clock at its end; only what it keeps
 /// over this long, seconds, is a pace.
 const WINDOW_SECONDS: f64 = 0.25;
-/// The longest wait while nothing is known, seconds; and all such waits together, for waiting keeps it from being known.
-const UNKNOWN_PATIENCE_SECONDS: f64 = 0.25;
-const UNKNOWN_PATIENCE_IN_ALL_SECONDS: f64 = 1.0;
-/// The least wait of a host that says it renders, seconds, although it keeps the clock's pace: it may be slow.
-const SAID_OFFLINE_PATIENCE_SECONDS: f64 = 0.05;
-/// The longest wait when the host runs faster than real time.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A host that is ahead of the clock by more than so many blocks is given a share of its lead to wait in.
+const AHEAD_BLOCKS: f64 = 2.0;
 
 /// Follows how far the audio that has been asked for is ahead of the clock.
 pub struct Pace {
@@ -37,8 +32,6 @@ pub struct Pace {
     usual_block_seconds: f64,
     /// How long we have held the host up, less what it may have caught up since, seconds.
     held_up_seconds: f64,
-    /// How long we have waited ourselves while nothing was known, seconds.
-    waited_unknown_seconds: f64,
     /// How long we have waited ourselves since the last block began.
     waited: Duration,
     is_fast: bool,
@@ -54,7 +47,6 @@ impl Pace {
             window_seconds: 0.0,
             usual_block_seconds: 0.0,
             held_up_seconds: 0.0,
-            waited_unknown_seconds: 0.0,
             waited: Duration::ZERO,
             is_fast: false,
         }
@@ -104,31 +96,18 @@ impl Pace {
     /// Takes how long this block has waited for a result.
     pub fn waited(&mut self, time: Duration) {
         self.waited += time;
-        if self.least.1.is_none() {
-            self.waited_unknown_seconds += time.as_secs_f64();
-        }
     }
 
-    /// Whether the host is measured to keep the clock's pace: not ahead of it, and not far behind, as a slow render is.
-    fn is_live(&self) -> bool {
-        !self.is_fast && self.least.1.is_some_and(|least| least > -WINDOW_SECONDS)
+    /// Whether the host renders and is to have complete answers: it says so, or runs faster than real time.
+    pub fn renders(&self, says_offline: bool) -> bool {
+        says_offline || self.is_fast
     }
 
-    /// How long a block may wait for a result: long where the host runs faster than real time, or says so and is not
-    /// measured to keep the clock's pace; else a quarter of the audio that it is ahead by with this block. As long as
-    /// nothing is known, a first answer is worth more than a smooth start.
-    pub fn patience(&self, says_offline: bool) -> Duration {
-        if self.is_fast || says_offline && !self.is_live() {
-            return PATIENCE;
-        }
-        let quarter = (self.usual_block_seconds + self.lead_seconds.max(0.0)) / 4.0;
-        let is_unknown = self.least.1.is_none() && self.waited_unknown_seconds < UNKNOWN_PATIENCE_IN_ALL_SECONDS;
-        let least = match (is_unknown, says_offline) {
-            (true, _) => UNKNOWN_PATIENCE_SECONDS,
-            (false, true) => SAID_OFFLINE_PATIENCE_SECONDS,
-            (false, false) => 0.0,
-        };
-        Duration::from_secs_f64(quarter.max(least))
+    /// The length of the host's blocks, of which a share may be waited; where a host is well ahead of the clock, with its lead.
+    pub fn block(&self) -> Duration {
+        let ahead = self.lead_seconds.max(0.0);
+        let lead = if ahead > AHEAD_BLOCKS * self.usual_block_seconds { ahead } else { 0.0 };
+        Duration::from_secs_f64(self.usual_block_seconds + lead)
     }
 }
 
@@ -203,21 +182,19 @@ mod tests {
     fn a_live_host_that_we_hold_up_hurries_and_is_live() {
         let (mut pace, began) = (Pace::new(), Instant::now());
         let mut now = began;
-        let mut waits = Vec::new();
         for n in 0..600_u32 {
             // A block begins when the last one has been heard, or at once if we have held it up.
             now = now.max(began + Duration::from_millis(10) * n);
             pace.begin_block(now, 0.01);
+            assert!(!pace.renders(false), "block {n}");
             if n % 12 == 3 {
                 // A row that never comes is waited for as long as it may be.
-                let wait = pace.patience(false);
-                waits.push(wait.as_millis());
+                let wait = pace.block() / 4;
+                assert!(wait <= Duration::from_millis(6), "block {n}: {wait:?}");
                 pace.waited(wait);
                 now += wait;
             }
         }
-        assert_eq!(waits[0], 250);
-        assert!(waits[10..].iter().all(|wait| *wait <= 10), "{waits:?}");
     }
 
     #[test]
@@ -242,21 +219,20 @@ mod tests {
     }
 
     #[test]
-    fn patience_goes_by_what_is_known() {
+    fn what_may_be_waited_for_goes_by_what_is_known() {
         let wait = |gaps_ms: &[u64], says_offline| {
             let mut host = Host::new();
             host.blocks(gaps_ms);
-            host.pace.patience(says_offline).as_secs_f64()
+            (host.pace.renders(says_offline), host.pace.block().as_millis())
         };
-        // At the start nothing is known, but what the host says.
-        assert_eq!((wait(&[0], false), wait(&[0], true)), (0.25, 2.0));
-        // A quarter of a block live; a little more where a host that keeps the clock's pace says that it renders.
-        assert_eq!((wait(&[10; 100], false), wait(&[10; 100], true)), (0.0025, 0.05));
-        // A fast host is waited for; so is a render that is slower than the clock, if it is said to be one.
-        assert_eq!((wait(&[1; 100], false), wait(&[30; 100], true)), (2.0, 2.0));
-        assert_eq!(wait(&[30; 100], false), 0.0025);
-        // At the end of a burst a quarter of the burst.
+        // The first block is like any other.
+        assert_eq!((wait(&[0], false), wait(&[10; 100], false)), ((false, 10), (false, 10)));
+        // A host that says it renders is believed; a fast one is found out.
+        assert_eq!([&[0][..], &[10; 100], &[30; 100]].map(|gaps| wait(gaps, true).0), [true; 3]);
+        assert_eq!((wait(&[1; 100], false).0, wait(&[30; 100], false)), (true, (false, 10)));
+        // At the end of a burst of blocks there is time for the whole burst.
         let burst = [&[160][..], &[0; 15]].concat();
-        assert!((0.015..0.045).contains(&wait(&burst.repeat(40), false)), "{}", wait(&burst.repeat(40), false));
+        let (renders, block_ms) = wait(&burst.repeat(40), false);
+        assert!(!renders && (60..180).contains(&block_ms), "{block_ms}");
     }
 }

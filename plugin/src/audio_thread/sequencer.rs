@@ -1,4 +1,4 @@
-//! The plan: rows that have been asked for, by step, and when each is due. Audio thread.
+//! The plan: rows that have been asked for, by step, when each is due, and which are overdue. Audio thread.
 
 use std::time::Instant;
 
@@ -26,6 +26,8 @@ pub struct PlannedRow {
     pub row: Row,
     /// What they sound then.
     pub sounding: [Option<u8>; NUM_VOICES],
+    /// Whether it answers a note, between steps.
+    pub is_answer: bool,
     /// True where the player plays the voice.
     pub played: [bool; NUM_VOICES],
     /// The voices whose held notes are to be started if they do not sound: all where the row goes back behind what sounds,
@@ -48,6 +50,19 @@ struct Planned {
     played: [bool; NUM_VOICES],
     settles: [bool; NUM_VOICES],
     content: Content,
+    /// What was asked; `None` where the row needs no network.
+    request: Option<Request>,
+}
+
+/// What is known of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Poll {
+    /// It can be played.
+    Ready(PlannedRow),
+    /// The worker has not answered yet.
+    Waiting,
+    /// There is none, or it will not come.
+    Missing,
 }
 
 /// Rows asked for and rows due.
@@ -56,6 +71,11 @@ pub struct Sequencer {
     /// (sample, step), in order.
     due: [(u64, i64); NUM_DUE],
     num_due: usize,
+    /// Rows that were due and are not there yet: (sample, step), in order.
+    overdue: [(u64, i64); NUM_DUE],
+    num_overdue: usize,
+    /// The first step that the worker may have decided and that will not be played.
+    stale_from: Option<i64>,
     /// The last step that has been planned.
     planned_through: i64,
     from: From,
@@ -70,6 +90,9 @@ impl Sequencer {
             rows: [None; NUM_ROWS],
             due: [(0, 0); NUM_DUE],
             num_due: 0,
+            overdue: [(0, 0); NUM_DUE],
+            num_overdue: 0,
+            stale_from: None,
             planned_through: i64::MIN,
             from: From::Nothing,
             played_in: [(i64::MIN, [false; NUM_VOICES]); NUM_ROWS],
@@ -78,9 +101,11 @@ impl Sequencer {
 
     /// Drops every plan. The next row asked for begins as `from` says.
     pub fn clear(&mut self, from: From) {
+        let unplayed = self.rows.iter().flatten().map(|planned| planned.step).min();
+        self.stale_from = self.stale_from.into_iter().chain(unplayed).min();
         self.rows = [None; NUM_ROWS];
         self.played_in = [(i64::MIN, [false; NUM_VOICES]); NUM_ROWS];
-        self.num_due = 0;
+        (self.num_due, self.num_overdue) = (0, 0);
         self.planned_through = i64::MIN;
         // A start or a jump after which nothing has been asked for yet still is one.
         self.from = self.from.max(from);
@@ -95,6 +120,9 @@ impl Sequencer {
     pub fn forget_from(&mut self, step: i64) {
         if self.planned_through >= step {
             self.planned_through = step - 1;
+            let unplayed =
+                self.rows.iter().flatten().map(|planned| planned.step).filter(|unplayed| *unplayed >= step).min();
+            self.stale_from = self.stale_from.into_iter().chain(unplayed).min();
             for row in &mut self.rows {
                 row.take_if(|planned| planned.step >= step);
             }
@@ -117,17 +145,23 @@ impl Sequencer {
             std::array::from_fn(|voice| step == request.count - 1 && before[voice] && !played[voice])
         };
         self.played_in[slot(request.count)] = (request.count, played);
+        request.undo_from = self.stale_from.map_or(request.count, |stale| stale.min(request.count));
         let content = bridge.ask(request).map_or(Content::Refused, Content::Asked);
         if content != Content::Refused {
             self.from = From::Here;
+            self.stale_from = None;
         }
-        self.put(Planned { step: request.count, played, settles, content });
+        self.put(Planned { step: request.count, played, settles, content, request: Some(request) });
     }
 
     /// Plans a row that needs no network.
     pub fn know(&mut self, step_idx: i64, row: Row) {
         let content = Content::Known(row, [None; NUM_VOICES]);
-        self.put(Planned { step: step_idx, played: [false; NUM_VOICES], settles: [false; NUM_VOICES], content });
+        if self.request(step_idx).is_some() {
+            self.stale_from = Some(self.stale_from.map_or(step_idx, |stale| stale.min(step_idx)));
+        }
+        let nobody = [false; NUM_VOICES];
+        self.put(Planned { step: step_idx, played: nobody, settles: nobody, content, request: None });
     }
 
     fn put(&mut self, planned: Planned) {
@@ -140,6 +174,17 @@ impl Sequencer {
         self.rows[slot(step)].is_some_and(|planned| planned.step == step)
     }
 
+    /// The steps that are planned and have not been played, in order.
+    pub fn unplayed(&self) -> impl Iterator<Item = i64> + '_ {
+        let first = self.rows.iter().flatten().map(|planned| planned.step).min().unwrap_or(i64::MAX);
+        (first..=self.planned_through).filter(|step| self.has(*step))
+    }
+
+    /// What was asked for `step`, if it is planned and needs the network.
+    pub fn request(&self, step: i64) -> Option<Request> {
+        self.rows[slot(step)].filter(|planned| planned.step == step)?.request
+    }
+
     /// What is planned for `step`, if it has not been played: the row once it is known, and which voices are the player's.
     pub fn planned(&self, step: i64) -> Option<(Option<Row>, [bool; NUM_VOICES])> {
         let planned = self.rows[slot(step)].filter(|planned| planned.step == step)?;
@@ -148,6 +193,11 @@ impl Sequencer {
             Content::Asked(_) | Content::Refused => None,
         };
         Some((row, planned.played))
+    }
+
+    /// Whether the row of `step` is due at some sample.
+    pub fn is_due(&self, step: i64) -> bool {
+        self.due[..self.num_due].iter().any(|due| due.1 == step)
     }
 
     /// Makes the row of `step` due at sample `at`, in place of an earlier wish for the same step.
@@ -172,12 +222,12 @@ impl Sequencer {
         self.due[..self.num_due].first().map(|due| due.0)
     }
 
-    /// Takes the next row that is due off the list and returns its step.
-    pub fn pop_due(&mut self) -> Option<i64> {
-        let (_, step) = *self.due[..self.num_due].first()?;
+    /// Takes the next row that is due off the list: the sample at which it is due, and its step.
+    pub fn pop_due(&mut self) -> Option<(u64, i64)> {
+        let next = *self.due[..self.num_due].first()?;
         self.due.copy_within(1..self.num_due, 0);
         self.num_due -= 1;
-        Some(step)
+        Some(next)
     }
 
     /// Takes what the worker has answered. An answer whose row is no longer wanted is dropped.
@@ -191,40 +241,53 @@ impl Sequencer {
         }
     }
 
-    /// Takes the row of `step` out of the plan. If its answer is not there, spins for it until the `watch` says `deadline`;
-    /// past that it is a miss (`Err`), and the answer will be dropped when it comes.
-    pub fn take_row(
-        &mut self,
-        bridge: &mut AudioEnd,
-        step: i64,
-        deadline: Instant,
-        watch: Watch,
-    ) -> Result<PlannedRow, Missed> {
-        loop {
-            self.take_answers(bridge);
-            let place = &mut self.rows[slot(step)];
-            match place {
-                Some(Planned { step: s, played, settles, content: Content::Known(row, sounding) }) if *s == step => {
-                    let planned = PlannedRow { row: *row, sounding: *sounding, played: *played, settles: *settles };
-                    *place = None;
-                    return Ok(planned);
-                }
-                Some(Planned { step: s, content, .. }) if *s == step => {
-                    if *content == Content::Refused || !bridge.can_answer() || watch() >= deadline {
-                        *place = None;
-                        return Err(Missed);
-                    }
-                    std::hint::spin_loop();
-                }
-                _ => return Err(Missed),
-            }
+    /// Takes the row of `step` out of the plan if it is there, or will never be.
+    pub fn poll(&mut self, step: i64, can_answer: bool) -> Poll {
+        let place = &mut self.rows[slot(step)];
+        let Some(planned) = place.filter(|planned| planned.step == step) else { return Poll::Missing };
+        let poll = match planned.content {
+            Content::Known(row, sounding) => Poll::Ready(PlannedRow {
+                row,
+                sounding,
+                is_answer: planned.request.is_some_and(|request| request.asked.is_some()),
+                played: planned.played,
+                settles: planned.settles,
+            }),
+            Content::Asked(_) if can_answer => Poll::Waiting,
+            Content::Asked(_) | Content::Refused => Poll::Missing,
+        };
+        if poll != Poll::Waiting {
+            *place = None;
+        }
+        poll
+    }
+
+    /// Gives a row up: its answer will be dropped.
+    pub fn give_up(&mut self, step: i64) {
+        self.rows[slot(step)].take_if(|planned| planned.step == step);
+    }
+
+    /// A row was due at sample `due` and is not there: it is played as soon as it is.
+    pub fn put_off(&mut self, due: u64, step: i64) {
+        if self.num_overdue < NUM_DUE {
+            self.overdue[self.num_overdue] = (due, step);
+            self.num_overdue += 1;
+        } else {
+            self.give_up(step);
         }
     }
-}
 
-/// The row was not there when it was due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Missed;
+    /// The row that has been overdue for longest: the sample at which it was due, and its step.
+    pub fn overdue(&self) -> Option<(u64, i64)> {
+        self.overdue[..self.num_overdue].first().copied()
+    }
+
+    /// Takes that off the list.
+    pub fn pop_overdue(&mut self) {
+        self.overdue.copy_within(1..self.num_overdue, 0);
+        self.num_overdue = self.num_overdue.saturating_sub(1);
+    }
+}
 
 fn slot(step: i64) -> usize {
     step.rem_euclid(NUM_ROWS as i64) as usize

@@ -1,5 +1,6 @@
 //! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
 
+mod late;
 mod parts;
 mod tempo;
 
@@ -28,6 +29,9 @@ fn settings(mode: Mode) -> Settings {
         mode,
         respond_bars: 1,
         input: Input::AsVoice,
+        hear_keys: (0, 127),
+        hear_channel: None,
+        enter_on_beat: false,
         evolves: false,
         panic: false,
         bypass: false,
@@ -37,6 +41,7 @@ fn settings(mode: Mode) -> Settings {
         frozen: [false; 4],
         lookahead_steps: 2,
         reply_delay_samples: 240,
+        chord_window_samples: 240,
         step: StepSettings {
             sampler: Sampler::default(),
             rng_seed: 1,
@@ -66,6 +71,7 @@ fn block(mode: Mode, n: u64, began: Instant) -> Block {
         time_signature: Some((4, 4)),
         bar_start_beats: Some((n as f64 * 0.02 / 4.0).floor() * 4.0),
         loop_range_beats: None,
+        pos_samples: Some((n * FRAMES as u64) as i64),
     };
     let now = began + Duration::from_millis(10 * n);
     Block { host, frames: FRAMES, settings: settings(mode), now, says_offline: false }
@@ -75,11 +81,23 @@ fn block(mode: Mode, n: u64, began: Instant) -> Block {
 fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
     for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free] {
         let (audio_end, worker_end, _) = bridge::new();
-        let _worker = Worker::start(worker_end, Desk::default());
+        let desk = Desk::default();
+        *desk.frozen.lock().unwrap() = parts::frozen_take();
+        let _worker = Worker::start(worker_end, desk);
         let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now);
         let (mut rng, began, mut sent) = (SplitMix64::new(1), Instant::now(), 0);
         for n in 0..10_000 {
             let mut block = block(mode, n, began);
+            // A frozen take, key snap, panic and bypass at times; any input.
+            block.settings.frozen =
+                std::array::from_fn(|voice| n / 300 % 4 == 3 && !(n / 1200 + voice as u64).is_multiple_of(3));
+            block.settings.step.snap = n / 500 % 2 == 1;
+            block.settings.panic = n % 1000 == 999;
+            block.settings.bypass = n / 250 % 9 == 8;
+            block.settings.cadence = n / 400 % 2 == 1;
+            block.settings.input =
+                [Input::AsVoice, Input::AsItIs, Input::Drop, Input::ByChannel][(n / 600 % 4) as usize];
+            block.settings.hear_keys = if n / 800 % 2 == 1 { (55, 70) } else { (0, 127) };
             // Now and then the transport stands, or is somewhere else.
             block.host.playing = n / 700 % 5 != 4;
             block.host.loop_range_beats = (n / 900 % 2 == 1).then_some((4.0, 12.0));
@@ -87,6 +105,11 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
                 if n % 40 < 20 && n % 4 == 0 {
                     let key = 50 + rng.next_below(30) as u8;
                     audio.hear(note(rng.next_below(FRAMES) as u32, key, rng.next_below(2) == 0));
+                    if n % 12 == 0 {
+                        let (cc, value) = ([64, 1, 120, 121, 123][rng.next_below(5)], rng.next_f32());
+                        audio.hear(NoteEvent::MidiCC { timing: 0, channel: 0, cc, value });
+                        audio.hear(NoteEvent::MidiPitchBend { timing: 0, channel: 0, value });
+                    }
                 }
                 audio.process(&block, |_| {
                     sent += 1;
@@ -200,7 +223,7 @@ fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
 
     // For the next it is not: 300 ms pass before it answers.
     let mut all_sent = Vec::new();
-    let (sent, took) = starved.block(&[note(0, 72, false), note(1, 74, true)]);
+    let (sent, took) = starved.block(&[note(0, 72, false), note(0, 74, true)]);
     all_sent.extend(sent);
     // Ten milliseconds of block allow two and a half of waiting; the rest is the machine's, which others share.
     assert!(took < Duration::from_secs(1), "the block waited for {took:?}");

@@ -1,6 +1,10 @@
 //! The host's musical time, checked and made gapless: where the block lies in steps, and whether it goes on from the
 //! last one. Audio thread.
 
+mod bars;
+
+use bars::Bars;
+
 /// Steps in a beat; musical time is decided in steps.
 pub const STEPS_PER_BEAT: f64 = 4.0;
 /// Tempi outside this range are not music; a host that reports one is treated as if it had reported none.
@@ -26,6 +30,8 @@ pub struct HostTime {
     pub tempo_bpm: Option<f64>,
     /// Position, beats.
     pub pos_beats: Option<f64>,
+    /// Position, samples from the song's start.
+    pub pos_samples: Option<i64>,
     /// Where the bar began, beats.
     pub bar_start_beats: Option<f64>,
     /// Beats in a bar and which note is one.
@@ -79,6 +85,12 @@ pub struct BlockTime {
     bar_start_step: i64,
     /// Steps in a bar.
     bar_steps: i64,
+    /// The number of the bar, from 0.
+    bar: i64,
+    /// The metre is another one than in the block before.
+    pub new_metre: bool,
+    /// The host's transport ran in the block before, and stands.
+    pub host_stops: bool,
     /// First song step of the host's loop, and the one after its last.
     loop_steps: Option<(i64, i64)>,
     /// How often the loop has come round.
@@ -99,6 +111,11 @@ pub struct Place {
 }
 
 impl BlockTime {
+    /// Whether time goes by.
+    pub fn runs(&self) -> bool {
+        matches!(self.motion, Motion::Started | Motion::Jumped | Motion::Continued)
+    }
+
     /// The first sample of the block that lies at or after `step`; negative if it was before the block.
     pub fn sample_of(&self, step: f64) -> i64 {
         ((step - self.pos_steps) * self.samples_per_step - ROUNDING_SAMPLES).ceil() as i64
@@ -138,10 +155,9 @@ impl BlockTime {
         (song_step - self.bar_start_step).rem_euclid(self.bar_steps)
     }
 
-    /// Which bar a song step is in, counted from the song's start as if it had this bar's metre all along.
+    /// Which bar a song step is in, from 0, as if the metre did not change from here on.
     pub fn bar_of(&self, song_step: i64) -> i64 {
-        let bar = (self.bar_start_step as f64 / self.bar_steps as f64).round() as i64;
-        bar + (song_step - self.bar_start_step).div_euclid(self.bar_steps)
+        self.bar + (song_step - self.bar_start_step).div_euclid(self.bar_steps)
     }
 
     /// Whether a phrase can end on a song step: on the first beat of a bar, and in the middle of one of whole notes.
@@ -197,12 +213,18 @@ pub struct Clock {
     max_frames: usize,
     /// How long the last blocks were, samples, the latest first.
     lengths: [usize; NUM_LENGTHS],
+    /// The host's transport ran in the last block.
+    host_ran: bool,
     /// Time runs on its own, without the host's transport.
     free_running: bool,
     /// The position in the last block, if the transport ran.
     last_pos_beats: Option<f64>,
     /// Where the bar of the last block began, and its length: song steps.
     last_bar: Option<(i64, i64)>,
+    bars: Bars,
+    /// The host's tempo and its position in samples in the last block.
+    last_tempo_bpm: Option<f64>,
+    last_pos_samples: Option<i64>,
     /// Song step less counted step.
     offset: i64,
     pass: u64,
@@ -220,9 +242,13 @@ impl Clock {
             still_samples: 0,
             max_frames,
             lengths: [0; NUM_LENGTHS],
+            host_ran: false,
             free_running: false,
             last_pos_beats: None,
             last_bar: None,
+            bars: Bars::new(),
+            last_tempo_bpm: None,
+            last_pos_samples: None,
             offset: 0,
             pass: 0,
             last_seam: None,
@@ -286,8 +312,12 @@ impl Clock {
                 (self.offset, self.pass, self.last_seam) = (0, 0, None);
                 (Motion::Started, song_steps)
             }
-            (true, true) => self.follow(song_steps, loop_steps, samples_per_step, tolerance),
+            (true, true) => {
+                let time_goes_on = self.time_goes_on(host);
+                self.follow(song_steps, loop_steps, samples_per_step, tolerance, time_goes_on)
+            }
         };
+        (self.last_tempo_bpm, self.last_pos_samples) = (host.tempo_bpm(), host.pos_samples);
         let pos_steps = pos_steps.unwrap_or(self.expected_steps);
         self.lengths.rotate_right(1);
         self.lengths[0] = frames;
@@ -299,6 +329,7 @@ impl Clock {
         let bar_steps = metre.map_or(16, |(beats, unit)| 16 * i64::from(beats) / i64::from(unit)).max(1);
         let bar_start_step = bar_start.map_or(0, |beats| (beats * STEPS_PER_BEAT).round() as i64);
         let goes_straight_on = motion == Motion::Continued && self.pass == pass;
+        let metre_before = self.last_bar.map(|(_, steps)| steps);
         let bar_start_step = self.bar_start(bar_start_step, bar_steps, goes_straight_on, pos_steps);
         BlockTime {
             motion,
@@ -307,6 +338,9 @@ impl Clock {
             offset: self.offset,
             bar_start_step,
             bar_steps,
+            bar: self.bars.number(bar_start_step, bar_steps),
+            host_stops: std::mem::replace(&mut self.host_ran, host_runs) && !host_runs,
+            new_metre: metre_before.is_some_and(|before| before != bar_steps),
             loop_steps,
             pass: self.pass,
             last_seam: self.last_seam,
@@ -337,6 +371,7 @@ impl Clock {
         loop_steps: Option<(i64, i64)>,
         samples_per_step: f64,
         tolerance: f64,
+        time_goes_on: bool,
     ) -> (Motion, Option<f64>) {
         let Some(song_steps) = song_steps else { return (Motion::Continued, None) };
         let (last_steps, last_frames) = self.last_block;
@@ -367,10 +402,24 @@ impl Clock {
         if self.is_told_twice(song_steps - (self.expected_steps + offset), samples_per_step) {
             return (Motion::Continued, None);
         }
+        if time_goes_on {
+            // The tempo of the song has changed, and with it the beat that this place in time is on. The count goes on from here, and keeps
+            // to the host's beats.
+            self.offset = (song_steps - self.expected_steps).round() as i64;
+            return (Motion::Continued, Some(song_steps - self.offset as f64));
+        }
         // The count goes on behind all that has been planned.
         self.offset = song_steps.floor() as i64 - (self.expected_steps.ceil() as i64 + JUMP_STEPS);
         (self.pass, self.last_seam) = (0, None);
         (Motion::Jumped, Some(song_steps - self.offset as f64))
+    }
+
+    /// Whether the host is at another tempo but where it was to be in time: it has changed its tempo map, and has not gone elsewhere. Some
+    /// hosts tell no beats, and what wraps us makes them from the time and the present tempo.
+    fn time_goes_on(&self, host: &HostTime) -> bool {
+        let other_tempo = host.tempo_bpm() != self.last_tempo_bpm;
+        let expected = self.last_pos_samples.map(|last| last + self.last_block.1 as i64);
+        other_tempo && host.pos_samples.zip(expected).is_some_and(|(now, expected)| (now - expected).abs() <= 2)
     }
 
     /// Whether a position lies ahead by exactly what has gone by of the host's block. Where a host tells its time within a

@@ -26,7 +26,8 @@ fn request(id: u64, step_idx: i64) -> Request {
             snap: false,
         },
     };
-    Request { id, from: From::Here, count: step_idx, step, begins_bar: step_idx.rem_euclid(16) == 0, asked: None }
+    let begins_bar = step_idx.rem_euclid(16) == 0;
+    Request { id, from: From::Here, count: step_idx, undo_from: step_idx, step, begins_bar, asked: None }
 }
 
 fn ensemble() -> Ensemble {
@@ -86,8 +87,12 @@ fn jump(mut ensemble: Ensemble) {
         let start = steps.start;
         let rows = steps.map(|step_idx| {
             count += 1;
-            let mut request =
-                Request { count, from: if step_idx == start { from } else { From::Here }, ..request(0, step_idx) };
+            let mut request = Request {
+                count,
+                undo_from: count,
+                from: if step_idx == start { from } else { From::Here },
+                ..request(0, step_idx)
+            };
             request.step.settings.pass = pass;
             ensemble.decide(&request).row
         });

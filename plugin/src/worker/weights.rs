@@ -162,7 +162,10 @@ impl NextWeights {
         let Some(chosen) = desk.weights.try_lock().ok().map(|chosen| chosen.clone()) else { return };
         if self.loading.is_none() && chosen.path != self.path {
             self.path.clone_from(&chosen.path);
-            let reading = std::thread::Builder::new().name("continuo weights".into()).spawn(move || load(&chosen));
+            let reading = std::thread::Builder::new().name("continuo weights".into()).spawn(move || {
+                super::priority::lower();
+                load(&chosen)
+            });
             match reading {
                 Ok(reading) => self.loading = Some(reading),
                 Err(error) => desk.say(format!("{}: no thread to read it ({error})", self.path)),

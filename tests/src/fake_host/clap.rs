@@ -163,6 +163,15 @@ impl Instance for ClapInstance {
         }
     }
 
+    fn pause(&mut self) -> Result<()> {
+        let processor = self.processor.as_mut().context("expected an active plugin")?;
+        in_role(Role::Audio, || {
+            processor.ensure_processing_stopped();
+            processor.ensure_processing_started().map(|_| ())
+        })
+        .context("expected the plugin to start processing again")
+    }
+
     fn process(&mut self, input: &BlockInput<'_>) -> Result<Block> {
         let input_events = self.input_events(input);
         let mut outbox = Outbox { refuse: input.refuse_output, ..Outbox::default() };
@@ -188,9 +197,9 @@ impl Instance for ClapInstance {
                 transport.as_ref(),
             )
         })?;
-        let Outbox { events, edits, num_refused, .. } = outbox;
+        let Outbox { events, voice_ids, edits, num_refused, .. } = outbox;
         self.keep_edits(edits);
-        Ok(Block { events, audio, keep_alive: status == ProcessStatus::Continue, num_refused })
+        Ok(Block { events, voice_ids, audio, keep_alive: status == ProcessStatus::Continue, num_refused })
     }
 
     fn params(&self) -> &[ParamInfo] {

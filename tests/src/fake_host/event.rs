@@ -23,7 +23,8 @@ pub struct Transport {
 
 /// What happens. The same kinds go into a plugin and come out of it; values are 0 to 1, channels 0 to 15, keys 0 to 127.
 ///
-/// MIDI values are carried at MIDI's resolution (7 bits, pitch bend 14) in both formats; velocities and key pressures are not.
+/// MIDI values are carried at MIDI's resolution (7 bits, pitch bend 14) in both formats; velocities, key pressures and note
+/// expressions are not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the fields are said above")]
 pub enum EventKind {
@@ -41,8 +42,40 @@ pub enum EventKind {
     PitchBend { channel: u8, value: f32 },
     /// A program, 0 to 127. Not from the host in VST3.
     ProgramChange { channel: u8, program: u8 },
-    /// Only from a plugin: an event that this host does not read (a wildcard address, a note expression, SysEx), by the format's own type number.
+    /// A key goes down, and the host names the note. A plugin's names are in [`super::Block::voice_ids`].
+    IdentifiedOn { channel: u8, key: u8, velocity: f32, voice_id: i32 },
+    /// The named note ends. In CLAP the channel and the key may be left out.
+    IdentifiedOff { channel: Option<u8>, key: Option<u8>, voice_id: i32 },
+    /// A value of one note. From the host in CLAP only.
+    NoteExpression { channel: u8, key: u8, expression: Expression, value: f32 },
+    /// A message of up to three bytes as a cable carries it. From the host in CLAP only; from a plugin it is read as what it says.
+    Midi { bytes: [u8; 3] },
+    /// System exclusive, from F0 to F7.
+    SysEx { bytes: &'static [u8] },
+    /// Only from a plugin: an event that this host does not read (a wildcard address), by the format's own type number.
     Unrecognised { event_type: u16 },
+}
+
+/// What a note expression sets; pressure is [`EventKind::PolyPressure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expression {
+    /// A factor, 0 to 4.
+    Volume,
+    /// 0 is left, 1 right.
+    Pan,
+    /// Semitones, -120 to 120.
+    Tuning,
+    /// 0 to 1.
+    Vibrato,
+    /// 0 to 1.
+    Expression,
+    /// 0 to 1.
+    Brightness,
+}
+
+/// Keeps a message that a plugin sent to the end of the process, so that events stay plain values. Tests receive few.
+pub(super) fn keep(bytes: &[u8]) -> &'static [u8] {
+    Vec::from(bytes).leak()
 }
 
 /// Something at a sample of a block.

@@ -26,7 +26,7 @@ use vst3::{ComPtr, ComWrapper};
 use super::editor::EditorHost;
 use super::{Block, BlockInput, Class, Edit, HostConfig, Instance, ParamInfo};
 use editor::View;
-use events::{Incoming, incoming, outgoing, process_context};
+use events::{Incoming, incoming, process_context};
 use module::Module;
 use objects::{ComponentHandler, HostApplication, InputEvents, MemoryStream, OutputEvents, ParamChanges};
 use params::{param_infos, read_params, read_string};
@@ -184,6 +184,11 @@ impl Instance for Vst3Instance {
         }
     }
 
+    fn pause(&mut self) -> Result<()> {
+        self.reset();
+        Ok(())
+    }
+
     fn process(&mut self, input: &BlockInput<'_>) -> Result<Block> {
         let config = self.config.context("expected an active plugin")?;
         let (events, changes) = self.sort_input(input)?;
@@ -223,7 +228,8 @@ impl Instance for Vst3Instance {
         let taken = output.taken.lock().expect("no panic while taking an event");
         // SAFETY: the plugin is active.
         let keep_alive = unsafe { self.processor.getTailSamples() } > 0;
-        Ok(Block { events: taken.0.iter().map(outgoing).collect(), audio, keep_alive, num_refused: taken.1 })
+        let (events, voice_ids) = taken.0.iter().copied().unzip();
+        Ok(Block { events, voice_ids, audio, keep_alive, num_refused: taken.1 })
     }
 
     fn params(&self) -> &[ParamInfo] {

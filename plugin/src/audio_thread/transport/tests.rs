@@ -109,7 +109,7 @@ fn steps_fall_on_the_same_sample_whatever_the_rounding() {
         assert_eq!(near.sample_of(1.0), 3000);
     }
     assert_eq!(exact.step_at(3000), 0.5);
-    let seven_eights = BlockTime { bar_start_step: 14, bar_steps: 14, ..exact };
+    let seven_eights = BlockTime { bar_start_step: 14, bar_steps: 14, bar: 1, ..exact };
     assert_eq!([13, 14, 17, 27, 28].map(|step| seven_eights.step_in_beat(step)), [1, 0, 3, 1, 0]);
     assert_eq!([13, 14, 28].map(|step| seven_eights.bar_of(step)), [0, 1, 2]);
 }

@@ -1,7 +1,8 @@
 //! Events and musical time, between the fake host's form and CLAP's; on the thread that plays the block.
 
 use clack_host::events::event_types::{
-    MidiEvent, NoteExpressionEvent, NoteExpressionType, NoteOffEvent, NoteOnEvent, TransportEvent, TransportFlags,
+    MidiEvent, MidiSysExEvent, NoteExpressionEvent, NoteExpressionType, NoteOffEvent, NoteOnEvent, TransportEvent,
+    TransportFlags,
 };
 use clack_host::events::io::{OutputEventBuffer, TryPushError};
 use clack_host::events::spaces::CoreEventSpace;
@@ -9,8 +10,8 @@ use clack_host::events::{EventFlags, Match};
 use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
 
-use crate::fake_host::event::{from_7_bits, from_14_bits, to_7_bits, to_14_bits};
-use crate::fake_host::{Edit, Event, EventKind, Transport};
+use crate::fake_host::event::{from_7_bits, from_14_bits, keep, to_7_bits, to_14_bits};
+use crate::fake_host::{Edit, Event, EventKind, Expression, Transport};
 
 /// Takes the plugin's events as it sends them.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub(super) struct Outbox {
     pub(super) refuse: bool,
     pub(super) num_refused: usize,
     pub(super) events: Vec<Event>,
+    /// The name that each event's note has.
+    pub(super) voice_ids: Vec<Option<i32>>,
     /// Values as CLAP has them, not yet 0 to 1.
     pub(super) edits: Vec<Edit>,
 }
@@ -42,6 +45,7 @@ impl OutputEventBuffer for Outbox {
         } else {
             let kind = read_event(event).unwrap_or(EventKind::Unrecognised { event_type });
             self.events.push(Event { timing: event.header().time(), kind });
+            self.voice_ids.push(voice_id(event));
         }
         Ok(())
     }
@@ -61,9 +65,38 @@ fn read_event(event: &UnknownEvent) -> Option<EventKind> {
             let (channel, key) = address(event.pckn())?;
             Some(EventKind::PolyPressure { channel, key, pressure: event.value() as f32 })
         }
+        CoreEventSpace::NoteExpression(event) => {
+            let (channel, key) = address(event.pckn())?;
+            let expression = match event.expression_type() {
+                Some(NoteExpressionType::Volume) => Expression::Volume,
+                Some(NoteExpressionType::Pan) => Expression::Pan,
+                Some(NoteExpressionType::Tuning) => Expression::Tuning,
+                Some(NoteExpressionType::Vibrato) => Expression::Vibrato,
+                Some(NoteExpressionType::Brightness) => Expression::Brightness,
+                // clack knows the number of `Expression` on its way out alone.
+                _ if event.as_raw().expression_id == NoteExpressionType::Expression.into_raw() => {
+                    Expression::Expression
+                }
+                _ => return None,
+            };
+            Some(EventKind::NoteExpression { channel, key, expression, value: event.value() as f32 })
+        }
         CoreEventSpace::Midi(event) => read_midi(event.data()),
+        // SAFETY: the plugin is in its call of `try_push`, for which it must keep the bytes.
+        CoreEventSpace::MidiSysEx(event) => Some(EventKind::SysEx { bytes: keep(unsafe { event.data() }) }),
         _ => None,
     }
+}
+
+/// The name of the note that an event is about.
+fn voice_id(event: &UnknownEvent) -> Option<i32> {
+    let pckn = match event.as_core_event()? {
+        CoreEventSpace::NoteOn(event) => event.pckn(),
+        CoreEventSpace::NoteOff(event) => event.pckn(),
+        CoreEventSpace::NoteExpression(event) => event.pckn(),
+        _ => return None,
+    };
+    Some(pckn.raw_note_id()).filter(|id| *id >= 0)
 }
 
 fn address(pckn: Pckn) -> Option<(u8, u8)> {
@@ -113,7 +146,39 @@ pub(super) fn push_event(buffer: &mut EventBuffer, event: &Event) {
             let [low, high] = to_14_bits(value);
             midi([0xe0 | channel, low, high]);
         }
+        EventKind::IdentifiedOn { channel, key, velocity, voice_id } => {
+            let pckn = named(Some(channel), Some(key), voice_id);
+            buffer.push(&NoteOnEvent::new(time, pckn, f64::from(velocity)));
+        }
+        EventKind::IdentifiedOff { channel, key, voice_id } => {
+            buffer.push(&NoteOffEvent::new(time, named(channel, key, voice_id), 0.0));
+        }
+        EventKind::NoteExpression { channel, key, expression, value } => {
+            let expression = match expression {
+                Expression::Volume => NoteExpressionType::Volume,
+                Expression::Pan => NoteExpressionType::Pan,
+                Expression::Tuning => NoteExpressionType::Tuning,
+                Expression::Vibrato => NoteExpressionType::Vibrato,
+                Expression::Expression => NoteExpressionType::Expression,
+                Expression::Brightness => NoteExpressionType::Brightness,
+            };
+            buffer.push(&NoteExpressionEvent::new(time, pckn(channel, key), expression, f64::from(value)));
+        }
+        EventKind::Midi { bytes } => midi(bytes),
+        // SAFETY: the bytes live for good.
+        EventKind::SysEx { bytes } => buffer.push(&unsafe { MidiSysExEvent::new(time, 0, bytes) }),
         EventKind::Unrecognised { .. } => {}
+    }
+}
+
+/// The address of a named note; what is left out may be anything.
+fn named(channel: Option<u8>, key: Option<u8>, voice_id: i32) -> Pckn {
+    let number = |number: Option<u8>| number.map_or(Match::All, |number| Match::Specific(u16::from(number)));
+    Pckn {
+        port_index: Match::Specific(0),
+        channel: number(channel),
+        key: number(key),
+        note_id: Match::Specific(voice_id as u32),
     }
 }
 

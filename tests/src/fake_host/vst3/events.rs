@@ -5,17 +5,18 @@
 use anyhow::{Result, bail};
 use vst3::Steinberg::Vst::ControllerNumbers_::{kAfterTouch, kCtrlProgramChange, kPitchBend};
 use vst3::Steinberg::Vst::Event_::EventTypes_::{
-    kLegacyMIDICCOutEvent, kNoteOffEvent, kNoteOnEvent, kPolyPressureEvent,
+    kDataEvent, kLegacyMIDICCOutEvent, kNoteOffEvent, kNoteOnEvent, kPolyPressureEvent,
 };
 use vst3::Steinberg::Vst::ProcessContext_::StatesAndFlags_::{
     kBarPositionValid, kContTimeValid, kCycleActive, kCycleValid, kPlaying, kProjectTimeMusicValid, kTempoValid,
     kTimeSigValid,
 };
 use vst3::Steinberg::Vst::{
-    Event as Vst3Event, LegacyMIDICCOutEvent, NoteOffEvent, NoteOnEvent, PolyPressureEvent, ProcessContext,
+    DataEvent, DataEvent_::DataTypes_::kMidiSysEx, Event as Vst3Event, LegacyMIDICCOutEvent, NoteOffEvent, NoteOnEvent,
+    PolyPressureEvent, ProcessContext,
 };
 
-use crate::fake_host::event::{from_7_bits, from_14_bits, to_7_bits, to_14_bits};
+use crate::fake_host::event::{from_7_bits, from_14_bits, keep, to_7_bits, to_14_bits};
 use crate::fake_host::{Event, EventKind, Transport};
 
 /// "No id": the note is known by its channel and key.
@@ -39,13 +40,20 @@ pub(super) enum Incoming {
 pub(super) fn incoming(event: &Event) -> Result<Incoming> {
     // Rounded as MIDI would, so that the plugin sees the same numbers in both formats.
     let (channel, number, value) = match event.kind {
-        EventKind::NoteOn { .. } | EventKind::NoteOff { .. } | EventKind::PolyPressure { .. } => {
-            return Ok(Incoming::Note(note_event(event)));
-        }
+        EventKind::NoteOn { .. }
+        | EventKind::NoteOff { .. }
+        | EventKind::IdentifiedOn { .. }
+        | EventKind::IdentifiedOff { channel: Some(_), key: Some(_), .. }
+        | EventKind::PolyPressure { .. }
+        | EventKind::SysEx { .. } => return Ok(Incoming::Note(note_event(event))),
         EventKind::MidiCc { channel, cc, value } => (channel, u32::from(cc), from_7_bits(to_7_bits(value))),
         EventKind::ChannelPressure { channel, pressure } => (channel, kAfterTouch, from_7_bits(to_7_bits(pressure))),
         EventKind::PitchBend { channel, value } => (channel, kPitchBend, from_14_bits(to_14_bits(value))),
-        EventKind::ProgramChange { .. } | EventKind::Unrecognised { .. } => {
+        EventKind::ProgramChange { .. }
+        | EventKind::IdentifiedOff { .. }
+        | EventKind::NoteExpression { .. }
+        | EventKind::Midi { .. }
+        | EventKind::Unrecognised { .. } => {
             bail!("expected an event that VST3 can carry to a plugin, got {:?}; send it in CLAP only", event.kind)
         }
     };
@@ -73,6 +81,20 @@ fn note_event(event: &Event) -> Vst3Event {
             let (channel, pitch) = (i16::from(channel), i16::from(key));
             note.r#type = kPolyPressureEvent as u16;
             note.__field0.polyPressure = PolyPressureEvent { channel, pitch, pressure, noteId };
+        }
+        EventKind::IdentifiedOn { channel, key, velocity, voice_id: noteId } => {
+            let (channel, pitch) = (i16::from(channel), i16::from(key));
+            note.r#type = kNoteOnEvent as u16;
+            note.__field0.noteOn = NoteOnEvent { channel, pitch, tuning: 0.0, velocity, length: 0, noteId };
+        }
+        EventKind::IdentifiedOff { channel: Some(channel), key: Some(key), voice_id: noteId } => {
+            let (channel, pitch) = (i16::from(channel), i16::from(key));
+            note.r#type = kNoteOffEvent as u16;
+            note.__field0.noteOff = NoteOffEvent { channel, pitch, velocity: 0.0, noteId, tuning: 0.0 };
+        }
+        EventKind::SysEx { bytes } => {
+            note.r#type = kDataEvent as u16;
+            note.__field0.data = DataEvent { size: bytes.len() as u32, r#type: kMidiSysEx, bytes: bytes.as_ptr() };
         }
         _ => {}
     }
@@ -111,8 +133,31 @@ fn read_event(event: &Vst3Event) -> Option<EventKind> {
             // SAFETY: the type says which field is set.
             read_controller(unsafe { event.__field0.midiCCOut })
         }
+        kDataEvent => {
+            // SAFETY: the type says which field is set.
+            let DataEvent { size, r#type, bytes } = unsafe { event.__field0.data };
+            if r#type != kMidiSysEx || bytes.is_null() {
+                return None;
+            }
+            // SAFETY: the plugin is in its call of `addEvent`, for which it must keep the bytes.
+            Some(EventKind::SysEx { bytes: keep(unsafe { std::slice::from_raw_parts(bytes, size as usize) }) })
+        }
         _ => None,
     }
+}
+
+/// The name of the note that an event is about.
+pub(super) fn voice_id(event: &Vst3Event) -> Option<i32> {
+    // SAFETY: the type says which field is set.
+    let id = unsafe {
+        match u32::from(event.r#type) {
+            kNoteOnEvent => event.__field0.noteOn.noteId,
+            kNoteOffEvent => event.__field0.noteOff.noteId,
+            kPolyPressureEvent => event.__field0.polyPressure.noteId,
+            _ => NO_NOTE_ID,
+        }
+    };
+    Some(id).filter(|id| *id >= 0)
 }
 
 fn read_controller(event: LegacyMIDICCOutEvent) -> Option<EventKind> {

@@ -15,7 +15,8 @@ use vst3::Steinberg::{
 };
 use vst3::{ComPtr, ComWrapper};
 
-use crate::fake_host::Edit;
+use super::events::{outgoing, voice_id};
+use crate::fake_host::{Edit, Event};
 
 /// The host, as the plugin's `initialize` is told of it.
 pub(super) struct HostApplication;
@@ -110,13 +111,17 @@ impl IEventListTrait for InputEvents {
     }
 }
 
+/// An event with its note's name.
+type NamedEvent = (Event, Option<i32>);
+
 /// The events that come out of a block, in the order in which the plugin sends them.
 #[derive(Default)]
 pub(super) struct OutputEvents {
     /// The queue is full: it turns every event away.
     pub(super) refuse: bool,
-    /// The events taken, and the number turned away.
-    pub(super) taken: Mutex<(Vec<Vst3Event>, usize)>,
+    /// The events taken, each with its note's name, and the number turned away. Read at once: what an event points to is the
+    /// plugin's for the length of the call.
+    pub(super) taken: Mutex<(Vec<NamedEvent>, usize)>,
 }
 
 impl Class for OutputEvents {
@@ -142,7 +147,8 @@ impl IEventListTrait for OutputEvents {
             return kResultFalse;
         }
         // SAFETY: checked above; an event is plain data and is copied.
-        taken.0.push(unsafe { *event });
+        let event = unsafe { *event };
+        taken.0.push((outgoing(&event), voice_id(&event)));
         kResultOk
     }
 }

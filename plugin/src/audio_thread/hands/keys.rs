@@ -1,0 +1,142 @@
+//! A key that was struck, until nothing depends on it any more. Audio thread.
+
+use nice_plug::midi::{Channel, Key, VoiceID};
+
+use crate::audio_thread::held_notes::Owner;
+
+/// A note-on as it came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Struck {
+    /// Input channel, from 0.
+    pub channel: u8,
+    /// MIDI key.
+    pub key: u8,
+    /// The host's handle.
+    pub voice_id: VoiceID,
+    /// 0 to 1.
+    pub velocity: f32,
+    /// It is meant for us: within the input filter.
+    pub heard: bool,
+}
+
+/// Where a note went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Out {
+    /// The channel that it went out on, or would have.
+    pub channel: u8,
+    /// It went out.
+    pub sent: bool,
+}
+
+/// A key of the player's.
+#[derive(Clone, Copy, Debug)]
+pub struct PlayedKey {
+    /// Input channel, from 0.
+    pub channel: u8,
+    /// MIDI key.
+    pub key: u8,
+    /// The host's handle.
+    pub voice_id: VoiceID,
+    /// 0 to 1.
+    pub velocity: f32,
+    /// It is meant for us.
+    pub heard: bool,
+    /// The sample at which it was struck.
+    pub at: u64,
+    /// A finger holds it.
+    pub hand: bool,
+    /// No finger, but the pedal does.
+    pub pedal: bool,
+    /// The sample at which it was let go of last.
+    pub lifted: u64,
+    /// The step that it starts on: the nearest.
+    pub onset: i64,
+    /// The step that it no longer belongs to, once it has been released.
+    pub end: Option<i64>,
+    /// Counts up with each key struck.
+    pub serial: u32,
+    /// The chord that it belongs to.
+    pub chord: u32,
+    /// The serial of the key whose line it continues.
+    pub continues: Option<u32>,
+    /// The voice that it was dealt last, and the same as of the last closed chord.
+    pub dealt: Option<usize>,
+    /// See `dealt`.
+    pub settled: Option<usize>,
+    /// In rows: its voice, and the step from which it has been in it.
+    pub voice: Option<(usize, i64)>,
+    /// Where it went.
+    pub out: Out,
+    /// Its start for the take, beats, until that has been told; and the channel under which it was told.
+    pub untold_beats: Option<f64>,
+    /// See `untold_beats`.
+    pub told_as: Option<u8>,
+    /// Its end for the take, beats, if it came before its start was told.
+    pub ended_beats: Option<f64>,
+}
+
+impl PlayedKey {
+    /// Struck at sample `at`, to start on step `onset`.
+    pub fn new(struck: Struck, at: u64, onset: i64, serial: u32, chord: u32) -> Self {
+        let Struck { channel, key, voice_id, velocity, heard } = struck;
+        Self {
+            channel,
+            key,
+            voice_id,
+            velocity,
+            heard,
+            at,
+            hand: true,
+            pedal: false,
+            lifted: at,
+            onset,
+            end: None,
+            serial,
+            chord,
+            continues: None,
+            dealt: None,
+            settled: None,
+            voice: None,
+            out: Out::default(),
+            untold_beats: None,
+            told_as: None,
+            ended_beats: None,
+        }
+    }
+
+    /// Whose note it is in the ledger.
+    pub fn owner(&self) -> Owner {
+        if self.heard { Owner::Player } else { Owner::Outside }
+    }
+
+    /// By hand or by pedal.
+    pub fn is_held(&self) -> bool {
+        self.hand || self.pedal
+    }
+
+    /// Whether an address that may leave parts open means this note.
+    pub fn is_meant(&self, channel: Channel, key: Key, voice_id: VoiceID) -> bool {
+        let handle = match (voice_id, self.voice_id) {
+            (VoiceID::ID(named), VoiceID::ID(of_note)) => named == of_note,
+            _ => true,
+        };
+        handle && channel.number().is_none_or(|c| c == self.channel) && key.number().is_none_or(|k| k == self.key)
+    }
+
+    /// However short, a note fills the step that it starts on.
+    pub fn end_at(&mut self, step: f64) {
+        self.end = Some(nearest(step).max(self.onset + 1));
+    }
+}
+
+/// Whether a key belongs to `step`.
+pub fn belongs_to(key: &PlayedKey, step: i64) -> bool {
+    key.onset <= step && key.end.is_none_or(|end| end > step)
+}
+
+/// The grid step that a position belongs to. Halfway between two it is the later, and a few samples of rounding in a host's
+/// position do not matter to that.
+pub fn nearest(step: f64) -> i64 {
+    const ROUNDING_STEPS: f64 = 1e-3;
+    (step + 0.5 + ROUNDING_STEPS).floor() as i64
+}

@@ -1,0 +1,146 @@
+//! The keys of a step, dealt to the voices. Audio thread.
+
+use continuo_model::generate::Given;
+use continuo_model::tokeniser::grid::NUM_VOICES;
+use continuo_model::vocabulary::Symbol;
+
+use super::keys::{PlayedKey, belongs_to};
+use super::{Hands, MAX_KEYS};
+use crate::audio_thread::dealing::{Dealt, Player, deal};
+
+/// A row of the grid as the player gives it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlayedRow {
+    /// The player's voices; the others are free.
+    pub given: [Given; NUM_VOICES],
+    /// The key that each of them sounds.
+    pub keys: [Option<u8>; NUM_VOICES],
+}
+
+impl PlayedRow {
+    /// The row as it is given to who hears it for the first time: what is held starts.
+    pub fn struck(&self) -> [Given; NUM_VOICES] {
+        self.keys.map(|key| key.map_or(Given::Free, |key| Given::Symbol(Symbol::Pitch(key))))
+    }
+
+    /// Whether the player plays all voices, so that there is nothing to add.
+    pub fn is_full(&self) -> bool {
+        self.keys.iter().all(Option::is_some)
+    }
+}
+
+/// How the player's keys become voices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByVoice {
+    /// By what is played, for a player of this voice.
+    Dealt(usize),
+    /// Input channels 1 to 4 are the voices.
+    Channel,
+}
+
+/// The slots of up to four keys, the highest first.
+struct Chosen {
+    slots: [usize; MAX_KEYS],
+    count: usize,
+}
+
+impl Hands {
+    /// What the player does in `step`, or `None` if nothing.
+    pub fn row(&mut self, step: i64) -> Option<PlayedRow> {
+        let chosen = self.choose(|key| belongs_to(key, step));
+        if chosen.count == 0 {
+            return None;
+        }
+        let voices = self.voices(&chosen);
+        // Whoever has taken a key's voice meanwhile sounds in it: the key would start there.
+        for slot in (0..MAX_KEYS).filter(|slot| !chosen.slots[..chosen.count].contains(slot)) {
+            if let Some(key) = self.keys[slot].as_mut().filter(|key| key.heard && belongs_to(key, step)) {
+                key.voice = None;
+            }
+        }
+        let mut row = PlayedRow { given: [Given::Free; NUM_VOICES], keys: [None; NUM_VOICES] };
+        for (n, &slot) in chosen.slots[..chosen.count].iter().enumerate() {
+            let (Some(voice), Some(key)) = (voices[n], self.keys[slot].as_mut()) else { continue };
+            if key.voice.is_none_or(|(dealt_to, _)| dealt_to != voice) {
+                key.voice = Some((voice, step));
+            }
+            let starts = key.onset >= step || key.voice.is_some_and(|(_, since)| since >= step);
+            row.keys[voice] = Some(key.key);
+            row.given[voice] = Given::Symbol(if starts { Symbol::Pitch(key.key) } else { Symbol::Hold });
+        }
+        Some(row)
+    }
+
+    /// Deals what is held; each key then knows its voice.
+    pub fn deal_held(&mut self) {
+        let chosen = self.choose(PlayedKey::is_held);
+        let voices = self.voices(&chosen);
+        for (n, &slot) in chosen.slots[..chosen.count].iter().enumerate() {
+            if let Some(key) = self.keys[slot].as_mut() {
+                key.dealt = voices[n];
+            }
+        }
+    }
+
+    /// Of the keys that are meant the three highest and the lowest; before that, those that only the pedal holds give way.
+    fn choose(&self, is_meant: impl Fn(&PlayedKey) -> bool) -> Chosen {
+        let mut chosen = Chosen { slots: [0; MAX_KEYS], count: 0 };
+        let meant = || self.heard().filter(|(_, key)| is_meant(key));
+        // Of a line the later key sounds.
+        let goes_on = |key: &PlayedKey| meant().any(|(_, later)| later.continues == Some(key.serial));
+        let any_line = meant().any(|(_, key)| key.continues.is_some());
+        for (slot, _) in meant().filter(|(_, key)| !any_line || !goes_on(key)) {
+            chosen.slots[chosen.count] = slot;
+            chosen.count += 1;
+        }
+        let order = |slot: &usize| self.keys[*slot].map_or((0, 0), |key| (u8::MAX - key.key, key.serial));
+        chosen.slots[..chosen.count].sort_unstable_by_key(order);
+        self.drop_unisons(&mut chosen);
+        while chosen.count > NUM_VOICES {
+            let under_pedal = |slot: &usize| self.keys[*slot].is_some_and(|key| key.pedal);
+            let oldest = (0..chosen.count).filter(|n| under_pedal(&chosen.slots[*n]));
+            let oldest = oldest.min_by_key(|n| self.keys[chosen.slots[*n]].map(|key| key.serial));
+            let gives_way = oldest.unwrap_or(chosen.count - 2);
+            chosen.slots.copy_within(gives_way + 1..chosen.count, gives_way);
+            chosen.count -= 1;
+        }
+        chosen
+    }
+
+    /// One key on several channels is one voice, unless the channels are voices.
+    fn drop_unisons(&self, chosen: &mut Chosen) {
+        if self.by == ByVoice::Channel {
+            return;
+        }
+        let mut kept = 0;
+        for n in 0..chosen.count {
+            let key = |slot: usize| self.keys[slot].map(|key| key.key);
+            if kept == 0 || key(chosen.slots[n]) != key(chosen.slots[kept - 1]) {
+                chosen.slots[kept] = chosen.slots[n];
+                kept += 1;
+            }
+        }
+        chosen.count = kept;
+    }
+
+    fn voices(&self, chosen: &Chosen) -> [Option<usize>; NUM_VOICES] {
+        let key = |n: usize| chosen.slots[..chosen.count].get(n).and_then(|slot| self.keys[*slot].as_ref());
+        let player_voice = match self.by {
+            ByVoice::Channel => {
+                return std::array::from_fn(|n| key(n).map(|key| usize::from(key.channel)).filter(|c| *c < NUM_VOICES));
+            }
+            ByVoice::Dealt(voice) => voice,
+        };
+        let dealt: [Dealt; NUM_VOICES] = std::array::from_fn(|n| {
+            let voice = |key: &PlayedKey| key.settled.filter(|_| !self.is_in_open_chord(key));
+            key(n).map_or(Dealt::default(), |key| Dealt { key: key.key, voice: voice(key) })
+        });
+        let voices = deal(&dealt[..chosen.count], &Player { voice: player_voice, last: self.last() });
+        std::array::from_fn(|n| (n < chosen.count).then_some(voices[n]))
+    }
+
+    /// Whether a key's chord may still take notes.
+    pub fn is_in_open_chord(&self, key: &PlayedKey) -> bool {
+        self.chord.is_open && key.chord == self.chord.number
+    }
+}

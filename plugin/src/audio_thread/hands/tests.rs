@@ -1,0 +1,253 @@
+//! What hands do, in words: when each key goes down and comes up, and what belongs to each step then.
+
+use super::*;
+use continuo_model::generate::Given;
+use continuo_model::vocabulary::Symbol;
+
+const SAMPLE_RATE: f64 = 48_000.0;
+/// A step at 120, samples.
+const STEP: f64 = 6000.0;
+/// 25 ms.
+const WINDOW: u64 = 1200;
+
+/// Hands that are played in milliseconds.
+struct Player {
+    hands: Hands,
+}
+
+impl Player {
+    fn new(voice: usize) -> Self {
+        let mut hands = Hands::new(SAMPLE_RATE);
+        hands.set_by(ByVoice::Dealt(voice));
+        Self { hands }
+    }
+
+    /// `0 on 72, 500 off 72, 600 pedal, 700 up` in order of time; what time alone changes happens between. Then it is `until`.
+    fn play(&mut self, words: &str, until_ms: f64) -> &mut Self {
+        for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            let parts: Vec<&str> = word.split_whitespace().collect();
+            let at = (parts[0].parse::<f64>().unwrap() * 48.0).round() as u64;
+            self.wait(at);
+            let (step, key) = (at as f64 / STEP, parts.get(2).map(|key| key.parse().unwrap()));
+            match (parts[1], key) {
+                ("on", Some(key)) => {
+                    let voice_id = VoiceID::Wildcard;
+                    let struck = Struck { channel: 0, key, voice_id, velocity: 0.5, heard: true };
+                    self.hands.strike(struck, at, step, WINDOW, i64::MIN);
+                    self.hands.deal_held();
+                }
+                ("off", Some(key)) => {
+                    let slot = self.hands.note_of(0, key, VoiceID::Wildcard).expect("it is down");
+                    self.hands.lift(slot, at, step);
+                }
+                ("pedal", None) => assert!(!self.hands.pedal(0, true, at, step)),
+                ("up", None) => {
+                    self.hands.pedal(0, false, at, step);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        self.wait((until_ms * 48.0).round() as u64);
+        self
+    }
+
+    fn wait(&mut self, until: u64) {
+        while let Some(at) = self.hands.timer().filter(|at| *at <= until) {
+            self.hands.on_timer(at);
+        }
+    }
+
+    /// The row in words: `.` free, `-` hold, else a pitch.
+    fn row(&mut self, step: i64) -> String {
+        let word = |given| match given {
+            Given::Free => ".".to_string(),
+            Given::Symbol(Symbol::Hold) => "-".into(),
+            Given::Symbol(Symbol::Pitch(pitch)) => pitch.to_string(),
+            Given::Symbol(Symbol::Rest) => "rest".into(),
+        };
+        self.hands.row(step).map_or("nothing".into(), |row| row.given.map(word).join(" "))
+    }
+}
+
+/// Plays until the end of the step before each of `rows`, and compares what belongs to it.
+fn check(voice: usize, words: &str, until_ms: f64, rows: &[(i64, &str)]) {
+    let mut player = Player::new(voice);
+    player.play(words, until_ms);
+    for (step, expect) in rows {
+        // Rows are asked for in order.
+        (0..*step).for_each(|step| {
+            player.row(step);
+        });
+        assert_eq!(player.row(*step), *expect, "step {step} of {words}");
+    }
+}
+
+#[test]
+fn a_second_run_is_as_loud_as_the_first() {
+    let mut player = Player::new(0);
+    let first = player.hands.velocity();
+    player.play("0 on 60", 10.0);
+    assert!(player.hands.velocity() < first);
+    player.hands.clear();
+    assert_eq!(player.hands.velocity(), first);
+}
+
+#[test]
+fn notes_belong_to_the_nearest_step() {
+    let rows = [(3, "nothing"), (4, "67 . . ."), (5, "- . . ."), (6, "nothing"), (7, "nothing")];
+    check(0, "450 on 67, 800 off 67", 900.0, &rows);
+    assert_eq!(
+        [3.5 - 1e-4, 3.5, 3.5 + 1e-4].map(nearest),
+        [4, 4, 4],
+        "halfway is the later step, whatever the rounding"
+    );
+}
+
+#[test]
+fn a_short_note_fills_its_step() {
+    check(3, "250 on 60, 262 off 60", 270.0, &[(2, ". . . 60"), (3, "nothing")]);
+}
+
+#[test]
+fn legato_is_one_line_whatever_the_overlap() {
+    // An overlap of a sample, and of 5, 20 and 80 ms; up and down, for both outer voices.
+    for (voice, row) in [(0, "{} . . ."), (3, ". . . {}")] {
+        for overlap in [0.02, 5.0, 20.0, 80.0] {
+            for (first, second) in [(60, 62), (62, 60), (60, 72), (72, 60), (65, 64)] {
+                let expect = row.replace("{}", &second.to_string());
+                let words = format!("0 on {first}, 500 on {second}, {} off {first}", 500.0 + overlap);
+                for until in [500.0, 500.0 + overlap, 600.0] {
+                    let mut player = Player::new(voice);
+                    let now: Vec<&str> = words.split(", ").take(if until < 500.0 + overlap { 2 } else { 3 }).collect();
+                    player.play(&now.join(", "), until);
+                    assert_eq!(player.row(4), expect, "{words} at {until}");
+                    assert_eq!(player.row(5), row.replace("{}", "-"), "{words} at {until}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_stays_down_becomes_a_voice_of_its_own() {
+    check(0, "0 on 72, 500 on 67", 599.0, &[(5, "- . . .")]);
+    check(0, "0 on 72, 500 on 67", 601.0, &[(5, "- - . .")]);
+    // The other way up.
+    check(0, "0 on 67, 500 on 72", 601.0, &[(5, "- - . .")]);
+    // What was planned before begins with the step that comes.
+    let mut player = Player::new(0);
+    player.play("0 on 72, 500 on 67", 550.0);
+    let before = [3, 4, 5].map(|step| player.row(step));
+    player.play("", 601.0);
+    assert_eq!(
+        [before, [6, 7, 8].map(|step| player.row(step))].concat(),
+        ["72 . . .", "67 . . .", "- . . .", "72 67 . .", "- - . .", "- - . ."]
+    );
+}
+
+#[test]
+fn notes_within_25_ms_are_one_chord_in_any_order() {
+    for order in [[72, 67, 60, 48], [48, 60, 67, 72], [60, 72, 48, 67], [67, 48, 72, 60]] {
+        for gap in [0.0, 3.0, 8.0] {
+            let words: Vec<_> =
+                order.iter().enumerate().map(|(n, key)| format!("{} on {key}", 500.0 + gap * n as f64)).collect();
+            check(0, &words.join(", "), 524.9, &[(4, "72 67 60 48"), (5, "- - - -")]);
+        }
+    }
+}
+
+#[test]
+fn a_chord_that_follows_legato_takes_over_the_voices() {
+    let words = "0 on 72, 0 on 67, 0 on 64, 500 on 71, 503 on 67, 506 on 62, 510 off 72, 510 off 67, 510 off 64";
+    check(0, words, 530.0, &[(4, "71 67 62 ."), (5, "- - - .")]);
+    // One that stays goes on.
+    let words = "0 on 72, 0 on 67, 0 on 64, 500 on 74, 510 off 72";
+    check(0, words, 700.0, &[(4, "74 - - ."), (5, "- - - .")]);
+}
+
+#[test]
+fn two_hands_are_soprano_and_bass_and_a_drone_stays_below() {
+    check(0, "0 on 72, 10 on 48, 490 off 72, 500 on 74", 510.0, &[(0, "72 . . 48"), (4, "74 . . -")]);
+    // Detached and legato above a drone.
+    for off in [450, 505] {
+        let words = if off < 500 {
+            "0 on 48, 0 on 72, 450 off 72, 500 on 74, 950 off 74, 1000 on 76"
+        } else {
+            "0 on 48, 0 on 72, 500 on 74, 505 off 72, 1000 on 76, 1005 off 74"
+        };
+        check(0, words, 1010.0, &[(8, "76 . . -"), (9, "- . . -")]);
+    }
+    // A bass that moves under a held tune.
+    check(0, "0 on 48, 0 on 72, 500 on 50, 510 off 48", 520.0, &[(4, "- . . 50")]);
+}
+
+#[test]
+fn thirty_seconds_are_one_line() {
+    let keys = [72, 74, 76, 74, 72, 71, 69, 71];
+    let mut words = Vec::new();
+    for (n, key) in keys.iter().enumerate() {
+        words.push(format!("{} on {key}", n as f64 * 62.5));
+        if n > 0 {
+            words.push(format!("{} off {}", n as f64 * 62.5 + 10.0, keys[n - 1]));
+        }
+    }
+    let mut player = Player::new(0);
+    player.play(&words.join(", "), 500.0);
+    for step in 0..4 {
+        let row = player.row(step);
+        assert!(row.ends_with(" . . .") && !row.starts_with('.'), "step {step}: {row}");
+    }
+}
+
+#[test]
+fn the_pedal_holds_keys_and_a_line_moves_on_under_it() {
+    let words = "0 pedal, 10 on 72, 400 off 72";
+    check(0, words, 450.0, &[(5, "- . . .")]);
+    check(0, &format!("{words}, 500 on 74"), 700.0, &[(4, "74 . . ."), (7, "- . . .")]);
+    check(0, &format!("{words}, 500 on 74, 900 off 74, 1000 up"), 1010.0, &[(7, "- . . ."), (8, "nothing")]);
+    // A bass under the pedal stays.
+    check(0, "0 pedal, 10 on 48, 12 on 72, 200 off 48, 490 off 72, 500 on 74", 700.0, &[(4, "74 . . -")]);
+}
+
+#[test]
+fn of_more_than_four_keys_the_three_highest_and_the_lowest_are_heard() {
+    check(0, "0 on 48, 0 on 60, 0 on 64, 0 on 67, 0 on 72", 10.0, &[(0, "72 67 64 48")]);
+}
+
+#[test]
+fn each_note_off_ends_its_own_note() {
+    let mut player = Player::new(0);
+    player.play("0 on 60, 500 on 60", 500.0);
+    let first = player.hands.note_of(0, 60, VoiceID::Wildcard).unwrap();
+    assert_eq!(player.hands.key(first).unwrap().at, 0, "the oldest first");
+    player.play("505 off 60", 900.0);
+    assert!(player.hands.is_holding());
+    player.play("1000 off 60", 1000.0);
+    assert!(!player.hands.is_holding());
+}
+
+#[test]
+fn a_hail_of_keys_never_fills_the_hands() {
+    let mut hands = Hands::new(SAMPLE_RATE);
+    let mut gone = 0;
+    for n in 0..5000_u64 {
+        let (key, voice_id) = ((n * 37 % 128) as u8, VoiceID::Wildcard);
+        let struck = Struck { channel: (n % 16) as u8, key, voice_id, velocity: 0.5, heard: true };
+        let (slot, before) = hands.strike(struck, n, n as f64 / STEP, WINDOW, i64::MIN);
+        gone += u64::from(before.is_some());
+        assert!(hands.key(slot).is_some_and(|held| held.key == key));
+    }
+    assert_eq!(gone, 5000 - Hands::num_slots() as u64, "each that gives way is handed out to be ended");
+    assert!(hands.row(1).is_some());
+}
+
+#[test]
+fn channels_are_voices_where_that_is_chosen() {
+    let mut hands = Hands::new(SAMPLE_RATE);
+    hands.set_by(ByVoice::Channel);
+    for (channel, key) in [(3, 72), (0, 48)] {
+        let struck = Struck { channel, key, voice_id: VoiceID::Wildcard, velocity: 0.5, heard: true };
+        hands.strike(struck, 0, 0.0, WINDOW, i64::MIN);
+    }
+    assert_eq!(hands.row(0).unwrap().keys, [Some(48), None, None, Some(72)]);
+}

@@ -1,0 +1,13 @@
+//! How hands and hosts play, kind by kind, in the built bundle in both formats.
+
+mod chords;
+mod controllers;
+mod filter;
+mod lost;
+mod names;
+mod playing;
+mod releases;
+mod starts;
+mod tunes;
+mod turns;
+mod two_hands;
