@@ -133,6 +133,9 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
                 frozen: project.frozen.clone(),
                 status: self.status.clone(),
             };
+            if let (true, Ok(mut status)) = (!Arc::ptr_eq(&desk.weights, &project.weights), self.status.lock()) {
+                status.notice = format!("{WEIGHTS_VARIABLE} is set: its weights play, whatever is chosen here.");
+            }
             self.worker = Some(Worker::start(end, desk));
         }
         self.sample_rate = config.sample_rate;

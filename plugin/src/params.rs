@@ -300,7 +300,36 @@ fn trigger(name: &str) -> (Arc<BoolParam>, Arc<AtomicBool>) {
 fn key_param(name: &str, default: i32) -> IntParam {
     IntParam::new(name, default, IntRange::Linear { min: 0, max: 127 })
         .with_value_to_string(formatters::v2s_i32_key_formatter())
-        .with_string_to_value(formatters::s2v_i32_key_formatter())
+        .with_string_to_value(Arc::new(key_of_text))
+}
+
+/// The MIDI key that a text names: a letter, a sharp or flat sign if there is one, and the octave; or the key's number. The wrapper's
+/// own reader panics at signs that are no ASCII.
+fn key_of_text(text: &str) -> Option<i32> {
+    let text = text.trim();
+    let in_range = |key: &i32| (0..=127).contains(key);
+    if let Ok(number) = text.parse() {
+        return Some(number).filter(in_range);
+    }
+    let letter = text.chars().next()?;
+    let in_octave = match letter.to_ascii_lowercase() {
+        'c' => 0,
+        'd' => 2,
+        'e' => 4,
+        'f' => 5,
+        'g' => 7,
+        'a' => 9,
+        'b' => 11,
+        _ => return None,
+    };
+    let rest = text[letter.len_utf8()..].trim_start();
+    let (accidental, octave) = match (rest.strip_prefix(['#', '♯']), rest.strip_prefix(['b', '♭'])) {
+        (Some(octave), _) => (1, octave),
+        (_, Some(octave)) => (-1, octave),
+        _ => (0, rest),
+    };
+    let octave: i32 = octave.trim_start().parse().ok()?;
+    octave.checked_add(1)?.checked_mul(12)?.checked_add(in_octave + accidental).filter(in_range)
 }
 
 impl Default for ContinuoParams {
@@ -349,5 +378,26 @@ impl Default for ContinuoParams {
             panic_pressed,
             bypass: BoolParam::new("Bypass", false).make_bypass(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_however_they_are_written() {
+        let read = |text: &str| key_of_text(text).unwrap_or(-1);
+        assert_eq!(
+            ["C4", "c#4", " F♯ 3 ", "Bb2", "b♭2", "B2", "C-1", "g9", "60"].map(read),
+            [60, 61, 54, 46, 46, 47, 0, 127, 60]
+        );
+        for text in ["", "C", "♯4", "H4", "G#9", "é4", "C4x", "128", "C2147483647", "C♯♯4"] {
+            assert_eq!(key_of_text(text), None, "{text}");
+        }
+        // What the parameter shows is read back.
+        let param = key_param("Hear from", 0);
+        let shown = |key: i32| param.normalized_value_to_string(param.preview_normalized(key), true);
+        assert!((0..128).all(|key| key_of_text(&shown(key)) == Some(key)));
     }
 }

@@ -45,8 +45,6 @@ pub struct Status {
     pub notice: String,
     /// What plays is a line model, which plays alone.
     pub plays_alone: bool,
-    /// What is worth knowing of how it runs, in words, or empty.
-    pub notice: String,
 }
 
 impl Status {
