@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atomic_float::AtomicF32;
 use continuo_model::generate::Step;
@@ -231,6 +231,13 @@ pub struct EditorEnd {
     pub shared: Arc<Shared>,
 }
 
+/// The end of whoever saves and loads the project.
+#[derive(Clone)]
+pub struct SavingEnd {
+    worker: Arc<OnceLock<Thread>>,
+    shared: Arc<Shared>,
+}
+
 /// The three ends.
 pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
     let (ask, asked) = rtrb::RingBuffer::new(CAPACITY);
@@ -381,8 +388,35 @@ impl EditorEnd {
 
     /// Has the worker take down now what went out, instead of when it next wakes.
     pub fn wake_worker(&self) {
+        self.saving_end().wake_worker();
+    }
+
+    /// The same way to the worker for whoever saves the project.
+    pub fn saving_end(&self) -> SavingEnd {
+        SavingEnd { worker: self.worker.clone(), shared: self.shared.clone() }
+    }
+}
+
+impl SavingEnd {
+    /// Wakes the worker: it takes down what went out, and looks for other weights and another frozen take.
+    pub fn wake_worker(&self) {
         if let Some(worker) = self.worker.get() {
             worker.unpark();
+        }
+    }
+
+    /// Waits until all that has been told before this call is taken down, but no longer than `patience`, and not at all where no
+    /// worker runs. The caller must hold none of the locks that the worker needs.
+    pub fn wait_until_taken_down(&self, patience: Duration) {
+        let told = self.shared.told.load(Ordering::Acquire);
+        let start = Instant::now();
+        while self.shared.taken_down.load(Ordering::Acquire) < told
+            && self.shared.worker_runs.load(Ordering::Acquire)
+            && start.elapsed() < patience
+        {
+            // It may have been busy, or have found the takes locked by the editor, when it was woken last.
+            self.wake_worker();
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -458,6 +492,31 @@ mod tests {
             assert!(!ended || answered == COUNT, "the worker's end gave up after {answered} answers");
         }
         answering.join().unwrap();
+    }
+
+    #[test]
+    fn saving_waits_until_all_that_was_told_is_taken_down() {
+        let (mut audio, mut worker, editor) = running();
+        let saving = editor.saving_end();
+        (0..3).for_each(|_| audio.tell(Told::Incomplete));
+        let taking = std::thread::spawn(move || {
+            worker.register();
+            // The worker does not look until it is woken.
+            std::thread::park();
+            for _ in 0..3 {
+                assert!(worker.told().is_some());
+                worker.took_down(1);
+            }
+            worker
+        });
+        saving.wait_until_taken_down(Duration::from_secs(60));
+        assert_eq!(saving.shared.taken_down.load(Ordering::Relaxed), 3);
+        let worker = taking.join().unwrap();
+        audio.tell(Told::Incomplete);
+        // It has ended: nobody would take anything down.
+        worker.shared.worker_runs.store(false, Ordering::Release);
+        saving.wait_until_taken_down(Duration::MAX);
+        assert_eq!(saving.shared.taken_down.load(Ordering::Relaxed), 3);
     }
 
     #[test]

@@ -25,6 +25,7 @@ use fault::Fault;
 use figures::Durations;
 pub use shipped::{SHIPPED, Shipped};
 use song_memory::SongMemory;
+pub use weights::EXTENSION;
 use weights::{Loaded, NextWeights, load};
 
 /// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.

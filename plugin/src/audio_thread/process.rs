@@ -358,7 +358,7 @@ impl AudioThread {
     /// and, of what is generated, another mode.
     fn follow_motion(&mut self, block: &Block, time: &BlockTime) {
         let settings = &block.settings;
-        let (mode, panic, bypass) = std::mem::replace(&mut self.last, (settings.mode, settings.panic, settings.bypass));
+        let (mode, _, bypass) = std::mem::replace(&mut self.last, (settings.mode, settings.panic, settings.bypass));
         match time.motion {
             Motion::Started | Motion::Jumped => {
                 self.heard = time.motion == Motion::Jumped && self.heard;
@@ -386,7 +386,7 @@ impl AudioThread {
             Motion::Continued | Motion::Stopped => {}
         }
         self.follow_loop(time);
-        if settings.panic && !panic {
+        if settings.panic {
             self.heard = false;
             self.end_everything(From::Here);
             self.ledger.end_all(None, self.samples, 1);

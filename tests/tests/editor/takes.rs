@@ -115,7 +115,13 @@ fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
 fn tracks_of_first_take(session: &mut EditorSession, length: i64) -> Result<Vec<(String, Vec<ClipNote>)>> {
     let (_, saved) = saved_takes(&mut session.plugin)?;
     let end = saved["starts"][1]["first_note"].as_u64().context("expected two takes")? as usize;
-    let notes: Vec<(u8, u8, u8, i64, i64)> = serde_json::from_value(saved["notes"].clone())?;
+    let notes = saved["notes"].as_array().context("expected notes")?;
+    // What follows the first five numbers is where a note was heard.
+    let note = |note: &serde_json::Value| {
+        let number = |n: usize| note[n].as_i64().context("expected a number");
+        Ok((number(0)? as u8, number(1)? as u8, number(2)? as u8, number(3)?, number(4)?))
+    };
+    let notes = notes.iter().map(note).collect::<Result<Vec<(u8, u8, u8, i64, i64)>>>()?;
     let of_voice = |(voice, name): (usize, &str)| {
         let notes = notes[..end].iter().filter(|note| usize::from(note.0 % 16) == voice && note.3 < length);
         let inside = |n: &(u8, u8, u8, i64, i64)| (n.0 % 16, n.1, n.2, n.3 as u32, n.4.min(length - n.3) as u32);
