@@ -44,7 +44,7 @@ pub struct Settings {
     pub enter_on_beat: bool,
     /// A loop plays something else each time it comes round.
     pub evolves: bool,
-    /// All notes end where this turns on.
+    /// Panic has been pressed: all notes end.
     pub panic: bool,
     /// Everything goes through as it is, and nothing is added.
     pub bypass: bool,
