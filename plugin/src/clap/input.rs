@@ -96,8 +96,8 @@ impl Input {
         if self.num_frames.get() > 0 {
             held.clear();
         } else {
-            for index in 0..self.num_from_host() {
-                let event = self.from_host(index);
+            for index in 0..self.num_given() {
+                let event = self.given(index);
                 // SAFETY: the host's events are valid until the block ends.
                 if let Some(copy) = unsafe { event.and_then(|event| Held::copy(event)) }
                     && held.len() < MAX_HELD
@@ -119,7 +119,7 @@ impl Input {
         clap_input_events { ctx: (&raw const *self).cast_mut().cast(), size: Some(size), get: Some(get) }
     }
 
-    pub(super) fn num_from_host(&self) -> u32 {
+    pub(super) fn num_given(&self) -> u32 {
         // SAFETY: the host keeps its list until the block ends.
         unsafe {
             let size = self.host.get().as_ref().and_then(|host| host.size);
@@ -128,7 +128,7 @@ impl Input {
     }
 
     /// An event of the host's.
-    pub(super) fn from_host(&self, index: u32) -> Option<*const clap_event_header> {
+    pub(super) fn given(&self, index: u32) -> Option<*const clap_event_header> {
         // SAFETY: the host keeps its list until the block ends.
         let event = unsafe {
             let get = self.host.get().as_ref().and_then(|host| host.get);
@@ -139,7 +139,7 @@ impl Input {
 
     /// What nice-plug may see: parameters and transports; notes and MIDI where the block has samples for them.
     fn visible(&self, index: u32) -> *const clap_event_header {
-        let Some(event) = self.from_host(index) else { return self.nothing_at(0) };
+        let Some(event) = self.given(index) else { return self.nothing_at(0) };
         // SAFETY: the host's events are valid until the block ends.
         let header = unsafe { &*event };
         // SAFETY: as above.
@@ -161,7 +161,8 @@ pub(super) fn is_sysex(header: &clap_event_header) -> bool {
 unsafe extern "C" fn size(list: *const clap_input_events) -> u32 {
     // SAFETY: nice-plug calls it with the list that `Input::list` made, whose `ctx` is alive.
     let input = unsafe { &*(*list).ctx.cast::<Input>() };
-    input.held.borrow().len() as u32 * u32::from(input.num_frames.get() > 0) + input.num_from_host()
+    let num_held = if input.num_frames.get() > 0 { input.held.borrow().len() as u32 } else { 0 };
+    num_held + input.num_given()
 }
 
 unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const clap_event_header {

@@ -79,9 +79,9 @@ impl Output {
 
     /// Sends the host's SysEx up to this sample on, as the host's own events: nothing is copied, however long they are.
     fn send_sysex(&self, up_to: u32) {
-        let count = self.input.num_from_host();
+        let count = self.input.num_given();
         while self.next_sysex.get() < count {
-            let event = self.input.from_host(self.next_sysex.get());
+            let event = self.input.given(self.next_sysex.get());
             // SAFETY: the host's events are valid until the block ends.
             let header = event.map(|event| unsafe { &*event });
             if header.is_some_and(|header| header.time > up_to) {

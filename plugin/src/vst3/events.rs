@@ -68,8 +68,8 @@ impl EventRelay {
     /// Keeps the events of a block of 0 samples for the next block.
     pub(super) fn hold(&self) {
         let mut held = self.held.borrow_mut();
-        for index in 0..self.num_from_host() {
-            if let Some(event) = self.from_host(index)
+        for index in 0..self.num_given() {
+            if let Some(event) = self.given(index)
                 && u32::from(event.r#type) != kDataEvent
                 && held.len() < MAX_HELD
             {
@@ -83,13 +83,13 @@ impl EventRelay {
         self.held.borrow_mut().clear();
     }
 
-    fn num_from_host(&self) -> i32 {
+    fn num_given(&self) -> i32 {
         // SAFETY: the host keeps the list until the block ends.
         unsafe { ComRef::from_raw(self.input.get()).map_or(0, |input| input.getEventCount()) }
     }
 
     /// An event of the host's, its offset put inside of the block.
-    fn from_host(&self, index: i32) -> Option<Event> {
+    fn given(&self, index: i32) -> Option<Event> {
         // SAFETY: the host keeps the list until the block ends. An event is plain data, and zeros are a valid one.
         unsafe {
             let mut event: Event = std::mem::zeroed();
@@ -101,9 +101,9 @@ impl EventRelay {
 
     /// Sends the host's SysEx up to this sample on.
     fn send_sysex(&self, up_to: i32) {
-        let count = self.num_from_host();
+        let count = self.num_given();
         while self.next_sysex.get() < count {
-            let event = self.from_host(self.next_sysex.get());
+            let event = self.given(self.next_sysex.get());
             if event.is_some_and(|event| event.sampleOffset > up_to) {
                 return;
             }
@@ -140,7 +140,7 @@ impl Class for EventRelay {
 #[allow(non_snake_case, reason = "the SDK's names")]
 impl IEventListTrait for EventRelay {
     unsafe fn getEventCount(&self) -> i32 {
-        self.held.borrow().len() as i32 + self.num_from_host()
+        self.held.borrow().len() as i32 + self.num_given()
     }
 
     unsafe fn getEvent(&self, index: i32, event: *mut Event) -> tresult {
@@ -153,7 +153,7 @@ impl IEventListTrait for EventRelay {
             Some(found) => *found,
             // nice-plug uses what is here without a look at the result.
             None => self
-                .from_host((index - held.len()) as i32)
+                .given((index - held.len()) as i32)
                 .filter(|event| u32::from(event.r#type) != kDataEvent)
                 .unwrap_or(
                     // SAFETY: an event is plain data, and zeros are a valid one.
