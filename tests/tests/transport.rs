@@ -6,7 +6,7 @@ use continuo_model::random::SplitMix64;
 use continuo_tests::fake_host::{EventKind, Format, HostedPlugin, Transport};
 use continuo_tests::note_checker::NoteChecker;
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
-use continuo_tests::session::{choose, note_effect, starts, value_of};
+use continuo_tests::session::{choose, note_effect, starts, value_of, with_weights};
 
 const SAMPLE_RATE: f64 = 48_000.0;
 /// A beat at 120, samples.
@@ -363,7 +363,7 @@ fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Resu
         let mut plugin = plugin(Format::Clap, "Free")?;
         let mut checker = NoteChecker::new();
         let mut starts = play_blocks(&mut plugin, 0..half, &mut checker)?;
-        let state = with_weights(&plugin.save_state()?, path);
+        let state = with_weights(&plugin.save_state()?, path)?;
         plugin.load_state(&state)?;
         // The machine takes its time to read the file; the music stands, and goes on where it stood.
         std::thread::sleep(std::time::Duration::from_millis(900));
@@ -389,14 +389,4 @@ fn play_stop(plugin: &mut HostedPlugin, checker: &mut NoteChecker) -> Result<()>
     checker.expect_silence();
     std::mem::take(checker).finish().map_err(anyhow::Error::msg)?;
     Ok(())
-}
-
-/// The state with another path of weights in it.
-fn with_weights(state: &[u8], path: &str) -> Vec<u8> {
-    let text = String::from_utf8_lossy(&state[8..]).into_owned();
-    let from = text.find(r#""weights":"{"#).expect("the state tells the weights");
-    let to = from + text[from..].find(r#"}""#).expect("it is an object") + 2;
-    let fields = format!(r#""weights":"{{\"path\":\"{path}\",\"hash\":\"\"}}""#);
-    let text = format!("{}{fields}{}", &text[..from], &text[to..]);
-    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
 }
