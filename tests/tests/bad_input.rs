@@ -127,7 +127,7 @@ fn a_host_without_tempo_or_transport_is_played_at_120() -> Result<()> {
             }
             let what = format!("{format}, tempo {tempo_bpm:?}, position {pos_beats:?}");
             let first: Vec<_> = starts.iter().take(4).map(|at| at - 4900).collect();
-            assert_eq!(first, [0, 240, 240, 240], "{what}: the note and its three answers");
+            assert_eq!(first, [0, 1200, 1200, 1200], "{what}: the note and its three answers");
             checker.expect_silence();
             checker.finish().map_err(|fault| anyhow::anyhow!("{what}: {fault}"))?;
         }

@@ -187,10 +187,11 @@ fn free_plays_without_being_asked_and_yields() -> Result<()> {
         .into_iter()
         .map(|(at, channel, key)| ((at - BEAT / 2) as f64 / BEAT as f64, channel, key))
         .collect();
-    assert_eq!(starts[0].0, 1.0, "it begins on the first beat that it can");
+    assert_eq!(starts[0].0, 0.0, "it begins on the first beat");
     assert!(starts.contains(&(6.4, 0, 79)));
     assert!(!starts.iter().any(|(beat, ..)| (6.4..8.0).contains(beat) && *beat != 6.4), "{starts:?}");
-    assert!(starts.iter().any(|(beat, ..)| *beat == 8.0), "it takes up again on a beat");
+    // 40 ms behind the bar, as the player might have gone on.
+    assert!(starts.iter().any(|(beat, ..)| *beat == 8.08), "it takes up again on the bar: {starts:?}");
     Ok(())
 }
 
