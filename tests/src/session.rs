@@ -78,6 +78,22 @@ pub fn with_frozen(state: &[u8], takes: &Value) -> Result<Vec<u8>> {
     Ok([&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat())
 }
 
+/// A CLAP project that plays with the weights of a path.
+///
+/// # Errors
+/// If the project is none.
+pub fn with_weights(state: &[u8], path: &str) -> Result<Vec<u8>> {
+    let text = state.get(8..).context("a CLAP state has a length in front")?;
+    let mut state_json: Value = serde_json::from_slice(text)?;
+    let chosen = state_json["fields"]["weights"].as_str().context("expected the field `weights`")?;
+    let mut chosen: Value = serde_json::from_str(chosen)?;
+    chosen["path"] = path.into();
+    chosen["hash"] = "".into();
+    state_json["fields"]["weights"] = chosen.to_string().into();
+    let text = state_json.to_string();
+    Ok([&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat())
+}
+
 /// The note-ons as (sample, channel, key).
 pub fn starts(sent: &Sent) -> Vec<(u64, u8, u8)> {
     let on = |(at, kind): &(u64, EventKind)| match *kind {
