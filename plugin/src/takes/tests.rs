@@ -348,7 +348,7 @@ fn long_held(num_held: u8, plays: bool) -> [Takes; 2] {
             takes.add(&generated(step, step + 0.05, key, 0.5));
             takes.add(&generated(step + 0.25, step + 0.3, key, 0.0));
         }
-        let mut starts = takes.notes.iter().map(|note| note.start);
+        let starts = takes.notes.iter().map(|note| note.start);
         assert!(takes.notes.len() <= MAX_NOTES && starts.is_sorted(), "at {step}");
         let held = |key: u8| takes.open.iter().filter(|open| takes.notes[**open].key == key).count();
         assert!((0..num_held).all(|key| held(key) == 1), "at {step}");
