@@ -44,7 +44,7 @@ pub struct Settings {
     pub enter_on_beat: bool,
     /// A loop plays something else each time it comes round.
     pub evolves: bool,
-    /// All notes end where this turns on.
+    /// All notes end at this block's start.
     pub panic: bool,
     /// Everything goes through as it is, and nothing is added.
     pub bypass: bool,
@@ -180,8 +180,8 @@ pub struct AudioThread {
     /// When a render was given up last, microseconds as the bridge counts them, and whether that was in this block.
     pub(super) gave_up_us: u64,
     pub(super) render_failed: bool,
-    /// The mode, panic and bypass of the last block.
-    pub(super) last: (Mode, bool, bool),
+    /// The mode and bypass of the last block.
+    pub(super) last: (Mode, bool),
     pub(super) pace: Pace,
     /// Time of its own has ended within this block.
     pub(super) free_run_over: bool,
@@ -233,7 +233,7 @@ impl AudioThread {
             last_loop: (None, None),
             gave_up_us: 0,
             render_failed: false,
-            last: (Mode::Harmonise, false, false),
+            last: (Mode::Harmonise, false),
             pace: Pace::new(),
             free_run_over: false,
             has_failed: false,
@@ -358,7 +358,7 @@ impl AudioThread {
     /// and, of what is generated, another mode.
     fn follow_motion(&mut self, block: &Block, time: &BlockTime) {
         let settings = &block.settings;
-        let (mode, _, bypass) = std::mem::replace(&mut self.last, (settings.mode, settings.panic, settings.bypass));
+        let (mode, bypass) = std::mem::replace(&mut self.last, (settings.mode, settings.bypass));
         match time.motion {
             Motion::Started | Motion::Jumped => {
                 self.heard = time.motion == Motion::Jumped && self.heard;
