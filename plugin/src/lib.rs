@@ -2,12 +2,15 @@
 
 mod audio_thread;
 mod bridge;
+mod clap;
 mod editor;
 mod folders;
 mod frozen;
+mod outputs;
 mod params;
 mod state;
 mod takes;
+mod vst3;
 mod worker;
 
 use std::sync::atomic::Ordering;
@@ -54,6 +57,8 @@ pub struct Continuo<const HAS_AUDIO: bool> {
     organ: Organ,
     sample_rate: f32,
     says_offline: bool,
+    /// What the host has said of the last block.
+    block_says_offline: bool,
     /// Until the plugin is activated for the first time: scanning it shall start no thread and read no weights.
     worker_end: Option<WorkerEnd>,
     /// Until the host asks for the editor, which it does once.
@@ -76,6 +81,7 @@ impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
             organ: Organ::new(sample_rate as f32),
             sample_rate: sample_rate as f32,
             says_offline: false,
+            block_says_offline: false,
             worker_end: Some(worker_end),
             editor_end: Some(editor_end),
             worker: None,
@@ -105,13 +111,18 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
 
     type Editor = EditorWindow;
     type SysExMessage = ();
-    type BackgroundTask = ();
+    type BackgroundTask = vst3::Fence;
+
+    fn task_executor(&mut self) -> TaskExecutor<Self> {
+        Box::new(vst3::Fence::reach)
+    }
 
     fn params(&self) -> Arc<dyn Params> {
         self.params.clone()
     }
 
-    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+    fn editor(&mut self, executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        vst3::introduce(self.params.clone(), move |fence| executor.execute_background(fence));
         editor::create(self.params.clone(), self.status.clone(), self.editor_end.take()?)
     }
 
@@ -164,12 +175,13 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         while let Some(event) = context.next_event() {
             self.audio.hear(event);
         }
+        self.block_says_offline = self.says_offline || vst3::block_is_offline();
         let block = Block {
             host: host_time(context.transport()),
             frames: buffer.samples(),
             settings: self.settings(),
             now,
-            says_offline: self.says_offline,
+            says_offline: self.block_says_offline,
         };
         let is_complete = self.audio.process_or_pass(&block, |event| context.try_send_event(event).is_ok());
         if HAS_AUDIO {
@@ -229,6 +241,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
         let report = serde_json::json!({
             "style": status.style,
             "problem": status.problem_in(self.params.mode.value()),
+            "offline": self.block_says_offline,
             "host_without_time": self.shared.host_without_time.load(Ordering::Relaxed),
             "due": self.shared.due.load(Ordering::Relaxed),
             "late": self.shared.late.load(Ordering::Relaxed),
@@ -284,6 +297,3 @@ impl<const HAS_AUDIO: bool> Vst3Plugin for Continuo<HAS_AUDIO> {
         &[Vst3SubCategory::Fx, Vst3SubCategory::Instrument]
     };
 }
-
-nice_export_clap!(Instrument, NoteEffect);
-nice_export_vst3!(Instrument, NoteEffect);

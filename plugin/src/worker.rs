@@ -86,7 +86,7 @@ impl Desk {
         }
     }
 
-    /// Puts down what plays now.
+    /// Puts down what plays now. The status is never saved: no host holds its lock.
     fn put_down(&self, loaded: &Loaded) {
         if let Ok(mut status) = self.status.lock() {
             status.style.clone_from(&loaded.name);
@@ -94,11 +94,15 @@ impl Desk {
             status.problem.clone_from(&loaded.problem);
             status.plays_alone = loaded.ensemble.performer.network().line().is_some();
         }
-        if let Ok(mut weights) = self.weights.lock()
-            && weights.path == loaded.chosen.path
-        {
-            weights.hash.clone_from(&loaded.chosen.hash);
+    }
+
+    /// Completes the project's choice by the hash of what was read; `false` where the host holds it just now.
+    fn keep_hash(&self, read: &ChosenWeights) -> bool {
+        let Ok(mut weights) = self.weights.try_lock() else { return false };
+        if weights.path == read.path {
+            weights.hash.clone_from(&read.hash);
         }
+        true
     }
 
     /// Hands another frozen take than the `last` to the audio thread.

@@ -5,9 +5,6 @@
 //! - VST3 delivers controllers as parameter changes: at one sample they arrive before the notes, in CLAP in the order given.
 //! - CLAP has no flag for the bar start: without `bar_start_beats` the plugin is told 0. VST3 has no bar number.
 //! - A saved state has a u64 length in front in CLAP, so states do not travel between formats as they are.
-//! - nice-plug's VST3 wrapper passes on the process mode one activation late (`set_offline`, then activate twice).
-//! - nice-plug's VST3 wrapper, built with an editor, aborts the process if an instance is dropped soon after a parameter was changed
-//!   in a block that ran on another thread than `load`. Process on the loading thread, or drop well after the last change.
 
 mod clap;
 mod editor;
@@ -105,7 +102,16 @@ struct BlockInput<'a> {
     events: &'a [Event],
     /// (timing, id, value 0 to 1)
     params: &'a [(u32, u32, f64)],
+    habits: Habits,
+}
+
+/// What a host does otherwise than most; see the methods of [`HostedPlugin`] that set it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Habits {
     refuse_output: bool,
+    takes_midi_alone: bool,
+    withholds_audio: bool,
+    blocks_are_offline: Option<bool>,
 }
 
 /// What a format has to do. Ids are checked and calls come in the order of the formats' life cycles.
@@ -119,11 +125,15 @@ trait Instance: Send {
     fn params(&self) -> &[ParamInfo];
     fn param_value(&self, id: u32) -> Result<f64>;
     fn param_text(&self, id: u32, normalised: f64) -> Result<String>;
-    /// Only while inactive.
+    /// In CLAP only while inactive.
     fn set_param(&mut self, id: u32, normalised: f64) -> Result<()>;
     fn save_state(&mut self) -> Result<Vec<u8>>;
     fn load_state(&mut self, state: &[u8]) -> Result<()>;
     fn take_edits(&mut self) -> Vec<Edit>;
+    /// Of parameters that a host does not show.
+    fn hidden_params(&self) -> Vec<String> {
+        Vec::new()
+    }
     fn run_main_thread(&mut self);
     fn editor(&mut self) -> Option<&mut dyn editor::EditorHost> {
         None
@@ -139,7 +149,7 @@ pub struct HostedPlugin {
     /// What the host was promised; `None` while inactive.
     active: Option<HostConfig>,
     offline: Option<bool>,
-    refuse_output: bool,
+    habits: Habits,
     /// Waits for the next block: (timing, id, value 0 to 1).
     queued_params: Vec<(u32, u32, f64)>,
     /// Of what the plugin has sounding.
@@ -164,7 +174,7 @@ impl HostedPlugin {
             instance,
             active: None,
             offline: None,
-            refuse_output: false,
+            habits: Habits::default(),
             queued_params: Vec::new(),
             names: NoteNames::default(),
             loaded_on: std::thread::current().id(),
@@ -247,7 +257,7 @@ impl HostedPlugin {
         for &(_, id, _) in &all_params {
             self.param_info(id)?;
         }
-        let input = BlockInput { frames, transport, events, params: &all_params, refuse_output: self.refuse_output };
+        let input = BlockInput { frames, transport, events, params: &all_params, habits: self.habits };
         let block = self.instance.process(&input).with_context(|| self.name.clone())?;
         self.names.follow(&block).with_context(|| self.name.clone())?;
         // Elsewhere it would run the plugin's editor on a foreign thread.
@@ -329,7 +339,36 @@ impl HostedPlugin {
 
     /// While on, the host's output queue is full: it turns every event away.
     pub fn refuse_output(&mut self, refuse: bool) {
-        self.refuse_output = refuse;
+        self.habits.refuse_output = refuse;
+    }
+
+    /// While on, the host's output queue takes MIDI messages and no CLAP notes, as Carla's does. CLAP only.
+    pub fn take_midi_alone(&mut self, midi_alone: bool) {
+        self.habits.takes_midi_alone = midi_alone;
+    }
+
+    /// While on, blocks come without audio buffers, as from a host in which nothing listens to the plugin's output.
+    pub fn withhold_audio(&mut self, withhold: bool) {
+        self.habits.withholds_audio = withhold;
+    }
+
+    /// What blocks say of themselves, whatever the plugin was set up for: some hosts declare an export there alone. VST3 only.
+    pub fn declare_blocks_offline(&mut self, offline: Option<bool>) {
+        self.habits.blocks_are_offline = offline;
+    }
+
+    /// Sets a parameter while the plugin is active, and plays no block that would bring it. VST3 only.
+    ///
+    /// # Errors
+    /// If there is no such parameter, or the plugin does not take it.
+    pub fn set_param_without_block(&mut self, name: &str, normalised: f64) -> Result<()> {
+        let id = self.param_by_name(name)?.id;
+        self.instance.set_param(id, normalised)
+    }
+
+    /// The names of the parameters that a host does not show: those that stand for controllers, in VST3.
+    pub fn hidden_params(&self) -> Vec<String> {
+        self.instance.hidden_params()
     }
 
     /// Overrides [`HostConfig::offline`] from the next activation on.

@@ -144,10 +144,6 @@ fn load(options: &Options) -> Result<HostedPlugin> {
     let mut host = HostedPlugin::load(&bundle, options.format, options.class)?;
     let config = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: options.block, offline: options.offline };
     host.activate(config)?;
-    if options.offline && options.format == Format::Vst3 {
-        // nice-plug's VST3 wrapper passes the process mode on one activation late.
-        host.activate(config)?;
-    }
     Ok(host)
 }
 

@@ -1,7 +1,7 @@
 //! The built bundle in both formats, both classes and all block sizes: it plays, and it plays the same.
 
 use anyhow::Result;
-use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::fake_host::{Class, EventKind, Format, HostedPlugin};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{self, choose};
 
@@ -17,11 +17,6 @@ fn hosted(format: Format, class: Class, mode: &str) -> Result<HostedPlugin> {
     // It says that it renders offline: how a host is found out that does not say so is tested in bounce.rs, and until it is a
     // machine that others share may be late.
     let mut plugin = session::hosted(format, class, SAMPLE_RATE, true)?;
-    if format == Format::Vst3 {
-        // nice-plug's VST3 wrapper passes the process mode on one activation late.
-        let config = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: session::MAX_BLOCK, offline: true };
-        plugin.activate(config)?;
-    }
     choose(&mut plugin, "Mode", mode)?;
     Ok(plugin)
 }

@@ -139,6 +139,8 @@ pub struct NextWeights {
     /// The path that was read or is being read; another one on the desk is a new choice.
     path: String,
     loading: Option<JoinHandle<Result<Loaded, String>>>,
+    /// What was read, until the project knows its hash.
+    unkept: Option<ChosenWeights>,
 }
 
 /// The plugin's code may be unloaded once the worker has ended: nothing may run in it then.
@@ -154,11 +156,12 @@ impl Drop for NextWeights {
 impl NextWeights {
     /// Nothing is chosen but what plays.
     pub fn after(loaded: &Loaded) -> Self {
-        Self { path: loaded.chosen.path.clone(), loading: None }
+        Self { path: loaded.chosen.path.clone(), loading: None, unkept: Some(loaded.chosen.clone()) }
     }
 
     /// Looks whether there is a new choice, and starts to read it; later, where the host or the editor holds it just now.
     pub fn look(&mut self, desk: &Desk) {
+        self.unkept.take_if(|read| desk.keep_hash(read));
         let Some(chosen) = desk.weights.try_lock().ok().map(|chosen| chosen.clone()) else { return };
         if self.loading.is_none() && chosen.path != self.path {
             self.path.clone_from(&chosen.path);
@@ -173,7 +176,7 @@ impl NextWeights {
         }
     }
 
-    /// The new weights, once they are there. A file that is no use is said so, and what plays goes on.
+    /// The new weights, once they are there. If the file cannot be used, the status says so and the current weights keep playing.
     pub fn take(&mut self, desk: &Desk) -> Option<Loaded> {
         self.look(desk);
         let loading = self.loading.take_if(|loading| loading.is_finished())?;
@@ -181,6 +184,8 @@ impl NextWeights {
         match loaded {
             Ok(loaded) => {
                 desk.put_down(&loaded);
+                self.unkept = Some(loaded.chosen.clone());
+                self.unkept.take_if(|read| desk.keep_hash(read));
                 Some(loaded)
             }
             Err(problem) => {

@@ -174,12 +174,16 @@ impl Instance for ClapInstance {
 
     fn process(&mut self, input: &BlockInput<'_>) -> Result<Block> {
         let input_events = self.input_events(input);
-        let mut outbox = Outbox { refuse: input.refuse_output, ..Outbox::default() };
+        let mut outbox = Outbox {
+            refuse: input.habits.refuse_output,
+            midi_alone: input.habits.takes_midi_alone,
+            ..Outbox::default()
+        };
         let transport = input.transport.map(|transport| transport_event(transport, self.sample_rate));
         let num_frames = if self.num_channels == 0 { 0 } else { input.frames };
         let mut audio = [(); 2].map(|()| vec![f32::NAN; num_frames]);
         let mut ports = AudioPorts::with_capacity(self.num_channels, 1);
-        let mut outputs = if self.num_channels == 0 {
+        let mut outputs = if self.num_channels == 0 || input.habits.withholds_audio {
             // SAFETY: there is no buffer that could be too short.
             unsafe { OutputAudioBuffers::from_raw_buffers(&mut [], input.frames as u32) }
         } else {

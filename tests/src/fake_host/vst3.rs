@@ -13,6 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use vst3::Steinberg::Vst::BusDirections_::{kInput, kOutput};
 use vst3::Steinberg::Vst::MediaTypes_::{kAudio, kEvent};
+use vst3::Steinberg::Vst::ParameterInfo_::ParameterFlags_::kIsHidden;
 use vst3::Steinberg::Vst::ProcessModes_::{kOffline, kRealtime};
 use vst3::Steinberg::Vst::SymbolicSampleSizes_::kSample32;
 use vst3::Steinberg::Vst::{
@@ -140,7 +141,7 @@ impl Instance for Vst3Instance {
     fn set_up(&mut self, config: &HostConfig) -> Result<()> {
         self.activate_busses()?;
         let mut setup = ProcessSetup {
-            processMode: process_mode(config),
+            processMode: process_mode(config.offline),
             symbolicSampleSize: kSample32 as i32,
             maxSamplesPerBlock: i32::try_from(config.max_block_size)?,
             sampleRate: config.sample_rate,
@@ -194,7 +195,7 @@ impl Instance for Vst3Instance {
         let (events, changes) = self.sort_input(input)?;
         let events = ComWrapper::new(events).to_com_ptr::<IEventList>().context("our own object")?;
         let changes = ComWrapper::new(changes).to_com_ptr::<IParameterChanges>().context("our own object")?;
-        let output = ComWrapper::new(OutputEvents { refuse: input.refuse_output, ..OutputEvents::default() });
+        let output = ComWrapper::new(OutputEvents { refuse: input.habits.refuse_output, ..OutputEvents::default() });
         let output_pointer = output.to_com_ptr::<IEventList>().context("our own object")?;
         let mut context =
             input.transport.map(|transport| process_context(transport, config.sample_rate, self.samples_run));
@@ -206,9 +207,9 @@ impl Instance for Vst3Instance {
             silenceFlags: 0,
             __field0: AudioBusBuffers__type0 { channelBuffers32: channels.as_mut_ptr() },
         };
-        let has_audio = self.num_channels > 0;
+        let has_audio = self.num_channels > 0 && !input.habits.withholds_audio;
         let mut data = ProcessData {
-            processMode: process_mode(&config),
+            processMode: process_mode(input.habits.blocks_are_offline.unwrap_or(config.offline)),
             symbolicSampleSize: kSample32 as i32,
             numSamples: input.frames as i32,
             numInputs: 0,
@@ -246,8 +247,9 @@ impl Instance for Vst3Instance {
         // SAFETY: `text` outlives the call.
         let result = unsafe { self.controller.getParamStringByValue(id, normalised, &mut text) };
         expect_ok("IEditController::getParamStringByValue", result)?;
-        // In VST3 the host appends the unit.
+        // In VST3 the host appends the unit, and a space before it.
         let unit = param_infos(&self.controller).find(|info| info.id == id).map(|info| read_string(&info.units));
+        let unit = unit.filter(|unit| !unit.is_empty()).map(|unit| format!(" {unit}"));
         Ok(read_string(&text) + &unit.unwrap_or_default())
     }
 
@@ -282,6 +284,11 @@ impl Instance for Vst3Instance {
         std::mem::take(&mut self.handler.edits.lock().expect("no panic while recording"))
     }
 
+    fn hidden_params(&self) -> Vec<String> {
+        let hidden = param_infos(&self.controller).filter(|info| info.flags & kIsHidden != 0);
+        hidden.map(|info| read_string(&info.title)).collect()
+    }
+
     /// nice-plug runs a thread of its own where the host offers no run loop, which is with the editor alone.
     fn run_main_thread(&mut self) {
         if let Some(view) = &self.view {
@@ -312,8 +319,8 @@ fn expect_ok(call: &str, result: tresult) -> Result<()> {
     Ok(())
 }
 
-fn process_mode(config: &HostConfig) -> i32 {
-    if config.offline { kOffline as i32 } else { kRealtime as i32 }
+fn process_mode(offline: bool) -> i32 {
+    if offline { kOffline as i32 } else { kRealtime as i32 }
 }
 
 /// The number of output channels: 2 or 0. This host has no other layout to give.

@@ -74,10 +74,6 @@ impl Setting {
         }
         let config = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: session::MAX_BLOCK, offline: true };
         plugin.activate(config)?;
-        if self.format == Format::Vst3 {
-            // Some wrappers pass the process mode on one activation late.
-            plugin.activate(config)?;
-        }
         Ok(plugin)
     }
 

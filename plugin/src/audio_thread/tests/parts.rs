@@ -37,6 +37,8 @@ impl Parts {
             block.host.pos_beats = Some((self.step * STEP + from) as f64 / 24_000.0);
             block.host.bar_start_beats = Some((self.step / 16 * 4) as f64);
             block.host.loop_range_beats = self.loop_range_beats;
+            // A press is in one block.
+            block.settings.panic &= from == 0;
             if from == 0 {
                 input.iter().for_each(|event| self.audio.hear(*event));
             }

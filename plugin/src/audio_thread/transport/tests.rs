@@ -171,3 +171,33 @@ fn a_block_that_runs_over_the_loops_end_is_the_same_however_it_is_split() {
         );
     }
 }
+
+#[test]
+fn another_tempo_at_the_expected_sample_is_no_jump_wherever_its_beats_are() {
+    // The host moves its tempo map under the playhead: 120 to 90 at 4 s, which is beat 8, and then beat 6.
+    for (told_samples, motion) in
+        [(Some(192_000), Motion::Continued), (Some(96_000), Motion::Jumped), (None, Motion::Jumped)]
+    {
+        let mut clock = Clock::new(48_000.0, 4096);
+        let at = |tempo: f64, pos_samples: i64| HostTime {
+            tempo_bpm: Some(tempo),
+            pos_samples: Some(pos_samples),
+            ..host(true, pos_samples as f64 / 48_000.0 * tempo / 60.0)
+        };
+        let mut last = begin(&mut clock, &at(120.0, 0), 4000);
+        for n in 1..48 {
+            last = begin(&mut clock, &at(120.0, n * 4000), 4000);
+            assert_eq!(last.motion, Motion::Continued);
+        }
+        let now = begin(&mut clock, &HostTime { pos_samples: told_samples, ..at(90.0, 192_000) }, 4000);
+        assert_eq!(now.motion, motion, "{told_samples:?}");
+        if motion == Motion::Continued {
+            // The count goes on within half a step, and song and count agree.
+            let expected = last.pos_steps + 4000.0 / 6000.0;
+            assert!((now.pos_steps - expected).abs() <= 0.5, "{} for {expected}", now.pos_steps);
+            assert!((now.beats_at(0) - 6.0).abs() < 1e-9);
+            let next = begin(&mut clock, &at(90.0, 196_000), 4000);
+            assert_eq!(next.motion, Motion::Continued);
+        }
+    }
+}

@@ -17,6 +17,8 @@ use crate::fake_host::{Edit, Event, EventKind, Expression, Transport};
 #[derive(Default)]
 pub(super) struct Outbox {
     pub(super) refuse: bool,
+    /// Refuses CLAP's own events for notes.
+    pub(super) midi_alone: bool,
     pub(super) num_refused: usize,
     pub(super) events: Vec<Event>,
     /// The name that each event's note has.
@@ -27,7 +29,14 @@ pub(super) struct Outbox {
 
 impl OutputEventBuffer for Outbox {
     fn try_push(&mut self, event: &UnknownEvent) -> Result<(), TryPushError> {
-        if self.refuse {
+        let is_note = |event: &UnknownEvent| {
+            use CoreEventSpace::{NoteChoke, NoteEnd, NoteExpression, NoteOff, NoteOn};
+            matches!(
+                event.as_core_event(),
+                Some(NoteOn(_) | NoteOff(_) | NoteChoke(_) | NoteEnd(_) | NoteExpression(_))
+            )
+        };
+        if self.refuse || self.midi_alone && is_note(event) {
             self.num_refused += 1;
             return Err(TryPushError::new());
         }

@@ -1,0 +1,179 @@
+//! The events that nice-plug gets for a block: what earlier blocks of 0 samples left, then the host's, without SysEx. Belongs to
+//! the audio thread.
+
+use std::cell::{Cell, RefCell};
+
+use clap_sys::events::{
+    CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_MIDI, CLAP_EVENT_MIDI_SYSEX, CLAP_EVENT_NOTE_CHOKE,
+    CLAP_EVENT_NOTE_EXPRESSION, CLAP_EVENT_NOTE_OFF, CLAP_EVENT_NOTE_ON, clap_event_header, clap_event_midi,
+    clap_event_note, clap_event_note_expression, clap_input_events,
+};
+
+/// Events that blocks of 0 samples may leave for the next block.
+const MAX_HELD: usize = 1024;
+/// A space of events that nobody has; nice-plug passes over them.
+const NOTHING: u16 = u16::MAX;
+
+/// A copy of a host's event.
+enum Held {
+    Note(clap_event_note),
+    Expression(clap_event_note_expression),
+    Midi(clap_event_midi),
+}
+
+impl Held {
+    /// A copy at sample 0, if it is an event for a note or a controller.
+    ///
+    /// # Safety
+    /// `event` begins an event of the type that it says.
+    unsafe fn copy(event: *const clap_event_header) -> Option<Self> {
+        // SAFETY: as the caller promises; the type says which event it is.
+        unsafe {
+            let header = clap_event_header { time: 0, ..*event };
+            match header.type_ {
+                _ if header.space_id != CLAP_CORE_EVENT_SPACE_ID => None,
+                CLAP_EVENT_NOTE_ON | CLAP_EVENT_NOTE_OFF | CLAP_EVENT_NOTE_CHOKE => {
+                    Some(Self::Note(clap_event_note { header, ..*event.cast() }))
+                }
+                CLAP_EVENT_NOTE_EXPRESSION => {
+                    Some(Self::Expression(clap_event_note_expression { header, ..*event.cast() }))
+                }
+                CLAP_EVENT_MIDI => Some(Self::Midi(clap_event_midi { header, ..*event.cast() })),
+                _ => None,
+            }
+        }
+    }
+
+    fn as_ptr(&self) -> *const clap_event_header {
+        match self {
+            Self::Note(event) => (&raw const *event).cast(),
+            Self::Expression(event) => (&raw const *event).cast(),
+            Self::Midi(event) => (&raw const *event).cast(),
+        }
+    }
+}
+
+/// Stands between the host's list of events and nice-plug.
+pub(super) struct Input {
+    /// The host's list, for the length of a block.
+    host: Cell<*const clap_input_events>,
+    num_frames: Cell<u32>,
+    /// Of earlier blocks of 0 samples, to be read first. Never grows beyond its capacity.
+    held: RefCell<Vec<Held>>,
+    /// What nice-plug gets in place of an event that it shall not see.
+    nothing: Cell<clap_event_header>,
+}
+
+impl Input {
+    pub(super) fn new() -> Self {
+        let nothing = clap_event_header {
+            size: size_of::<clap_event_header>() as u32,
+            time: 0,
+            space_id: NOTHING,
+            type_: 0,
+            flags: 0,
+        };
+        Self {
+            host: Cell::new(std::ptr::null()),
+            num_frames: Cell::new(0),
+            held: RefCell::new(Vec::with_capacity(MAX_HELD)),
+            nothing: Cell::new(nothing),
+        }
+    }
+
+    /// A block begins.
+    ///
+    /// # Safety
+    /// The list is null or the host keeps it until [`Self::end`].
+    pub(super) unsafe fn begin(&self, host: *const clap_input_events, num_frames: u32) {
+        self.host.set(host);
+        self.num_frames.set(num_frames);
+    }
+
+    /// A block ends. If it had samples, what was held has been read; else its own events are held now.
+    pub(super) fn end(&self) {
+        let mut held = self.held.borrow_mut();
+        if self.num_frames.get() > 0 {
+            held.clear();
+        } else {
+            for index in 0..self.num_from_host() {
+                let event = self.from_host(index);
+                // SAFETY: the host's events are valid until the block ends.
+                if let Some(copy) = unsafe { event.and_then(|event| Held::copy(event)) }
+                    && held.len() < MAX_HELD
+                {
+                    held.push(copy);
+                }
+            }
+        }
+        self.host.set(std::ptr::null());
+    }
+
+    /// Forgets what is held: processing starts anew.
+    pub(super) fn clear(&self) {
+        self.held.borrow_mut().clear();
+    }
+
+    /// The list for nice-plug; it is good until this moves.
+    pub(super) fn list(&self) -> clap_input_events {
+        clap_input_events { ctx: (&raw const *self).cast_mut().cast(), size: Some(size), get: Some(get) }
+    }
+
+    pub(super) fn num_from_host(&self) -> u32 {
+        // SAFETY: the host keeps its list until the block ends.
+        unsafe {
+            let size = self.host.get().as_ref().and_then(|host| host.size);
+            size.map_or(0, |size| size(self.host.get()))
+        }
+    }
+
+    /// An event of the host's.
+    pub(super) fn from_host(&self, index: u32) -> Option<*const clap_event_header> {
+        // SAFETY: the host keeps its list until the block ends.
+        let event = unsafe {
+            let get = self.host.get().as_ref().and_then(|host| host.get);
+            get.map_or(std::ptr::null(), |get| get(self.host.get(), index))
+        };
+        (!event.is_null()).then_some(event)
+    }
+
+    /// What nice-plug may see: parameters and transports; notes and MIDI where the block has samples for them.
+    fn visible(&self, index: u32) -> *const clap_event_header {
+        let Some(event) = self.from_host(index) else { return self.nothing_at(0) };
+        // SAFETY: the host's events are valid until the block ends.
+        let header = unsafe { &*event };
+        // SAFETY: as above.
+        let waits = self.num_frames.get() == 0 && unsafe { Held::copy(event) }.is_some();
+        if waits || is_sysex(header) { self.nothing_at(header.time) } else { event }
+    }
+
+    fn nothing_at(&self, time: u32) -> *const clap_event_header {
+        self.nothing.set(clap_event_header { time, ..self.nothing.get() });
+        self.nothing.as_ptr()
+    }
+}
+
+/// Whether an event is SysEx.
+pub(super) fn is_sysex(header: &clap_event_header) -> bool {
+    header.space_id == CLAP_CORE_EVENT_SPACE_ID && header.type_ == CLAP_EVENT_MIDI_SYSEX
+}
+
+unsafe extern "C" fn size(list: *const clap_input_events) -> u32 {
+    // SAFETY: nice-plug calls it with the list that `Input::list` made, whose `ctx` is alive.
+    let input = unsafe { &*(*list).ctx.cast::<Input>() };
+    input.held.borrow().len() as u32 * u32::from(input.num_frames.get() > 0) + input.num_from_host()
+}
+
+unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const clap_event_header {
+    // SAFETY: nice-plug calls it with the list that `Input::list` made, whose `ctx` is alive.
+    let input = unsafe { &*(*list).ctx.cast::<Input>() };
+    if input.num_frames.get() == 0 {
+        return input.visible(index);
+    }
+    let held = input.held.borrow();
+    match held.get(index as usize) {
+        // The vector does not change before the block ends.
+        Some(event) => event.as_ptr(),
+        None => input.visible(index - held.len() as u32),
+    }
+}

@@ -1,0 +1,143 @@
+//! Controllers that come in a block of 0 samples, which nice-plug would lose: they wait for the next. Belongs to the audio thread.
+
+use std::cell::{Cell, RefCell};
+use std::ptr::null_mut;
+
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
+    IParamValueQueue, IParamValueQueueTrait, IParameterChanges, IParameterChangesTrait, ParamID, ParamValue,
+};
+use nice_plug::wrapper::vst3::vst3::Steinberg::{kInvalidArgument, kResultFalse, kResultOk, tresult};
+use nice_plug::wrapper::vst3::vst3::{Class, ComRef, ComWrapper};
+
+use super::edits::last_values;
+
+/// nice-plug's parameters for MIDI: 130 a channel (128 controllers, pressure, bend), up to the last id that is not the host's.
+pub(super) const MIDI_START: ParamID = (1 << 31) - NUM_OF_CHANNEL * 16;
+/// Of one channel.
+pub(super) const NUM_OF_CHANNEL: ParamID = 130;
+
+/// Controllers that blocks of 0 samples may leave for the next block.
+const MAX_HELD: usize = 256;
+
+/// The changes of a block: the held controllers, each a queue with one point at sample 0, then the host's own queues.
+///
+/// It is also the held controllers' queue; nice-plug reads one queue at a time.
+pub(super) struct ControllerRelay {
+    /// The host's list, for the length of a block.
+    host: Cell<*mut IParameterChanges>,
+    /// Each parameter once. Never grows beyond its capacity.
+    held: RefCell<Vec<(ParamID, ParamValue)>>,
+    /// The queue that is read just now.
+    current: Cell<(ParamID, ParamValue)>,
+    /// This object as a queue.
+    queue: Cell<*mut IParamValueQueue>,
+}
+
+impl ControllerRelay {
+    pub(super) fn new() -> ComWrapper<Self> {
+        let relay = ComWrapper::new(Self {
+            host: Cell::new(null_mut()),
+            held: RefCell::new(Vec::with_capacity(MAX_HELD)),
+            current: Cell::default(),
+            queue: Cell::new(null_mut()),
+        });
+        // Not counted as a reference, or the object would keep itself.
+        relay.queue.set(relay.as_com_ref().map_or(null_mut(), |queue| queue.as_ptr()));
+        relay
+    }
+
+    /// Keeps the controllers of a block of 0 samples for the next block.
+    ///
+    /// # Safety
+    /// `changes` is null or a list that the host keeps for the length of the call.
+    pub(super) unsafe fn hold(&self, changes: *mut IParameterChanges) {
+        let mut held = self.held.borrow_mut();
+        let keep = |id, value| {
+            if id < MIDI_START {
+                return;
+            }
+            if let Some(held) = held.iter_mut().find(|held| held.0 == id) {
+                held.1 = value;
+            } else if held.len() < MAX_HELD {
+                held.push((id, value));
+            }
+        };
+        // SAFETY: as the caller promises.
+        unsafe { last_values(changes, keep) };
+    }
+
+    /// Whether there is anything to add to the host's changes.
+    pub(super) fn holds_any(&self) -> bool {
+        !self.held.borrow().is_empty()
+    }
+
+    /// A block begins.
+    ///
+    /// # Safety
+    /// The list is null or the host keeps it until [`Self::end`].
+    pub(super) unsafe fn begin(&self, host: *mut IParameterChanges) {
+        self.host.set(host);
+    }
+
+    /// A block ends; what was held has been read.
+    pub(super) fn end(&self) {
+        self.host.set(null_mut());
+        self.held.borrow_mut().clear();
+    }
+}
+
+impl Class for ControllerRelay {
+    type Interfaces = (IParameterChanges, IParamValueQueue);
+}
+
+#[allow(non_snake_case, reason = "the SDK's names")]
+impl IParameterChangesTrait for ControllerRelay {
+    unsafe fn getParameterCount(&self) -> i32 {
+        // SAFETY: the host keeps the list until the block ends.
+        let from_host = unsafe { ComRef::from_raw(self.host.get()).map_or(0, |host| host.getParameterCount()) };
+        self.held.borrow().len() as i32 + from_host
+    }
+
+    unsafe fn getParameterData(&self, index: i32) -> *mut IParamValueQueue {
+        let Ok(index) = usize::try_from(index) else { return null_mut() };
+        let held = self.held.borrow();
+        if let Some(found) = held.get(index) {
+            self.current.set(*found);
+            return self.queue.get();
+        }
+        let index = (index - held.len()) as i32;
+        // SAFETY: the host keeps the list until the block ends.
+        unsafe { ComRef::from_raw(self.host.get()).map_or(null_mut(), |host| host.getParameterData(index)) }
+    }
+
+    unsafe fn addParameterData(&self, _id: *const ParamID, _index: *mut i32) -> *mut IParamValueQueue {
+        null_mut()
+    }
+}
+
+#[allow(non_snake_case, reason = "the SDK's names")]
+impl IParamValueQueueTrait for ControllerRelay {
+    unsafe fn getParameterId(&self) -> ParamID {
+        self.current.get().0
+    }
+
+    unsafe fn getPointCount(&self) -> i32 {
+        1
+    }
+
+    unsafe fn getPoint(&self, index: i32, offset: *mut i32, value: *mut ParamValue) -> tresult {
+        if index != 0 || offset.is_null() || value.is_null() {
+            return kInvalidArgument;
+        }
+        // SAFETY: not null, and the caller gives room for both.
+        unsafe {
+            offset.write(0);
+            value.write(self.current.get().1);
+        }
+        kResultOk
+    }
+
+    unsafe fn addPoint(&self, _offset: i32, _value: ParamValue, _index: *mut i32) -> tresult {
+        kResultFalse
+    }
+}

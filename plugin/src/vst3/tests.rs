@@ -1,0 +1,369 @@
+//! The VST3 layer around a plugin that only takes down what reaches it. One thread plays all parts.
+
+use std::cell::{Cell, RefCell};
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+use nice_plug::prelude::*;
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::Event_::EventTypes_::{kDataEvent, kNoteOnEvent};
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::ProcessModes_::{kOffline, kRealtime};
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
+    DataEvent, Event, IAudioProcessorTrait, IComponentTrait, IEditControllerTrait, IEventList, IEventListTrait,
+    NoteOnEvent, ParameterInfo, ProcessData, ProcessSetup, SymbolicSampleSizes_::kSample32,
+};
+use nice_plug::wrapper::vst3::vst3::Steinberg::{
+    IPluginFactory3Trait, IPluginFactoryTrait, PClassInfo, PClassInfoW, kInvalidArgument, kResultOk, tresult,
+};
+use nice_plug::wrapper::vst3::vst3::{Class, ComPtr, ComWrapper};
+
+use super::component::Component;
+use super::factory::Factory;
+use super::{Fence, block_is_offline, introduce};
+use crate::editor::EditorWindow;
+
+/// What has reached the plugin on this thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Seen {
+    resets: usize,
+    blocks: usize,
+    /// Key and sample of the last note.
+    last_note: Option<(u8, u32)>,
+    /// Of the configuration.
+    is_offline: bool,
+    /// Of the last block.
+    block_is_offline: bool,
+}
+
+thread_local! {
+    static SEEN: Cell<Seen> = const { Cell::new(Seen { resets: 0, blocks: 0, last_note: None, is_offline: false, block_is_offline: false }) };
+}
+
+fn see(change: impl FnOnce(&mut Seen)) {
+    let mut seen = SEEN.get();
+    change(&mut seen);
+    SEEN.set(seen);
+}
+
+#[derive(Params)]
+struct ProbeParams {
+    #[id = "level"]
+    level: FloatParam,
+}
+
+/// A note of this key fails.
+const FAILS: u8 = 99;
+
+struct Probe(Arc<ProbeParams>);
+
+impl Default for Probe {
+    fn default() -> Self {
+        let level = FloatParam::new("Level", 0.5, FloatRange::Linear { min: 0.0, max: 1.0 });
+        Self(Arc::new(ProbeParams { level }))
+    }
+}
+
+impl Plugin for Probe {
+    const NAME: &'static str = "Probe";
+    const VENDOR: &'static str = "";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = "";
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[];
+    const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
+    type Editor = EditorWindow;
+    type SysExMessage = ();
+    type BackgroundTask = Fence;
+
+    fn task_executor(&mut self) -> TaskExecutor<Self> {
+        Box::new(Fence::reach)
+    }
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.0.clone()
+    }
+
+    fn editor(&mut self, executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        introduce(self.0.clone(), move |fence| executor.execute_background(fence));
+        None
+    }
+
+    fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
+        see(|seen| seen.is_offline = config.process_mode == ProcessMode::Offline);
+        true
+    }
+
+    fn reset(&mut self) {
+        see(|seen| seen.resets += 1);
+    }
+
+    fn process(
+        &mut self,
+        _: &mut Buffer,
+        _: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        see(|seen| {
+            seen.blocks += 1;
+            seen.block_is_offline = block_is_offline();
+        });
+        while let Some(event) = context.next_event() {
+            if let NoteEvent::NoteOn { timing, key, .. } = event {
+                let key = key.number().unwrap_or_default();
+                see(|seen| seen.last_note = Some((key, timing)));
+                if key == FAILS {
+                    return ProcessStatus::Error("asked to fail");
+                }
+            }
+        }
+        ProcessStatus::Normal
+    }
+}
+
+impl Vst3Plugin for Probe {
+    const VST3_CLASS_ID: [u8; 16] = *b"ContinuoTestOnly";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx];
+}
+
+/// A host's list of events, for one direction each.
+#[derive(Default)]
+struct List {
+    given: Vec<Event>,
+    taken: RefCell<Vec<Event>>,
+}
+
+impl Class for List {
+    type Interfaces = (IEventList,);
+}
+
+#[allow(non_snake_case, reason = "the SDK's names")]
+impl IEventListTrait for List {
+    unsafe fn getEventCount(&self) -> i32 {
+        // One more than there are, which is an error to ask for.
+        self.given.len() as i32 + 1
+    }
+
+    unsafe fn getEvent(&self, index: i32, event: *mut Event) -> tresult {
+        let Some(found) = self.given.get(index as usize) else { return kInvalidArgument };
+        // SAFETY: the caller gives room for an event.
+        unsafe { event.write(*found) };
+        kResultOk
+    }
+
+    unsafe fn addEvent(&self, event: *mut Event) -> tresult {
+        // SAFETY: the caller gives an event.
+        self.taken.borrow_mut().push(unsafe { *event });
+        kResultOk
+    }
+}
+
+/// An event with nothing in it.
+fn event(offset: i32, r#type: u32) -> Event {
+    // SAFETY: plain data, for which zeros are valid.
+    Event { sampleOffset: offset, r#type: r#type as u16, ..unsafe { std::mem::zeroed() } }
+}
+
+fn note_on(offset: i32, key: u8) -> Event {
+    let mut note = event(offset, kNoteOnEvent);
+    note.__field0.noteOn =
+        NoteOnEvent { channel: 0, pitch: i16::from(key), tuning: 0.0, velocity: 1.0, length: 0, noteId: -1 };
+    note
+}
+
+fn sysex(offset: i32, bytes: *const u8, size: u32) -> Event {
+    let mut sysex = event(offset, kDataEvent);
+    sysex.__field0.data = DataEvent { size, r#type: 0, bytes };
+    sysex
+}
+
+struct Host(Component<Probe>);
+
+impl Host {
+    /// Sets the plugin up.
+    fn new() -> Self {
+        SEEN.set(Seen::default());
+        let host = Self(Component::new());
+        assert_eq!(host.set_up(kRealtime), kResultOk);
+        host
+    }
+
+    fn set_up(&self, mode: u32) -> tresult {
+        let mut setup = ProcessSetup {
+            processMode: mode as i32,
+            symbolicSampleSize: kSample32 as i32,
+            maxSamplesPerBlock: 64,
+            sampleRate: 48_000.0,
+        };
+        // SAFETY: `setup` outlives the call.
+        unsafe { IAudioProcessorTrait::setupProcessing(&self.0, &mut setup) }
+    }
+
+    fn active(&self, active: bool) {
+        // SAFETY: no block runs.
+        assert_eq!(unsafe { IComponentTrait::setActive(&self.0, u8::from(active)) }, kResultOk);
+    }
+
+    fn processing(&self, processing: bool) {
+        // SAFETY: no block runs.
+        assert_eq!(unsafe { IAudioProcessorTrait::setProcessing(&self.0, u8::from(processing)) }, kResultOk);
+    }
+
+    /// A block's result, and what the plugin sends.
+    fn block(&self, num_samples: i32, mode: u32, given: Vec<Event>) -> (tresult, Vec<Event>) {
+        let (input, output) = (ComWrapper::new(List { given, ..List::default() }), ComWrapper::new(List::default()));
+        let pointer = |list: &ComWrapper<List>| list.to_com_ptr::<IEventList>().expect("its interface");
+        let (input, output_pointer): (ComPtr<IEventList>, _) = (pointer(&input), pointer(&output));
+        // SAFETY: plain data, for which zeros are valid.
+        let mut data: ProcessData = unsafe { std::mem::zeroed() };
+        (data.numSamples, data.processMode, data.symbolicSampleSize) = (num_samples, mode as i32, kSample32 as i32);
+        (data.inputEvents, data.outputEvents) = (input.as_ptr(), output_pointer.as_ptr());
+        // SAFETY: all that `data` points to outlives the call.
+        let result = unsafe { IAudioProcessorTrait::process(&self.0, &mut data) };
+        (result, output.taken.take())
+    }
+}
+
+#[test]
+fn the_plugin_is_reset_whenever_processing_starts() {
+    let host = Host::new();
+    let resets = || SEEN.get().resets;
+    // As most hosts do.
+    host.active(true);
+    host.processing(true);
+    assert_eq!(resets(), 1);
+    host.block(16, kRealtime, Vec::new());
+    assert_eq!(resets(), 1);
+    host.processing(false);
+    host.processing(true);
+    assert_eq!(resets(), 2);
+    host.processing(false);
+    host.active(false);
+    // As hosts may: the call is optional.
+    for start in 3..5 {
+        host.active(true);
+        host.block(0, kRealtime, Vec::new());
+        assert_eq!(resets(), start - 1);
+        host.block(16, kRealtime, Vec::new());
+        host.block(16, kRealtime, Vec::new());
+        assert_eq!(resets(), start);
+        host.active(false);
+    }
+}
+
+#[test]
+fn modes_are_those_of_the_setup_and_of_the_block() {
+    let host = Host::new();
+    for mode in [kOffline, kRealtime, kRealtime, kOffline] {
+        host.set_up(mode);
+        host.active(true);
+        host.processing(true);
+        assert_eq!(SEEN.get().is_offline, mode == kOffline);
+        for block_mode in [kOffline, kRealtime] {
+            host.block(16, block_mode, Vec::new());
+            assert_eq!(SEEN.get().block_is_offline, block_mode == kOffline);
+        }
+        assert!(!block_is_offline(), "between blocks");
+        host.processing(false);
+        host.active(false);
+    }
+}
+
+#[test]
+fn an_error_of_the_plugin_is_the_hosts_to_know() {
+    let host = Host::new();
+    host.active(true);
+    host.processing(true);
+    assert_eq!(host.block(16, kRealtime, vec![note_on(3, 60)]).0, kResultOk);
+    assert_ne!(host.block(16, kRealtime, vec![note_on(3, FAILS)]).0, kResultOk);
+    assert_eq!(host.block(16, kRealtime, vec![note_on(3, 60)]).0, kResultOk);
+}
+
+#[test]
+fn sysex_goes_out_as_the_hosts_own_bytes() {
+    let host = Host::new();
+    host.active(true);
+    host.processing(true);
+    let bytes = [0xf0, 1, 2, 0xf7];
+    let given = vec![sysex(5, bytes.as_ptr(), 4), sysex(6, std::ptr::null(), 4), sysex(200, bytes.as_ptr(), 4)];
+    let (result, sent) = host.block(16, kRealtime, given);
+    assert_eq!(result, kResultOk);
+    // SAFETY: the type says which field is set.
+    let sent: Vec<_> = sent.iter().map(|event| (event.sampleOffset, unsafe { event.__field0.data.bytes })).collect();
+    assert_eq!(sent, [(5, bytes.as_ptr()), (15, bytes.as_ptr())]);
+}
+
+#[test]
+fn offsets_outside_of_the_block_are_put_inside() {
+    let host = Host::new();
+    host.active(true);
+    host.processing(true);
+    for (offset, timing) in [(-5, 0), (3, 3), (16, 15), (i32::MAX, 15)] {
+        host.block(16, kRealtime, vec![note_on(offset, 60)]);
+        assert_eq!(SEEN.get().last_note, Some((60, timing)));
+    }
+}
+
+#[test]
+fn a_note_of_a_block_without_samples_does_not_outlive_a_stop() {
+    let host = Host::new();
+    host.active(true);
+    host.processing(true);
+    host.block(0, kRealtime, vec![note_on(0, 60)]);
+    host.processing(false);
+    host.processing(true);
+    host.block(16, kRealtime, Vec::new());
+    assert_eq!((SEEN.get().blocks, SEEN.get().last_note), (1, None));
+}
+
+#[test]
+fn null_pointers_and_calls_out_of_order_are_refused() {
+    let component = Component::<Probe>::new();
+    let factory = Factory::new();
+    // SAFETY: null is what is tested; the rest outlives the calls.
+    unsafe {
+        assert_ne!(IAudioProcessorTrait::process(&component, null_mut()), kResultOk);
+        let mut data: ProcessData = std::mem::zeroed();
+        data.numSamples = 16;
+        assert_ne!(IAudioProcessorTrait::process(&component, &mut data), kResultOk, "not set up");
+        assert_ne!(IAudioProcessorTrait::setupProcessing(&component, null_mut()), kResultOk);
+        assert_ne!(IEditControllerTrait::getParameterInfo(&component, 0, null_mut()), kResultOk);
+        let mut info: ParameterInfo = std::mem::zeroed();
+        let count = IEditControllerTrait::getParameterCount(&component);
+        for index in [-1, count] {
+            assert_ne!(IEditControllerTrait::getParameterInfo(&component, index, &mut info), kResultOk, "{index}");
+        }
+        assert_eq!(IEditControllerTrait::getParameterInfo(&component, count - 1, &mut info), kResultOk);
+        assert_ne!(IComponentTrait::getState(&component, null_mut()), kResultOk);
+        assert_ne!(IComponentTrait::setState(&component, null_mut()), kResultOk);
+        assert_ne!(factory.getFactoryInfo(null_mut()), kResultOk);
+        assert_ne!(factory.getClassInfo(0, null_mut()), kResultOk);
+        let mut class: PClassInfo = std::mem::zeroed();
+        for index in [-1, 2] {
+            assert_ne!(factory.getClassInfo(index, &mut class), kResultOk, "{index}");
+        }
+        let mut object = null_mut();
+        let id = [0_i8; 16].as_ptr().cast();
+        for (class_id, interface) in [(std::ptr::null(), id), (id, std::ptr::null()), (id, id)] {
+            assert_ne!(factory.createInstance(class_id, interface, &mut object), kResultOk);
+        }
+        assert_ne!(factory.createInstance(id, id, null_mut()), kResultOk);
+    }
+}
+
+#[test]
+fn classes_keep_their_ids() {
+    let factory = Factory::new();
+    for (index, id, name) in [(0, b"ContinuoInstrumt", "Continuo"), (1, b"ContinuoNoteEffc", "Continuo Notes")] {
+        // SAFETY: plain data, for which zeros are valid, and it outlives the call.
+        let class = unsafe {
+            let mut class: PClassInfoW = std::mem::zeroed();
+            assert_eq!(factory.getClassInfoUnicode(index, &mut class), kResultOk);
+            class
+        };
+        let letters: Vec<u16> = class.name.iter().copied().take_while(|letter| *letter != 0).collect();
+        assert_eq!(String::from_utf16_lossy(&letters), name);
+        if cfg!(not(windows)) {
+            assert_eq!(class.cid.map(|byte| byte as u8), *id);
+        }
+    }
+}
