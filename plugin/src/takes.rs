@@ -482,7 +482,7 @@ impl Takes {
             self.notes[place].begin_at(oldest);
         }
         for open in &mut self.open {
-            *open = held.binary_search(open).map_or_else(|_| *open - num_forgotten, |place| place);
+            *open = held.binary_search(open).unwrap_or_else(|_| *open - num_forgotten);
         }
         self.notes.drain(..num_forgotten);
         let gone = self.starts.windows(2).take_while(|pair| pair[1].first_note <= num_forgotten).count();

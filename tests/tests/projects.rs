@@ -8,7 +8,7 @@ use continuo_model::weights_file::Weights;
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
-use continuo_tests::session::{MAX_BLOCK, choose, note_effect, starts};
+use continuo_tests::session::{MAX_BLOCK, choose, starts};
 use serde_json::{Value, json};
 
 const SAMPLE_RATE: f64 = 48_000.0;
@@ -20,6 +20,20 @@ const BEAT: u64 = 24_000;
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An active instance that renders offline: what it answers is complete, however busy the machine.
+fn effect(format: Format) -> Result<HostedPlugin> {
+    let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
+    activate(&mut plugin)?;
+    Ok(plugin)
+}
+
+fn activate(plugin: &mut HostedPlugin) -> Result<()> {
+    let config = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: MAX_BLOCK, offline: true };
+    // Twice, as the VST3 wrapper may pass the process mode on one activation late.
+    plugin.activate(config)?;
+    plugin.activate(config)
 }
 
 /// A state as JSON; in CLAP its length stands in front.
@@ -67,7 +81,7 @@ fn takes(state: &Value) -> Result<Vec<(u64, u64)>> {
 fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
     let _alone = alone();
     for format in FORMATS {
-        let mut plugin = note_effect(format, SAMPLE_RATE, true)?;
+        let mut plugin = effect(format)?;
         play(&mut plugin, 67)?;
         let first = plugin.save_state()?;
         choose(&mut plugin, "Mode", "Continue")?;
@@ -83,7 +97,7 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
             ensure!(field(&undone, key)? == field(&second, key)?, "{format}: {key}");
         }
         // And does them again, in an instance that it made anew from the first state: the takes of both are there.
-        let mut again = note_effect(format, SAMPLE_RATE, true)?;
+        let mut again = effect(format)?;
         again.load_state(&first)?;
         ensure!(field(&saved(&mut again, format)?, "take")? == field(&read(format, &first)?, "take")?, "{format}");
         again.load_state(&written(format, &second))?;
@@ -91,7 +105,7 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
         ensure!(redone["params"] == second["params"] && takes(&redone)?.len() == 2, "{format}: {:?}", takes(&redone)?);
 
         // Another instance has recorded something else, and loads this one's state as a preset.
-        let mut other = note_effect(format, SAMPLE_RATE, true)?;
+        let mut other = effect(format)?;
         play(&mut other, 72)?;
         let mut preset = second.clone();
         preset["fields"]["look"] = r#"{"dark":false,"size_percent":125,"window":[1000.0,700.0]}"#.into();
@@ -107,7 +121,7 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
             ensure!(field(&after, key)? == field(&before, key)?, "{format}: {key}");
         }
         // A new one takes all of it.
-        let mut new = note_effect(format, SAMPLE_RATE, true)?;
+        let mut new = effect(format)?;
         new.load_state(&written(format, &preset))?;
         let new = saved(&mut new, format)?;
         for key in ["take", "seeds", "frozen", "look", "recording"] {
@@ -121,19 +135,20 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
 fn a_project_holds_all_that_went_out_before_it_was_saved() -> Result<()> {
     let _alone = alone();
     for format in FORMATS {
-        let mut plugin = note_effect(format, SAMPLE_RATE, true)?;
+        let mut plugin = effect(format)?;
+        // Notes that go through and ask the network for nothing: the worker sleeps meanwhile.
+        plugin.set_param_by_name("Bypass", 1.0)?;
         for round in 1..=10 {
-            let mut script =
-                Script { stretches: vec![Stretch::play(0.0, 4.0), Stretch::stand(1.0)], ..Script::default() };
+            let stretches = vec![Stretch::play(0.0, 4.0), Stretch::stand(0.1)];
+            let mut script = Script { stretches, ..Script::default() };
             for step in 0..16 {
                 script = script.notes(0, &format!("{} {} 0.25", f64::from(step) * 0.25, 60 + step));
             }
             let sent = script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(8192), Pace::Fast)?;
             let state = saved(&mut plugin, format)?;
             let takes = field(&state, "take")?;
-            let first = takes["starts"][round - 1]["first_note"].as_u64().context("expected a take for each start")?;
-            let count = takes["notes"].as_array().context("expected notes")?.len() - first as usize;
-            ensure!(count == starts(&sent).len(), "{format}, round {round}: {count} of {} notes", starts(&sent).len());
+            let num_notes = takes["notes"].as_array().context("expected notes")?.len();
+            ensure!((starts(&sent).len(), num_notes) == (16, 16 * round), "{format}, round {round}: {num_notes} notes");
         }
     }
     Ok(())
@@ -143,7 +158,7 @@ fn a_project_holds_all_that_went_out_before_it_was_saved() -> Result<()> {
 fn what_is_generated_is_on_the_grid_in_the_project_and_tells_where_it_was_heard() -> Result<()> {
     let _alone = alone();
     for format in FORMATS {
-        let mut plugin = note_effect(format, SAMPLE_RATE, true)?;
+        let mut plugin = effect(format)?;
         let delay = plugin.param_by_name("Reply delay")?;
         // 20 ms at 120 are 38.4 ticks.
         plugin.set_param_by_name("Reply delay", 0.4)?;
@@ -167,7 +182,7 @@ fn what_is_generated_is_on_the_grid_in_the_project_and_tells_where_it_was_heard(
 fn a_key_that_is_held_for_half_an_hour_leaves_a_small_project() -> Result<()> {
     let _alone = alone();
     for format in FORMATS {
-        let mut plugin = note_effect(format, SAMPLE_RATE, true)?;
+        let mut plugin = effect(format)?;
         let beats = 3600.0;
         let stretches = vec![Stretch::play(0.0, beats), Stretch::stand(1.0)];
         let mut script = Script { stretches, ..Script::default() }.notes(0, &format!("0 67 {beats}"));
@@ -195,7 +210,7 @@ fn a_key_that_is_held_for_half_an_hour_leaves_a_small_project() -> Result<()> {
 fn panic_acts_at_every_press_and_is_never_saved_as_on() -> Result<()> {
     let _alone = alone();
     for format in FORMATS {
-        let mut plugin = note_effect(format, SAMPLE_RATE, true)?;
+        let mut plugin = effect(format)?;
         let (panic, cadence) = (plugin.param_by_name("Panic")?.id, plugin.param_by_name("Cadence")?.id);
         let stretches = vec![Stretch::play(0.0, 12.0), Stretch::stand(1.0)];
         let mut script = Script { stretches, ..Script::default() }.notes(0, "0 67 2, 3 69 2, 6 71 2, 9 72 2");
@@ -241,7 +256,7 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(format!("project_0_1_0.{format}-state"));
         let state = std::fs::read(&path).with_context(|| path.display().to_string())?;
         let old = read(format, &state)?;
-        let mut plugin = note_effect(format, SAMPLE_RATE, true)?;
+        let mut plugin = effect(format)?;
         plugin.load_state(&state)?;
         let first = saved(&mut plugin, format)?;
         for (id, value) in old["params"].as_object().context("expected parameters")? {
@@ -253,7 +268,7 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         ensure!(field(&first, "weights")?["path"] == field(&old, "weights")?["path"], "{format}");
         ensure!(field(&first, "behaviour")? == 1, "{format}: it goes on behaving as it did");
         // One that has been set otherwise, also by parameters that 0.1.0 did not know.
-        let mut other = note_effect(format, SAMPLE_RATE, true)?;
+        let mut other = effect(format)?;
         for param in other.params() {
             if !["Panic", "Cadence", "Bypass"].contains(&param.name.as_str()) {
                 other.set_param_by_name(&param.name, 1.0 - param.default_normalised)?;
@@ -309,7 +324,7 @@ impl Elsewhere {
         let mut state = saved(&mut plugin, format)?;
         state["fields"]["weights"] = weights.to_string().into();
         plugin.load_state(&written(format, &state))?;
-        plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: MAX_BLOCK, offline: true })?;
+        activate(&mut plugin)?;
         let sent = play(&mut plugin, 67)?;
         ensure!(starts(&sent).len() > 1, "{format}: it plays, whatever was found");
         let saved = field(&saved(&mut plugin, format)?, "weights")?;

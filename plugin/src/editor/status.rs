@@ -50,7 +50,8 @@ impl StatusLine {
             }
             // It comes and goes with each chord, so it has no line of its own.
             if mode == Mode::Harmonise && shared.plays_all_voices.load(Ordering::Relaxed) {
-                ui.label(RichText::new("You play all four voices: nothing is added").color(theme.accent));
+                let said = ui.label(RichText::new("You play all four voices: nothing is added").color(theme.accent));
+                places::note(ui.ctx(), || "All four voices".into(), said.rect);
             }
         });
         places::note(ui.ctx(), || "Figures".into(), line.response.rect);

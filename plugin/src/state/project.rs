@@ -85,10 +85,9 @@ impl Project {
     fn load_recordings(&self, saved: &Saved) {
         let recording: Option<String> = saved.read("recording").filter(|id: &String| !id.is_empty());
         let is_new = !self.has_recordings();
-        if is_new || recording.as_ref() == Some(&*lock(&self.recording)) {
-            if let Some(takes) = saved.read::<Takes>("take") {
-                lock(&self.takes).add_missing(takes);
-            }
+        let is_own = recording.as_ref() == Some(&*lock(&self.recording));
+        if let Some(takes) = saved.read::<Takes>("take").filter(|_| is_new || is_own) {
+            lock(&self.takes).add_missing(takes);
         }
         if is_new {
             *lock(&self.seeds) = saved.read("seeds").unwrap_or_default();

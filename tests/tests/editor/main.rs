@@ -393,3 +393,14 @@ fn resident_kib() -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has a size")?;
     Ok(line.trim_end_matches("kB").trim().parse()?)
 }
+
+#[test]
+fn who_plays_all_four_voices_is_told_that_nothing_is_added() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    session.play("0 72 1", 0.0, 0.5)?;
+    session.place("Figures")?;
+    ensure!(!session.places()?.contains_key("All four voices"));
+    session.play("0 72 4, 0 67 4, 0 64 4, 0 48 4", 0.0, 2.0)?;
+    session.place("All four voices")?;
+    session.stop()
+}

@@ -46,6 +46,8 @@ impl Parts {
                 sent.extend(word(&event));
                 true
             });
+            // A press lasts for one block.
+            self.settings.panic = false;
             while let Some(request) = self.end.request() {
                 if let Some(words) = answer(request.step.step_idx) {
                     self.end.answer(worded(&request, words));
