@@ -1,5 +1,7 @@
 //! What hosts and files do wrong: each gets a clear word, and nothing that plays is lost.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,6 +1,8 @@
 //! Golden performances: what rng seed 1 plays in each shipped style, note by note, on the weights as they are. A change here is a
 //! change of what projects play, and goes with a new behaviour version; `CONTINUO_BLESS=1` then stores it.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Every parameter does something: at two values of it the built bundle sends, or sounds, something else.
 
+#![forbid(unsafe_code)]
+
 use anyhow::{Context, Result, ensure};
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};

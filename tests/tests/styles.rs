@@ -1,5 +1,7 @@
 //! The shipped styles in the built bundle, by the main command: each goes on with what was played and responds to it, in whatever key it was played.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,6 +1,8 @@
 //! Transports, from friendly to tricky, and random ones: whatever the host does, every note that starts ends, and nothing is
 //! doubled, lost or late.
 
+#![forbid(unsafe_code)]
+
 use anyhow::{Context, Result};
 use continuo_model::random::SplitMix64;
 use continuo_tests::fake_host::{EventKind, Format, HostedPlugin, Transport};
