@@ -347,7 +347,10 @@ impl AudioThread {
         self.bridge.shared.host_without_time.store(block.host.playing && !host_runs, Ordering::Relaxed);
         if !host_runs && !self.clock.is_free_running() {
             let first_note = self.input.iter().find(|event| starts_a_note(event, &block.settings));
-            if let Some(note) = first_note {
+            if block.host.playing && self.hands.is_holding() {
+                // It says that it plays, and its position does not move: what is held goes on in time of its own.
+                self.clock.start_free_running(0, &block.host);
+            } else if let Some(note) = first_note {
                 self.clock.start_free_running(note.timing(), &block.host);
             }
         }
@@ -389,8 +392,6 @@ impl AudioThread {
         if settings.panic {
             self.heard = false;
             self.end_everything(From::Here);
-            self.ledger.end_all(None, self.samples, 1);
-            self.hands.clear();
             self.silence_channels();
         } else if settings.mode != mode || settings.bypass != bypass {
             self.ledger.end_all(Some(Owner::Generated), self.samples, 1);
@@ -454,11 +455,9 @@ impl AudioThread {
     }
 
     fn end_everything(&mut self, from: From) {
-        for owner in [Owner::Player, Owner::Generated, Owner::Frozen] {
-            self.ledger.end_all(Some(owner), self.samples, 1);
-        }
+        self.ledger.end_all(None, self.samples, 1);
         self.tell_held_ended();
-        self.hands.forget_heard();
+        self.hands.clear();
         self.drop_plans(from);
     }
 
