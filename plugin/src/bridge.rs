@@ -1,13 +1,14 @@
 //! The only file that both threads use: what the audio thread asks, what the worker answers, and the counters that
 //! anyone may read. Neither end ever waits for the other here.
 
+mod saving;
 pub mod snapshot;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use atomic_float::AtomicF32;
 use continuo_model::generate::Step;
@@ -16,6 +17,7 @@ use continuo_model::vocabulary::Symbol;
 use crossbeam::utils::CachePadded;
 
 use crate::frozen::Score;
+pub use saving::SavingEnd;
 use snapshot::Snapshot;
 
 /// Requests under way at the most: some 16 s of music at 16 steps of lookahead and 120 beats a minute, however
@@ -231,13 +233,6 @@ pub struct EditorEnd {
     pub shared: Arc<Shared>,
 }
 
-/// The end of whoever saves and loads the project.
-#[derive(Clone)]
-pub struct SavingEnd {
-    worker: Arc<OnceLock<Thread>>,
-    shared: Arc<Shared>,
-}
-
 /// The three ends.
 pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
     let (ask, asked) = rtrb::RingBuffer::new(CAPACITY);
@@ -393,31 +388,7 @@ impl EditorEnd {
 
     /// The same way to the worker for whoever saves the project.
     pub fn saving_end(&self) -> SavingEnd {
-        SavingEnd { worker: self.worker.clone(), shared: self.shared.clone() }
-    }
-}
-
-impl SavingEnd {
-    /// Wakes the worker: it takes down what went out, and looks for other weights and another frozen take.
-    pub fn wake_worker(&self) {
-        if let Some(worker) = self.worker.get() {
-            worker.unpark();
-        }
-    }
-
-    /// Waits until all that has been told before this call is taken down, but no longer than `patience`, and not at all where no
-    /// worker runs. The caller must hold none of the locks that the worker needs.
-    pub fn wait_until_taken_down(&self, patience: Duration) {
-        let told = self.shared.told.load(Ordering::Acquire);
-        let start = Instant::now();
-        while self.shared.taken_down.load(Ordering::Acquire) < told
-            && self.shared.worker_runs.load(Ordering::Acquire)
-            && start.elapsed() < patience
-        {
-            // It may have been busy, or have found the takes locked by the editor, when it was woken last.
-            self.wake_worker();
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        SavingEnd::new(self.worker.clone(), self.shared.clone())
     }
 }
 
@@ -492,31 +463,6 @@ mod tests {
             assert!(!ended || answered == COUNT, "the worker's end gave up after {answered} answers");
         }
         answering.join().unwrap();
-    }
-
-    #[test]
-    fn saving_waits_until_all_that_was_told_is_taken_down() {
-        let (mut audio, mut worker, editor) = running();
-        let saving = editor.saving_end();
-        (0..3).for_each(|_| audio.tell(Told::Incomplete));
-        let taking = std::thread::spawn(move || {
-            worker.register();
-            // The worker does not look until it is woken.
-            std::thread::park();
-            for _ in 0..3 {
-                assert!(worker.told().is_some());
-                worker.took_down(1);
-            }
-            worker
-        });
-        saving.wait_until_taken_down(Duration::from_secs(60));
-        assert_eq!(saving.shared.taken_down.load(Ordering::Relaxed), 3);
-        let worker = taking.join().unwrap();
-        audio.tell(Told::Incomplete);
-        // It has ended: nobody would take anything down.
-        worker.shared.worker_runs.store(false, Ordering::Release);
-        saving.wait_until_taken_down(Duration::MAX);
-        assert_eq!(saving.shared.taken_down.load(Ordering::Relaxed), 3);
     }
 
     #[test]
