@@ -16,11 +16,14 @@ mod glance;
 mod hands;
 mod held_notes;
 pub mod modes;
+mod motion;
 pub mod pace;
 mod player;
 pub mod preview;
 pub mod process;
 pub mod sequencer;
+pub mod settings;
+mod timeline;
 pub mod transport;
 mod voices;
 

@@ -23,7 +23,8 @@ use continuo_model::sampling::Sampler;
 use nice_plug::prelude::*;
 
 use audio_thread::preview;
-use audio_thread::process::{AudioThread, Block, CHORD_SECONDS, Settings};
+use audio_thread::process::AudioThread;
+use audio_thread::settings::{Block, CHORD_SECONDS, Settings};
 use audio_thread::transport::HostTime;
 use bridge::{EditorEnd, Shared, WorkerEnd};
 use editor::EditorWindow;

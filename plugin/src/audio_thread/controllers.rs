@@ -3,7 +3,8 @@
 use nice_plug::midi::{Channel, Key};
 use nice_plug::prelude::NoteEvent;
 
-use super::process::{AudioThread, Block};
+use super::process::AudioThread;
+use super::settings::Block;
 use crate::params::Input;
 
 /// MIDI's numbers of the controllers that end what sounds.

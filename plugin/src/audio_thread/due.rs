@@ -9,8 +9,9 @@ use nice_plug::midi::VoiceID;
 
 use super::events::{Lag, Touch};
 use super::held_notes::Owner;
-use super::process::{AudioThread, Block};
+use super::process::AudioThread;
 use super::sequencer::{PlannedRow, Poll};
+use super::settings::Block;
 use super::transport::BlockTime;
 use super::voices::{Cause, LEAST_SECONDS, Moment};
 use crate::bridge::{Told, last_progress, microseconds};

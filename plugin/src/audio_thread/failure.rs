@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use nice_plug::prelude::NoteEvent;
 
-use super::process::{AudioThread, Block};
+use super::process::AudioThread;
+use super::settings::Block;
 
 impl AudioThread {
     /// Processes a block as [`Self::process`] does, and never panics: if the block has failed, now or before, notes are passed through.

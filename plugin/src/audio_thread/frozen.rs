@@ -6,7 +6,8 @@ use nice_plug::midi::VoiceID;
 
 use super::events::{Lag, Touch};
 use super::held_notes::Owner;
-use super::process::{AudioThread, Block};
+use super::process::AudioThread;
+use super::settings::Block;
 use super::transport::{BlockTime, Motion, STEPS_PER_BEAT};
 use crate::frozen::{Score, ScoreNote};
 

@@ -1,6 +1,7 @@
 //! Where in its take the music is, and what the editor is shown of each block. Audio thread.
 
-use super::process::{AudioThread, Block};
+use super::process::AudioThread;
+use super::settings::Block;
 use super::transport::{BlockTime, Motion, STEPS_PER_BEAT};
 use crate::bridge::snapshot::{Ahead, NUM_AHEAD, Snapshot};
 use crate::bridge::{Beginning, Changed, Looped, Told};

@@ -6,7 +6,8 @@ use continuo_model::generate::{Given, Step, StepSettings};
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 
-use super::process::{AudioThread, Block, Turn};
+use super::process::{AudioThread, Turn};
+use super::settings::Block;
 use super::transport::BlockTime;
 use crate::bridge::{From, Request};
 use crate::params::Mode;

@@ -2,6 +2,7 @@
 
 mod late;
 mod parts;
+mod starts;
 mod tempo;
 
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use continuo_model::vocabulary::Symbol;
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::process::{AudioThread, Block, Settings};
+use super::process::AudioThread;
+use super::settings::{Block, Settings};
 use super::transport::HostTime;
 use crate::bridge::{self, Answer, Shared, WorkerEnd};
 use crate::params::{Input, Mode};
