@@ -1,6 +1,7 @@
 //! The only file that both threads use: what the audio thread asks, what the worker answers, and the counters that
 //! anyone may read. Neither end ever waits for the other here.
 
+mod saving;
 pub mod snapshot;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use continuo_model::vocabulary::Symbol;
 use crossbeam::utils::CachePadded;
 
 use crate::frozen::Score;
+pub use saving::SavingEnd;
 use snapshot::Snapshot;
 
 /// Requests under way at the most: some 16 s of music at 16 steps of lookahead and 120 beats a minute, however
@@ -381,9 +383,12 @@ impl EditorEnd {
 
     /// Has the worker take down now what went out, instead of when it next wakes.
     pub fn wake_worker(&self) {
-        if let Some(worker) = self.worker.get() {
-            worker.unpark();
-        }
+        self.saving_end().wake_worker();
+    }
+
+    /// The same way to the worker for whoever saves the project.
+    pub fn saving_end(&self) -> SavingEnd {
+        SavingEnd::new(self.worker.clone(), self.shared.clone())
     }
 }
 

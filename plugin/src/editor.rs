@@ -1,5 +1,6 @@
 //! The editor: the music, the controls and a status line in a window. Runs on the host's window thread.
 
+mod accidentals;
 mod background;
 mod card;
 mod clip;
@@ -34,6 +35,7 @@ use freezing::Frozen;
 use piano_roll::{PianoRoll, Shown};
 use places::PlacesFile;
 use seeds::Seeds;
+use status::StatusLine;
 use styles::Styles;
 use take_list::TakeList;
 use theme::Theme;
@@ -77,6 +79,7 @@ pub struct ContinuoEditor {
     styles: Styles,
     take_list: TakeList,
     weights_list: WeightsList,
+    status_line: StatusLine,
     places: PlacesFile,
     /// The theme that egui has been given.
     applied: Option<bool>,
@@ -89,10 +92,11 @@ pub fn create(params: Arc<ContinuoParams>, status: Arc<Mutex<Status>>, end: Edit
         host: None,
         tab: Tab::Play,
         roll: PianoRoll::new(),
-        seeds: Seeds::new(params.seeds.clone()),
+        seeds: Seeds::new(params.project.seeds.clone()),
         styles: Styles::new(),
         take_list: TakeList::new(),
         weights_list: WeightsList::new(),
+        status_line: StatusLine::default(),
         places: PlacesFile::wished_for(),
         applied: None,
     };
@@ -103,7 +107,8 @@ impl NiceEguiApp for ContinuoEditor {
     fn build(&mut self, ctx: egui::Context, host: GuiContext, _: &mut Frame) -> Result<(), HandlerError> {
         self.host = Some(host);
         self.applied = None;
-        let look = self.data.params.look.lock().map(|look| *look).unwrap_or_default();
+        let look = self.data.params.project.look.lock().map(|look| *look).unwrap_or_default();
+        ctx.set_fonts(accidentals::fonts());
         ctx.set_zoom_factor(window::zoom(&look));
         ctx.options_mut(|options| options.zoom_with_keyboard = false);
         Ok(())
@@ -144,7 +149,7 @@ fn keeps_keys(ctx: &egui::Context) -> bool {
 
 impl ContinuoEditor {
     fn themed(&mut self, ctx: &egui::Context) -> &'static Theme {
-        let dark = self.data.params.look.lock().is_ok_and(|look| look.dark);
+        let dark = self.data.params.project.look.lock().is_ok_and(|look| look.dark);
         let theme = Theme::of(dark);
         if self.applied != Some(dark) {
             theme.apply(ctx);
@@ -158,8 +163,7 @@ impl ContinuoEditor {
         egui::Panel::top("head").frame(frame).show(ui, |ui| self.head(ui, theme, setter));
         egui::Panel::bottom("status").frame(frame).show(ui, |ui| {
             let status = self.data.status.lock().map(|status| status.clone()).unwrap_or_default();
-            let mode = self.data.params.mode.value();
-            status::show(ui, theme, &status, mode, &self.data.end.shared);
+            self.status_line.show(ui, theme, &status, &self.data.params, &self.data.end.shared);
         });
         let desk = egui::Panel::bottom("desk").frame(frame.inner_margin(egui::Margin::symmetric(MARGIN as i8, 10)));
         let height = DESK_HEIGHT.min(ui.ctx().content_rect().height() * DESK_SHARE);
@@ -185,7 +189,7 @@ impl ContinuoEditor {
             ui.label(RichText::new("Continuo").size(20.0).strong().color(theme.ink));
             ui.add_space(12.0);
             let plays = self.data.status.lock().map(|status| status.style.clone()).unwrap_or_default();
-            self.styles.show(ui, theme, &self.data.params.weights, &plays);
+            self.styles.show(ui, theme, &self.data.params.project.weights, &plays);
             ui.add_space(12.0);
             for (tab, name) in [(Tab::Play, "Play"), (Tab::Takes, "Takes"), (Tab::Weights, "Weights")] {
                 if self.tab_button(ui, theme, tab, name) && self.tab != tab {
@@ -216,7 +220,7 @@ impl ContinuoEditor {
 
     /// Theme and size, which the project keeps.
     fn look(&self, ui: &mut Ui, theme: &Theme) {
-        let Ok(mut look) = self.data.params.look.lock() else { return };
+        let Ok(mut look) = self.data.params.project.look.lock() else { return };
         if widgets::button(ui, theme, if theme.dark { "Light" } else { "Dark" }, 52.0, "The other theme.") {
             look.dark = !look.dark;
         }
@@ -241,9 +245,9 @@ impl ContinuoEditor {
         if self.tab == Tab::Weights {
             let plays = self.data.status.lock().ok().filter(|status| !status.style.is_empty());
             let plays = plays.map(|status| status.path.clone());
-            return self.weights_list.show(ui, theme, &params.weights, plays.as_deref());
+            return self.weights_list.show(ui, theme, &params.project.weights, plays.as_deref());
         }
-        let Ok(takes) = params.takes.lock() else { return };
+        let Ok(takes) = params.project.takes.lock() else { return };
         if self.tab == Tab::Takes {
             return self.take_list.show(ui, theme, setter, params, &takes, at_beats);
         }
@@ -255,7 +259,7 @@ impl ContinuoEditor {
         let snapshot = *self.data.end.snapshot();
         let params = &self.data.params;
         // Held for as long as it takes to draw; the worker tries again later.
-        let (Ok(takes), Ok(frozen)) = (params.takes.lock(), params.frozen.lock()) else { return };
+        let (Ok(takes), Ok(frozen)) = (params.project.takes.lock(), params.project.frozen.lock()) else { return };
         let voices: [bool; 4] = std::array::from_fn(|voice| params.freeze[voice].on.value());
         let plays = |note: &&TakeNote| voices.get(usize::from(note.channel())) == Some(&true);
         let again: Vec<TakeNote> = frozen.notes().iter().filter(plays).copied().collect();

@@ -35,7 +35,7 @@ impl FrozenTake {
     pub fn of(take: &TakeView, bars: Range<i64>, at_ticks: i64) -> Self {
         let mut notes = take.in_song(bars, at_ticks);
         notes.retain(|note| usize::from(note.channel()) < NUM_VOICES);
-        notes.sort_by_key(|note| (note.3, note.channel(), note.1));
+        notes.sort_by_key(|note| (note.start, note.channel(), note.key));
         Self { version: VERSION, number: take.start.number, notes }
     }
 
@@ -44,21 +44,26 @@ impl FrozenTake {
         if self.version == VERSION { &self.notes } else { &[] }
     }
 
-    /// As the audio thread plays it.
+    /// As the audio thread plays it: as it was heard, and for the network on the grid.
     pub fn score(&self) -> Score {
-        let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
-        let played =
-            self.notes().iter().filter(|note| usize::from(note.channel()) < NUM_VOICES).map(|note| ScoreNote {
-                voice: note.channel(),
-                key: note.1.min(127),
-                velocity: f32::from(note.2.clamp(1, 127)) / 127.0,
-                start_beats: beats(note.3),
-                end_beats: beats(note.end()),
-            });
-        let mut notes: Vec<ScoreNote> = played.collect();
+        let voices = || self.notes().iter().filter(|note| usize::from(note.channel()) < NUM_VOICES);
+        let mut notes: Vec<ScoreNote> =
+            voices().map(|note| score_note(note, note.heard_start(), note.heard_end())).collect();
         notes.sort_by(|a, b| a.start_beats.total_cmp(&b.start_beats));
-        let (first_step, rows) = rows(&notes);
+        let on_grid: Vec<ScoreNote> = voices().map(|note| score_note(note, note.start, note.end())).collect();
+        let (first_step, rows) = rows(&on_grid);
         Score { notes: notes.into(), first_step, rows: rows.into() }
+    }
+}
+
+fn score_note(note: &TakeNote, start: i64, end: i64) -> ScoreNote {
+    let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
+    ScoreNote {
+        voice: note.channel(),
+        key: note.key.min(127),
+        velocity: f32::from(note.velocity.clamp(1, 127)) / 127.0,
+        start_beats: beats(start),
+        end_beats: beats(end),
     }
 }
 
@@ -124,6 +129,16 @@ mod tests {
         let score = serde_json::from_str::<FrozenTake>(text).unwrap().score();
         let rows = [i64::MIN, 0, i64::MAX].map(|step| score.row(step).len());
         assert_eq!((score.notes.len(), rows), (2, [NUM_VOICES; 3]));
+    }
+
+    #[test]
+    fn it_plays_as_heard_and_the_network_hears_it_on_the_grid() {
+        // Half a beat late, as no delay is: a whole step would be a wrong one.
+        let text = r#"{"version":1,"number":1,"notes":[[17,60,100,3840,960,480,24]]}"#;
+        let score = serde_json::from_str::<FrozenTake>(text).unwrap().score();
+        assert_eq!((score.notes[0].start_beats, score.notes[0].end_beats), (4.5, 5.525));
+        let steps: Vec<i64> = (10..26).filter(|step| score.row(*step) != [Given::Free; NUM_VOICES]).collect();
+        assert_eq!(steps, [16, 17, 18, 19]);
     }
 
     #[test]

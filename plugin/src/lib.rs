@@ -4,6 +4,7 @@ mod audio_thread;
 mod bridge;
 mod clap;
 mod editor;
+mod folders;
 mod frozen;
 mod outputs;
 mod params;
@@ -70,8 +71,10 @@ impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
         let (audio_end, worker_end, editor_end) = bridge::new();
         let shared = audio_end.shared.clone();
         let sample_rate = 48_000.0;
+        let params = ContinuoParams::default();
+        params.project.connect(editor_end.saving_end());
         Self {
-            params: Arc::default(),
+            params: Arc::new(params),
             status: Arc::default(),
             shared,
             audio: AudioThread::new(audio_end, sample_rate, 4096, Instant::now),
@@ -123,16 +126,26 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         editor::create(self.params.clone(), self.status.clone(), self.editor_end.take()?)
     }
 
+    fn filter_state(state: &mut PluginState) {
+        ContinuoParams::complete(state);
+    }
+
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         if let Some(end) = self.worker_end.take() {
+            let project = &self.params.project;
+            // The variable decides what plays; the project keeps its own choice.
+            let weights = std::env::var_os(WEIGHTS_VARIABLE).map_or_else(
+                || project.weights.clone(),
+                |path| Arc::new(Mutex::new(ChosenWeights::new(path.to_string_lossy()))),
+            );
             let desk = Desk {
-                weights: self.params.weights.clone(),
-                takes: self.params.takes.clone(),
-                frozen: self.params.frozen.clone(),
+                weights,
+                takes: project.takes.clone(),
+                frozen: project.frozen.clone(),
                 status: self.status.clone(),
             };
-            if let (Some(path), Ok(mut chosen)) = (std::env::var_os(WEIGHTS_VARIABLE), desk.weights.lock()) {
-                *chosen = ChosenWeights { path: path.to_string_lossy().into_owned(), hash: String::new() };
+            if let (true, Ok(mut status)) = (!Arc::ptr_eq(&desk.weights, &project.weights), self.status.lock()) {
+                status.notice = format!("{WEIGHTS_VARIABLE} is set: its weights play, whatever is chosen here.");
             }
             self.worker = Some(Worker::start(end, desk));
         }
@@ -194,9 +207,9 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             hear_channel: p.hear_channel.value().number(),
             enter_on_beat: p.enter_on.value() == EnterOn::Beat,
             evolves: p.looping.value() == Loop::Evolve,
-            panic: p.panic.value(),
+            panic: p.take_panic(),
             bypass: p.bypass.value(),
-            cadence: p.cadence.value(),
+            cadence: p.take_cadence(),
             voice: p.your_voice.value() as usize,
             emit,
             frozen: std::array::from_fn(|voice| p.freeze[voice].on.value()),

@@ -1,15 +1,16 @@
 //! The parameters: what a host can automate and a project saves.
 
+mod loading;
 pub mod wishes;
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use continuo_model::tokeniser::grid::{NUM_VOICES, VOICE_NAMES};
+use nice_plug::params::InternalParamMut;
 use nice_plug::prelude::*;
 
-use crate::frozen::FrozenTake;
-use crate::state::{ChosenWeights, Look};
-use crate::takes::Takes;
+use crate::state::Project;
 use wishes::{Density, Key, Register};
 
 /// What the plugin does with what is played.
@@ -164,21 +165,9 @@ pub enum Emit {
 /// All parameters. Ids stay as they are for good: projects are saved with them.
 #[derive(Params)]
 pub struct ContinuoParams {
-    /// The last 64 bars that went out.
-    #[persist = "take"]
-    pub takes: Arc<Mutex<Takes>>,
-    /// The rng seeds that there were, the latest last.
-    #[persist = "seeds"]
-    pub seeds: Arc<Mutex<Vec<i32>>>,
-    /// The take that frozen voices play.
-    #[persist = "frozen"]
-    pub frozen: Arc<Mutex<FrozenTake>>,
-    /// How the editor looks.
-    #[persist = "look"]
-    pub look: Arc<Mutex<Look>>,
-    /// The weights that it plays with.
-    #[persist = "weights"]
-    pub weights: Arc<Mutex<ChosenWeights>>,
+    /// Takes, weights and all else that a project holds.
+    #[nested]
+    pub project: Project,
     /// What the plugin does.
     #[id = "mode"]
     pub mode: EnumParam<Mode>,
@@ -230,9 +219,11 @@ pub struct ContinuoParams {
     /// Whether notes outside of the key's scale are ruled out.
     #[id = "snap"]
     pub key_snap: BoolParam,
-    /// Turning it on asks for a cadence: the next strong beat that can still be steered to becomes the end of a phrase.
+    /// Turning it on asks for a cadence: the next strong beat that can still be steered to becomes the end of a phrase. See
+    /// [`Self::take_cadence`].
     #[id = "cadenc"]
-    pub cadence: BoolParam,
+    pub cadence: Arc<BoolParam>,
+    cadence_pressed: Arc<AtomicBool>,
     /// How many notes start.
     #[id = "densty"]
     pub density: EnumParam<Density>,
@@ -257,9 +248,10 @@ pub struct ContinuoParams {
     /// Whether the instrument sounds.
     #[id = "preview"]
     pub preview: BoolParam,
-    /// Turning it on ends every note at once.
+    /// Turning it on ends every note at once. See [`Self::take_panic`].
     #[id = "panic"]
-    pub panic: BoolParam,
+    pub panic: Arc<BoolParam>,
+    panic_pressed: Arc<AtomicBool>,
     /// Everything goes through as it is and nothing is added.
     #[id = "bypass"]
     pub bypass: BoolParam,
@@ -273,11 +265,71 @@ pub struct Freeze {
     pub on: BoolParam,
 }
 
+impl ContinuoParams {
+    /// Whether Panic has been pressed since this was called last. For the audio thread: neither locks nor allocates.
+    pub fn take_panic(&self) -> bool {
+        self.panic_pressed.swap(false, Ordering::Relaxed)
+    }
+
+    /// The same of Cadence.
+    pub fn take_cadence(&self) -> bool {
+        self.cadence_pressed.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// A button: a parameter that turns itself off again at once, and the memory of it for the audio thread. So every press acts,
+/// also of a pad that always sends 1, and no project saves it as on.
+fn trigger(name: &str) -> (Arc<BoolParam>, Arc<AtomicBool>) {
+    let pressed = Arc::new(AtomicBool::new(false));
+    let param = Arc::new_cyclic(|param: &Weak<BoolParam>| {
+        let (param, pressed) = (param.clone(), pressed.clone());
+        BoolParam::new(name, false).with_callback(Arc::new(move |on| {
+            // The parameters own it for as long as anything can set it, so this never frees it.
+            if let Some(param) = param.upgrade().filter(|_| on) {
+                pressed.store(true, Ordering::Relaxed);
+                // SAFETY: it stores atomics and calls this function again, with `false`. The caller has stored its own value before
+                // it called this.
+                unsafe { param._internal_set_plain_value(false) };
+            }
+        }))
+    });
+    (param, pressed)
+}
+
 /// A MIDI key, shown by name: C4 is 60.
 fn key_param(name: &str, default: i32) -> IntParam {
     IntParam::new(name, default, IntRange::Linear { min: 0, max: 127 })
         .with_value_to_string(formatters::v2s_i32_key_formatter())
-        .with_string_to_value(formatters::s2v_i32_key_formatter())
+        .with_string_to_value(Arc::new(key_of_text))
+}
+
+/// The MIDI key that a text names: a letter, a sharp or flat sign if there is one, and the octave; or the key's number. The wrapper's
+/// own reader panics at signs that are no ASCII.
+fn key_of_text(text: &str) -> Option<i32> {
+    let text = text.trim();
+    let in_range = |key: &i32| (0..=127).contains(key);
+    if let Ok(number) = text.parse() {
+        return Some(number).filter(in_range);
+    }
+    let letter = text.chars().next()?;
+    let in_octave = match letter.to_ascii_lowercase() {
+        'c' => 0,
+        'd' => 2,
+        'e' => 4,
+        'f' => 5,
+        'g' => 7,
+        'a' => 9,
+        'b' => 11,
+        _ => return None,
+    };
+    let rest = text[letter.len_utf8()..].trim_start();
+    let (accidental, octave) = match (rest.strip_prefix(['#', '♯']), rest.strip_prefix(['b', '♭'])) {
+        (Some(octave), _) => (1, octave),
+        (_, Some(octave)) => (-1, octave),
+        _ => (0, rest),
+    };
+    let octave: i32 = octave.trim_start().parse().ok()?;
+    octave.checked_add(1)?.checked_mul(12)?.checked_add(in_octave + accidental).filter(in_range)
 }
 
 impl Default for ContinuoParams {
@@ -287,12 +339,10 @@ impl Default for ContinuoParams {
                 .with_step_size(0.01)
                 .with_value_to_string(formatters::v2s_f32_rounded(2))
         };
+        let (cadence, cadence_pressed) = trigger("Cadence");
+        let (panic, panic_pressed) = trigger("Panic");
         Self {
-            takes: Arc::default(),
-            seeds: Arc::default(),
-            frozen: Arc::default(),
-            look: Arc::default(),
-            weights: Arc::default(),
+            project: Project::default(),
             mode: EnumParam::new("Mode", Mode::Harmonise),
             your_voice: EnumParam::new("Your voice", Voice::Soprano),
             respond_bars: IntParam::new("Respond bars", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" bars"),
@@ -310,7 +360,8 @@ impl Default for ContinuoParams {
             holds: share("Holds", 1.0, 0.0, 2.0),
             key: EnumParam::new("Key", Key::Auto),
             key_snap: BoolParam::new("Key snap", false),
-            cadence: BoolParam::new("Cadence", false),
+            cadence,
+            cadence_pressed,
             density: EnumParam::new("Density", Density::Auto),
             register: EnumParam::new("Register", Register::Auto),
             strict: BoolParam::new("Strict parts", true),
@@ -323,8 +374,30 @@ impl Default for ContinuoParams {
             freeze: VOICE_NAMES
                 .map(|voice| Freeze { on: BoolParam::new(format!("Freeze {}", voice.to_lowercase()), false) }),
             preview: BoolParam::new("Preview", true),
-            panic: BoolParam::new("Panic", false),
+            panic,
+            panic_pressed,
             bypass: BoolParam::new("Bypass", false).make_bypass(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_however_they_are_written() {
+        let read = |text: &str| key_of_text(text).unwrap_or(-1);
+        assert_eq!(
+            ["C4", "c#4", " F♯ 3 ", "Bb2", "b♭2", "B2", "C-1", "g9", "60"].map(read),
+            [60, 61, 54, 46, 46, 47, 0, 127, 60]
+        );
+        for text in ["", "C", "♯4", "H4", "G#9", "é4", "C4x", "128", "C2147483647", "C♯♯4"] {
+            assert_eq!(key_of_text(text), None, "{text}");
+        }
+        // What the parameter shows is read back.
+        let param = key_param("Hear from", 0);
+        let shown = |key: i32| param.normalized_value_to_string(param.preview_normalized(key), true);
+        assert!((0..128).all(|key| key_of_text(&shown(key)) == Some(key)));
     }
 }

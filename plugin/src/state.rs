@@ -1,7 +1,11 @@
 //! What a host's project saves beside the parameters and the takes. Locked by the worker, the editor and the host's main thread,
 //! never by the audio thread.
 
+mod project;
+
 use serde::{Deserialize, Serialize};
+
+pub use project::Project;
 
 /// The weights that a project plays with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +14,13 @@ pub struct ChosenWeights {
     pub path: String,
     /// Fingerprint of the file's bytes when it was last read, sixteen hexadecimal digits; empty for a new choice.
     pub hash: String,
+}
+
+impl ChosenWeights {
+    /// Another choice, whose bytes nobody has seen yet.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into(), hash: String::new() }
+    }
 }
 
 /// How the editor looks.

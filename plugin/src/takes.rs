@@ -1,11 +1,15 @@
 //! The takes: the last 64 bars that went out, and where each start of the transport lies in them. Locked by the worker, the editor
 //! and the host's main thread, never by the audio thread.
 
+mod forgetting;
+mod merging;
+mod note;
 mod saved;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::{Beginning, Changed, Looped, Played};
+pub use note::TakeNote;
 
 /// Version of what is saved; a later one is left alone until something is played.
 const VERSION: u32 = 3;
@@ -13,13 +17,11 @@ const VERSION: u32 = 3;
 pub const TICKS_PER_BEAT: f64 = 960.0;
 /// How much of the music is kept, ticks: 64 bars of 4/4.
 const KEPT_TICKS: i64 = 256 * 960;
-/// Notes that are kept at the most: with them all a project grows by less than 256 KB.
+/// Notes that are kept at the most, and bytes that they take in a project: with them all it grows by less than 256 KB.
 const MAX_NOTES: usize = 8192;
+const MAX_NOTE_BYTES: usize = 200_000;
 /// Changes of tempo and metre that are kept at the most, over all takes.
 const MAX_CHANGES: usize = 512;
-/// In a saved note this is added to the channel of what was generated.
-const GENERATED: u8 = 16;
-
 /// Takes that are kept at the most.
 const MAX_STARTS: usize = 200;
 /// Rounds of loops that are told apart at the most, over all takes.
@@ -176,28 +178,6 @@ impl Start {
     }
 }
 
-/// A note of a take: channel (from 16 on it is generated), key, velocity (1 to 127), start in the take and length, in 960ths of a
-/// beat. A tuple, as thousands of them are saved as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakeNote(u8, pub u8, pub u8, pub i64, pub u32);
-
-impl TakeNote {
-    /// MIDI channel, from 0.
-    pub fn channel(&self) -> u8 {
-        self.0 % GENERATED
-    }
-
-    /// The network's, not the player's.
-    pub fn is_generated(&self) -> bool {
-        self.0 >= GENERATED
-    }
-
-    /// Where it ends, ticks.
-    pub fn end(&self) -> i64 {
-        self.3.saturating_add(i64::from(self.4))
-    }
-}
-
 /// One take.
 #[derive(Clone, Copy, Debug)]
 pub struct TakeView<'a> {
@@ -225,24 +205,28 @@ impl TakeView<'_> {
         for round in self.start.rounds() {
             let Round { from, to, shift } = Round { from: round.from.max(from), to: round.to.min(to), ..round };
             let generated = || self.notes.iter().filter(|note| note.is_generated());
-            if from >= to || !generated().any(|note| note.3 < to && note.end() > from) {
+            if from >= to || !generated().any(|note| note.start < to && note.end() > from) {
                 continue;
             }
             // What an earlier round played here is played over.
             song.retain_mut(|note| {
                 let over = (from + shift)..to.saturating_add(shift);
-                note.4 = if note.3 < over.start { note.4.min((over.start - note.3) as u32) } else { note.4 };
-                !over.contains(&note.3)
+                if note.start < over.start {
+                    note.cut_at(over.start);
+                }
+                !over.contains(&note.start)
             });
-            for note in generated() {
+            for mut note in generated().copied() {
                 // It sounds already: held over a bar line, or an answer to a note that was early for this round.
-                let sounds = note.3 < from && note.end() > from.saturating_add(EARLY_TICKS);
-                let start = if sounds { from } else { note.3 };
-                let late = (to.saturating_sub(EARLY_TICKS)..to).contains(&start)
+                if note.start < from && note.end() > from.saturating_add(EARLY_TICKS) {
+                    note.begin_at(from);
+                }
+                let late = (to.saturating_sub(EARLY_TICKS)..to).contains(&note.start)
                     && note.end() > to.saturating_add(EARLY_TICKS);
-                if (from..to).contains(&start) && !late {
-                    let length = (note.end().min(to) - start).clamp(1, i64::from(u32::MAX)) as u32;
-                    song.push(TakeNote(note.0, note.1, note.2, start + shift, length));
+                if (from..to).contains(&note.start) && !late {
+                    note.cut_at(to);
+                    note.move_by(shift);
+                    song.push(note);
                 }
             }
         }
@@ -287,13 +271,14 @@ impl Takes {
     /// A take begins. What still sounds ends where the one before it had got to.
     pub fn begin(&mut self, beginning: &Beginning) {
         self.begin_version();
+        let before = ticks(beginning.before_beats);
+        self.forget_long_held(before);
         for open in std::mem::take(&mut self.open) {
-            self.end_note(open, beginning.before_beats);
+            self.notes[open].end_at(before, before);
         }
-        let number = self.starts.last().map_or(0, |start| start.number);
         if let Some(last) = self.starts.last_mut() {
             let last_end = self.notes[last.first_note..].iter().map(TakeNote::end).max();
-            last.ended_ticks = Some(ticks(beginning.before_beats)).max(last_end);
+            last.ended_ticks = Some(before).max(last_end);
         }
         // One in which nothing was played is none.
         let silent = self.starts.last().is_some_and(|start| start.first_note == self.notes.len());
@@ -302,7 +287,7 @@ impl Takes {
         }
         let mut start = Start {
             first_note: self.notes.len(),
-            number: if silent { number } else { number + 1 },
+            number: self.starts.iter().map(|start| start.number).max().unwrap_or(0) + 1,
             bar_start_ticks: ticks(beginning.bar_start_beats),
             tempo_bpm: beginning.tempo_bpm,
             time_signature: beginning.time_signature,
@@ -319,9 +304,13 @@ impl Takes {
         let within = (ticks(beginning.song_beats) - start.bar_start_ticks).rem_euclid(length);
         start.bar_start_ticks = ticks(beginning.song_beats) - within;
         self.starts.push(start);
-        if self.starts.len() > MAX_STARTS {
+        self.forget_oldest_starts();
+    }
+
+    fn forget_oldest_starts(&mut self) {
+        while self.starts.len() > MAX_STARTS {
             let gone = self.starts[1].first_note;
-            self.forget(gone);
+            self.forget(gone, i64::MIN);
         }
     }
 
@@ -330,10 +319,14 @@ impl Takes {
         self.begin_version();
         let Some(start) = self.starts.last_mut() else { return };
         let at = ticks(looped.take_beats);
-        let last_note = self.notes[start.first_note..].last().map_or(i64::MIN, |note| note.3);
+        let last_note = self.notes[start.first_note..].last().map_or(i64::MIN, |note| note.start);
         // A round in which nothing was played is none.
         let silent = start.seams.pop_if(|seam| last_note < seam.0 - EARLY_TICKS && self.open.is_empty());
         start.seams.push(Seam(at, ticks(looped.song_beats), silent.map_or(at, |seam| seam.2)));
+        self.thin_seams();
+    }
+
+    fn thin_seams(&mut self) {
         let too_many = self.starts.iter().map(|start| start.seams.len()).sum::<usize>() > MAX_SEAMS;
         if let Some(start) = self.starts.iter_mut().find(|start| too_many && !start.seams.is_empty()) {
             start.seams.remove(0);
@@ -381,8 +374,7 @@ impl Takes {
         let range = self.range(take);
         let mut notes = self.notes[range.clone()].to_vec();
         for open in self.open.iter().filter(|open| range.contains(*open)) {
-            let note = &mut notes[open - range.start];
-            note.4 = (ticks(at_beats) - note.3).clamp(1, i64::from(u32::MAX)) as u32;
+            notes[open - range.start].end_at(ticks(at_beats), ticks(at_beats));
         }
         Some((&self.starts[take], notes))
     }
@@ -395,20 +387,25 @@ impl Takes {
         }
     }
 
-    /// Takes down a note's start or end.
+    /// Takes down a note's start or end. A start may come a little late, after others that follow it.
     pub fn add(&mut self, played: &Played) {
         self.begin_version();
-        let same = |i: &usize| (self.notes[*i].channel(), self.notes[*i].1) == (played.channel, played.key);
-        if let Some(at) = self.open.iter().position(same) {
-            let open = self.open.remove(at);
-            self.end_note(open, played.take_beats);
+        let (at, heard) = (ticks(played.take_beats), ticks(played.heard_beats));
+        self.forget_long_held(at);
+        let same = |i: &usize| (self.notes[*i].channel(), self.notes[*i].key) == (played.channel, played.key);
+        if let Some(open) = self.open.iter().position(same) {
+            let note = self.open.remove(open);
+            self.notes[note].end_at(at, heard);
         }
         if played.velocity > 0.0 {
             let velocity = (played.velocity * 127.0).round().clamp(1.0, 127.0) as u8;
-            let channel = played.channel + if played.generated { GENERATED } else { 0 };
-            self.open.push(self.notes.len());
-            self.notes.push(TakeNote(channel, played.key, velocity, ticks(played.take_beats), 1));
-            self.forget_old();
+            let note = TakeNote::new(played.channel, played.generated, played.key, velocity, at, heard);
+            let first = self.starts.last().map_or(0, |start| start.first_note);
+            let index = first + self.notes[first..].partition_point(|earlier| earlier.start <= at);
+            self.notes.insert(index, note);
+            self.open.iter_mut().filter(|open| **open >= index).for_each(|open| *open += 1);
+            self.open.push(index);
+            self.forget_old(at);
         }
     }
 
@@ -418,55 +415,6 @@ impl Takes {
             *self = Self::default();
         }
         self.version = VERSION;
-    }
-
-    fn end_note(&mut self, note: usize, take_beats: f64) {
-        let note = &mut self.notes[note];
-        note.4 = (ticks(take_beats) - note.3).clamp(1, i64::from(u32::MAX)) as u32;
-    }
-
-    /// Keeps as much music as there is room for; silence between takes counts for nothing.
-    fn forget_old(&mut self) {
-        // Nothing goes while there is room, not even what is older than every take.
-        let (mut room, mut keep_from) = (KEPT_TICKS, 0);
-        for take in (0..self.starts.len().max(1)).rev() {
-            let range = if self.starts.is_empty() { 0..self.notes.len() } else { self.range(take) };
-            let [first, .., last] = self.notes[range.clone()] else {
-                continue;
-            };
-            let oldest = last.3 - room;
-            room -= last.3 - first.3;
-            if room < 0 {
-                keep_from = range.start + self.notes[range.clone()].partition_point(|note| note.3 < oldest);
-                break;
-            }
-        }
-        keep_from = keep_from.max(self.notes.len().saturating_sub(MAX_NOTES));
-        // A note that still sounds keeps what follows it.
-        let keep_from = self.open.iter().copied().fold(keep_from, usize::min);
-        if keep_from > 0 {
-            self.forget(keep_from);
-        }
-    }
-
-    /// Forgets the first notes, and the takes that hold none any more.
-    fn forget(&mut self, num_notes: usize) {
-        self.notes.drain(..num_notes);
-        self.open.retain(|open| *open >= num_notes);
-        self.open.iter_mut().for_each(|open| *open -= num_notes);
-        let gone = self.starts.windows(2).take_while(|pair| pair[1].first_note <= num_notes).count();
-        self.starts.drain(..gone);
-        for (n, start) in self.starts.iter_mut().enumerate() {
-            if n == 0 && start.first_note < num_notes {
-                start.kept_from_ticks = self.notes.first().map(|note| note.3);
-                // Of the seams before it the last one says where it is.
-                let first = self.notes.first().map_or(i64::MAX, |note| note.3);
-                let gone = start.seams.partition_point(|seam| seam.0 <= first).saturating_sub(1);
-                start.seams.drain(..gone);
-                start.lost_seams |= gone > 0;
-            }
-            start.first_note = start.first_note.saturating_sub(num_notes);
-        }
     }
 }
 

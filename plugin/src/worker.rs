@@ -25,6 +25,7 @@ use fault::Fault;
 use figures::Durations;
 pub use shipped::{SHIPPED, Shipped};
 use song_memory::SongMemory;
+pub use weights::EXTENSION;
 use weights::{Loaded, NextWeights, load};
 
 /// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
@@ -85,7 +86,7 @@ impl Desk {
         }
     }
 
-    /// Puts down what plays now.
+    /// Puts down what plays now. The status is never saved: no host holds its lock.
     fn put_down(&self, loaded: &Loaded) {
         if let Ok(mut status) = self.status.lock() {
             status.style.clone_from(&loaded.name);
@@ -93,11 +94,15 @@ impl Desk {
             status.problem.clone_from(&loaded.problem);
             status.plays_alone = loaded.ensemble.performer.network().line().is_some();
         }
-        if let Ok(mut weights) = self.weights.lock()
-            && weights.path == loaded.chosen.path
-        {
-            weights.hash.clone_from(&loaded.chosen.hash);
+    }
+
+    /// Completes the project's choice by the hash of what was read; `false` where the host holds it just now.
+    fn keep_hash(&self, read: &ChosenWeights) -> bool {
+        let Ok(mut weights) = self.weights.try_lock() else { return false };
+        if weights.path == read.path {
+            weights.hash.clone_from(&read.hash);
         }
+        true
     }
 
     /// Hands another frozen take than the `last` to the audio thread.

@@ -77,11 +77,15 @@ impl Hands {
         self
     }
 
-    /// The same on another channel, from 0.
+    /// The same notes on another channel, from 0.
     pub fn on_channel(mut self, to: u8) -> Self {
         for (_, kind) in &mut self.events {
-            if let EventKind::NoteOn { channel, .. } | EventKind::NoteOff { channel, .. } = kind {
-                *channel = to;
+            match kind {
+                EventKind::NoteOn { channel, .. }
+                | EventKind::NoteOff { channel, .. }
+                | EventKind::IdentifiedOn { channel, .. }
+                | EventKind::IdentifiedOff { channel: Some(channel), .. } => *channel = to,
+                _ => {}
             }
         }
         self

@@ -58,6 +58,42 @@ pub fn saved_takes(plugin: &mut HostedPlugin) -> Result<(usize, Value)> {
     Ok((state.len(), serde_json::from_str(take)?))
 }
 
+/// A CLAP project in which what was generated in some takes is frozen.
+///
+/// # Errors
+/// If the project is none.
+pub fn with_frozen(state: &[u8], takes: &Value) -> Result<Vec<u8>> {
+    let text = state.get(8..).context("a CLAP state has a length in front")?;
+    let mut state_json: Value = serde_json::from_slice(text)?;
+    let notes = takes["notes"].as_array().context("expected notes")?;
+    // What was generated is on channels from 16 on.
+    let generated = notes.iter().filter_map(|note| {
+        let mut note = note.clone();
+        note[0] = note[0].as_u64()?.checked_sub(16)?.into();
+        Some(note)
+    });
+    let frozen = serde_json::json!({ "version": 1, "number": 1, "notes": generated.collect::<Vec<_>>() });
+    state_json["fields"]["frozen"] = frozen.to_string().into();
+    let text = state_json.to_string();
+    Ok([&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat())
+}
+
+/// A CLAP project that plays with the weights of a path.
+///
+/// # Errors
+/// If the project is none.
+pub fn with_weights(state: &[u8], path: &str) -> Result<Vec<u8>> {
+    let text = state.get(8..).context("a CLAP state has a length in front")?;
+    let mut state_json: Value = serde_json::from_slice(text)?;
+    let chosen = state_json["fields"]["weights"].as_str().context("expected the field `weights`")?;
+    let mut chosen: Value = serde_json::from_str(chosen)?;
+    chosen["path"] = path.into();
+    chosen["hash"] = "".into();
+    state_json["fields"]["weights"] = chosen.to_string().into();
+    let text = state_json.to_string();
+    Ok([&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat())
+}
+
 /// The note-ons as (sample, channel, key).
 pub fn starts(sent: &Sent) -> Vec<(u64, u8, u8)> {
     let on = |(at, kind): &(u64, EventKind)| match *kind {

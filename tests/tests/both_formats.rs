@@ -1,5 +1,7 @@
 //! The built bundle in both formats, both classes and all block sizes: it plays, and it plays the same.
 
+#![forbid(unsafe_code)]
+
 use anyhow::Result;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostedPlugin};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};

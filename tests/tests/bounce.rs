@@ -1,5 +1,7 @@
 //! What is bounced is what was heard: the same session, rendered in every way a host can, gives the same music.
 
+#![forbid(unsafe_code)]
+
 use std::sync::Mutex;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! `jam`, the main command, as a user runs it: what it writes and what it prints.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::RwLock;

@@ -1,5 +1,7 @@
 //! The takes in a host's project: the music as it went out, however it was looped, and small.
 
+#![forbid(unsafe_code)]
+
 use anyhow::{Context, Result, ensure};
 use continuo_model::midi_file::{Conductor, KeySignature, TimeChange, to_bytes_with};
 use continuo_model::phrase::{Note, Phrase, Track};

@@ -1,5 +1,7 @@
 //! The shipped weights and their cards: what the card says is what the file says.
 
+#![forbid(unsafe_code)]
+
 use std::path::Path;
 
 use continuo_model::weights_file::Weights;

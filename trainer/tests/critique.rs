@@ -1,5 +1,7 @@
 //! `trainer critique` as its user runs it, on a few bars made here.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,5 +1,7 @@
 //! The trainer as its user runs it, on a few bars made here: train, break off, go on, judge, generate.
 
+#![forbid(unsafe_code)]
+
 mod tiny;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! What `generate` writes beside MIDI: a score, a picture and sound of the same music.
 
+#![forbid(unsafe_code)]
+
 mod tiny;
 
 use continuo_model::midi_file;

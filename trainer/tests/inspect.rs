@@ -1,5 +1,7 @@
 //! `trainer inspect` as its user runs it: on a folder that mixes formats, on files that are no use, on weights.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,5 +1,7 @@
 //! Line models as their user trains them, on a folder of mixed files: train, break off, go on, judge, generate.
 
+#![forbid(unsafe_code)]
+
 mod tiny;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Training as its user meets it: broken off and gone on with, logged, fine-tuned, gone wrong.
 
+#![forbid(unsafe_code)]
+
 mod tiny;
 
 use std::io::{BufRead, BufReader, Read};

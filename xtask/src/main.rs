@@ -1,5 +1,7 @@
 //! `cargo xtask`: the commands that build, install, play, time and check Continuo.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod bundle;
 mod install;

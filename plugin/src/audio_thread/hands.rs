@@ -96,13 +96,6 @@ impl Hands {
         self.velocity = FIRST_VELOCITY;
     }
 
-    /// Forgets what is heard, as that has been ended; what passes through untouched goes on.
-    pub fn forget_heard(&mut self) {
-        let passing = self.keys.map(|key| key.filter(|key| !key.heard));
-        self.clear();
-        self.keys = passing;
-    }
-
     /// Takes how keys become voices.
     pub fn set_by(&mut self, by: ByVoice) {
         self.by = by;

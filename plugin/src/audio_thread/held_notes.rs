@@ -12,8 +12,6 @@ const NUM_KEYS: usize = 128;
 pub enum Owner {
     /// The player's, passed through.
     Player,
-    /// Not meant for us, passed through untouched: nothing but its own end ends it.
-    Outside,
     /// A generated one.
     Generated,
     /// One of a frozen take.
@@ -116,10 +114,10 @@ impl HeldNotes {
         end_entry(entry, Some(owner), 0.0, now, least, lag);
     }
 
-    /// Ends a note that was passed through as it was let go, with this velocity.
-    pub fn release(&mut self, owner: Owner, channel: u8, key: u8, velocity: f32, now: u64) {
+    /// Ends a note of the player's as it was let go, with this velocity.
+    pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: u64) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-        end_entry(entry, Some(owner), velocity, now, 1, Lag::default());
+        end_entry(entry, Some(Owner::Player), velocity, now, 1, Lag::default());
     }
 
     /// Ends everything of `owner`, or of all, once it has sounded for `least` samples.

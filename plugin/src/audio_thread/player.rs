@@ -181,7 +181,7 @@ impl AudioThread {
             if sent {
                 self.follow_to(key.channel, channel, timing);
                 let touch = Touch { voice_id: key.voice_id, velocity: key.velocity };
-                self.start(key.owner(), (channel, key.key), touch, Lag::default(), at);
+                self.start(Owner::Player, (channel, key.key), touch, Lag::default(), at);
             }
             if !key.heard {
                 self.tell_start(slot);
@@ -225,7 +225,7 @@ impl AudioThread {
 
     fn end_out(&mut self, key: &PlayedKey, velocity: f32, at: u64) {
         if key.out.sent && !self.hands.goes_out(key.out.channel, key.key) {
-            self.ledger.release(key.owner(), key.out.channel, key.key, velocity, at);
+            self.ledger.release(key.out.channel, key.key, velocity, at);
         }
     }
 
@@ -263,7 +263,7 @@ impl AudioThread {
     pub(super) fn tell_held_ended(&mut self) {
         let take_beats = self.elapsed_beats + self.take_offset_beats;
         for slot in 0..Hands::num_slots() {
-            if let Some(key) = self.hands.key(slot).copied().filter(|key| key.hand && key.heard)
+            if let Some(key) = self.hands.key(slot).copied().filter(|key| key.hand)
                 && let Some(channel) = key.told_as
             {
                 self.tell_player(channel, key.key, 0.0, take_beats);

@@ -44,7 +44,7 @@ pub struct Settings {
     pub enter_on_beat: bool,
     /// A loop plays something else each time it comes round.
     pub evolves: bool,
-    /// All notes end where this turns on.
+    /// Panic has been pressed: all notes end.
     pub panic: bool,
     /// Everything goes through as it is, and nothing is added.
     pub bypass: bool,
@@ -180,8 +180,8 @@ pub struct AudioThread {
     /// When a render was given up last, microseconds as the bridge counts them, and whether that was in this block.
     pub(super) gave_up_us: u64,
     pub(super) render_failed: bool,
-    /// The mode, panic and bypass of the last block.
-    pub(super) last: (Mode, bool, bool),
+    /// The mode and bypass of the last block.
+    pub(super) last: (Mode, bool),
     pub(super) pace: Pace,
     /// Time of its own has ended within this block.
     pub(super) free_run_over: bool,
@@ -233,7 +233,7 @@ impl AudioThread {
             last_loop: (None, None),
             gave_up_us: 0,
             render_failed: false,
-            last: (Mode::Harmonise, false, false),
+            last: (Mode::Harmonise, false),
             pace: Pace::new(),
             free_run_over: false,
             has_failed: false,
@@ -347,7 +347,10 @@ impl AudioThread {
         self.bridge.shared.host_without_time.store(block.host.playing && !host_runs, Ordering::Relaxed);
         if !host_runs && !self.clock.is_free_running() {
             let first_note = self.input.iter().find(|event| starts_a_note(event, &block.settings));
-            if let Some(note) = first_note {
+            if block.host.playing && self.hands.is_holding() {
+                // It says that it plays, and its position does not move: what is held goes on in time of its own.
+                self.clock.start_free_running(0, &block.host);
+            } else if let Some(note) = first_note {
                 self.clock.start_free_running(note.timing(), &block.host);
             }
         }
@@ -358,7 +361,7 @@ impl AudioThread {
     /// and, of what is generated, another mode.
     fn follow_motion(&mut self, block: &Block, time: &BlockTime) {
         let settings = &block.settings;
-        let (mode, panic, bypass) = std::mem::replace(&mut self.last, (settings.mode, settings.panic, settings.bypass));
+        let (mode, bypass) = std::mem::replace(&mut self.last, (settings.mode, settings.bypass));
         match time.motion {
             Motion::Started | Motion::Jumped => {
                 self.heard = time.motion == Motion::Jumped && self.heard;
@@ -386,11 +389,9 @@ impl AudioThread {
             Motion::Continued | Motion::Stopped => {}
         }
         self.follow_loop(time);
-        if settings.panic && !panic {
+        if settings.panic {
             self.heard = false;
             self.end_everything(From::Here);
-            self.ledger.end_all(None, self.samples, 1);
-            self.hands.clear();
             self.silence_channels();
         } else if settings.mode != mode || settings.bypass != bypass {
             self.ledger.end_all(Some(Owner::Generated), self.samples, 1);
@@ -454,11 +455,9 @@ impl AudioThread {
     }
 
     fn end_everything(&mut self, from: From) {
-        for owner in [Owner::Player, Owner::Generated, Owner::Frozen] {
-            self.ledger.end_all(Some(owner), self.samples, 1);
-        }
+        self.ledger.end_all(None, self.samples, 1);
         self.tell_held_ended();
-        self.hands.forget_heard();
+        self.hands.clear();
         self.drop_plans(from);
     }
 

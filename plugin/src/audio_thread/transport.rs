@@ -339,7 +339,7 @@ impl Clock {
             bar_start_step,
             bar_steps,
             bar: self.bars.number(bar_start_step, bar_steps),
-            host_stops: std::mem::replace(&mut self.host_ran, host_runs) && !host_runs,
+            host_stops: std::mem::replace(&mut self.host_ran, host_runs) && !host_runs && !host.playing,
             new_metre: metre_before.is_some_and(|before| before != bar_steps),
             loop_steps,
             pass: self.pass,

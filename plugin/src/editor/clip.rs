@@ -10,10 +10,8 @@ use continuo_model::phrase::{Note, Phrase, Track};
 use nice_plug::prelude::Enum;
 
 use crate::params::wishes::Key;
-use crate::takes::{Change, TICKS_PER_BEAT, TakeView};
+use crate::takes::{Change, TICKS_PER_BEAT, TakeNote, TakeView};
 
-/// Names the folder to save into, in place of the user's.
-const FOLDER_VARIABLE: &str = "CONTINUO_CLIPS";
 /// The voices' names, by channel.
 pub const VOICES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
 
@@ -34,15 +32,10 @@ pub struct Wanted {
     pub others: bool,
     /// A file for each voice, not one for all.
     pub file_each: bool,
+    /// What the network played lies where it was heard, not on the grid.
+    pub as_heard: bool,
     /// The key that the player has set, else the one that is heard.
     pub key: Key,
-}
-
-/// The folder that clips go to: `Continuo` in the user's music folder, documents or home.
-pub fn folder() -> Option<PathBuf> {
-    let wished = std::env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let own = || dirs::audio_dir().or_else(dirs::document_dir).or_else(dirs::home_dir);
-    wished.or_else(|| own().map(|folder| folder.join("Continuo")))
 }
 
 /// The chosen bars as music that begins with the first of them: notes that sound into it begin there, and those that sound past
@@ -56,15 +49,20 @@ pub fn phrase(take: &TakeView, wanted: &Wanted) -> Phrase {
             continue;
         }
         let name = VOICES.get(voice).map_or_else(|| format!("Channel {}", voice + 1), |name| (*name).into());
-        let inside = take.notes.iter().filter(|note| note.channel() == channel && note.3 < to && note.end() > from);
-        let notes: Vec<Note> = inside
-            .map(|note| {
-                let (start, end) = (note.3.max(from), note.end().min(to));
+        let place = |note: &TakeNote| {
+            if wanted.as_heard { (note.heard_start(), note.heard_end()) } else { (note.start, note.end()) }
+        };
+        let of_voice = take.notes.iter().filter(|note| note.channel() == channel);
+        let inside = of_voice.map(|note| (note, place(note))).filter(|(_, (start, end))| *start < to && *end > from);
+        let mut notes: Vec<Note> = inside
+            .map(|(note, (start, end))| {
+                let (start, end) = (start.max(from), end.min(to));
                 let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
                 let (start_beats, length_beats) = (beats(start - from), beats(end - start));
-                Note { pitch: note.1, velocity: note.2, channel, start_beats, length_beats }
+                Note { pitch: note.key, velocity: note.velocity, channel, start_beats, length_beats }
             })
             .collect();
+        notes.sort_by(|a, b| a.start_beats.total_cmp(&b.start_beats));
         if !notes.is_empty() {
             tracks.push(Track { name, notes });
         }
@@ -198,7 +196,7 @@ mod tests {
     }
 
     fn wanted(bars: Range<i64>) -> Wanted {
-        Wanted { bars, voices: [true; 4], others: true, file_each: false, key: Key::Auto }
+        Wanted { bars, voices: [true; 4], others: true, file_each: false, as_heard: false, key: Key::Auto }
     }
 
     /// Each track as `name: key start+length ..`, in beats from the clip's beginning.
@@ -217,6 +215,18 @@ mod tests {
         assert_eq!(words(&phrase(&take, &wanted(1..2))), second);
         let bass = Wanted { voices: [false, false, false, true], others: false, ..wanted(0..3) };
         assert_eq!(words(&phrase(&take, &bass)), ["Bass: 48 1.5+2.5"]);
+    }
+
+    #[test]
+    fn what_the_network_played_is_on_the_grid_unless_it_shall_be_as_heard() {
+        let mut takes = takes();
+        for (take_beats, heard_beats, velocity) in [(20.0, 20.05, 0.5), (20.5, 20.55, 0.0)] {
+            takes.add(&Played { take_beats, heard_beats, channel: 2, key: 55, velocity, generated: true });
+        }
+        let take = takes.list().next().unwrap();
+        let tenor = Wanted { voices: [false, false, true, false], others: false, ..wanted(0..3) };
+        assert_eq!(words(&phrase(&take, &tenor)), ["Tenor: 55 8+0.5"]);
+        assert_eq!(words(&phrase(&take, &Wanted { as_heard: true, ..tenor })), ["Tenor: 55 8.05+0.5"]);
     }
 
     #[test]

@@ -70,28 +70,13 @@ fn you_play(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
         "What becomes of your notes. As voice: out on the channel of the voice that they are. As it is: out as they came in. Drop: \
          not out at all. By channel: channels 1 to 4 are soprano to bass, and stay.",
     );
+    bar(ui, theme, setter, &p.respond_bars, "How many bars each of you has in Respond.");
     ui.columns(2, |halves| {
-        bar(&mut halves[0], theme, setter, &p.respond_bars, "How many bars each of you has in Respond.");
-        choice(
-            &mut halves[1],
-            theme,
-            setter,
-            &p.enter_on,
-            "Where it may begin its turn in Continue, Respond and Free: on a bar line, or on any beat.",
-        );
-    });
-    ui.columns(3, |thirds| {
         let outside = "Notes outside pass through untouched.";
-        bar(&mut thirds[0], theme, setter, &p.hear_from, &format!("The lowest key that it hears. {outside}"));
-        bar(&mut thirds[1], theme, setter, &p.hear_to, &format!("The highest key that it hears. {outside}"));
-        menu(
-            &mut thirds[2],
-            theme,
-            setter,
-            &p.hear_channel,
-            "The input channel that it hears. The others pass through.",
-        );
+        bar(&mut halves[0], theme, setter, &p.hear_from, &format!("The lowest key that it hears. {outside}"));
+        bar(&mut halves[1], theme, setter, &p.hear_to, &format!("The highest key that it hears. {outside}"));
     });
+    menu(ui, theme, setter, &p.hear_channel, "The input channel that it hears. The others pass through untouched.");
 }
 
 fn it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams) {
@@ -182,6 +167,13 @@ fn when_and_where_to(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &Conti
         setter,
         &p.reply_delay_ms,
         "How long after a note of yours its answer sounds. It is constant, so that it grooves.",
+    );
+    choice(
+        ui,
+        theme,
+        setter,
+        &p.enter_on,
+        "Where it may begin its turn in Continue, Respond and Free: on a bar line, or on any beat.",
     );
     switch(ui, theme, setter, &p.preview, "Whether the instrument sounds its soft organ.");
     switch(ui, theme, setter, &p.bypass, "Your notes go through as they are, and nothing is added.");

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::background::Background;
 use super::card::Card;
-
-/// What weights files are called.
-pub const EXTENSION: &str = "safetensors";
+use crate::worker::EXTENSION;
 
 /// What is in a folder, in order of names.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,7 +28,7 @@ pub struct Frozen {
 impl Frozen {
     /// As it is now.
     pub fn now(params: &ContinuoParams) -> Self {
-        let number = params.frozen.lock().map(|frozen| frozen.number).unwrap_or_default();
+        let number = params.project.frozen.lock().map(|frozen| frozen.number).unwrap_or_default();
         Self { voices: std::array::from_fn(|voice| params.freeze[voice].on.value()), number }
     }
 
@@ -58,7 +58,7 @@ fn store(params: &ContinuoParams, takes: &Takes, number: u32, bars: Option<Range
     let take = TakeView { start, notes: &notes };
     let at_ticks = (at_beats * TICKS_PER_BEAT).round() as i64;
     let frozen = FrozenTake::of(&take, bars.unwrap_or_else(|| take.bars()), at_ticks);
-    if let Ok(mut stored) = params.frozen.lock() {
+    if let Ok(mut stored) = params.project.frozen.lock() {
         *stored = frozen;
     }
 }

@@ -4,56 +4,87 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use egui::{RichText, Ui};
+use nice_plug::prelude::Param;
 
 use super::places;
 use super::theme::Theme;
 use crate::bridge::Shared;
-use crate::params::Mode;
+use crate::params::{ContinuoParams, Mode};
 use crate::worker::{Shipped, Status};
 
-/// The line, and one more for each problem.
-pub fn show(ui: &mut Ui, theme: &Theme, status: &Status, mode: Mode, shared: &Shared) {
-    let line = ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 18.0;
-        let style = match (status.style.as_str(), status.problem.is_empty()) {
-            ("", true) => "Not active yet",
-            ("", false) => "No weights: notes go through",
-            (style, _) => style,
-        };
-        ui.label(RichText::new(style).color(theme.ink).strong());
-        for (name, value) in facts(status, shared) {
-            ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 5.0;
-                ui.label(RichText::new(name).color(theme.faint_ink));
-                let alarming = name == "missed" && value != "0";
-                ui.label(RichText::new(value).color(if alarming { theme.warning } else { theme.ink }));
-            })
-            .response
-            .on_hover_text(meaning(name));
+/// A reply delay that is suggested is a multiple of this, milliseconds.
+const DELAY_STEP_MS: f32 = 5.0;
+/// What the figures are called.
+const LATE: &str = "late";
+const MISSED: &str = "missed";
+
+/// The line, and what it remembers of late answers.
+#[derive(Default)]
+pub struct StatusLine {
+    lateness: Lateness,
+}
+
+impl StatusLine {
+    /// The line, and one more for each problem.
+    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, status: &Status, params: &ContinuoParams, shared: &Shared) {
+        let mode = params.mode.value();
+        let delay = &params.reply_delay_ms;
+        self.lateness.follow(shared, delay.unmodulated_plain_value());
+        let line = ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 18.0;
+            let style = match (status.style.as_str(), status.problem.is_empty()) {
+                ("", true) => "Not active yet",
+                ("", false) => "No weights: notes go through",
+                (style, _) => style,
+            };
+            ui.label(RichText::new(style).color(theme.ink).strong());
+            for (name, value) in facts(status, shared) {
+                ui.horizontal(|ui| {
+                    ui.spacing_mut().item_spacing.x = 5.0;
+                    ui.label(RichText::new(name).color(theme.faint_ink));
+                    let alarming = [LATE, MISSED].contains(&name) && !value.starts_with('0');
+                    ui.label(RichText::new(value).color(if alarming { theme.warning } else { theme.ink }));
+                })
+                .response
+                .on_hover_text(meaning(name));
+            }
+            // It comes and goes with each chord, so it has no line of its own.
+            if mode == Mode::Harmonise && shared.plays_all_voices.load(Ordering::Relaxed) {
+                let said = ui.label(RichText::new("You play all four voices: nothing is added").color(theme.accent));
+                places::note(ui.ctx(), || "All four voices".into(), said.rect);
+            }
+        });
+        places::note(ui.ctx(), || "Figures".into(), line.response.rect);
+        if !status.notice.is_empty() {
+            ui.label(RichText::new(&status.notice).color(theme.faint_ink));
         }
-    });
-    places::note(ui.ctx(), || "Figures".into(), line.response.rect);
-    for problem in problems(status, mode, shared) {
-        ui.label(RichText::new(problem).color(theme.warning));
+        let longest_ms = delay.preview_plain(1.0);
+        let advice = self.lateness.advice(shared, mode, delay.unmodulated_plain_value(), longest_ms);
+        for problem in problems(status, mode, shared).into_iter().chain(advice) {
+            ui.label(RichText::new(problem).color(theme.warning));
+        }
     }
 }
 
-fn facts(status: &Status, shared: &Shared) -> [(&'static str, String); 5] {
+fn facts(status: &Status, shared: &Shared) -> [(&'static str, String); 6] {
+    let (late, due) = (shared.late.load(Ordering::Relaxed), shared.due.load(Ordering::Relaxed));
     [
         ("weights", source(&status.path)),
-        ("device", "CPU".into()),
-        ("step", microseconds(shared.step_p50_us.load(Ordering::Relaxed))),
-        ("reply", microseconds(shared.reply_p99_us.load(Ordering::Relaxed))),
-        ("missed", shared.misses.load(Ordering::Relaxed).to_string()),
+        ("runs on", "CPU".into()),
+        ("a 16th takes", microseconds(shared.step_p50_us.load(Ordering::Relaxed))),
+        ("an answer takes", microseconds(shared.reply_p99_us.load(Ordering::Relaxed))),
+        (LATE, if late == 0 { "0".into() } else { format!("{late} of {due}") }),
+        (MISSED, shared.misses.load(Ordering::Relaxed).to_string()),
     ]
 }
 
 fn meaning(name: &str) -> &'static str {
     match name {
         "weights" => "The file that the network was read from.",
-        "device" => "What the network runs on.",
-        "step" => "Time to decide one 16th for all voices, median.",
-        "reply" => "Time from a note of yours to its decided answer; 99 of 100 are faster.",
+        "runs on" => "What the network runs on.",
+        "a 16th takes" => "Time to decide one 16th for all voices, median.",
+        "an answer takes" => "Time from a note of yours to its decided answer; 99 of 100 are faster.",
+        LATE => "Steps that were decided a little late, and were played at once.",
         _ => "Steps that were not decided in time: what sounded was held.",
     }
 }
@@ -77,14 +108,68 @@ fn microseconds(us: f32) -> String {
 fn problems(status: &Status, mode: Mode, shared: &Shared) -> Vec<String> {
     let refused = shared.refused.load(Ordering::Relaxed);
     let problem = status.problem_in(mode);
+    let is_on = |flag: &std::sync::atomic::AtomicBool| flag.load(Ordering::Relaxed);
     let problems = [
         (!problem.is_empty()).then_some(problem),
+        is_on(&shared.has_failed).then(|| {
+            "The plugin has failed and lets your notes through. Save the project and load the plugin again.".into()
+        }),
+        is_on(&shared.render_failed).then(|| {
+            "The render lacks notes: the network decided nothing for two seconds. Close other programs and render again."
+                .into()
+        }),
         (refused > 0).then(|| format!("host: expected room for all events, got {refused} turned away")),
-        shared.host_without_time.load(Ordering::Relaxed).then(|| {
+        is_on(&shared.host_without_time).then(|| {
             "host: expected a tempo of 1 to 999 bpm and a position that moves, got none; time starts with your notes".into()
         }),
     ];
     problems.into_iter().flatten().collect()
+}
+
+/// Late answers, and the reply delay with which they would have been in time.
+#[derive(Default)]
+struct Lateness {
+    /// As they were when last looked at.
+    late: u64,
+    latest_ms: f32,
+    /// The delay that would have sufficed, as far as is known.
+    enough_ms: f32,
+}
+
+impl Lateness {
+    /// Takes new late answers into account; they came at this reply delay.
+    fn follow(&mut self, shared: &Shared, delay_ms: f32) {
+        let (late, latest_ms) = (shared.late.load(Ordering::Relaxed), shared.latest_ms.load(Ordering::Relaxed));
+        if late > self.late {
+            // Only the latest of all is known. One that is late at what seemed enough needs a little more.
+            let by = if latest_ms > self.latest_ms { latest_ms } else { 1.0 };
+            let enough = ((delay_ms + by) / DELAY_STEP_MS).ceil() * DELAY_STEP_MS;
+            self.enough_ms = self.enough_ms.max(enough);
+        }
+        (self.late, self.latest_ms) = (late, latest_ms);
+    }
+
+    /// What to do about them, unless it is done.
+    fn advice(&self, shared: &Shared, mode: Mode, delay_ms: f32, longest_ms: f32) -> Option<String> {
+        if self.late == 0 || delay_ms >= self.enough_ms {
+            return None;
+        }
+        let (due, block_ms) = (shared.due.load(Ordering::Relaxed), shared.block_ms.load(Ordering::Relaxed));
+        let Self { late, latest_ms, enough_ms } = self;
+        let answers = if *late == 1 { "answer" } else { "answers" };
+        let what = format!("{late} of {due} {answers} came late, by up to {:.0} ms", latest_ms.max(1.0));
+        let smaller = match block_ms {
+            0.0 => "a smaller buffer".into(),
+            block_ms => format!("a buffer of less than {block_ms:.0} ms"),
+        };
+        Some(match mode {
+            Mode::Harmonise if *enough_ms <= longest_ms => {
+                format!("{what}: a Reply delay of {enough_ms:.0} ms would be enough, or {smaller}")
+            }
+            Mode::Harmonise => format!("{what}: choose {smaller}, and a Reply delay of {longest_ms:.0} ms"),
+            _ => format!("{what}: choose a longer Lookahead, or {smaller}"),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -106,8 +191,39 @@ mod tests {
         shared.misses.store(7, Ordering::Relaxed);
         shared.step_p50_us.store(41.3, Ordering::Relaxed);
         let status = Status { path: "folder/folk.safetensors".into(), ..Status::default() };
-        let values = facts(&status, &shared).map(|(_, value)| value);
-        assert_eq!(values, ["folk.safetensors", "CPU", "41 µs", "–", "7"]);
+        let values = || facts(&status, &shared).map(|(_, value)| value);
+        assert_eq!(values(), ["folk.safetensors", "CPU", "41 µs", "–", "0", "7"]);
+        shared.late.store(12, Ordering::Relaxed);
+        shared.due.store(240, Ordering::Relaxed);
+        assert_eq!(values()[4], "12 of 240");
+    }
+
+    #[test]
+    fn late_answers_come_with_what_would_help() {
+        let shared = Shared::default();
+        let mut lateness = Lateness::default();
+        let mut advice = |late: u64, latest_ms: f32, mode: Mode, delay_ms: f32| {
+            shared.late.store(late, Ordering::Relaxed);
+            shared.due.store(240, Ordering::Relaxed);
+            shared.latest_ms.store(latest_ms, Ordering::Relaxed);
+            lateness.follow(&shared, delay_ms);
+            lateness.advice(&shared, mode, delay_ms, 50.0).unwrap_or_default()
+        };
+        assert_eq!(advice(0, 0.0, Mode::Harmonise, 25.0), "");
+        let expect =
+            "12 of 240 answers came late, by up to 18 ms: a Reply delay of 45 ms would be enough, or a smaller buffer";
+        assert_eq!(advice(12, 18.0, Mode::Harmonise, 25.0), expect);
+        assert_eq!(
+            advice(12, 18.0, Mode::Continue, 25.0).split(": ").nth(1),
+            Some("choose a longer Lookahead, or a smaller buffer")
+        );
+        // It is done, and was enough.
+        assert_eq!(advice(12, 18.0, Mode::Harmonise, 45.0), "");
+        // It was not quite enough; the figure of the latest says nothing new.
+        assert!(advice(13, 18.0, Mode::Harmonise, 45.0).contains("a Reply delay of 50 ms"));
+        shared.block_ms.store(42.7, Ordering::Relaxed);
+        let words = advice(14, 30.0, Mode::Harmonise, 50.0);
+        assert!(words.ends_with("choose a buffer of less than 43 ms, and a Reply delay of 50 ms"), "{words}");
     }
 
     #[test]
@@ -115,11 +231,13 @@ mod tests {
         let shared = Shared::default();
         assert!(problems(&Status::default(), Mode::Harmonise, &shared).is_empty());
         shared.refused.store(3, Ordering::Relaxed);
-        shared.host_without_time.store(true, Ordering::Relaxed);
+        for flag in [&shared.host_without_time, &shared.has_failed, &shared.render_failed] {
+            flag.store(true, Ordering::Relaxed);
+        }
         let status =
             Status { style: "Chorale".into(), problem: "a.safetensors: cut short".into(), ..Status::default() };
         let words = problems(&status, Mode::Harmonise, &shared).join("\n");
-        for word in ["a.safetensors: cut short", "3 turned away", "expected a tempo"] {
+        for word in ["a.safetensors: cut short", "3 turned away", "expected a tempo", "has failed", "lacks notes"] {
             assert!(words.contains(word), "{words}");
         }
     }

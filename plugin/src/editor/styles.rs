@@ -9,7 +9,8 @@ use egui::{CornerRadius, RichText, Sense, Shape, Stroke, StrokeKind, Ui, vec2};
 use super::card::Card;
 use super::folder::FolderReader;
 use super::theme::Theme;
-use super::{clip, places, weights_list, widgets};
+use super::{places, weights_list, widgets};
+use crate::folders;
 use crate::state::ChosenWeights;
 use crate::worker::SHIPPED;
 
@@ -21,11 +22,6 @@ pub fn shipped() -> &'static [(PathBuf, Result<Card, String>)] {
         SHIPPED.iter().map(|shipped| (PathBuf::from(shipped.path()), Card::of_bytes(shipped.bytes))).collect()
     });
     &CARDS
-}
-
-/// The player's own folder of weights.
-pub fn own_folder() -> Option<PathBuf> {
-    clip::folder().map(|folder| folder.join("Weights"))
 }
 
 /// The menu and what it lists.
@@ -87,7 +83,7 @@ impl Styles {
 
     /// Looks into the player's folder, on a thread of its own.
     fn read(&mut self) {
-        if let Some(folder) = own_folder() {
+        if let Some(folder) = folders::weights() {
             self.own.open(folder);
         }
     }
@@ -125,7 +121,7 @@ impl Styles {
         places::note(ui.ctx(), || "Style/Open folder".into(), response.rect);
         // The menu stays until it is known what came of it.
         if response.clicked() {
-            match own_folder() {
+            match folders::weights() {
                 Some(folder) => {
                     self.own.make(folder);
                     self.shows_folder = true;

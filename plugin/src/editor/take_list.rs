@@ -12,6 +12,7 @@ use super::freezing::{self, Frozen};
 use super::places;
 use super::theme::Theme;
 use super::widgets::{button, set, toggle};
+use crate::folders;
 use crate::params::ContinuoParams;
 use crate::takes::{Start, TakeView, Takes};
 
@@ -27,6 +28,7 @@ pub struct TakeList {
     voices: [bool; 4],
     others: bool,
     file_each: bool,
+    as_heard: bool,
     saving: Background<Saved>,
     saved: Option<Saved>,
 }
@@ -37,8 +39,16 @@ type Saved = Result<Vec<PathBuf>, String>;
 impl TakeList {
     /// The latest take, all of it.
     pub fn new() -> Self {
-        let saving = Background::default();
-        Self { number: None, bars: None, voices: [true; 4], others: true, file_each: false, saving, saved: None }
+        Self {
+            number: None,
+            bars: None,
+            voices: [true; 4],
+            others: true,
+            file_each: false,
+            as_heard: false,
+            saving: Background::default(),
+            saved: None,
+        }
     }
 
     /// The chosen take and its chosen bars.
@@ -123,12 +133,21 @@ impl TakeList {
             (0.40, format!("{:.0} bpm", start.tempo_bpm), faint),
             (0.56, format!("{}/{}", start.time_signature.0, start.time_signature.1), faint),
             (0.66, format!("seed {}", start.rng_seed), faint),
-            (0.84, notes, faint),
+            if start.incomplete {
+                (0.84, "incomplete".into(), if chosen { theme.on_accent } else { theme.warning })
+            } else {
+                (0.84, notes, faint)
+            },
         ];
         for (place, text, ink) in cells {
             let at = rect.left_center() + vec2(rect.width() * place, 0.0);
             ui.painter().text(at, Align2::LEFT_CENTER, text, FontId::proportional(13.0), ink);
         }
+        let response = if start.incomplete {
+            response.on_hover_text("A render went on without the network: notes are missing.")
+        } else {
+            response
+        };
         if response.clicked() {
             (self.number, self.bars, self.saved) = (Some(start.number), None, None);
         }
@@ -171,10 +190,10 @@ impl TakeList {
             let text = "Writes the bars and voices to a MIDI file, with tempo, time signature, the key that you have set or that \
                         is heard clearly, and a named track for each voice.";
             if button(ui, theme, "Save MIDI", BUTTON_WIDTH, text) {
-                let Self { voices, others, file_each, .. } = *self;
+                let Self { voices, others, file_each, as_heard, .. } = *self;
                 let key = params.key.unmodulated_plain_value();
-                let wanted = Wanted { bars, voices, others, file_each, key };
-                let folder = clip::folder().ok_or_else(|| "expected a music or home folder, got none".to_string());
+                let wanted = Wanted { bars, voices, others, file_each, as_heard, key };
+                let folder = folders::clips().ok_or_else(|| "expected a music or home folder, got none".to_string());
                 let begun = folder.and_then(|folder| {
                     let files = clip::files(take, &wanted)?;
                     self.saving.begin(move || clip::save(&files, &folder))
@@ -182,6 +201,8 @@ impl TakeList {
                 self.saved = begun.err().map(Err);
             }
             toggle(ui, theme, "A file a voice", BUTTON_WIDTH, &mut self.file_each, "One file for each voice instead of one for all.");
+            let text = "Its notes lie where you heard them, the reply delay behind your own. Otherwise they lie on the grid.";
+            toggle(ui, theme, "As heard", BUTTON_WIDTH, &mut self.as_heard, text);
         });
     }
 

@@ -5,11 +5,12 @@ use std::sync::Mutex;
 
 use egui::{Align2, CornerRadius, FontId, RichText, Sense, Ui, vec2};
 
-use super::folder::{self, FolderReader};
+use super::folder::FolderReader;
+use super::places;
 use super::styles;
 use super::theme::Theme;
 use super::widgets::{self, button};
-use super::{clip, places};
+use crate::folders;
 use crate::state::ChosenWeights;
 use crate::worker;
 
@@ -77,7 +78,7 @@ impl WeightsList {
 
     /// Goes to a folder, or plays a weights file, as its name says.
     fn enter(&mut self, path: PathBuf, weights: &Mutex<ChosenWeights>) {
-        if path.extension().is_some_and(|extension| extension == folder::EXTENSION) {
+        if path.extension().is_some_and(|extension| extension == worker::EXTENSION) {
             choose(weights, &path);
             self.looked_at = Some(path.clone());
             if let Some(folder) = path.parent().filter(|folder| folder.is_absolute()) {
@@ -185,7 +186,7 @@ pub fn canonical(path: &str) -> PathBuf {
 fn first_folder(plays: &Path) -> PathBuf {
     let near = plays.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_path_buf);
     let own = || {
-        let folders = [styles::own_folder(), clip::folder()];
+        let folders = [folders::weights(), folders::clips()];
         folders.into_iter().flatten().find(|folder| folder.is_dir()).or_else(dirs::home_dir)
     };
     near.or_else(own).unwrap_or_default()
@@ -194,7 +195,7 @@ fn first_folder(plays: &Path) -> PathBuf {
 /// The worker follows at the next bar.
 pub fn choose(weights: &Mutex<ChosenWeights>, path: &Path) {
     if let Ok(mut weights) = weights.lock() {
-        *weights = ChosenWeights { path: path.display().to_string(), hash: String::new() };
+        *weights = ChosenWeights::new(path.display().to_string());
     }
 }
 

@@ -7,6 +7,7 @@ use egui::{
 };
 use nice_plug::prelude::*;
 
+use super::accidentals::signed;
 use super::places;
 use super::theme::Theme;
 
@@ -149,7 +150,13 @@ fn paint_bar<P: Param>(ui: &Ui, theme: &Theme, rect: Rect, response: &Response, 
     }
     frame(ui, theme, rect, response);
     painter.text(rect.left_center() + vec2(9.0, 0.0), Align2::LEFT_CENTER, param.name(), TEXT, theme.faint_ink);
-    painter.text(rect.right_center() - vec2(9.0, 0.0), Align2::RIGHT_CENTER, param.to_string(), TEXT, theme.ink);
+    painter.text(
+        rect.right_center() - vec2(9.0, 0.0),
+        Align2::RIGHT_CENTER,
+        signed(&param.to_string()),
+        TEXT,
+        theme.ink,
+    );
 }
 
 fn ground(theme: &Theme, response: &Response) -> Color32 {
@@ -243,12 +250,12 @@ pub fn menu<T: Enum + PartialEq + Copy + 'static>(
     let shown = egui::ComboBox::from_id_salt(param.name())
         .width(row.width())
         .height(420.0)
-        .selected_text(T::variants()[param.unmodulated_plain_value().to_index()])
+        .selected_text(signed(T::variants()[param.unmodulated_plain_value().to_index()]))
         .show_ui(&mut inside, |ui| {
             let entry = |ui: &mut Ui, i: usize| {
                 let (name, value) = (T::variants()[i], T::from_index(i));
                 let chosen = param.unmodulated_plain_value() == value;
-                let response = ui.selectable_label(chosen, name);
+                let response = ui.selectable_label(chosen, signed(name));
                 places::note(ui.ctx(), || format!("{}/{name}", param.name()), response.rect);
                 if response.clicked() {
                     ui.close();
@@ -293,7 +300,7 @@ pub fn switch(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolPara
     tip(response, param.name(), text, "");
 }
 
-/// A button that is on for as long as it is held.
+/// A button that is lit for as long as it is held; its parameter turns itself off again at once.
 pub fn momentary(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolParam, width: f32, text: &str) {
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click_and_drag());
     places::note(ui.ctx(), || param.name().into(), rect);
@@ -311,8 +318,7 @@ pub fn momentary(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolP
             setter.end_set_parameter(param);
         }
     }
-    let lit = down || param.unmodulated_plain_value();
-    let (fill, ink) = if lit { (theme.accent, theme.on_accent) } else { (ground(theme, &response), theme.ink) };
+    let (fill, ink) = if down { (theme.accent, theme.on_accent) } else { (ground(theme, &response), theme.ink) };
     ui.painter().rect_filled(rect, ROUND, fill);
     frame(ui, theme, rect, &response);
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, param.name(), TEXT, ink);

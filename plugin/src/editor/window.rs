@@ -64,7 +64,7 @@ impl EditorWindow {
     }
 
     fn look(&self) -> Look {
-        self.params.look.lock().map(|look| *look).unwrap_or_default()
+        self.params.project.look.lock().map(|look| *look).unwrap_or_default()
     }
 }
 
@@ -121,7 +121,7 @@ fn points(look: &Look) -> (f32, f32) {
 /// Notes the window's size, for the project.
 pub fn keep_size(ctx: &egui::Context, params: &ContinuoParams) {
     let size = ctx.content_rect().size();
-    if let Ok(mut look) = params.look.lock() {
+    if let Ok(mut look) = params.project.look.lock() {
         look.window = (size.x, size.y);
     }
 }

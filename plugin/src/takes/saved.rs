@@ -21,7 +21,7 @@ impl From<SavedTakes> for Takes {
     fn from(saved: SavedTakes) -> Self {
         let SavedTakes { version, mut starts, mut notes } = saved;
         let place = |ticks: &mut i64| *ticks = (*ticks).clamp(-FARTHEST, FARTHEST);
-        notes.iter_mut().for_each(|note| place(&mut note.3));
+        notes.iter_mut().for_each(|note| place(&mut note.start));
         let mut first = 0;
         for start in &mut starts {
             first = start.first_note.clamp(first, notes.len());
@@ -44,6 +44,11 @@ impl From<SavedTakes> for Takes {
                 place(&mut seam.2);
             });
             start.seams.sort_by_key(|seam| seam.0);
+        }
+        let firsts: Vec<usize> = std::iter::once(0).chain(starts.iter().map(|start| start.first_note)).collect();
+        let ends = firsts.iter().copied().skip(1).chain([notes.len()]);
+        for (first, end) in firsts.iter().copied().zip(ends) {
+            notes[first..end].sort_by_key(|note| note.start);
         }
         Self { version, starts, notes, open: Vec::new() }
     }

@@ -6,6 +6,13 @@ fn played(take_beats: f64, key: u8, velocity: f32) -> Played {
     Played { take_beats, heard_beats: take_beats, channel: 1, key, velocity, generated: false }
 }
 
+/// Channel as it is saved, key, velocity, start and length, ticks.
+fn note(saved_channel: u8, key: u8, velocity: u8, start: i64, length: i64) -> TakeNote {
+    let mut note = TakeNote::new(saved_channel, saved_channel >= 16, key, velocity, start, start);
+    note.end_at(start + length, start + length);
+    note
+}
+
 fn beginning(song_beats: f64, before_beats: f64) -> Beginning {
     Beginning {
         before_beats,
@@ -19,7 +26,9 @@ fn beginning(song_beats: f64, before_beats: f64) -> Beginning {
 
 /// Each take as `number@first bar: key start+length ..`, in beats.
 fn words(takes: &Takes) -> Vec<String> {
-    let note = |n: &TakeNote| format!(" {} {}+{}", n.1, n.3 as f64 / TICKS_PER_BEAT, f64::from(n.4) / TICKS_PER_BEAT);
+    let note = |n: &TakeNote| {
+        format!(" {} {}+{}", n.key, n.start as f64 / TICKS_PER_BEAT, f64::from(n.length) / TICKS_PER_BEAT)
+    };
     let take = |take: TakeView| {
         let notes: String = take.notes.iter().map(note).collect();
         format!("{}@{}:{notes}", take.start.number, take.start.first_bar())
@@ -42,7 +51,7 @@ fn each_start_is_a_take_and_a_silent_one_is_none() {
     takes.add(&played(3.0, 64, 0.0));
     assert_eq!(words(&takes), ["1@3: 60 9.5+1 62 10.5+1.5", "2@1: 64 1+2"]);
     assert_eq!(takes.list().map(|take| take.bars()).collect::<Vec<_>>(), [0..1, 0..1]);
-    assert_eq!(takes.current().collect::<Vec<_>>(), [(TakeNote(1, 64, 127, 960, 1920), false)]);
+    assert_eq!(takes.current().collect::<Vec<_>>(), [(note(1, 64, 127, 960, 1920), false)]);
     let text = serde_json::to_string(&takes).unwrap();
     let again: Takes = serde_json::from_str(&text).unwrap();
     assert_eq!(words(&again), words(&takes));
@@ -108,8 +117,8 @@ fn a_take_that_goes_on_can_be_had_as_it_is() {
     takes.begin(&beginning(8.0, 2.0));
     takes.add(&played(8.0, 62, 1.0));
     let (start, notes) = takes.ended_at(2, 9.5).unwrap();
-    assert_eq!((start.number, notes), (2, vec![TakeNote(1, 62, 127, 7680, 1440)]));
-    assert_eq!(takes.ended_at(1, 9.5).unwrap().1, [TakeNote(1, 60, 127, 0, 960)]);
+    assert_eq!((start.number, notes), (2, vec![note(1, 62, 127, 7680, 1440)]));
+    assert_eq!(takes.ended_at(1, 9.5).unwrap().1, [note(1, 60, 127, 0, 960)]);
     assert!(takes.ended_at(3, 9.5).is_none());
 }
 
@@ -123,7 +132,7 @@ fn what_is_generated_is_known_and_the_player_s_too() {
     assert_eq!(owners, [(1, true), (1, false)]);
     // An end does not say whose it is.
     takes.add(&played(1.0, 60, 0.0));
-    assert_eq!(takes.notes[0].4, 960);
+    assert_eq!(takes.notes[0].length, 960);
 }
 
 #[test]
@@ -200,8 +209,9 @@ fn the_last_round_of_a_loop_is_what_is_played_again() {
     let take = takes.list().next().unwrap();
     let words = |bars: std::ops::Range<i64>| {
         let notes = take.in_song(bars, ticks(12.5));
-        let word =
-            |n: &TakeNote| format!("{} {}+{}", n.1, n.3 as f64 / TICKS_PER_BEAT, f64::from(n.4) / TICKS_PER_BEAT);
+        let word = |n: &TakeNote| {
+            format!("{} {}+{}", n.key, n.start as f64 / TICKS_PER_BEAT, f64::from(n.length) / TICKS_PER_BEAT)
+        };
         notes.iter().map(word).collect::<Vec<_>>()
     };
     assert_eq!(take.bars(), 0..3);
@@ -217,7 +227,7 @@ fn rounds_whose_place_is_not_known_any_more_are_left_out() {
     let mut takes = looped();
     let keys = |takes: &Takes, bars| -> Vec<u8> {
         let take = takes.list().next().unwrap();
-        take.in_song(bars, ticks(16.0)).iter().map(|note| note.1).collect()
+        take.in_song(bars, ticks(16.0)).iter().map(|note| note.key).collect()
     };
     // Rounds without a note are none, however many.
     for n in 0..2 * MAX_SEAMS {
@@ -241,7 +251,7 @@ fn what_sounds_into_chosen_bars_is_in_them() {
     takes.add(&Played { generated: true, ..played(2.0, 60, 0.5) });
     takes.add(&played(6.0, 60, 0.0));
     let take = takes.list().next().unwrap();
-    assert_eq!(take.in_song(1..2, ticks(6.0)), [TakeNote(17, 60, 64, 3840, 1920)]);
+    assert_eq!(take.in_song(1..2, ticks(6.0)), [note(17, 60, 64, 3840, 1920)]);
 }
 
 #[test]
@@ -251,7 +261,7 @@ fn a_complete_last_round_is_all_that_plays_again() {
     takes.begin(&beginning(40.0, 16.0));
     takes.add(&played(40.0, 60, 1.0));
     let take = takes.list().next().unwrap();
-    let keys: Vec<u8> = take.in_song(take.bars(), 0).iter().map(|note| note.1).collect();
+    let keys: Vec<u8> = take.in_song(take.bars(), 0).iter().map(|note| note.key).collect();
     assert_eq!(keys, [67]);
 }
 
@@ -273,4 +283,143 @@ fn a_project_that_makes_no_sense_does_no_harm() {
     takes.add(&played(1.0, 62, 0.5));
     assert_eq!(takes.list().count(), 2);
     assert!(takes.list().all(|take| take.start.time_signature == (4, 4) && take.start.tempo_bpm < 1000.0));
+}
+
+/// Plays a note, or ends it, on the grid and as it is heard.
+fn generated(take_beats: f64, heard_beats: f64, key: u8, velocity: f32) -> Played {
+    Played { take_beats, heard_beats, channel: 1, key, velocity, generated: true }
+}
+
+#[test]
+fn a_note_that_is_told_late_stands_where_it_was_played() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    takes.add(&played(0.0, 60, 0.5));
+    takes.begin(&beginning(4.0, 4.0));
+    takes.add(&generated(4.0, 4.0, 50, 0.5));
+    takes.add(&generated(4.25, 4.25, 52, 0.5));
+    // All three sound; the chord's notes are told when the chord is complete.
+    takes.add(&played(4.2, 62, 0.5));
+    takes.add(&played(3.99, 64, 0.5));
+    for (end, key) in [(5.0, 50), (6.0, 52), (7.0, 62), (8.0, 64)] {
+        takes.add(&played(end, key, 0.0));
+    }
+    let keys = |take: TakeView| take.notes.iter().map(|n| (n.key, n.end() / 960)).collect::<Vec<_>>();
+    let takes: Vec<_> = takes.list().map(keys).collect();
+    assert_eq!(takes, [vec![(60, 4)], vec![(64, 8), (50, 5), (62, 7), (52, 6)]]);
+}
+
+#[test]
+fn what_is_generated_lies_on_the_grid_and_comes_back_as_it_was_heard() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    takes.add(&generated(1.0, 1.05, 60, 0.5));
+    takes.add(&generated(2.0, 2.05, 60, 0.0));
+    let text = serde_json::to_string(&takes).unwrap();
+    assert!(text.contains("[17,60,64,960,960,48,0]"), "{text}");
+    let again: Takes = serde_json::from_str(&text).unwrap();
+    let heard = |take: TakeView| (take.notes[0].heard_start(), take.notes[0].heard_end());
+    assert_eq!(again.list().map(heard).collect::<Vec<_>>(), [(1008, 1968)]);
+}
+
+#[test]
+fn an_incomplete_take_says_so_in_the_project() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    takes.add(&played(0.0, 60, 0.5));
+    takes.mark_incomplete();
+    takes.begin(&beginning(8.0, 4.0));
+    takes.add(&played(8.0, 60, 0.5));
+    let again: Takes = serde_json::from_str(&serde_json::to_string(&takes).unwrap()).unwrap();
+    assert_eq!(again.list().map(|take| take.start.incomplete).collect::<Vec<_>>(), [true, false]);
+}
+
+/// Half an hour at 120 with some keys held all the while, and four short notes on each 16th or none. Gives the takes at its end,
+/// and when all is let go of.
+fn long_held(num_held: u8, plays: bool) -> [Takes; 2] {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    takes.add(&played(0.0, 1, 0.5));
+    takes.add(&played(0.5, 1, 0.0));
+    takes.begin(&beginning(0.0, 0.5));
+    (0..num_held).for_each(|key| takes.add(&played(f64::from(key) / 64.0, key, 0.5)));
+    for step in (0..if plays { 4 * 3599 } else { 0 }).map(|step| 1.0 + f64::from(step) / 4.0) {
+        for key in 100..104 {
+            takes.add(&generated(step, step + 0.05, key, 0.5));
+            takes.add(&generated(step + 0.25, step + 0.3, key, 0.0));
+        }
+        let starts = takes.notes.iter().map(|note| note.start);
+        assert!(takes.notes.len() <= MAX_NOTES && starts.is_sorted(), "at {step}");
+        let held = |key: u8| takes.open.iter().filter(|open| takes.notes[**open].key == key).count();
+        assert!((0..num_held).all(|key| held(key) == 1), "at {step}");
+    }
+    let before = takes.clone();
+    (0..num_held).for_each(|key| takes.add(&played(3600.0, key, 0.0)));
+    [before, takes]
+}
+
+#[test]
+fn a_key_that_is_held_for_half_an_hour_keeps_takes_as_small_as_any() {
+    for (num_held, plays) in [(1, false), (60, false), (1, true), (60, true)] {
+        let [before, after] = long_held(num_held, plays);
+        let name = format!("{num_held} keys, {plays}");
+        let text = serde_json::to_string(&serde_json::to_string(&after).unwrap()).unwrap();
+        assert!(text.len() < 250_000, "{name}: {} bytes", text.len());
+        let take = after.list().next_back().unwrap();
+        assert_eq!((take.start.number, after.list().count()), (2, 1), "{name}: the first take is long over");
+        let (first, last) = (take.notes[0].start, 3600 * 960);
+        assert!(take.notes.iter().all(|note| (last - KEPT_TICKS..=last).contains(&note.start)), "{name}: from {first}");
+        assert!(take.notes.iter().all(|note| i64::from(note.length) <= KEPT_TICKS), "{name}");
+        let held = take.notes.iter().filter(|note| note.end() == last && note.key < 100);
+        assert_eq!(held.count(), usize::from(num_held), "{name}: what was held is there, cut short");
+        assert_eq!(take.bars(), 836..900, "{name}");
+        assert!(before.notes.len() <= 4 * 1024 + 64, "{name}: {} notes", before.notes.len());
+    }
+}
+
+#[test]
+fn held_keys_stay_when_there_are_too_many_notes() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(0.0, 0.0));
+    (0..60).for_each(|key| takes.add(&played(0.0, key, 0.5)));
+    // So fast that it is the number of notes that counts.
+    for n in 0..3 * MAX_NOTES {
+        let place = 1.0 + n as f64 / 256.0;
+        takes.add(&generated(place, place, 100, 0.5));
+    }
+    assert!(takes.notes.len() <= MAX_NOTES && takes.notes.iter().map(|note| note.start).is_sorted());
+    (0..60).for_each(|key| takes.add(&played(200.0, key, 0.0)));
+    let held = takes.notes.iter().filter(|note| note.key < 60);
+    assert_eq!(held.filter(|note| note.end() == 200 * 960).count(), 60);
+}
+
+#[test]
+fn notes_with_long_numbers_are_fewer() {
+    let mut takes = Takes::default();
+    takes.begin(&beginning(1e9, 0.0));
+    for n in 0..10_000 {
+        let place = 1e9 + f64::from(n) / 128.0;
+        takes.add(&generated(place, place - 12.5, 127, 1.0));
+    }
+    let text = serde_json::to_string(&takes).unwrap();
+    assert!(takes.notes.len() > 4000 && text.len() < MAX_NOTE_BYTES + 1000, "{} {}", takes.notes.len(), text.len());
+}
+
+#[test]
+fn merged_takes_keep_within_bounds() {
+    let mut takes = much_played(6000, 10);
+    let mut saved = much_played(6000, 10);
+    saved.starts.iter_mut().for_each(|start| start.number += 1000);
+    takes.add(&Played { velocity: 0.5, ..played(1e5 + 60.0, 50, 1.0) });
+    let current = takes.current_start().unwrap().number;
+    takes.add_missing(saved);
+    assert_eq!((takes.starts.len(), takes.current_start().unwrap().number), (MAX_STARTS, current));
+    assert!(
+        takes.notes.len() <= MAX_NOTES
+            && takes.starts.iter().map(|start| start.changes.len()).sum::<usize>() <= MAX_CHANGES
+    );
+    assert!(takes.starts.iter().map(|start| start.seams.len()).sum::<usize>() <= MAX_SEAMS);
+    // What sounds still ends.
+    takes.add(&played(1e5 + 61.0, 50, 0.0));
+    assert_eq!(takes.list().next_back().unwrap().notes.last().map(|note| (note.key, note.length)), Some((50, 960)));
 }

@@ -152,13 +152,12 @@ impl IEventListTrait for EventRelay {
         let found = match held.get(index) {
             Some(found) => *found,
             // nice-plug uses what is here without a look at the result.
-            None => self
-                .given((index - held.len()) as i32)
-                .filter(|event| u32::from(event.r#type) != kDataEvent)
-                .unwrap_or(
+            None => {
+                self.given((index - held.len()) as i32).filter(|event| u32::from(event.r#type) != kDataEvent).unwrap_or(
                     // SAFETY: an event is plain data, and zeros are a valid one.
                     Event { r#type: NOTHING, ..unsafe { std::mem::zeroed() } },
-                ),
+                )
+            }
         };
         // SAFETY: not null, and nice-plug gives room for one event.
         unsafe { event.write(found) };

@@ -1,7 +1,7 @@
 //! The weights that the plugin brings along, each under a name that projects keep. Read by any thread.
 
 /// What a path to shipped weights begins with.
-const PREFIX: &str = "shipped:";
+pub const PREFIX: &str = "shipped:";
 
 /// Weights that are part of the plugin.
 pub struct Shipped {

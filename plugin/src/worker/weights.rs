@@ -1,15 +1,20 @@
 //! From a weights file to an ensemble that can play, beside the worker's thread, so that reading a file never makes a row late.
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use continuo_model::generate::Performer;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::Weights;
 
-use super::shipped::Shipped;
+use super::shipped::{self, Shipped};
 use super::{Desk, Ensemble};
+use crate::folders;
 use crate::state::ChosenWeights;
+
+/// What weights files are called.
+pub const EXTENSION: &str = "safetensors";
 
 /// Weights that are ready to play.
 pub struct Loaded {
@@ -25,41 +30,108 @@ pub struct Loaded {
     pub ensemble: Ensemble,
 }
 
-/// Reads the chosen weights, or says what is wrong.
+/// Reads the chosen weights, or says what is wrong. Weights that are not where the project says, as on another machine, are looked
+/// for in the player's own folder: by the file's name, then by the bytes that the project was saved with.
 pub fn load(chosen: &ChosenWeights) -> Result<Loaded, String> {
-    let read;
-    let (name, bytes) = if let Some(shipped) = Shipped::of_path(&chosen.path)? {
-        (shipped.source(), shipped.bytes)
-    } else {
-        read = std::fs::read(Path::new(&chosen.path))
-            .map_err(|error| format!("{}: cannot be opened ({error}); check the path", chosen.path))?;
-        (chosen.path.clone(), read.as_slice())
+    load_near(chosen, folders::weights().as_deref())
+}
+
+fn load_near(chosen: &ChosenWeights, own_folder: Option<&Path>) -> Result<Loaded, String> {
+    let problem = match load_from_path(chosen) {
+        Ok(loaded) => return Ok(loaded),
+        Err(problem) => problem,
     };
-    let weights = Weights::parse(&name, bytes).map_err(|error| error.to_string())?;
-    let hash = format!("{:016x}", fingerprint(bytes));
-    let problem = if chosen.hash.is_empty() || chosen.hash == hash {
+    let found = own_folder.and_then(|folder| {
+        let by_name = read(&folder.join(file_name(&chosen.path)));
+        by_name.and_then(|file| load_found(chosen, &file, &problem)).or_else(|| {
+            let same = |file: &Found| file.hash == chosen.hash;
+            weights_files(folder)
+                .filter_map(|path| read(&path))
+                .find(same)
+                .and_then(|file| load_found(chosen, &file, &problem))
+        })
+    });
+    found.ok_or(problem)
+}
+
+fn load_from_path(chosen: &ChosenWeights) -> Result<Loaded, String> {
+    let (path, expected) = (&chosen.path, &chosen.hash);
+    let (name, bytes) = match Shipped::of_path(path)? {
+        Some(shipped) => (shipped.source(), Cow::Borrowed(shipped.bytes)),
+        None => {
+            let bytes = std::fs::read(path);
+            let bytes = bytes.map_err(|error| format!("{path}: cannot be opened ({error}); check the path"))?;
+            (path.clone(), bytes.into())
+        }
+    };
+    let hash = fingerprint(&bytes);
+    let problem = if expected.is_empty() || *expected == hash {
         String::new()
     } else {
         format!(
-            "{name}: expected the file that the project was saved with ({}), got another ({hash}); it plays",
-            chosen.hash
+            "{name}: expected the file that the project was saved with ({expected}), got another ({hash}); it plays"
         )
     };
-    let description_name = weights.description.name.clone();
-    let network = StreamingNetwork::new(weights).map_err(|problem| format!("{name}: {problem}"))?;
-    let chosen = ChosenWeights { path: chosen.path.clone(), hash };
-    Ok(Loaded {
-        path: chosen.path.clone(),
-        chosen,
-        name: description_name,
-        problem,
-        ensemble: Ensemble::new(Performer::new(network)),
-    })
+    loaded(&name, &bytes, ChosenWeights { path: path.clone(), hash }, path.clone(), problem)
 }
 
-/// FNV-1a, 64 bits.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+/// Plays a file in place of the chosen one, which the project goes on naming; says so unless it is the very same.
+fn load_found(chosen: &ChosenWeights, file: &Found, problem: &str) -> Option<Loaded> {
+    let path = file.path.display().to_string();
+    let mut chosen = chosen.clone();
+    let problem = if chosen.hash == file.hash {
+        String::new()
+    } else if chosen.hash.is_empty() {
+        chosen.hash.clone_from(&file.hash);
+        format!("{problem}; {path} plays, by its name")
+    } else {
+        format!("{problem}; {path} plays: it has the name but is another file ({}, not {})", file.hash, chosen.hash)
+    };
+    loaded(&path, &file.bytes, chosen, path.clone(), problem).ok()
+}
+
+fn loaded(name: &str, bytes: &[u8], chosen: ChosenWeights, path: String, problem: String) -> Result<Loaded, String> {
+    let weights = Weights::parse(name, bytes).map_err(|error| error.to_string())?;
+    let description_name = weights.description.name.clone();
+    let network = StreamingNetwork::new(weights).map_err(|problem| format!("{name}: {problem}"))?;
+    Ok(Loaded { chosen, path, name: description_name, problem, ensemble: Ensemble::new(Performer::new(network)) })
+}
+
+/// A file that may be the chosen one.
+struct Found {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    hash: String,
+}
+
+/// Reads a file, if it is there.
+fn read(path: &Path) -> Option<Found> {
+    let bytes = std::fs::read(path).ok()?;
+    let hash = fingerprint(&bytes);
+    Some(Found { path: path.to_path_buf(), bytes, hash })
+}
+
+/// The weights files of a folder, in order of their names.
+fn weights_files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_weights = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_weights).collect();
+    paths.sort();
+    paths.into_iter()
+}
+
+/// The file's name in a path of any system, or of weights that another build brings along.
+fn file_name(path: &str) -> String {
+    match path.strip_prefix(shipped::PREFIX) {
+        Some(name) => format!("{name}.{EXTENSION}"),
+        None => path.rsplit(['/', '\\']).next().unwrap_or(path).into(),
+    }
+}
+
+/// FNV-1a, 64 bits, in hexadecimal digits.
+fn fingerprint(bytes: &[u8]) -> String {
+    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, hash))
 }
 
 /// Weights that have been chosen and do not play yet.
@@ -67,6 +139,8 @@ pub struct NextWeights {
     /// The path that was read or is being read; another one on the desk is a new choice.
     path: String,
     loading: Option<JoinHandle<Result<Loaded, String>>>,
+    /// What was read, until the project knows its hash.
+    unkept: Option<ChosenWeights>,
 }
 
 /// The plugin's code may be unloaded once the worker has ended: nothing may run in it then.
@@ -82,12 +156,13 @@ impl Drop for NextWeights {
 impl NextWeights {
     /// Nothing is chosen but what plays.
     pub fn after(loaded: &Loaded) -> Self {
-        Self { path: loaded.chosen.path.clone(), loading: None }
+        Self { path: loaded.chosen.path.clone(), loading: None, unkept: Some(loaded.chosen.clone()) }
     }
 
-    /// Looks whether there is a new choice, and starts to read it.
+    /// Looks whether there is a new choice, and starts to read it; later, where the host or the editor holds it just now.
     pub fn look(&mut self, desk: &Desk) {
-        let chosen = desk.chosen();
+        self.unkept.take_if(|read| desk.keep_hash(read));
+        let Some(chosen) = desk.weights.try_lock().ok().map(|chosen| chosen.clone()) else { return };
         if self.loading.is_none() && chosen.path != self.path {
             self.path.clone_from(&chosen.path);
             let reading = std::thread::Builder::new().name("continuo weights".into()).spawn(move || {
@@ -101,7 +176,7 @@ impl NextWeights {
         }
     }
 
-    /// The new weights, once they are there. A file that is no use is said so, and what plays goes on.
+    /// The new weights, once they are there. If the file cannot be used, the status says so and the current weights keep playing.
     pub fn take(&mut self, desk: &Desk) -> Option<Loaded> {
         self.look(desk);
         let loading = self.loading.take_if(|loading| loading.is_finished())?;
@@ -109,6 +184,8 @@ impl NextWeights {
         match loaded {
             Ok(loaded) => {
                 desk.put_down(&loaded);
+                self.unkept = Some(loaded.chosen.clone());
+                self.unkept.take_if(|read| desk.keep_hash(read));
                 Some(loaded)
             }
             Err(problem) => {
@@ -116,5 +193,54 @@ impl NextWeights {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::SHIPPED;
+
+    /// The weights file in `folder` under a name.
+    fn write(folder: &Path, name: &str, shipped: usize) -> String {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join(name), SHIPPED[shipped].bytes).unwrap();
+        fingerprint(SHIPPED[shipped].bytes)
+    }
+
+    #[test]
+    fn weights_of_another_machine_are_found_by_name_and_then_by_their_bytes() {
+        let folder = std::env::temp_dir().join(format!("continuo-own-weights-{}", std::process::id()));
+        let first = write(&folder, "mine.safetensors", 0);
+        let second = write(&folder, "renamed.safetensors", 2);
+        std::fs::write(folder.join("broken.safetensors"), b"RIFF").unwrap();
+        let find = |path: &str, hash: &str| {
+            let chosen = ChosenWeights { path: path.into(), hash: hash.into() };
+            let loaded = load_near(&chosen, Some(&folder))?;
+            // The project goes on naming what it named.
+            assert_eq!(loaded.chosen.path, path);
+            assert!(hash.is_empty() || loaded.chosen.hash == hash);
+            Ok::<_, String>((loaded.path.rsplit('/').next().unwrap_or_default().to_string(), loaded.problem))
+        };
+        let found = |name: &str| Ok((name.to_string(), String::new()));
+        assert_eq!(find("/no/such/mine.safetensors", &first), found("mine.safetensors"));
+        assert_eq!(find(r"D:\Music\mine.safetensors", &first), found("mine.safetensors"));
+        assert_eq!(find("/no/such/theirs.safetensors", &second), found("renamed.safetensors"));
+        assert_eq!(find("shipped:mine", &first), found("mine.safetensors"));
+        // A file that is no use is not taken for its name.
+        assert_eq!(find("/no/such/broken.safetensors", &second), found("renamed.safetensors"));
+        let (name, problem) = find("/no/such/mine.safetensors", &second).unwrap();
+        assert_eq!(name, "mine.safetensors");
+        assert!(problem.contains("another file") && problem.contains(&first) && problem.contains(&second), "{problem}");
+        let (_, problem) = find("/no/such/mine.safetensors", "").unwrap();
+        assert!(
+            problem.contains("/no/such/mine.safetensors: cannot be opened") && problem.contains("plays"),
+            "{problem}"
+        );
+        for (path, hash) in [("/no/such/theirs.safetensors", "0123456789abcdef"), ("/no/such/theirs.safetensors", "")] {
+            let problem = find(path, hash).unwrap_err();
+            assert!(problem.starts_with("/no/such/theirs.safetensors: cannot be opened"), "{problem}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

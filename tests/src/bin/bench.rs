@@ -1,5 +1,7 @@
 //! The program behind `cargo xtask bench`: what a step costs, as a ratio to what it cannot cost less than.
 
+#![forbid(unsafe_code)]
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

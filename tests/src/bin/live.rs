@@ -1,6 +1,8 @@
 //! The program behind `cargo xtask bench --live`: how many answers a live host hears in time on a busy machine, how long its blocks
 //! take, and whether bounces of many instances are complete.
 
+#![forbid(unsafe_code)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;

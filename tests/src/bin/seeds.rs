@@ -1,5 +1,7 @@
 //! Writes the files of tests/data anew, from what `seed_phrases` says.
 
+#![forbid(unsafe_code)]
+
 use anyhow::{Context, Result};
 
 use continuo_tests::seed_phrases;

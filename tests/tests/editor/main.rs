@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use continuo_tests::desktop::Button;
 use continuo_tests::editor_session::{EditorSession, music_folder, opened_file};
-use continuo_tests::fake_host::Format;
+use continuo_tests::fake_host::{Edit, Format};
 use continuo_tests::session::value_of;
 
 /// The first phrase of a hymn, two bars and a half of it twice.
@@ -43,11 +43,12 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
         let text = |session: &EditorSession, value| session.plugin.param_text(param.id, value);
         let first_choice = format!("{name}/{}", text(&session, 0.0)?);
         let choices = session.places()?;
-        if choices.contains_key(&first_choice) || name == "Key" {
+        let unfolds = ["Key", "Hear channel"].contains(&name);
+        if choices.contains_key(&first_choice) || unfolds {
             // A choice: the last of its values, the first, and back to the default.
             for value in [1.0, 0.0, param.default_normalised] {
                 let text = text(&session, value)?;
-                if name == "Key" {
+                if unfolds {
                     session.click(name)?;
                 }
                 if session.param(name)? != value {
@@ -57,11 +58,14 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
             }
         } else if name == "Panic" || name == "Cadence" {
             let place = session.middle(name)?;
+            session.plugin.take_edits();
             session.desktop.move_to(place)?;
             session.desktop.button(Button::Left, true)?;
-            session.expect_param(name, &text(&session, 1.0)?).context("held")?;
+            expect_edit(&mut session, Edit::Set { id: param.id, value: 1.0 }).context("held")?;
+            // It has acted, and is off again.
+            session.expect_param(name, &text(&session, 0.0)?)?;
             session.desktop.button(Button::Left, false)?;
-            session.expect_param(name, &text(&session, 0.0)?).context("let go")?;
+            expect_edit(&mut session, Edit::End { id: param.id }).context("let go")?;
         } else if param.num_steps == 1 {
             for value in [1.0 - param.default_normalised, param.default_normalised] {
                 session.click(name)?;
@@ -72,6 +76,11 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits for an edit that the editor makes.
+fn expect_edit(session: &mut EditorSession, edit: Edit) -> Result<()> {
+    session.until("an edit", |session| Ok(session.plugin.take_edits().contains(&edit).then_some(())))
 }
 
 /// A drag, a fine one, a double click, and a typed value.
@@ -102,8 +111,8 @@ fn drag_a_bar(session: &mut EditorSession, name: &str) -> Result<()> {
     let top_text = session.plugin.param_text(id, 1.0)?;
     session.desktop.click(at(0.5), Button::Right)?;
     session.place("Value field")?;
-    let digits: String = top_text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-    session.desktop.type_text(&digits)?;
+    let typed = top_text.split(' ').next().unwrap_or_default().to_lowercase();
+    session.desktop.type_text(&typed)?;
     session.desktop.type_text("\n")?;
     session.expect_param(name, &top_text).context("a typed value")?;
     double_click(session, name, at(0.5)).context("the default again")
@@ -383,4 +392,15 @@ fn resident_kib() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has a size")?;
     Ok(line.trim_end_matches("kB").trim().parse()?)
+}
+
+#[test]
+fn who_plays_all_four_voices_is_told_that_nothing_is_added() -> Result<()> {
+    let mut session = EditorSession::open()?;
+    session.play("0 72 1", 0.0, 0.5)?;
+    session.place("Figures")?;
+    ensure!(!session.places()?.contains_key("All four voices"));
+    session.play("0 72 4, 0 67 4, 0 64 4, 0 48 4", 0.0, 2.0)?;
+    session.place("All four voices")?;
+    session.stop()
 }

@@ -21,8 +21,17 @@ fn takes_become_clips() -> Result<()> {
     let clip = saved_clip(&mut session, "Continuo take 1, bars 1-5.mid")?;
     ensure!((clip.tempi.as_slice(), clip.metres.as_slice()) == (&[(0, 625_000)], &[(0, 4, 4)]), "{clip:?}");
     ensure!(clip.ends == [5 * 4 * 960; 5], "it ends with its last bar, got {:?}", clip.ends);
-    let expected = tracks_of_first_take(&mut session, 5 * 4 * 960)?;
+    let expected = tracks_of_first_take(&mut session, 5 * 4 * 960, false)?;
     ensure!(clip.tracks == expected, "expected {expected:?}, got {:?}", clip.tracks);
+    ensure!(clip.tracks[1].1.iter().all(|note| note.3 % 240 == 0), "the alto is on the grid: {:?}", clip.tracks[1]);
+    session.click("As heard")?;
+    session.click("Save MIDI")?;
+    let heard = saved_clip(&mut session, "Continuo take 1, bars 1-5 (2).mid")?;
+    let expected = tracks_of_first_take(&mut session, 5 * 4 * 960, true)?;
+    ensure!(heard.tracks == expected, "expected {expected:?}, got {:?}", heard.tracks);
+    // 25 ms at 96 bpm.
+    ensure!(heard.tracks[1].1[0].3 == clip.tracks[1].1[0].3 + 38, "{:?}", heard.tracks[1]);
+    session.click("As heard")?;
     let played: Vec<u8> = clip.tracks[0].1.iter().map(|note| note.1).collect();
     ensure!(played[..4] == [67, 67, 69, 71], "the soprano is what was played, got {played:?}");
     ensure!(clip.tracks[0].1[0].3 < 10, "it starts on its bar");
@@ -111,11 +120,23 @@ fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
     Ok(())
 }
 
-/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length` ticks.
-fn tracks_of_first_take(session: &mut EditorSession, length: i64) -> Result<Vec<(String, Vec<ClipNote>)>> {
+/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length` ticks: on the grid,
+/// or as it was heard.
+fn tracks_of_first_take(
+    session: &mut EditorSession,
+    length: i64,
+    as_heard: bool,
+) -> Result<Vec<(String, Vec<ClipNote>)>> {
     let (_, saved) = saved_takes(&mut session.plugin)?;
     let end = saved["starts"][1]["first_note"].as_u64().context("expected two takes")? as usize;
-    let notes: Vec<(u8, u8, u8, i64, i64)> = serde_json::from_value(saved["notes"].clone())?;
+    let notes = saved["notes"].as_array().context("expected notes")?;
+    let note = |note: &serde_json::Value| {
+        let number = |n: usize| note[n].as_i64().context("expected a number");
+        // By how much later it was heard to start, and how much longer.
+        let shift = |n: usize| if as_heard { note[n].as_i64().unwrap_or(0) } else { 0 };
+        Ok((number(0)? as u8, number(1)? as u8, number(2)? as u8, number(3)? + shift(5), number(4)? + shift(6)))
+    };
+    let notes = notes.iter().map(note).collect::<Result<Vec<(u8, u8, u8, i64, i64)>>>()?;
     let of_voice = |(voice, name): (usize, &str)| {
         let notes = notes[..end].iter().filter(|note| usize::from(note.0 % 16) == voice && note.3 < length);
         let inside = |n: &(u8, u8, u8, i64, i64)| (n.0 % 16, n.1, n.2, n.3 as u32, n.4.min(length - n.3) as u32);

@@ -1,5 +1,7 @@
 //! How hands and hosts play, kind by kind, in the built bundle in both formats.
 
+#![forbid(unsafe_code)]
+
 mod chords;
 mod controllers;
 mod filter;

@@ -2,8 +2,6 @@
 
 use nice_plug::midi::{Channel, Key, VoiceID};
 
-use crate::audio_thread::held_notes::Owner;
-
 /// A note-on as it came in.
 #[derive(Clone, Copy, Debug)]
 pub struct Struck {
@@ -102,11 +100,6 @@ impl PlayedKey {
             told_as: None,
             ended_beats: None,
         }
-    }
-
-    /// Whose note it is in the ledger.
-    pub fn owner(&self) -> Owner {
-        if self.heard { Owner::Player } else { Owner::Outside }
     }
 
     /// By hand or by pedal.

@@ -37,6 +37,8 @@ impl Parts {
             block.host.pos_beats = Some((self.step * STEP + from) as f64 / 24_000.0);
             block.host.bar_start_beats = Some((self.step / 16 * 4) as f64);
             block.host.loop_range_beats = self.loop_range_beats;
+            // A press is in one block.
+            block.settings.panic &= from == 0;
             if from == 0 {
                 input.iter().for_each(|event| self.audio.hear(*event));
             }
@@ -44,6 +46,8 @@ impl Parts {
                 sent.extend(word(&event));
                 true
             });
+            // A press lasts for one block.
+            self.settings.panic = false;
             while let Some(request) = self.end.request() {
                 if let Some(words) = answer(request.step.step_idx) {
                     self.end.answer(worded(&request, words));
@@ -484,4 +488,32 @@ fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
     let plain = run(false);
     assert!(plain.len() > 4 && plain[0].0 > 120);
     assert_eq!(run(true), plain);
+}
+
+#[test]
+fn a_key_goes_on_where_a_host_turns_out_to_be_without_time() {
+    let mut parts = Parts::new(Mode::Harmonise);
+    let mut sent = Vec::new();
+    for n in 0..40 {
+        // It says that it plays, and stands on beat 3.
+        let mut block = block(Mode::Harmonise, 0, Instant::now());
+        block.host.pos_beats = Some(3.0);
+        if n == 8 {
+            parts.audio.hear(note(0, 72, true));
+        }
+        parts.audio.process(&block, |event| {
+            sent.extend(word(&event).map(|word| (n, word)));
+            true
+        });
+        while let Some(request) = parts.end.request() {
+            parts.end.answer(worded(&request, "67 60 48"));
+        }
+    }
+    // It is found out after a tenth of a second, in the eleventh block; nothing of the player's ends there.
+    let last = |key: &str| sent.iter().rev().find(|(_, word)| word.ends_with(key)).cloned();
+    assert!(
+        ["67", "60", "48"].iter().all(|key| last(key).is_some_and(|(n, word)| n > 8 && word.starts_with("on"))),
+        "{sent:?}"
+    );
+    assert!(parts.audio.hands.is_holding());
 }

@@ -96,10 +96,11 @@ fn order(mark: &Mark) -> (bool, std::cmp::Reverse<u8>) {
     (mark.kind == Kind::Played, std::cmp::Reverse(mark.channel))
 }
 
+/// A note where it was heard.
 fn mark(note: &TakeNote) -> Mark {
     let kind = if note.is_generated() { Kind::Generated } else { Kind::Played };
-    let (start, end) = (note.3 as f64 / TICKS_PER_BEAT, note.end() as f64 / TICKS_PER_BEAT);
-    Mark { kind, channel: note.channel(), key: note.1, velocity: note.2, start, end }
+    let (start, end) = (note.heard_start() as f64 / TICKS_PER_BEAT, note.heard_end() as f64 / TICKS_PER_BEAT);
+    Mark { kind, channel: note.channel(), key: note.key, velocity: note.velocity, start, end }
 }
 
 /// How far ahead of the playhead frozen notes are shown, beats.

@@ -1,0 +1,72 @@
+//! A state is made complete before it is loaded, so that what it says does not depend on what was set before. Host's main thread.
+
+use std::collections::BTreeMap;
+
+use nice_plug::plugin::ParamValue;
+use nice_plug::prelude::*;
+
+use super::ContinuoParams;
+
+/// Parameters that are buttons.
+const BUTTONS: [&str; 2] = ["panic", "cadenc"];
+
+impl ContinuoParams {
+    /// Gives a parameter that a state does not know its default, as the host would otherwise leave it as it is, and lets go of
+    /// buttons, which version 0.1.0 saved as pressed.
+    pub fn complete(state: &mut PluginState) {
+        for (id, value) in Self::defaults() {
+            let saved = state.params.entry(id.clone()).or_insert(value);
+            if BUTTONS.contains(&id.as_str()) {
+                *saved = ParamValue::Bool(false);
+            }
+        }
+    }
+
+    fn defaults() -> BTreeMap<String, ParamValue> {
+        let params = Self::default();
+        // SAFETY: the parameters live until the values have been read.
+        let value = |param| unsafe {
+            match param {
+                ParamPtr::FloatParam(param) => ParamValue::F32((*param).default_plain_value()),
+                ParamPtr::IntParam(param) => ParamValue::I32((*param).default_plain_value()),
+                ParamPtr::BoolParam(param) => ParamValue::Bool((*param).default_plain_value()),
+                ParamPtr::EnumParam(param) => ParamValue::I32((*param).default_plain_value()),
+            }
+        };
+        params.param_map().into_iter().map(|(id, param, _)| (id, value(param))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_says_what_every_parameter_is() {
+        let params = [("temp".to_string(), ParamValue::F32(0.9)), ("panic".to_string(), ParamValue::Bool(true))];
+        let mut state = PluginState { version: "0.1.0".into(), params: params.into(), fields: BTreeMap::new() };
+        ContinuoParams::complete(&mut state);
+        let value = |id: &str| format!("{:?}", state.params[id]);
+        assert_eq!(
+            ["temp", "panic", "hrto", "strict", "frz_4"].map(value),
+            ["F32(0.9)", "Bool(false)", "I32(127)", "Bool(true)", "Bool(false)"]
+        );
+        assert_eq!(state.params.len(), ContinuoParams::default().param_map().len());
+    }
+
+    #[test]
+    fn a_button_acts_at_each_press_and_is_never_left_on() {
+        let params = ContinuoParams::default();
+        let (_, panic, _) = params.param_map().into_iter().find(|(id, ..)| id == "panic").unwrap();
+        assert!(!params.take_panic());
+        for _ in 0..3 {
+            // SAFETY: the parameters are there.
+            unsafe { panic._internal_set_normalized_value(1.0) };
+            assert!(!params.panic.value() && !params.panic.unmodulated_plain_value());
+            assert!(params.take_panic() && !params.take_panic() && !params.take_cadence());
+        }
+        // SAFETY: as above.
+        unsafe { panic._internal_set_normalized_value(0.0) };
+        assert!(!params.take_panic());
+    }
+}

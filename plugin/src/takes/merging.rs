@@ -1,0 +1,70 @@
+//! Takes of one recording that were saved at another time come together again. Plain values, of no thread.
+
+use super::{MAX_CHANGES, MAX_SEAMS, Start, TakeNote, Takes, VERSION};
+
+impl Takes {
+    /// Whether nothing has been played.
+    pub fn is_empty(&self) -> bool {
+        self.notes.is_empty()
+    }
+
+    /// Adds the takes of `saved` whose numbers are not here. The take that is under way stays the last.
+    pub fn add_missing(&mut self, saved: Self) {
+        if self.version > VERSION || saved.version > VERSION {
+            // What a later version saved is not understood well enough to be taken apart.
+            if self.is_empty() {
+                *self = saved;
+            }
+            return;
+        }
+        let (mut oldest, mut takes) = self.parts();
+        let (saved_oldest, saved_takes) = saved.parts();
+        if oldest.is_empty() {
+            oldest = saved_oldest;
+        }
+        let current = takes.pop();
+        let is_new = |start: &Start| {
+            let mut own = takes.iter().chain(&current).filter(|(_, notes)| !notes.is_empty());
+            !own.any(|(known, _)| known.number == start.number)
+        };
+        let added: Vec<_> =
+            saved_takes.into_iter().filter(|(start, notes)| !notes.is_empty() && is_new(start)).collect();
+        takes.extend(added);
+        takes.sort_by_key(|(start, _)| start.number);
+        let first_note = current.as_ref().map_or(0, |(start, _)| start.first_note);
+        if let Some((mut start, notes)) = current {
+            if notes.is_empty() {
+                // One in which nothing has been played has no number yet.
+                start.number = takes.last().map_or(0, |(last, _)| last.number) + 1;
+            }
+            takes.push((start, notes));
+        }
+        (self.starts, self.notes) = (Vec::new(), oldest);
+        for (mut start, notes) in takes {
+            start.first_note = self.notes.len();
+            self.starts.push(start);
+            self.notes.extend(notes);
+        }
+        let moved_to = self.starts.last().map_or(0, |start| start.first_note);
+        self.open.iter_mut().for_each(|open| *open = *open - first_note + moved_to);
+        self.keep_bounds();
+    }
+
+    /// The notes that are older than every take, and each take with its notes.
+    fn parts(&self) -> (Vec<TakeNote>, Vec<(Start, Vec<TakeNote>)>) {
+        let first = self.starts.first().map_or(self.notes.len(), |start| start.first_note);
+        let take = |n: usize| (self.starts[n].clone(), self.notes[self.range(n)].to_vec());
+        (self.notes[..first].to_vec(), (0..self.starts.len()).map(take).collect())
+    }
+
+    fn keep_bounds(&mut self) {
+        for _ in 0..self.starts.iter().map(|start| start.changes.len()).sum::<usize>().saturating_sub(MAX_CHANGES) {
+            self.thin_changes();
+        }
+        for _ in 0..self.starts.iter().map(|start| start.seams.len()).sum::<usize>().saturating_sub(MAX_SEAMS) {
+            self.thin_seams();
+        }
+        self.forget_oldest_starts();
+        self.forget_old(i64::MIN);
+    }
+}

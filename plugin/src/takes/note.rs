@@ -1,0 +1,178 @@
+//! A note of a take, and how a project holds it. Plain values, of no thread.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// In a saved note this is added to the channel of what was generated.
+const GENERATED: u8 = 16;
+
+/// A note of a take. Times are 960ths of a beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakeNote {
+    /// MIDI channel, with [`GENERATED`] added to what the network played.
+    saved_channel: u8,
+    /// MIDI key.
+    pub key: u8,
+    /// 1 to 127.
+    pub velocity: u8,
+    /// Where it starts in the take. What the network played lies on the grid here.
+    pub start: i64,
+    /// How long it is, on the grid too.
+    pub length: u32,
+    /// By how much later than `start` it was heard.
+    late: i16,
+    /// By how much longer than `length` it was heard.
+    longer: i16,
+}
+
+impl TakeNote {
+    /// No note takes more bytes in a project: two digits and three times three, a start in 13, a length in 10, and two shifts.
+    pub const MAX_SAVED_BYTES: usize = 2 + 3 + 3 + 14 + 10 + 6 + 6 + 9;
+
+    /// A note that starts at a place on the grid and was heard at another; it has not ended.
+    pub fn new(channel: u8, is_generated: bool, key: u8, velocity: u8, start: i64, heard_start: i64) -> Self {
+        let saved_channel = channel % GENERATED + if is_generated { GENERATED } else { 0 };
+        let late = shift(heard_start.saturating_sub(start));
+        Self { saved_channel, key, velocity, start, length: 1, late, longer: 0 }
+    }
+
+    /// MIDI channel, from 0.
+    pub fn channel(&self) -> u8 {
+        self.saved_channel % GENERATED
+    }
+
+    /// The network's, not the player's.
+    pub fn is_generated(&self) -> bool {
+        self.saved_channel >= GENERATED
+    }
+
+    /// Where it ends on the grid.
+    pub fn end(&self) -> i64 {
+        self.start.saturating_add(i64::from(self.length))
+    }
+
+    /// Where it was heard to start.
+    pub fn heard_start(&self) -> i64 {
+        self.start.saturating_add(i64::from(self.late))
+    }
+
+    /// Where it was heard to end, after its start.
+    pub fn heard_end(&self) -> i64 {
+        let end = self.end().saturating_add(i64::from(self.late) + i64::from(self.longer));
+        end.max(self.heard_start().saturating_add(1))
+    }
+
+    /// Ends it at a place on the grid, and where that was heard. A note whose end on the grid is not after its start is as
+    /// long as it was heard.
+    pub fn end_at(&mut self, end: i64, heard_end: i64) {
+        let heard_length = heard_end.saturating_sub(self.heard_start()).max(1);
+        let length = end.saturating_sub(self.start);
+        let length = if length > 0 { length } else { heard_length };
+        self.length = length.clamp(1, i64::from(u32::MAX)) as u32;
+        self.longer = shift(heard_length - i64::from(self.length));
+    }
+
+    /// Leaves out what lies before a place. A note that has not ended yet keeps its length.
+    pub fn begin_at(&mut self, start: i64) {
+        let gone = start.saturating_sub(self.start);
+        if gone > 0 {
+            self.start = start;
+            self.length = i64::from(self.length).saturating_sub(gone).max(1) as u32;
+            (self.late, self.longer) = (0, (self.longer.saturating_add(self.late)));
+        }
+    }
+
+    /// Leaves out what lies behind a place.
+    pub fn cut_at(&mut self, end: i64) {
+        if self.end() > end || self.heard_end() > end {
+            let (end, heard_end) = (self.end().min(end), self.heard_end().min(end));
+            self.end_at(end, heard_end);
+        }
+    }
+
+    /// Moves it in time.
+    pub fn move_by(&mut self, ticks: i64) {
+        self.start = self.start.saturating_add(ticks);
+    }
+
+    /// How many bytes it takes in a project, with the comma behind it.
+    pub fn saved_bytes(&self) -> usize {
+        let shifts = if self.is_shifted() { digits(self.late.into()) + digits(self.longer.into()) + 2 } else { 0 };
+        let bytes = [self.saved_channel, self.key, self.velocity].map(|number| digits(number.into()));
+        bytes.iter().sum::<usize>() + digits(self.start) + digits(self.length.into()) + 7 + shifts
+    }
+
+    fn is_shifted(&self) -> bool {
+        (self.late, self.longer) != (0, 0)
+    }
+}
+
+/// By how much a note may be heard beside its place on the grid: more than any delay that there is.
+fn shift(ticks: i64) -> i16 {
+    ticks.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+}
+
+fn digits(number: i64) -> usize {
+    number.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 1 + usize::from(number < 0)
+}
+
+/// A list of numbers, as thousands of them are saved as text: channel (from 16 on it is generated), key, velocity, start and
+/// length; then how much later it was heard to start and how much longer, unless both are 0.
+impl Serialize for TakeNote {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { saved_channel, key, velocity, start, length, late, longer } = *self;
+        if self.is_shifted() {
+            (saved_channel, key, velocity, start, length, late, longer).serialize(serializer)
+        } else {
+            (saved_channel, key, velocity, start, length).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TakeNote {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Saved(u8, u8, u8, i64, u32, #[serde(default)] i64, #[serde(default)] i64);
+        let Saved(saved_channel, key, velocity, start, length, late, longer) = Saved::deserialize(deserializer)?;
+        Ok(Self { saved_channel, key, velocity, start, length, late: shift(late), longer: shift(longer) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(saved: &str, heard: (i64, i64), again: &str) {
+        let note: TakeNote = serde_json::from_str(saved).unwrap();
+        assert_eq!((note.heard_start(), note.heard_end()), heard, "{saved}");
+        let text = serde_json::to_string(&note).unwrap();
+        assert_eq!(text, again);
+        assert_eq!(note.saved_bytes(), text.len() + 1, "{text}");
+    }
+
+    #[test]
+    fn a_shift_is_saved_where_there_is_one() {
+        check("[17,60,127,960,480]", (960, 1440), "[17,60,127,960,480]");
+        check("[17,60,127,960,480,48]", (1008, 1488), "[17,60,127,960,480,48,0]");
+        check("[1,60,127,-960,480,-5,10]", (-965, -475), "[1,60,127,-960,480,-5,10]");
+        check("[1,60,127,960,480,0,0]", (960, 1440), "[1,60,127,960,480]");
+        // Whatever a project says, a note ends after it starts.
+        check("[1,60,127,0,1,99999,-99999]", (32767, 32768), "[1,60,127,0,1,32767,-32768]");
+    }
+
+    #[test]
+    fn a_note_lies_on_the_grid_and_is_heard_beside_it() {
+        let mut note = TakeNote::new(1, true, 60, 100, 960, 1008);
+        note.end_at(1920, 1968);
+        assert_eq!((note.start, note.end(), note.heard_start(), note.heard_end()), (960, 1920, 1008, 1968));
+        note.end_at(1920, 2100);
+        assert_eq!((note.end(), note.heard_end()), (1920, 2100));
+        // It ended before its place on the grid, as nothing was held any more.
+        note.end_at(960, 1100);
+        assert_eq!((note.end(), note.heard_end()), (960 + 92, 1100));
+        note.end_at(1920, 1968);
+        note.cut_at(1440);
+        assert_eq!((note.end(), note.heard_start(), note.heard_end()), (1440, 1008, 1440));
+        note.begin_at(1200);
+        assert_eq!((note.start, note.end(), note.heard_start(), note.heard_end()), (1200, 1440, 1200, 1440));
+    }
+}
