@@ -9,13 +9,15 @@ use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::Event_::EventTypes_::{kDataE
 use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::ProcessModes_::{kOffline, kRealtime};
 use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
     DataEvent, Event, IAudioProcessorTrait, IComponentTrait, IEditControllerTrait, IEventList, IEventListTrait,
-    NoteOnEvent, ParameterInfo, ProcessData, ProcessSetup, SymbolicSampleSizes_::kSample32,
+    IParamValueQueue, IParamValueQueueTrait, IParameterChanges, IParameterChangesTrait, NoteOnEvent, ParamID,
+    ParamValue, ParameterInfo, ProcessData, ProcessSetup, SymbolicSampleSizes_::kSample32,
 };
 use nice_plug::wrapper::vst3::vst3::Steinberg::{
     IPluginFactory3Trait, IPluginFactoryTrait, PClassInfo, PClassInfoW, kInvalidArgument, kResultOk, tresult,
 };
 use nice_plug::wrapper::vst3::vst3::{Class, ComPtr, ComWrapper};
 
+use super::background::{drain, post_of};
 use super::component::Component;
 use super::factory::Factory;
 use super::{Fence, block_is_offline, introduce};
@@ -155,6 +157,57 @@ impl IEventListTrait for List {
         self.taken.borrow_mut().push(unsafe { *event });
         kResultOk
     }
+}
+
+/// A block's changes of one parameter, one a sample.
+struct Ramp(ParamID);
+
+impl Class for Ramp {
+    type Interfaces = (IParameterChanges, IParamValueQueue);
+}
+
+#[allow(non_snake_case, reason = "the SDK's names")]
+impl IParameterChangesTrait for Ramp {
+    unsafe fn getParameterCount(&self) -> i32 {
+        1
+    }
+
+    unsafe fn getParameterData(&self, _: i32) -> *mut IParamValueQueue {
+        RAMP.get()
+    }
+
+    unsafe fn addParameterData(&self, _: *const ParamID, _: *mut i32) -> *mut IParamValueQueue {
+        null_mut()
+    }
+}
+
+#[allow(non_snake_case, reason = "the SDK's names")]
+impl IParamValueQueueTrait for Ramp {
+    unsafe fn getParameterId(&self) -> ParamID {
+        self.0
+    }
+
+    unsafe fn getPointCount(&self) -> i32 {
+        64
+    }
+
+    unsafe fn getPoint(&self, index: i32, offset: *mut i32, value: *mut ParamValue) -> tresult {
+        // SAFETY: the caller gives room for both.
+        unsafe {
+            offset.write(index);
+            value.write(f64::from(index) / 64.0);
+        }
+        kResultOk
+    }
+
+    unsafe fn addPoint(&self, _: i32, _: ParamValue, _: *mut i32) -> tresult {
+        kInvalidArgument
+    }
+}
+
+thread_local! {
+    /// The ramp of this thread as a queue.
+    static RAMP: Cell<*mut IParamValueQueue> = const { Cell::new(null_mut()) };
 }
 
 /// An event with nothing in it.
@@ -313,6 +366,45 @@ fn a_note_of_a_block_without_samples_does_not_outlive_a_stop() {
     host.processing(true);
     host.block(16, kRealtime, Vec::new());
     assert_eq!((SEEN.get().blocks, SEEN.get().last_note), (1, None));
+}
+
+/// A host calls it on whichever thread it likes, one at a time.
+struct OnAnyThread<T>(T);
+
+// SAFETY: moved to one thread and back, as a host may.
+unsafe impl<T> Send for OnAnyThread<T> {}
+
+#[test]
+fn an_instance_that_ends_leaves_the_background_thread_alive() {
+    for _ in 0..100 {
+        let host = OnAnyThread(Host::new());
+        host.0.active(true);
+        host.0.processing(true);
+        // SAFETY: plain data, for which zeros are valid, and it outlives the call.
+        let id = unsafe {
+            let mut info: ParameterInfo = std::mem::zeroed();
+            IEditControllerTrait::getParameterInfo(&host.0.0, 0, &mut info);
+            info.id
+        };
+        let play = move || {
+            let host = host;
+            let ramp = ComWrapper::new(Ramp(id));
+            RAMP.set(ramp.as_com_ref::<IParamValueQueue>().expect("its interface").as_ptr());
+            let changes = ramp.to_com_ptr::<IParameterChanges>().expect("its interface");
+            // SAFETY: plain data, for which zeros are valid.
+            let mut data: ProcessData = unsafe { std::mem::zeroed() };
+            (data.numSamples, data.symbolicSampleSize) = (64, kSample32 as i32);
+            data.inputParameterChanges = changes.as_ptr();
+            for _ in 0..4 {
+                // SAFETY: all that `data` points to outlives the call.
+                assert_eq!(unsafe { IAudioProcessorTrait::process(&host.0.0, &mut data) }, kResultOk);
+            }
+            host
+        };
+        // Each change is a task for the background thread; the host lets go of the instance at once.
+        drop(std::thread::spawn(play).join().expect("no panic"));
+    }
+    assert!(drain(&post_of::<Probe>()), "the background thread has ended");
 }
 
 #[test]
