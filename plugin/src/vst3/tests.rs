@@ -311,11 +311,11 @@ fn modes_are_those_of_the_setup_and_of_the_block() {
         host.active(true);
         host.processing(true);
         assert_eq!(SEEN.get().is_offline, mode == kOffline);
-        for block_mode in [kOffline, kRealtime] {
+        for block_mode in [kRealtime, kOffline] {
             host.block(16, block_mode, Vec::new());
             assert_eq!(SEEN.get().block_is_offline, block_mode == kOffline);
+            assert!(!block_is_offline(), "between blocks");
         }
-        assert!(!block_is_offline(), "between blocks");
         host.processing(false);
         host.active(false);
     }
