@@ -118,7 +118,10 @@ unsafe impl Params for Project {
         write(&mut fields, "frozen", &*lock(&self.frozen));
         write(&mut fields, "look", &*lock(&self.look));
         write(&mut fields, "weights", &*lock(&self.weights));
-        write(&mut fields, "recording", &*lock(&self.recording));
+        if self.has_recordings() {
+            // Nothing recorded has no name: an instance that has just been made saves what any other does.
+            write(&mut fields, "recording", &*lock(&self.recording));
+        }
         write(&mut fields, "behaviour", &self.behaviour.load(Ordering::Relaxed));
         fields
     }
