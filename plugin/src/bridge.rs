@@ -136,7 +136,7 @@ pub struct Played {
     pub key: u8,
     /// 0 to 1; 0 is an end.
     pub velocity: f32,
-    /// The network's, not the player's; said of starts only.
+    /// The network's, not the player's.
     pub generated: bool,
 }
 

@@ -393,7 +393,11 @@ impl Takes {
         let (at, heard) = (ticks(played.take_beats), ticks(played.heard_beats));
         self.forget_long_held(at);
         let same = |i: &usize| (self.notes[*i].channel(), self.notes[*i].key) == (played.channel, played.key);
-        if let Some(open) = self.open.iter().position(same) {
+        let own = |i: &usize| same(i) && self.notes[*i].is_generated() == played.generated;
+        // The player and the network may sound one key in one voice.
+        let open = self.open.iter().position(own);
+        let open = open.or_else(|| self.open.iter().position(same).filter(|_| played.velocity == 0.0));
+        if let Some(open) = open {
             let note = self.open.remove(open);
             self.notes[note].end_at(at, heard);
         }

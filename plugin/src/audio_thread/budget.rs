@@ -7,8 +7,8 @@ use std::time::Duration;
 const SHARE: f64 = 0.25;
 /// A wait that begins this share of a block after the first one belongs to another block: hosts call all instances at its start.
 const NEXT_BLOCK: f64 = 0.75;
-/// Microseconds spent are the low bits of the state, the start of the block the high ones: 17 s, and some centuries.
-const SPENT_BITS: u32 = 24;
+/// Microseconds spent are the low bits of the state, the start of the block the high ones: a second, and half a year.
+const SPENT_BITS: u32 = 20;
 const SPENT_MASK: u64 = (1 << SPENT_BITS) - 1;
 
 /// The wait that is left in a block, over all instances.

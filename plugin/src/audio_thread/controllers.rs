@@ -41,29 +41,75 @@ impl Controller {
     }
 }
 
-/// Where the wheels of each channel stand, 0 to 1, and what has been sent of it.
+/// Continuous controllers that shape a note, and where they rest: the modulation wheel, expression, timbre.
+const SHAPING: [(u8, f32); 3] = [(1, 0.0), (11, 1.0), (74, 64.0 / 127.0)];
+
+/// Where a channel's wheels stand, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stand {
+    bend: f32,
+    pressure: f32,
+    /// By [`SHAPING`].
+    shaping: [f32; SHAPING.len()],
+}
+
+impl Stand {
+    const REST: Self = Self { bend: 0.5, pressure: 0.0, shaping: [SHAPING[0].1, SHAPING[1].1, SHAPING[2].1] };
+
+    fn follow(&mut self, event: &NoteEvent<()>) {
+        match *event {
+            NoteEvent::MidiPitchBend { value, .. } => self.bend = value,
+            NoteEvent::MidiChannelPressure { pressure, .. } => self.pressure = pressure,
+            NoteEvent::MidiCC { cc: RESET_CONTROLLERS, .. } => *self = Self::REST,
+            NoteEvent::MidiCC { cc, value, .. } => {
+                if let Some(n) = SHAPING.iter().position(|(number, _)| *number == cc) {
+                    self.shaping[n] = value;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where the wheels of each channel stand, and what has been sent of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Wheels {
     /// By input channel.
-    bend: [f32; NUM_CHANNELS],
-    pressure: [f32; NUM_CHANNELS],
+    input: [Stand; NUM_CHANNELS],
     /// By output channel.
-    sent_bend: [f32; NUM_CHANNELS],
-    sent_pressure: [f32; NUM_CHANNELS],
+    sent: [Stand; NUM_CHANNELS],
     /// The output channels that the last notes of each input channel went to, as bits.
     last_out: [u16; NUM_CHANNELS],
+    /// The output channels to which wheels have followed a note, as bits; on others they were sent by whoever meant that channel.
+    followed: u16,
+    /// The output channels on which the pedal of each input channel is down.
+    pedal_out: [u16; NUM_CHANNELS],
+    /// Nobody knows where the player's wheels are: those that were sent are to rest.
+    is_lost: bool,
 }
 
 impl Wheels {
     /// All at rest.
     pub const fn new() -> Self {
         Self {
-            bend: [0.5; NUM_CHANNELS],
-            pressure: [0.0; NUM_CHANNELS],
-            sent_bend: [0.5; NUM_CHANNELS],
-            sent_pressure: [0.0; NUM_CHANNELS],
+            input: [Stand::REST; NUM_CHANNELS],
+            sent: [Stand::REST; NUM_CHANNELS],
             last_out: [0; NUM_CHANNELS],
+            followed: 0,
+            pedal_out: [0; NUM_CHANNELS],
+            is_lost: false,
         }
+    }
+
+    /// What the player does with them has been lost.
+    pub fn forget_input(&mut self) {
+        let Self { sent, followed, pedal_out, .. } = *self;
+        *self = Self { sent, followed, pedal_out, is_lost: true, ..Self::new() };
+    }
+
+    /// All pedals have been let go of.
+    pub fn pedals_are_up(&mut self) {
+        self.pedal_out = [0; NUM_CHANNELS];
     }
 }
 
@@ -89,33 +135,17 @@ impl AudioThread {
 
     fn pass_of_channel(&mut self, block: &Block, timing: u32, channel: usize, event: NoteEvent<()>) {
         let settings = &block.settings;
-        let follows = matches!(settings.input, Input::AsVoice | Input::Drop | Input::ByChannel);
-        if settings.bypass || !follows || !settings.hears(channel as u8, None) {
-            if let NoteEvent::MidiCC { cc: SUSTAIN_PEDAL, .. } = event
-                && !settings.bypass
-                && settings.hears(channel as u8, None)
-            {
-                self.pass_pedal(block, timing, 1 << channel, event);
-            } else {
-                self.pass(event);
-            }
-            return;
+        self.wheels.input[channel].follow(&event);
+        let is_heard = !settings.bypass && settings.hears(channel as u8, None);
+        if let NoteEvent::MidiCC { cc: SUSTAIN_PEDAL, value, .. } = event {
+            let own = if is_heard && settings.input != Input::AsItIs { 0 } else { 1 << channel };
+            return self.pass_pedal(timing, channel, if is_heard { own | voices(block) } else { own }, (event, value));
         }
-        match event {
-            NoteEvent::MidiPitchBend { value, .. } => self.wheels.bend[channel] = value,
-            NoteEvent::MidiChannelPressure { pressure, .. } => self.wheels.pressure[channel] = pressure,
-            _ => {}
-        }
-        let is_pedal = matches!(event, NoteEvent::MidiCC { cc: SUSTAIN_PEDAL | RESET_CONTROLLERS, .. });
-        if is_pedal {
-            return self.pass_pedal(block, timing, 0, event);
+        if !is_heard || settings.input == Input::AsItIs {
+            return self.send_to(1 << channel, timing, event);
         }
         if let NoteEvent::MidiCC { cc: ALL_NOTES_OFF..=127, .. } = event {
             // Its notes' ends go out; on their channels it would end the network's too.
-            return;
-        }
-        if settings.input == Input::Drop {
-            // The notes that it is meant for are not heard.
             return;
         }
         let now = self.channels_of(channel as u8);
@@ -124,29 +154,74 @@ impl AudioThread {
         }
         // Of a channel on which no note has come nobody knows a voice; before any note it is the player's.
         let nothing_yet = self.wheels.last_out == [0; NUM_CHANNELS];
-        let is_program = matches!(event, NoteEvent::MidiProgramChange { .. });
+        let is_program = matches!(event, NoteEvent::MidiProgramChange { .. } | NoteEvent::MidiCC { cc: 0 | 32, .. });
         let fallback = if nothing_yet && !is_program { 1 << settings.voice } else { 1 << channel };
-        let channels = [now, self.wheels.last_out[channel]].into_iter().find(|set| *set != 0);
-        self.send_to(channels.unwrap_or(fallback), timing, event);
+        let notes = [now, self.wheels.last_out[channel]].into_iter().find(|set| *set != 0).unwrap_or(fallback);
+        if notes != 1 << channel || now != 0 {
+            self.wheels.followed |= notes;
+        }
+        if let NoteEvent::MidiCC { cc: RESET_CONTROLLERS, .. } = event {
+            let pedals = std::mem::take(&mut self.wheels.pedal_out[channel]);
+            self.send_to(notes | pedals, timing, event);
+        } else if settings.input != Input::Drop {
+            self.send_to(notes, timing, event);
+        }
     }
 
-    /// The sustain pedal holds the answer too: it goes to every voice, and to the channels of `more`.
-    fn pass_pedal(&mut self, block: &Block, timing: u32, more: u16, event: NoteEvent<()>) {
-        let emitted = (0..block.settings.emit.len()).filter(|voice| block.settings.emit[*voice]);
-        let voices = emitted.fold(0, |set, voice| set | 1 << voice);
-        self.send_to(voices | more, timing, event);
+    /// The sustain pedal holds the answer too, on these channels. It comes up wherever it went down.
+    fn pass_pedal(&mut self, timing: u32, channel: usize, to: u16, (event, value): (NoteEvent<()>, f32)) {
+        let down = &mut self.wheels.pedal_out[channel];
+        let to = if value >= 0.5 {
+            *down |= to;
+            to
+        } else {
+            to | std::mem::take(down)
+        };
+        self.send_to(to, timing, event);
+    }
+
+    /// After what the player did has been lost: nothing stays bent or held.
+    pub(super) fn settle_wheels(&mut self) {
+        if !std::mem::take(&mut self.wheels.is_lost) {
+            return;
+        }
+        let down = std::mem::take(&mut self.wheels.pedal_out).iter().fold(0, |all, set| all | set);
+        self.send_to(down, 0, NoteEvent::MidiCC { timing: 0, channel: 0, cc: SUSTAIN_PEDAL, value: 0.0 });
+        let followed = std::mem::take(&mut self.wheels.followed);
+        let channels = (0..NUM_CHANNELS as u8).filter(|channel| followed >> channel & 1 == 1);
+        channels.for_each(|channel| self.bring(channel, Stand::REST, 0));
     }
 
     fn send_to(&mut self, channels: u16, timing: u32, event: NoteEvent<()>) {
         for channel in (0..NUM_CHANNELS as u8).filter(|channel| channels >> channel & 1 == 1) {
-            match event {
-                NoteEvent::MidiPitchBend { value, .. } => self.wheels.sent_bend[usize::from(channel)] = value,
-                NoteEvent::MidiChannelPressure { pressure, .. } => {
-                    self.wheels.sent_pressure[usize::from(channel)] = pressure;
-                }
-                _ => {}
-            }
+            self.wheels.sent[usize::from(channel)].follow(&event);
             self.pass(on_channel(event, channel, timing));
+        }
+    }
+
+    /// Brings an output channel's wheels to where they should be.
+    fn bring(&mut self, channel: u8, to: Stand, timing: u32) {
+        let sent = std::mem::replace(&mut self.wheels.sent[usize::from(channel)], to);
+        if sent.bend != to.bend {
+            self.pass(NoteEvent::MidiPitchBend { timing, channel, value: to.bend });
+        }
+        if sent.pressure != to.pressure {
+            self.pass(NoteEvent::MidiChannelPressure { timing, channel, pressure: to.pressure });
+        }
+        for (n, (cc, _)) in SHAPING.into_iter().enumerate() {
+            if sent.shaping[n] != to.shaping[n] {
+                self.pass(NoteEvent::MidiCC { timing, channel, cc, value: to.shaping[n] });
+            }
+        }
+    }
+
+    /// A generated note starts on a channel: what the player's last note left there does not bend it.
+    pub(super) fn rest_wheels(&mut self, channel: u8, timing: u32) {
+        let sounds = |key: &super::hands::PlayedKey| key.is_held() && key.out.sent && key.out.channel == channel;
+        let keys = (0..super::hands::Hands::num_slots()).filter_map(|slot| self.hands.key(slot));
+        let is_bent = self.wheels.followed >> channel & 1 == 1 && self.wheels.sent[usize::from(channel)] != Stand::REST;
+        if is_bent && !keys.into_iter().any(sounds) {
+            self.bring(channel, Stand::REST, timing);
         }
     }
 
@@ -159,17 +234,10 @@ impl AudioThread {
 
     /// A note of an input channel goes out on another: the wheels go with it, before it starts.
     pub(super) fn follow_to(&mut self, channel: u8, out: u8, timing: u32) {
-        let (from, to) = (usize::from(channel & 15), usize::from(out & 15));
-        self.wheels.last_out[from] = 1 << to;
-        let (bend, pressure) = (self.wheels.bend[from], self.wheels.pressure[from]);
-        if self.wheels.sent_bend[to] != bend {
-            self.wheels.sent_bend[to] = bend;
-            self.pass(NoteEvent::MidiPitchBend { timing, channel: out, value: bend });
-        }
-        if self.wheels.sent_pressure[to] != pressure {
-            self.wheels.sent_pressure[to] = pressure;
-            self.pass(NoteEvent::MidiChannelPressure { timing, channel: out, pressure });
-        }
+        let from = usize::from(channel & 15);
+        self.wheels.last_out[from] = 1 << (out & 15);
+        self.wheels.followed |= 1 << (out & 15);
+        self.bring(out & 15, self.wheels.input[from], timing);
     }
 
     /// What is said of one note goes to the channel that it went out on.
@@ -198,6 +266,12 @@ impl AudioThread {
             self.pass(event);
         }
     }
+}
+
+/// The channels of the voices that go out, as bits.
+fn voices(block: &Block) -> u16 {
+    let emitted = (0..block.settings.emit.len()).filter(|voice| block.settings.emit[*voice]);
+    emitted.fold(0, |set, voice| set | 1 << voice)
 }
 
 fn channel_of(event: &NoteEvent<()>) -> Option<u8> {

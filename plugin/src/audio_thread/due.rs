@@ -30,9 +30,9 @@ impl AudioThread {
     pub(super) fn on_due(&mut self, block: &Block, time: &BlockTime, at: u64) {
         self.play_overdue(block, time, at);
         let Some((due, step)) = self.sequencer.pop_due() else { return };
-        self.bridge.shared.due.fetch_add(1, Ordering::Relaxed);
         match self.wait_for(block, step) {
             Poll::Ready(planned) => {
+                self.bridge.shared.due.fetch_add(1, Ordering::Relaxed);
                 self.misses_in_a_row = 0;
                 self.play_row(block, time, &planned, (due, step), at);
             }
@@ -52,6 +52,7 @@ impl AudioThread {
                 Poll::Ready(planned) if late < latest => {
                     self.misses_in_a_row = 0;
                     let shared = &self.bridge.shared;
+                    shared.due.fetch_add(1, Ordering::Relaxed);
                     shared.late.fetch_add(1, Ordering::Relaxed);
                     let late_ms = (late as f64 / self.sample_rate * 1e3) as f32;
                     shared.latest_ms.fetch_max(late_ms, Ordering::Relaxed);
@@ -69,8 +70,8 @@ impl AudioThread {
     /// Waits for a row for as long as this block may.
     fn wait_for(&mut self, block: &Block, step: i64) -> Poll {
         // Who has not answered for a bar is not waited for.
-        let given_up = self.misses_in_a_row >= MOST_MISSES;
         let renders = self.pace.renders(block.says_offline);
+        let given_up = !renders && self.misses_in_a_row >= MOST_MISSES;
         let length = self.pace.block();
         let began = (self.watch)();
         let began_us = microseconds(began);
@@ -120,6 +121,7 @@ impl AudioThread {
 
     /// What sounds is held, but not for ever: not if nothing will come any more, nor if nothing has come for a bar.
     fn miss(&mut self, at: u64) {
+        self.bridge.shared.due.fetch_add(1, Ordering::Relaxed);
         self.bridge.shared.misses.fetch_add(1, Ordering::Relaxed);
         self.voices.miss();
         self.misses_in_a_row += 1;
@@ -207,7 +209,11 @@ impl AudioThread {
             self.ledger.end(Owner::Generated, (channel, before), moment.at, 1, lag);
         }
         let touch = Touch { voice_id: VoiceID::Wildcard, velocity: self.hands.velocity() };
-        self.start(Owner::Generated, (channel, key), touch, lag, moment.at);
+        // Where the player sounds that very key, it is one note.
+        if !self.hands.goes_out(channel, key) {
+            self.rest_wheels(channel, (moment.at - self.samples) as u32);
+            self.start(Owner::Generated, (channel, key), touch, lag, moment.at);
+        }
         self.voices.strike(voice, key, moment);
     }
 }

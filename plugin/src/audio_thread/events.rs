@@ -3,6 +3,7 @@
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
+use super::controllers::SUSTAIN_PEDAL;
 use super::held_notes::{Ending, HeldNotes, Owner};
 
 /// Events in a block at the most, in and out; a host that sends more loses what is over, and it is counted.
@@ -68,14 +69,17 @@ enum Note {
     End(Ending),
 }
 
-/// At one sample ends go before starts, controllers between them, and what is said of one note behind its start.
-const OFF: u8 = 0;
-const OTHER: u8 = 1;
-const ON: u8 = 2;
-const OF_A_NOTE: u8 = 3;
+/// At one sample a pedal that goes down holds what ends there; ends go before starts, other controllers between them, and what is said of one
+/// note behind its start.
+const PEDAL_DOWN: u8 = 0;
+const OFF: u8 = 1;
+const OTHER: u8 = 2;
+const ON: u8 = 3;
+const OF_A_NOTE: u8 = 4;
 
 fn rank(event: &NoteEvent<()>) -> u8 {
     match event {
+        NoteEvent::MidiCC { cc: SUSTAIN_PEDAL, value, .. } if *value >= 0.5 => PEDAL_DOWN,
         NoteEvent::NoteOff { .. } => OFF,
         NoteEvent::NoteOn { .. } => ON,
         NoteEvent::PolyPressure { .. }

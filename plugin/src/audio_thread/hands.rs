@@ -252,6 +252,36 @@ impl Hands {
         self.held().any(|(_, held)| held.hand && held.key == key && held.out.sent && held.out.channel == channel)
     }
 
+    /// Whether a finger holds what the take knows under this channel and key.
+    pub fn is_told(&self, channel: u8, key: u8) -> bool {
+        self.held().any(|(_, held)| held.hand && held.key == key && held.told_as == Some(channel))
+    }
+
+    /// The voice whose channel a key of a chord goes out on: the one that it was dealt, or if another key of the chord sounds there, as it
+    /// came before anyone knew better, the one that this other key was dealt.
+    pub fn free_voice(&self, key: &PlayedKey, dealt: usize) -> usize {
+        let mut voice = dealt;
+        for _ in 0..NUM_VOICES {
+            let sounds_there = |held: &PlayedKey| {
+                held.serial != key.serial
+                    && held.chord == key.chord
+                    && held.hand
+                    && held.out.sent
+                    && usize::from(held.out.channel) == voice
+            };
+            match self.heard().find(|(_, held)| sounds_there(held)).and_then(|(_, held)| held.dealt) {
+                Some(other) if other != voice => voice = other,
+                _ => return voice,
+            }
+        }
+        dealt
+    }
+
+    /// Lets all pedals go, and what they hold.
+    pub fn forget_pedals(&mut self) {
+        self.pedals = [false; 16];
+    }
+
     /// The sustain pedal of an input channel moves; `true` if that ends notes.
     pub fn pedal(&mut self, channel: u8, down: bool, at: u64, step: f64) -> bool {
         self.pedals[usize::from(channel & 15)] = down;

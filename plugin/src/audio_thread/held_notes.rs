@@ -114,6 +114,13 @@ impl HeldNotes {
         end_entry(entry, Some(owner), 0.0, now, least, lag);
     }
 
+    /// A note that sounds becomes another owner's.
+    pub fn hand_over(&mut self, channel: u8, key: u8, to: Owner) {
+        if let Entry::Sounding(owner, ..) = &mut self.entries[usize::from(channel)][usize::from(key)] {
+            *owner = to;
+        }
+    }
+
     /// Ends a note of the player's as it was let go, with this velocity.
     pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: u64) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];

@@ -49,6 +49,7 @@ impl AudioThread {
                 // Free-running time starts at 0, at the note's sample; earlier samples of the block do not count.
                 let first = if self.clock.is_free_running() { 0 } else { i64::MIN };
                 self.next_step = ((time.pos_steps - 1e-6).ceil() as i64).max(first);
+                self.misses_in_a_row = 0;
                 self.first_step = Some(self.next_step);
                 self.last_note_step = self.next_step;
                 self.hands.go_to(self.next_step);
@@ -64,6 +65,8 @@ impl AudioThread {
         if settings.panic {
             self.heard = false;
             self.end_everything(From::Here);
+            self.hands.forget_pedals();
+            self.wheels.pedals_are_up();
             self.silence_channels();
         } else if settings.mode != mode || settings.bypass != bypass {
             self.ledger.end_all(Some(Owner::Generated), self.samples, 1);

@@ -17,8 +17,9 @@ const FORGET_SECONDS: f64 = 1.0;
 /// A live host asks for a device's buffer in one burst of blocks, and is ahead of the clock at its end; only what it keeps
 /// over this long, seconds, is a pace.
 const WINDOW_SECONDS: f64 = 0.25;
-/// A host that is ahead of the clock by more than so many blocks has sound in store: a share of its lead may be waited, too.
-const AHEAD_BLOCKS: f64 = 2.0;
+/// A host that is ahead of the clock by more than this has sound in store, more than a live one fills its buffers with at its start: a
+/// share of its lead may be waited, too. Seconds.
+const AHEAD_SECONDS: f64 = 0.1;
 /// That share, in terms of the share of a block.
 const LEAD_SHARE: f64 = 2.0;
 
@@ -108,7 +109,7 @@ impl Pace {
     /// The length of the host's blocks, of which a share may be waited; where a host is well ahead of the clock, with its lead.
     pub fn block(&self) -> Duration {
         let ahead = self.lead_seconds.max(0.0);
-        let lead = if ahead > AHEAD_BLOCKS * self.usual_block_seconds { ahead } else { 0.0 };
+        let lead = if ahead > AHEAD_SECONDS { ahead } else { 0.0 };
         Duration::from_secs_f64(self.usual_block_seconds + LEAD_SHARE * lead)
     }
 }
@@ -233,8 +234,8 @@ mod tests {
         assert_eq!([&[0][..], &[10; 100], &[30; 100]].map(|gaps| wait(gaps, true).0), [true; 3]);
         assert_eq!((wait(&[1; 100], false).0, wait(&[30; 100], false)), (true, (false, 10)));
         // At the end of a burst of blocks there is time for the whole burst.
-        let burst = [&[160][..], &[0; 15]].concat();
+        let burst = [&[240][..], &[0; 23]].concat();
         let (renders, block_ms) = wait(&burst.repeat(40), false);
-        assert!(!renders && (110..340).contains(&block_ms), "{block_ms}");
+        assert!(!renders && (210..500).contains(&block_ms), "{block_ms}");
     }
 }

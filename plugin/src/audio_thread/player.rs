@@ -169,7 +169,10 @@ impl AudioThread {
         }
         for slot in 0..Hands::num_slots() {
             let Some(key) = self.hands.key(slot).copied().filter(|key| is_new(key)) else { continue };
-            let voice = key.dealt.unwrap_or(settings.voice);
+            let voice = match settings.input {
+                Input::ByChannel => usize::from(key.channel).min(settings.emit.len() - 1),
+                _ => self.hands.free_voice(&key, key.dealt.unwrap_or(settings.voice)),
+            };
             let (channel, sent) = match settings.input {
                 _ if settings.bypass || !key.heard => (key.channel, true),
                 Input::AsItIs => (key.channel, true),
@@ -215,6 +218,8 @@ impl AudioThread {
         self.end_out(&key, velocity, at);
         let take_beats = self.take_beats_at(time, at);
         match key.told_as {
+            // Another finger holds what is one note in the take.
+            Some(channel) if self.hands.is_told(channel, key.key) => {}
             Some(channel) => self.tell_player(channel, key.key, 0.0, take_beats),
             None => {
                 if let Some(key) = self.hands.key_mut(slot) {
@@ -225,8 +230,15 @@ impl AudioThread {
     }
 
     fn end_out(&mut self, key: &PlayedKey, velocity: f32, at: u64) {
-        if key.out.sent && !self.hands.goes_out(key.out.channel, key.key) {
-            self.ledger.release(key.out.channel, key.key, velocity, at);
+        let Out { channel, sent } = key.out;
+        if !sent || self.hands.goes_out(channel, key.key) {
+            return;
+        }
+        if self.voices.doubles(channel, key.key) && self.hands.is_holding() {
+            // The network's voice sounds it too, and goes on.
+            self.ledger.hand_over(channel, key.key, Owner::Generated);
+        } else {
+            self.ledger.release(channel, key.key, velocity, at);
         }
     }
 

@@ -162,7 +162,7 @@ impl AudioThread {
         // Note-offs and pedals may be lost meanwhile: nobody knows what is held.
         self.tell_held_ended();
         self.hands = Hands::new(self.sample_rate);
-        self.wheels = Wheels::new();
+        self.wheels.forget_input();
         self.sequencer.clear(From::Nothing);
         // The host may have silenced what it plays itself; an instrument behind us hears only what we send. The ends go
         // out with the next block.
@@ -207,6 +207,9 @@ impl AudioThread {
         self.sequencer.take_answers(&mut self.bridge);
         let time = self.begin_time(block);
         self.bridge.shared.time_runs.store(time.runs(), Ordering::Relaxed);
+        if !time.runs() || block.settings.mode != Mode::Harmonise || block.settings.bypass {
+            self.bridge.shared.plays_all_voices.store(false, Ordering::Relaxed);
+        }
         if matches!(time.motion, Motion::Started | Motion::Jumped | Motion::Halted) {
             // What was played till now is of the take that ends.
             self.hands.close_chord();
@@ -215,6 +218,7 @@ impl AudioThread {
         self.follow_take(block, &time);
         self.follow_motion(block, &time);
         self.follow_frozen(block, &time);
+        self.settle_wheels();
         self.play_overdue(block, &time, self.samples);
         let heard = self.play_timeline(block, time);
         self.ledger.send_offs(&mut self.out, end);

@@ -60,6 +60,11 @@ impl Voices {
         self.sounding[voice]
     }
 
+    /// Whether the voice of a channel sounds a key.
+    pub fn doubles(&self, channel: u8, key: u8) -> bool {
+        self.sounding.get(usize::from(channel)).is_some_and(|sounding| *sounding == Some(key))
+    }
+
     /// Whether a voice owes a note.
     pub fn owes(&self) -> bool {
         self.owed != [None; NUM_VOICES]
