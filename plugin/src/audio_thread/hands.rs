@@ -257,6 +257,12 @@ impl Hands {
         self.held().any(|(_, held)| held.hand && held.key == key && held.told_as == Some(channel))
     }
 
+    /// Where in the take a key has been struck again by a finger of which the take does not know yet.
+    pub fn restruck(&self, key: &PlayedKey) -> Option<f64> {
+        let again = |held: &PlayedKey| held.hand && held.key == key.key && held.out.channel == key.out.channel;
+        self.held().find(|(_, held)| again(held) && held.told_as.is_none()).and_then(|(_, held)| held.untold_beats)
+    }
+
     /// The voice whose channel a key of a chord goes out on: the one that it was dealt, or if another key of the chord sounds there, as it
     /// came before anyone knew better, the one that this other key was dealt.
     pub fn free_voice(&self, key: &PlayedKey, dealt: usize) -> usize {

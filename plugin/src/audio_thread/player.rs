@@ -220,7 +220,10 @@ impl AudioThread {
         match key.told_as {
             // Another finger holds what is one note in the take.
             Some(channel) if self.hands.is_told(channel, key.key) => {}
-            Some(channel) => self.tell_player(channel, key.key, 0.0, take_beats),
+            Some(channel) => {
+                let end = self.hands.restruck(&key).unwrap_or(take_beats);
+                self.tell_player(channel, key.key, 0.0, end);
+            }
             None => {
                 if let Some(key) = self.hands.key_mut(slot) {
                     key.ended_beats = Some(take_beats);

@@ -9,6 +9,7 @@ mod lost;
 mod names;
 mod playing;
 mod releases;
+mod sharing;
 mod starts;
 mod tunes;
 mod turns;
