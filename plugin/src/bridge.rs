@@ -49,7 +49,8 @@ pub struct Request {
     pub from: From,
     /// Which row it is, counted on through loops and jumps.
     pub count: i64,
-    /// What was decided for this row or later ones is undone first: the row itself, or an earlier one that was never played.
+    /// What was decided for this row or later ones is undone first: the row itself, or an earlier one that was never
+    /// played.
     pub undo_from: i64,
     /// What to decide; its step is the song's.
     pub step: Step,
@@ -125,8 +126,8 @@ pub struct Looped {
 /// A note's start or end that went out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Played {
-    /// Where in the take, beats: from the song's position at its start on, as if no loop came round. What is generated lies on
-    /// the grid, whatever delays its sound.
+    /// Where in the take, beats: from the song's position at its start on, as if no loop came round. What is generated
+    /// lies on the grid, whatever delays its sound.
     pub take_beats: f64,
     /// Where it sounds, beats of the take.
     pub heard_beats: f64,
@@ -143,8 +144,8 @@ pub struct Played {
 /// When a worker of this process finished a step last, microseconds as [`microseconds`] counts them.
 static LAST_PROGRESS: AtomicU64 = AtomicU64::new(0);
 
-/// Microseconds from a fixed moment of this process to `now`, at least 1. Call it once before audio runs: the first call fixes the
-/// moment.
+/// Microseconds from a fixed moment of this process to `now`, at least 1. Call it once before audio runs: the first
+/// call fixes the moment.
 pub fn microseconds(now: Instant) -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     now.saturating_duration_since(*START.get_or_init(|| now)).as_micros() as u64 + 1
@@ -158,7 +159,8 @@ pub fn last_progress() -> u64 {
 /// Counters and flags, written by one thread, read by any.
 #[derive(Default)]
 pub struct Shared {
-    /// The worker's thread has begun and not ended: what is asked will be answered. Spun on, so it has a cache line of its own.
+    /// The worker's thread has begun and not ended: what is asked will be answered. It is read in a waiting loop, so it
+    /// has a cache line of its own.
     pub worker_runs: CachePadded<AtomicBool>,
     /// The host's transport runs without a tempo that is one, or without a position that moves.
     pub host_without_time: AtomicBool,
@@ -271,14 +273,14 @@ pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
 }
 
 impl AudioEnd {
-    /// Asks, and returns the number that the request was given; `None` if there is nobody to answer or too many are under
-    /// way. Take the answers that are there first: they make room.
+    /// Asks, and returns the number that the request was given; `None` if there is nobody to answer or too many are
+    /// under way. Take the answers that are there first: they make room.
     pub fn ask(&mut self, mut request: Request) -> Option<u64> {
         if !self.can_answer() {
             return None;
         }
-        // Answers come in the order of requests, and not every request has one: so no more answers are in their ring than
-        // numbers lie behind the last that was taken out of it, and these never are more than it has room for.
+        // Answers come in the order of requests, and not every request has one: so no more answers are in their ring
+        // than numbers lie behind the last that was taken out of it, and these never are more than it has room for.
         if self.last_asked - self.last_answered >= CAPACITY as u64 {
             return None;
         }
@@ -289,8 +291,8 @@ impl AudioEnd {
         Some(request.id)
     }
 
-    /// Wakes the worker if something has been asked since the last time. Called before a wait and at a block's end: not for each of
-    /// many requests.
+    /// Wakes the worker if something has been asked since the last time. Called before a wait and at a block's end: not
+    /// for each of many requests.
     pub fn wake(&mut self) {
         if std::mem::take(&mut self.wakes)
             && let Some(worker) = self.worker.get()

@@ -1,11 +1,13 @@
-//! How long all instances of the process may wait together: a quarter of a block. Audio thread; shared by all of them, without a lock.
+//! How long all instances of the process may wait together: a quarter of a block. Audio thread; shared by all of them,
+//! without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The share of a block that may be spent on waiting.
 const SHARE: f64 = 0.25;
-/// A wait that begins this share of a block after the first one belongs to another block: hosts call all instances at its start.
+/// A wait that begins this share of a block after the first one belongs to another block: hosts call all instances at
+/// its start.
 const NEXT_BLOCK: f64 = 0.75;
 /// Microseconds spent are the low bits of the state, the start of the block the high ones: a second, and half a year.
 const SPENT_BITS: u32 = 20;
@@ -14,7 +16,8 @@ const SPENT_MASK: u64 = (1 << SPENT_BITS) - 1;
 /// The wait that is left in a block, over all instances.
 #[derive(Debug, Default)]
 pub struct Budget {
-    /// When the block's first wait began, microseconds, and how much has been waited since: one word, so that nobody needs a lock.
+    /// When the block's first wait began, microseconds, and how much has been waited since: one word, so that nobody
+    /// needs a lock.
     state: AtomicU64,
 }
 
@@ -22,7 +25,8 @@ pub struct Budget {
 pub static BUDGET: Budget = Budget { state: AtomicU64::new(0) };
 
 impl Budget {
-    /// How long an instance may wait at `now_us` in a block of this length, all counted in microseconds from a start of one's own.
+    /// How long an instance may wait at `now_us` in a block of this length, all counted in microseconds from a start of
+    /// one's own.
     pub fn left_us(&self, now_us: u64, block: Duration) -> u64 {
         let block_us = block.as_micros() as f64;
         let allowed = (block_us * SHARE) as u64;

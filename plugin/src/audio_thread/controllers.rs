@@ -1,8 +1,10 @@
-//! Controllers, pressure, wheels and expressions follow the player's notes to the channels that these go out on. Audio thread.
+//! Controllers, pressure, wheels and expressions follow the player's notes to the channels that these go out on. Audio
+//! thread.
 
-use nice_plug::midi::{Channel, Key};
+use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
+use super::hands::{Hands, PlayedKey};
 use super::process::AudioThread;
 use super::settings::Block;
 use crate::params::Input;
@@ -14,7 +16,7 @@ const RESET_CONTROLLERS: u8 = 121;
 pub const ALL_NOTES_OFF: u8 = 123;
 const NUM_CHANNELS: usize = 16;
 
-/// What a controller does to notes.
+/// The effect of a controller on notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Controller {
     /// The sustain pedal is down or up.
@@ -80,7 +82,8 @@ pub struct Wheels {
     sent: [Stand; NUM_CHANNELS],
     /// The output channels that the last notes of each input channel went to, as bits.
     last_out: [u16; NUM_CHANNELS],
-    /// The output channels to which wheels have followed a note, as bits; on others they were sent by whoever meant that channel.
+    /// The output channels to which wheels have followed a note, as bits; on others they were sent by whoever meant
+    /// that channel.
     followed: u16,
     /// The output channels on which the pedal of each input channel is down.
     pedal_out: [u16; NUM_CHANNELS],
@@ -101,7 +104,7 @@ impl Wheels {
         }
     }
 
-    /// What the player does with them has been lost.
+    /// The player's wheels and pedals may have moved unheard.
     pub fn forget_input(&mut self) {
         let Self { sent, followed, pedal_out, .. } = *self;
         *self = Self { sent, followed, pedal_out, is_lost: true, ..Self::new() };
@@ -119,17 +122,11 @@ impl AudioThread {
         match *event {
             NoteEvent::NoteOn { .. } | NoteEvent::NoteOff { .. } | NoteEvent::Choke { .. } => {}
             NoteEvent::VoiceTerminated { .. } => {}
-            NoteEvent::PolyPressure { .. }
-            | NoteEvent::PolyVolume { .. }
-            | NoteEvent::PolyPan { .. }
-            | NoteEvent::PolyTuning { .. }
-            | NoteEvent::PolyVibrato { .. }
-            | NoteEvent::PolyExpression { .. }
-            | NoteEvent::PolyBrightness { .. } => self.pass_of_note(*event),
-            other => {
-                let Some(channel) = channel_of(&other) else { return self.pass(other) };
-                self.pass_of_channel(block, timing, usize::from(channel & 15), other);
-            }
+            other => match (address_of(&other), channel_of(&other)) {
+                (Some(address), _) => self.pass_of_note(other, address),
+                (None, Some(channel)) => self.pass_of_channel(block, timing, usize::from(channel & 15), other),
+                (None, None) => self.pass(other),
+            },
         }
     }
 
@@ -217,19 +214,18 @@ impl AudioThread {
 
     /// A generated note starts on a channel: what the player's last note left there does not bend it.
     pub(super) fn rest_wheels(&mut self, channel: u8, timing: u32) {
-        let sounds = |key: &super::hands::PlayedKey| key.is_held() && key.out.sent && key.out.channel == channel;
-        let keys = (0..super::hands::Hands::num_slots()).filter_map(|slot| self.hands.key(slot));
+        let sounds = |key: &PlayedKey| key.is_held() && key.out.sent && key.out.channel == channel;
         let is_bent = self.wheels.followed >> channel & 1 == 1 && self.wheels.sent[usize::from(channel)] != Stand::REST;
-        if is_bent && !keys.into_iter().any(sounds) {
+        if is_bent && !self.hands.keys().any(|(_, key)| sounds(key)) {
             self.bring(channel, Stand::REST, timing);
         }
     }
 
     /// Where notes of an input channel sound, as bits.
     fn channels_of(&self, channel: u8) -> u16 {
-        let keys = (0..super::hands::Hands::num_slots()).filter_map(|slot| self.hands.key(slot));
-        let sounding = keys.filter(|key| key.channel == channel && key.is_held() && key.out.sent);
-        sounding.fold(0, |set, key| set | 1 << (key.out.channel & 15))
+        let sounds = |key: &PlayedKey| key.channel == channel && key.is_held() && key.out.sent;
+        let sounding = self.hands.keys().filter(|(_, key)| sounds(key));
+        sounding.fold(0, |set, (_, key)| set | 1 << (key.out.channel & 15))
     }
 
     /// A note of an input channel goes out on another: the wheels go with it, before it starts.
@@ -240,21 +236,11 @@ impl AudioThread {
         self.bring(out & 15, self.wheels.input[from], timing);
     }
 
-    /// What is said of one note goes to the channel that it went out on.
-    fn pass_of_note(&mut self, event: NoteEvent<()>) {
-        let (channel, key, voice_id) = match event {
-            NoteEvent::PolyPressure { channel, key, voice_id, .. }
-            | NoteEvent::PolyVolume { channel, key, voice_id, .. }
-            | NoteEvent::PolyPan { channel, key, voice_id, .. }
-            | NoteEvent::PolyTuning { channel, key, voice_id, .. }
-            | NoteEvent::PolyVibrato { channel, key, voice_id, .. }
-            | NoteEvent::PolyExpression { channel, key, voice_id, .. }
-            | NoteEvent::PolyBrightness { channel, key, voice_id, .. } => (channel, key, voice_id),
-            other => return self.pass(other),
-        };
+    /// An expression of one note goes to the channel that the note went out on.
+    fn pass_of_note(&mut self, event: NoteEvent<()>, (channel, key, voice_id): (Channel, Key, VoiceID)) {
         let mut found = false;
-        for slot in 0..super::hands::Hands::num_slots() {
-            let Some(held) = self.hands.key(slot).copied().filter(super::hands::PlayedKey::is_held) else { continue };
+        for slot in 0..Hands::num_slots() {
+            let Some(held) = self.hands.key(slot).copied().filter(PlayedKey::is_held) else { continue };
             if held.is_meant(channel, key, voice_id) {
                 found = true;
                 if held.out.sent {
@@ -272,6 +258,20 @@ impl AudioThread {
 fn voices(block: &Block) -> u16 {
     let emitted = (0..block.settings.emit.len()).filter(|voice| block.settings.emit[*voice]);
     emitted.fold(0, |set, voice| set | 1 << voice)
+}
+
+/// The note that an event is about, where it is about one that sounds: its pressure, tuning or other expression.
+pub fn address_of(event: &NoteEvent<()>) -> Option<(Channel, Key, VoiceID)> {
+    match *event {
+        NoteEvent::PolyPressure { channel, key, voice_id, .. }
+        | NoteEvent::PolyVolume { channel, key, voice_id, .. }
+        | NoteEvent::PolyPan { channel, key, voice_id, .. }
+        | NoteEvent::PolyTuning { channel, key, voice_id, .. }
+        | NoteEvent::PolyVibrato { channel, key, voice_id, .. }
+        | NoteEvent::PolyExpression { channel, key, voice_id, .. }
+        | NoteEvent::PolyBrightness { channel, key, voice_id, .. } => Some((channel, key, voice_id)),
+        _ => None,
+    }
 }
 
 fn channel_of(event: &NoteEvent<()>) -> Option<u8> {

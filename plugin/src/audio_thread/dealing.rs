@@ -1,4 +1,5 @@
-//! Which voice of the four each played key is: by pitch order, range, spacing, and what each voice sounded last. Audio thread.
+//! Which voice of the four each played key is: by pitch order, range, spacing, and what each voice sounded last. Audio
+//! thread.
 
 use continuo_model::rules::{RANGES, WIDEST_SPACING};
 use continuo_model::tokeniser::grid::NUM_VOICES;
@@ -17,9 +18,10 @@ const ROOM: u8 = 4;
 const ANOTHER: u32 = 10;
 /// A key that is still held changes its voice.
 const MOVED: u32 = 8;
-/// What a voice sounded last draws a note to it from this far at the most.
+/// A voice draws a note to its last key from this far at the most.
 const FAR: u8 = 12;
-/// A single note is another voice than the player's only if it lies nearer to what that voice sounded by more than this.
+/// A single note is another voice than the player's only if it lies nearer to what that voice sounded by more than
+/// this.
 const OWN_LINE: u8 = 7;
 
 /// A key to be dealt.
@@ -31,7 +33,7 @@ pub struct Dealt {
     pub voice: Option<usize>,
 }
 
-/// What the player is known for.
+/// What to deal by: the player's voice and last keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Player {
     /// `Your voice`, 0 = soprano.
@@ -40,8 +42,8 @@ pub struct Player {
     pub last: [Option<u8>; NUM_VOICES],
 }
 
-/// Deals up to four keys, the highest first, to voices: the voice of each, from the top down. It depends on the keys, not on the
-/// order in which they were struck.
+/// Deals up to four keys, the highest first, to voices: the voice of each, from the top down. It depends on the keys,
+/// not on the order in which they were struck.
 pub fn deal(keys: &[Dealt], player: &Player) -> [usize; NUM_VOICES] {
     let first: [usize; NUM_VOICES] = std::array::from_fn(|n| n);
     match keys.len() {

@@ -1,4 +1,5 @@
-//! What is due goes out: rows that are there, at their sample; rows that are late, as soon as they are there. Audio thread.
+//! Plays rows that are due: those that are there at their sample, those that are late as soon as they are there. Audio
+//! thread.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -69,7 +70,7 @@ impl AudioThread {
 
     /// Waits for a row for as long as this block may.
     fn wait_for(&mut self, block: &Block, step: i64) -> Poll {
-        // Who has not answered for a bar is not waited for.
+        // A worker that has missed a bar of steps is not waited for.
         let renders = self.pace.renders(block.says_offline);
         let given_up = !renders && self.misses_in_a_row >= MOST_MISSES;
         let length = self.pace.block();
@@ -130,7 +131,7 @@ impl AudioThread {
         }
     }
 
-    /// What is generated ends at sample `at`, or when it has sounded for long enough.
+    /// Ends generated notes at sample `at`, or when they have sounded for long enough.
     pub(super) fn end_generated(&mut self, at: u64) {
         self.ledger.end_all(Some(Owner::Generated), at, self.least_samples());
         self.voices.end_all();

@@ -3,7 +3,7 @@
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::controllers::SUSTAIN_PEDAL;
+use super::controllers::{SUSTAIN_PEDAL, address_of};
 use super::held_notes::{Ending, HeldNotes, Owner};
 
 /// Events in a block at the most, in and out; a host that sends more loses what is over, and it is counted.
@@ -25,7 +25,7 @@ pub struct Lag {
     pub due: i64,
 }
 
-/// What a take is told of an event that went out.
+/// The facts of an event that went out, for the take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// Not the player's.
@@ -69,8 +69,8 @@ enum Note {
     End(Ending),
 }
 
-/// At one sample a pedal that goes down holds what ends there; ends go before starts, other controllers between them, and what is said of one
-/// note behind its start.
+/// At one sample a pedal that goes down holds what ends there; ends go before starts, other controllers between them,
+/// and a note's expressions behind its start.
 const PEDAL_DOWN: u8 = 0;
 const OFF: u8 = 1;
 const OTHER: u8 = 2;
@@ -82,13 +82,7 @@ fn rank(event: &NoteEvent<()>) -> u8 {
         NoteEvent::MidiCC { cc: SUSTAIN_PEDAL, value, .. } if *value >= 0.5 => PEDAL_DOWN,
         NoteEvent::NoteOff { .. } => OFF,
         NoteEvent::NoteOn { .. } => ON,
-        NoteEvent::PolyPressure { .. }
-        | NoteEvent::PolyVolume { .. }
-        | NoteEvent::PolyPan { .. }
-        | NoteEvent::PolyTuning { .. }
-        | NoteEvent::PolyVibrato { .. }
-        | NoteEvent::PolyExpression { .. }
-        | NoteEvent::PolyBrightness { .. } => OF_A_NOTE,
+        of_a_note if address_of(of_a_note).is_some() => OF_A_NOTE,
         _ => OTHER,
     }
 }
@@ -169,8 +163,9 @@ impl OutEvents {
         self.events.iter().map(|e| &e.event)
     }
 
-    /// Offers the sorted events to the host, which takes one if `send` returns `true`; it is told too what a take should know of the
-    /// event. What the host refuses is put right in the ledger: an end is owed again, a start never was. Returns how many were refused.
+    /// Offers the sorted events to the host, which takes one if `send` returns `true`; it is told too what a take
+    /// should know of the event. What the host refuses is put right in the ledger: an end is owed again, a start never
+    /// was. Returns how many were refused.
     ///
     /// After a first refusal nothing more of that key is offered in this block, or an end without a start could
     /// go out.

@@ -9,7 +9,8 @@ use super::process::AudioThread;
 use super::settings::Block;
 
 impl AudioThread {
-    /// Processes a block as [`Self::process`] does, and never panics: if the block has failed, now or before, notes are passed through.
+    /// Processes a block as [`Self::process`] does, and never panics: if the block has failed, now or before, notes are
+    /// passed through.
     pub fn process_or_pass(&mut self, block: &Block, mut send: impl FnMut(NoteEvent<()>) -> bool) -> bool {
         if !self.has_failed {
             match catch_unwind(AssertUnwindSafe(|| {

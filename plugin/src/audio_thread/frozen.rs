@@ -1,4 +1,5 @@
-//! Frozen voices: they play a take again, note by note at its places in the song, wherever the transport goes. Audio thread.
+//! Frozen voices: they play a take again, note by note at its places in the song, wherever the transport goes. Audio
+//! thread.
 
 use continuo_model::generate::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
@@ -15,7 +16,8 @@ use crate::frozen::{Score, ScoreNote};
 const MAX_SOUNDING: usize = 16;
 /// Two places in the song that are nearer than this, beats, are one.
 const ROUNDING_BEATS: f64 = 1e-6;
-/// A note of which less than this is left where the transport comes in is over: such a rest is what a reply delay put behind its step.
+/// A note of which less than this is left where the transport comes in is over: such a rest is what a reply delay put
+/// behind its step.
 const LEAST_BEATS: f64 = 1.0 / 16.0;
 
 /// Plays a score.

@@ -1,7 +1,9 @@
-//! What hands do: keys, chords, lines and the pedal, and what of it belongs to each step of the grid. Audio thread.
+//! The player's hands: keys, chords, lines and the pedal, and what of it belongs to each step of the grid. Audio
+//! thread.
 //!
-//! Keys struck within the chord window of the first are one chord, whatever their order. A key continues the nearest line: legato
-//! overlaps and fast notes are one voice. Only after two keys have been held together for [`TOGETHER_SECONDS`] are they two.
+//! Keys struck within the chord window of the first are one chord, whatever their order. A key continues the nearest
+//! line: legato overlaps and fast notes are one voice. Only after two keys have been held together for
+//! [`TOGETHER_SECONDS`] are they two.
 
 mod keys;
 mod row;
@@ -26,7 +28,7 @@ const LINE_SECONDS: f64 = 1.0;
 const SAME_LINE: u8 = 12;
 /// A line whose key has been released is continued from twice as far.
 const SAME_LINE_RELEASED: u8 = 24;
-/// What a voice sounded last is forgotten after this time, seconds.
+/// The last key of a voice is forgotten after this time, seconds.
 const VOICE_SECONDS: f64 = 4.0;
 /// With more keys down than this nobody plays lines.
 const MAX_FINGERS: usize = 24;
@@ -110,8 +112,9 @@ impl Hands {
         (seconds * self.samples_per_second).round() as u64
     }
 
-    /// A key goes down at sample `at`, `step` in steps with a fraction. Opens a chord with this window unless one is open that it
-    /// belongs to; a chord starts no earlier than step `earliest`. Returns the key's slot, and a key that had to give way.
+    /// A key goes down at sample `at`, `step` in steps with a fraction. Opens a chord with this window unless one is
+    /// open that it belongs to; a chord starts no earlier than step `earliest`. Returns the key's slot, and a key that
+    /// had to give way.
     pub fn strike(
         &mut self,
         struck: Struck,
@@ -139,8 +142,8 @@ impl Hands {
         (slot, gone)
     }
 
-    /// Where a key can be put: nobody's slot, else that of a note of the same key where there are too many, of one that is over, or the
-    /// oldest.
+    /// Where a key can be put: nobody's slot, else that of a note of the same key where there are too many, of one that
+    /// is over, or the oldest.
     fn free_slot(&self, key: &PlayedKey) -> usize {
         let twins = || self.held().filter(|(_, held)| held.hand && (held.channel, held.key) == (key.channel, key.key));
         if twins().count() >= MAX_OF_ONE_KEY
@@ -152,9 +155,13 @@ impl Hands {
         (0..MAX_KEYS).min_by_key(order).unwrap_or(0)
     }
 
+    /// The keys that are remembered, each with its slot.
+    pub fn keys(&self) -> impl Iterator<Item = (usize, &PlayedKey)> {
+        self.keys.iter().enumerate().filter_map(|(slot, key)| Some((slot, key.as_ref()?)))
+    }
+
     fn held(&self) -> impl Iterator<Item = (usize, &PlayedKey)> {
-        let present = self.keys.iter().enumerate().filter_map(|(slot, key)| Some((slot, key.as_ref()?)));
-        present.filter(|(_, key)| key.is_held())
+        self.keys().filter(|(_, key)| key.is_held())
     }
 
     /// Says which line each key of the open chord continues: the nearest, and each line is continued once.
@@ -209,8 +216,7 @@ impl Hands {
     }
 
     fn heard(&self) -> impl Iterator<Item = (usize, &PlayedKey)> {
-        let present = self.keys.iter().enumerate().filter_map(|(slot, key)| Some((slot, key.as_ref()?)));
-        present.filter(|(_, key)| key.heard)
+        self.keys().filter(|(_, key)| key.heard)
     }
 
     /// Whether a key from before is the end of a line that is not over.
@@ -233,18 +239,16 @@ impl Hands {
         down.min_by_key(|(_, held)| held.serial).map(|(slot, _)| slot)
     }
 
-    /// A finger leaves its key at sample `at`, `step` in steps; the pedal may hold the note. Gives the key as it is then.
-    pub fn lift(&mut self, slot: usize, at: u64, step: f64) -> Option<PlayedKey> {
-        let key = self.keys[slot].as_mut()?;
+    /// A finger leaves its key at sample `at`, `step` in steps; the pedal may hold the note.
+    pub fn lift(&mut self, slot: usize, at: u64, step: f64) {
+        let Some(key) = self.keys[slot].as_mut() else { return };
         key.hand = false;
         key.lifted = at;
         key.pedal = key.heard && self.pedals[usize::from(key.channel)];
         if !key.pedal {
             key.end_at(step);
         }
-        let key = *key;
         self.set_timer();
-        Some(key)
     }
 
     /// Whether another finger holds what goes out on this channel and key.
@@ -263,8 +267,8 @@ impl Hands {
         self.held().find(|(_, held)| again(held) && held.told_as.is_none()).and_then(|(_, held)| held.untold_beats)
     }
 
-    /// The voice whose channel a key of a chord goes out on: the one that it was dealt, or if another key of the chord sounds there, as it
-    /// came before anyone knew better, the one that this other key was dealt.
+    /// The voice whose channel a key of a chord goes out on: the one that it was dealt, or if another key of the chord
+    /// sounds there, as it came before anyone knew better, the one that this other key was dealt.
     pub fn free_voice(&self, key: &PlayedKey, dealt: usize) -> usize {
         let mut voice = dealt;
         for _ in 0..NUM_VOICES {
@@ -348,7 +352,8 @@ impl Hands {
         self.chord.at
     }
 
-    /// The sample at which time alone changes something next: a chord is complete, or two keys have been held for long enough.
+    /// The sample at which time alone changes something next: a chord is complete, or two keys have been held for long
+    /// enough.
     pub fn timer(&self) -> Option<u64> {
         self.timer
     }
@@ -360,7 +365,8 @@ impl Hands {
         self.timer = closes.into_iter().chain(parts).min();
     }
 
-    /// Keys under a finger that continue a line whose key is under a finger too, each with the sample at which the later was struck.
+    /// Keys under a finger that continue a line whose key is under a finger too, each with the sample at which the
+    /// later was struck.
     fn overlaps(&self) -> impl Iterator<Item = (usize, u64)> {
         // One key on two channels stays one voice.
         let down = |serial, key| self.heard().any(|(_, old)| old.serial == serial && old.hand && old.key != key);

@@ -63,8 +63,8 @@ impl HeldNotes {
         Self { entries: [[Entry::Silent; NUM_KEYS]; NUM_CHANNELS], count: 0 }
     }
 
-    /// Starts a note, by (channel, key), at sample `now`. One that sounds there already is ended first. `false` if there was
-    /// no room for it in the block.
+    /// Starts a note, by (channel, key), at sample `now`. One that sounds there already is ended first. `false` if
+    /// there was no room for it in the block.
     pub fn start(
         &mut self,
         out: &mut OutEvents,
@@ -107,8 +107,8 @@ impl HeldNotes {
         started
     }
 
-    /// Ends a note at sample `now`, if it sounds and is the owner's, but not before it has sounded for `least` samples. No note has
-    /// length zero.
+    /// Ends a note at sample `now`, if it sounds and is the owner's, but not before it has sounded for `least` samples.
+    /// No note has length zero.
     pub fn end(&mut self, owner: Owner, (channel, key): (u8, u8), now: u64, least: u64, lag: Lag) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
         end_entry(entry, Some(owner), 0.0, now, least, lag);

@@ -12,12 +12,14 @@ use super::transport::BlockTime;
 use crate::bridge::{From, Request};
 use crate::params::Mode;
 
-/// The network's turn begins this long after the beat that it is on, seconds: a hand that is a little late keeps the turn.
+/// The network's turn begins this long after the beat that it is on, seconds: a hand that is a little late keeps the
+/// turn.
 const ENTRY_SECONDS: f64 = 0.04;
 
 impl AudioThread {
-    /// Answers the open chord, of which a note was played at sample `at`: asks for the row that it falls on, and for those after it
-    /// that had been planned without it. A step is answered once; what else is played in it is heard from the next one on.
+    /// Answers the open chord, of which a note was played at sample `at`: asks for the row that it falls on, and for
+    /// those after it that had been planned without it. A step is answered once; what else is played in it is heard
+    /// from the next one on.
     pub(super) fn answer(&mut self, block: &Block, time: &BlockTime, current: i64) {
         let onset = self.hands.chord_onset();
         if self.hands.chord_is_deferred() {
@@ -56,8 +58,8 @@ impl AudioThread {
         }
     }
 
-    /// The hands have changed: the rows that are planned are asked for again from the first on in which the player now does
-    /// something else.
+    /// The hands have changed: the rows that are planned are asked for again from the first on in which the player now
+    /// does something else.
     pub(super) fn replan(&mut self, block: &Block, time: &BlockTime) {
         let Some(first) = self.sequencer.unplayed().next() else { return };
         let mut differs = false;
@@ -183,8 +185,8 @@ impl AudioThread {
         }
     }
 
-    /// A step begins on which the network may take its turn: its first row is asked for now and played once it is sure that the
-    /// player has stopped.
+    /// A step begins on which the network may take its turn: its first row is asked for now and played once it is sure
+    /// that the player has stopped.
     fn may_enter(&mut self, block: &Block, time: &BlockTime, step: i64, at: u64) {
         let song_step = time.place(step).song_step;
         let starts = block.settings.mode == Mode::Free && self.first_step.is_some_and(|first| step < first + 4);

@@ -29,8 +29,8 @@ impl AudioThread {
         self.clock.begin_block(&block.host, host_runs, block.frames)
     }
 
-    /// Stage two: a start, a jump or a stop ends what sounds, at this very sample, and drops what was planned. So do panic
-    /// and, of what is generated, another mode.
+    /// Stage two: a start, a jump or a stop ends what sounds, at this very sample, and drops what was planned. So do
+    /// panic and, of what is generated, another mode.
     pub(super) fn follow_motion(&mut self, block: &Block, time: &BlockTime) {
         let settings = &block.settings;
         let (mode, bypass) = std::mem::replace(&mut self.last, (settings.mode, settings.bypass));

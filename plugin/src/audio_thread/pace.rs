@@ -1,4 +1,5 @@
-//! Whether the host runs in real time or renders faster, measured: what hosts say of it cannot be trusted. Audio thread.
+//! Whether the host runs in real time or renders faster, measured: what hosts say of it cannot be trusted. Audio
+//! thread.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,11 @@ const SURE_SECONDS: f64 = 0.3;
 const MAX_LEAD_SECONDS: f64 = 0.5;
 /// A lead is forgotten over this time, seconds: a host that renders ahead once and then goes on in real time is live.
 const FORGET_SECONDS: f64 = 1.0;
-/// A live host asks for a device's buffer in one burst of blocks, and is ahead of the clock at its end; only what it keeps
-/// over this long, seconds, is a pace.
+/// A live host asks for a device's buffer in one burst of blocks, and is ahead of the clock at its end; only what it
+/// keeps over this long, seconds, is a pace.
 const WINDOW_SECONDS: f64 = 0.25;
-/// A host that is ahead of the clock by more than this has sound in store, more than a live one fills its buffers with at its start: a
-/// share of its lead may be waited, too. Seconds.
+/// A host that is ahead of the clock by more than this has sound in store, more than a live one fills its buffers with
+/// at its start: a share of its lead may be waited, too. Seconds.
 const AHEAD_SECONDS: f64 = 0.1;
 /// That share, in terms of the share of a block.
 const LEAD_SHARE: f64 = 2.0;
@@ -76,9 +77,9 @@ impl Pace {
     /// Takes a block of this length in which so much time has passed, and for so much of it we ourselves have waited.
     fn measure(&mut self, seconds: f64, passed: f64, waited: f64) {
         let kept = (1.0 - seconds / FORGET_SECONDS).max(0.5);
-        // A block in which we have waited for longer than it lasts says nothing of the host: a fast one has been held up
-        // by us, and a live one comes back at once as well, and hurries until it has caught up. In a shorter wait a live
-        // host loses nothing.
+        // A block in which we have waited for longer than it lasts says nothing of the host: a fast one has been held
+        // up by us, and a live one comes back at once as well, and hurries until it has caught up. In a shorter wait a
+        // live host loses nothing.
         if waited >= seconds {
             self.held_up_seconds += waited;
             return;
@@ -106,7 +107,8 @@ impl Pace {
         says_offline || self.is_fast
     }
 
-    /// The length of the host's blocks, of which a share may be waited; where a host is well ahead of the clock, with its lead.
+    /// The length of the host's blocks, of which a share may be waited; where a host is well ahead of the clock, with
+    /// its lead.
     pub fn block(&self) -> Duration {
         let ahead = self.lead_seconds.max(0.0);
         let lead = if ahead > AHEAD_SECONDS { ahead } else { 0.0 };

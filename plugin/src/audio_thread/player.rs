@@ -149,14 +149,13 @@ impl AudioThread {
         }
     }
 
-    /// Keys have been struck: they go out on the channels of the voices that they are, as far as anyone knows by now, and are answered.
-    /// Whether one of them is heard.
+    /// Keys have been struck: they go out on the channels of the voices that they are, as far as anyone knows by now,
+    /// and are answered. Whether one of them is heard.
     fn on_strikes(&mut self, block: &Block, time: &BlockTime, timing: u32, happened: &Happened) -> bool {
         let settings = &block.settings;
         let at = self.samples + u64::from(timing);
         let is_new = |key: &PlayedKey| key.serial.wrapping_sub(happened.first_serial) < u32::MAX / 2;
-        let hears =
-            (0..Hands::num_slots()).any(|slot| self.hands.key(slot).is_some_and(|key| key.heard && is_new(key)));
+        let hears = self.hands.keys().any(|(_, key)| key.heard && is_new(key));
         if hears {
             self.last_note_step = self.hands.chord_onset();
             let network_plays = self.turn != Turn::Player || self.sequencer.has(self.next_step);

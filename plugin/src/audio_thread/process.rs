@@ -190,8 +190,8 @@ impl AudioThread {
         }
     }
 
-    /// Processes a block; `send` offers an event to the host and says whether it took it. `false` if it renders and notes are missing,
-    /// as no worker of the process has finished a step for two seconds.
+    /// Processes a block; `send` offers an event to the host and says whether it took it. `false` if it renders and
+    /// notes are missing, as no worker of the process has finished a step for two seconds.
     pub fn process(&mut self, block: &Block, mut send: impl FnMut(NoteEvent<()>) -> bool) -> bool {
         if block.frames == 0 {
             // What happens in no time happens at the next block's first sample.
@@ -245,8 +245,8 @@ impl AudioThread {
         !self.render_failed
     }
 
-    /// Where a host's block is split, an event on the sample of the split is handed to the part before it: it, and whatever
-    /// is said to lie behind the block's end, belongs to the next block's first sample.
+    /// Where a host's block is split, an event on the sample of the split is handed to the part before it: it, and
+    /// whatever is said to lie behind the block's end, belongs to the next block's first sample.
     fn carry_over(&mut self, heard: usize) {
         self.input.drain(..heard);
         self.input.iter_mut().for_each(|event| event.subtract_timing(event.timing()));

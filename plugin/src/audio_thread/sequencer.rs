@@ -30,8 +30,8 @@ pub struct PlannedRow {
     pub is_answer: bool,
     /// True where the player plays the voice.
     pub played: [bool; NUM_VOICES],
-    /// The voices whose held notes are to be started if they do not sound: all where the row goes back behind what sounds,
-    /// and those that were the player's until now.
+    /// The voices whose held notes are to be started if they do not sound: all where the row goes back behind what
+    /// sounds, and those that were the player's until now.
     pub settles: [bool; NUM_VOICES],
 }
 
@@ -101,14 +101,19 @@ impl Sequencer {
 
     /// Drops every plan. The next row asked for begins as `from` says.
     pub fn clear(&mut self, from: From) {
-        let unplayed = self.rows.iter().flatten().map(|planned| planned.step).min();
-        self.stale_from = self.stale_from.into_iter().chain(unplayed).min();
+        self.mark_stale(i64::MIN);
         self.rows = [None; NUM_ROWS];
         self.played_in = [(i64::MIN, [false; NUM_VOICES]); NUM_ROWS];
         (self.num_due, self.num_overdue) = (0, 0);
         self.planned_through = i64::MIN;
         // A start or a jump after which nothing has been asked for yet still is one.
         self.from = self.from.max(from);
+    }
+
+    /// The worker may have decided the rows from `step` on that are dropped now: the next request undoes them.
+    fn mark_stale(&mut self, step: i64) {
+        let dropped = self.rows.iter().flatten().map(|planned| planned.step).filter(|dropped| *dropped >= step);
+        self.stale_from = self.stale_from.into_iter().chain(dropped).min();
     }
 
     /// The last step that has been planned, or the lowest number there is.
@@ -120,9 +125,7 @@ impl Sequencer {
     pub fn forget_from(&mut self, step: i64) {
         if self.planned_through >= step {
             self.planned_through = step - 1;
-            let unplayed =
-                self.rows.iter().flatten().map(|planned| planned.step).filter(|unplayed| *unplayed >= step).min();
-            self.stale_from = self.stale_from.into_iter().chain(unplayed).min();
+            self.mark_stale(step);
             for row in &mut self.rows {
                 row.take_if(|planned| planned.step >= step);
             }
@@ -185,7 +188,8 @@ impl Sequencer {
         self.rows[slot(step)].filter(|planned| planned.step == step)?.request
     }
 
-    /// What is planned for `step`, if it has not been played: the row once it is known, and which voices are the player's.
+    /// What is planned for `step`, if it has not been played: the row once it is known, and which voices are the
+    /// player's.
     pub fn planned(&self, step: i64) -> Option<(Option<Row>, [bool; NUM_VOICES])> {
         let planned = self.rows[slot(step)].filter(|planned| planned.step == step)?;
         let row = match planned.content {

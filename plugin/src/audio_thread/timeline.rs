@@ -26,8 +26,8 @@ enum Next {
 }
 
 impl AudioThread {
-    /// Stage three: what is played, what time alone changes, the boundaries of steps, and rows that are due, in order of time. Gives how
-    /// many events were heard.
+    /// Stage three: what is played, what time alone changes, the boundaries of steps, and rows that are due, in order
+    /// of time. Gives how many events were heard.
     pub(super) fn play_timeline(&mut self, block: &Block, mut time: BlockTime) -> usize {
         let runs = time.runs();
         self.free_run_over = false;
@@ -73,8 +73,8 @@ impl AudioThread {
         }
     }
 
-    /// What happens next in the block, and at which of its samples. At one sample: first what hands have done by then, then what is
-    /// played, as it may change what follows; then what the network does, then what is frozen.
+    /// What happens next in the block, and at which of its samples. At one sample: first what hands have done by then,
+    /// then what is played, as it may change what follows; then what the network does, then what is frozen.
     fn next_of(&self, block: &Block, time: &BlockTime, runs: bool, heard: usize) -> (i64, Next) {
         let frames = block.frames as i64;
         let within = |at: u64| at.saturating_sub(self.samples) as i64;
@@ -116,8 +116,8 @@ impl AudioThread {
     fn on_step(&mut self, block: &Block, time: &BlockTime, at: u64) {
         let step = self.next_step;
         if time.place(step).is_seam {
-            // The notes of the loop's last step end with it; what its first step holds is started anew. But an early note
-            // has been answered for the first step already.
+            // The notes of the loop's last step end with it; what its first step holds is started anew. But an early
+            // note has been answered for the first step already.
             if self.answered_step != Some(step) {
                 self.ledger.end_all(Some(Owner::Generated), at, 1);
                 self.voices.clear();

@@ -347,8 +347,8 @@ impl Clock {
         }
     }
 
-    /// Where the bar began. While time goes straight on in one metre, bars do not shift against each other: what says so is
-    /// made up, as by what wraps us where it splits a block.
+    /// Where the bar began. While time goes straight on in one metre, bars do not shift against each other: what says
+    /// so is made up, as by what wraps us where it splits a block.
     fn bar_start(&mut self, told: i64, bar_steps: i64, goes_straight_on: bool, pos_steps: f64) -> i64 {
         let bar_start = match self.last_bar {
             Some((last, length)) if goes_straight_on && length == bar_steps && (told - last) % length != 0 => {
@@ -361,10 +361,11 @@ impl Clock {
         bar_start
     }
 
-    /// Time ran and runs: does it go on, come round a loop, or jump? And where is it, counted steps, if the host says so?
+    /// Time ran and runs: does it go on, come round a loop, or jump? And where is it, counted steps, if the host says
+    /// so?
     ///
-    /// Where it should be depends on when in the last block the tempo changed to what it is now, which nobody says: it is
-    /// anywhere between what the old tempo and the new one lead to.
+    /// Where it should be depends on when in the last block the tempo changed to what it is now, which nobody says: it
+    /// is anywhere between what the old tempo and the new one lead to.
     fn follow(
         &mut self,
         song_steps: Option<f64>,
@@ -382,8 +383,8 @@ impl Clock {
         let expected = |steps: f64| (earliest..=latest).contains(&steps);
         if let Some((start, end)) = loop_steps {
             let length = (end - start) as f64;
-            // Behind the loop's end is its beginning, be it that the host says so or that a block which runs over the end
-            // is split there.
+            // Behind the loop's end is its beginning, be it that the host says so or that a block which runs over the
+            // end is split there.
             let wrapped = if song_steps >= end as f64 { song_steps - length } else { song_steps };
             let was_before = last_steps + offset < end as f64;
             if was_before && latest > end as f64 && expected(wrapped + length) {
@@ -403,8 +404,8 @@ impl Clock {
             return (Motion::Continued, None);
         }
         if time_goes_on {
-            // The tempo of the song has changed, and with it the beat that this place in time is on. The count goes on from here, and keeps
-            // to the host's beats.
+            // The tempo of the song has changed, and with it the beat that this place in time is on. The count goes on
+            // from here, and keeps to the host's beats.
             self.offset = (song_steps - self.expected_steps).round() as i64;
             return (Motion::Continued, Some(song_steps - self.offset as f64));
         }
@@ -414,16 +415,16 @@ impl Clock {
         (Motion::Jumped, Some(song_steps - self.offset as f64))
     }
 
-    /// Whether the host is at another tempo but where it was to be in time: it has changed its tempo map, and has not gone elsewhere. Some
-    /// hosts tell no beats, and what wraps us makes them from the time and the present tempo.
+    /// Whether the host is at another tempo but where it was to be in time: it has changed its tempo map, and has not
+    /// gone elsewhere. Some hosts tell no beats, and what wraps us makes them from the time and the present tempo.
     fn time_goes_on(&self, host: &HostTime) -> bool {
         let other_tempo = host.tempo_bpm() != self.last_tempo_bpm;
         let expected = self.last_pos_samples.map(|last| last + self.last_block.1 as i64);
         other_tempo && host.pos_samples.zip(expected).is_some_and(|(now, expected)| (now - expected).abs() <= 2)
     }
 
-    /// Whether a position lies ahead by exactly what has gone by of the host's block. Where a host tells its time within a
-    /// block, what wraps us adds the distance from the block's start to the position a second time.
+    /// Whether a position lies ahead by exactly what has gone by of the host's block. Where a host tells its time
+    /// within a block, what wraps us adds the distance from the block's start to the position a second time.
     fn is_told_twice(&self, ahead_steps: f64, samples_per_step: f64) -> bool {
         let ahead = ahead_steps * samples_per_step;
         let gone_by = self.lengths.iter().scan(0, |sum, length| {

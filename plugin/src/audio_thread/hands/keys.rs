@@ -127,8 +127,8 @@ pub fn belongs_to(key: &PlayedKey, step: i64) -> bool {
     key.onset <= step && key.end.is_none_or(|end| end > step)
 }
 
-/// The grid step that a position belongs to. Halfway between two it is the later, and a few samples of rounding in a host's
-/// position do not matter to that.
+/// The grid step that a position belongs to. Halfway between two it is the later, and a few samples of rounding in a
+/// host's position do not matter to that.
 pub fn nearest(step: f64) -> i64 {
     const ROUNDING_STEPS: f64 = 1e-3;
     (step + 0.5 + ROUNDING_STEPS).floor() as i64

@@ -82,7 +82,8 @@ impl Hands {
         }
     }
 
-    /// Of the keys that are meant the three highest and the lowest; before that, those that only the pedal holds give way.
+    /// Of the keys that are meant the three highest and the lowest; before that, those that only the pedal holds give
+    /// way.
     fn choose(&self, is_meant: impl Fn(&PlayedKey) -> bool) -> Chosen {
         let mut chosen = Chosen { slots: [0; MAX_KEYS], count: 0 };
         let meant = || self.heard().filter(|(_, key)| is_meant(key));

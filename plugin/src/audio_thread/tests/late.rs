@@ -34,7 +34,8 @@ impl Late {
         Self { audio, end, began, n: 0 }
     }
 
-    /// Plays a block; gives what was sent but the soprano's, as (sample of the block, word), and whether it is complete.
+    /// Plays a block; gives what was sent but the soprano's, as (sample of the block, word), and whether it is
+    /// complete.
     fn block(&mut self, input: &[NoteEvent<()>], says_offline: bool) -> (Vec<(u32, bool, u8)>, bool) {
         let mut block = block(Mode::Harmonise, self.n, self.began);
         block.settings.reply_delay_samples = 240;

@@ -95,8 +95,8 @@ fn worded(request: &bridge::Request, words: &str) -> Answer {
     answer
 }
 
-/// A soprano's key is held, from step 3 on another one. `rows` are the answers for the steps; `late` is never given. Gives what
-/// was sent in each step, without the player's.
+/// A soprano's key is held, from step 3 on another one. `rows` are the answers for the steps; `late` is never given.
+/// Gives what was sent in each step, without the player's.
 fn parts_sent(rows: &[&str]) -> Vec<String> {
     let mut parts = Parts::new(Mode::Harmonise);
     let answer = |step: i64| rows.get(step as usize).copied().filter(|words| *words != "late");

@@ -3,8 +3,8 @@
 use super::*;
 use crate::bridge::{Changed, Told};
 
-/// Plays stretches of (beats, tempo at their end, metre) in blocks of 10 ms and gives what was told: `beats: tempo metre`. The tempo
-/// goes from one stretch's to the next's in a straight line.
+/// Plays stretches of (beats, tempo at their end, metre) in blocks of 10 ms and gives what was told: `beats: tempo
+/// metre`. The tempo goes from one stretch's to the next's in a straight line.
 fn told(stretches: &[(f64, f64, (i32, i32))]) -> Vec<String> {
     let (audio_end, mut end, _) = bridge::new();
     let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now);

@@ -31,8 +31,8 @@ impl Bars {
         self.stretches.iter().flatten()
     }
 
-    /// The number of the bar that begins on a song step and lasts `bar_steps`, from 0. Where nothing is known of what lies before it, it
-    /// is counted as if the song had one metre; a metre that has been seen is remembered.
+    /// The number of the bar that begins on a song step and lasts `bar_steps`, from 0. Where nothing is known of what
+    /// lies before it, it is counted as if the song had one metre; a metre that has been seen is remembered.
     pub fn number(&mut self, bar_start_step: i64, bar_steps: i64) -> i64 {
         let before = self.known().rev().find(|stretch| stretch.from_step <= bar_start_step).copied();
         let Some(before) = before else {
