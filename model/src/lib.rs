@@ -1,6 +1,7 @@
 //! Networks, tokens, sampling and weights files: what the plugin and the trainer share. Knows no plugin,
 //! thread or host.
 
+pub mod decision;
 pub mod generate;
 pub mod key;
 pub mod lexicon;
