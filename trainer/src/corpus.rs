@@ -14,9 +14,9 @@ mod leadsheets;
 mod midi;
 mod musicxml;
 pub mod piece;
+mod pitch_table;
 mod repeats;
-mod rows;
-mod score;
+mod written;
 
 #[cfg(test)]
 pub mod bad_input;

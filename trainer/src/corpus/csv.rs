@@ -5,15 +5,15 @@ use continuo_model::rules::Row;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 
 use super::piece::Piece;
-use super::rows;
+use super::pitch_table;
 
 /// The piece of a file.
 ///
 /// # Errors
 /// If the header is not `note0,note1..`, or a row holds something else than as many pitches; with the line.
 pub fn read(source: &str, text: &str) -> Result<Piece> {
-    let score = rows::score(&pitches(text)?, None)?;
-    super::score::Score { source: source.to_string(), ..score }.into_piece()
+    let music = pitch_table::written(&pitches(text)?, None)?;
+    super::written::WrittenMusic { source: source.to_string(), ..music }.into_piece()
 }
 
 /// The steps of a piece in four voices.
@@ -51,7 +51,7 @@ fn pitches(text: &str) -> Result<Vec<Vec<Option<u8>>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::score::notes_in_words;
+    use crate::corpus::written::notes_in_words;
 
     fn error(text: &str) -> String {
         format!("{:#}", read("a.csv", text).expect_err("an error"))

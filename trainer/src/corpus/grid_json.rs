@@ -15,7 +15,7 @@ use super::GridPiece;
 use super::beats::Beats;
 use super::key::{Mode, WrittenKey};
 use super::piece::{Metre, Piece};
-use super::rows;
+use super::pitch_table;
 
 type Rows = Vec<[i16; NUM_VOICES]>;
 
@@ -133,23 +133,23 @@ fn in_parts(source: &str, split: Option<&str>, value: &Value) -> Result<Piece> {
         };
         pitches.push(row.iter().map(pitch).collect::<Result<Vec<_>>>()?);
     }
-    let mut score = rows::score(&pitches, beside.as_ref().map(|piece| piece.attack.as_slice()))?;
-    score.source = source.to_string();
-    score.split = split.map(String::from);
+    let mut music = pitch_table::written(&pitches, beside.as_ref().map(|piece| piece.attack.as_slice()))?;
+    music.source = source.to_string();
+    music.split = split.map(String::from);
     if let Some(beside) = beside {
-        score.title = beside.id.unwrap_or_default();
+        music.title = beside.id.unwrap_or_default();
         if let Some(metre) = beside.ts {
-            score.metres.push((Beats::ZERO, Metre::parse(&metre)?));
+            music.metres.push((Beats::ZERO, Metre::parse(&metre)?));
         }
         if let Some(fifths) = beside.fifths {
             ensure!((-7..=7).contains(&fifths), "expected 7 flats to 7 sharps, got {fifths}");
-            score.written_key = Some(WrittenKey { fifths, mode: beside.mode.and_then(|mode| Mode::from_word(&mode)) });
+            music.written_key = Some(WrittenKey { fifths, mode: beside.mode.and_then(|mode| Mode::from_word(&mode)) });
         }
         for (step, _) in beside.pos16.iter().enumerate().filter(|(_, pos)| **pos == 0) {
-            score.barlines.push(Beats::new(i64::try_from(step)?, 4)?);
+            music.barlines.push(Beats::new(i64::try_from(step)?, 4)?);
         }
     }
-    score.into_piece()
+    music.into_piece()
 }
 
 fn music_of(pieces: &[Value], split: Option<&str>) -> Result<Vec<JsonMusic>> {
@@ -218,7 +218,7 @@ fn pitches(rows: &Rows) -> Result<Vec<Row>> {
 mod tests {
     use super::*;
     use crate::corpus::piece::TICKS_PER_BEAT;
-    use crate::corpus::score::notes_in_words;
+    use crate::corpus::written::notes_in_words;
 
     fn error(text: &str) -> String {
         format!("{:#}", parse(text, "train").expect_err("an error"))

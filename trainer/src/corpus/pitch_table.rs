@@ -3,17 +3,17 @@
 use anyhow::{Context, Result, ensure};
 
 use super::beats::Beats;
-use super::score::{Line, Score, Written};
+use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
 /// The names of four columns; others are numbered.
 const VOICES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
 
-/// A score of `rows`, in each a pitch a part or `None` for a rest. `attacks` holds a number a row whose bit 0 (first
+/// The music of `rows`, in each a pitch a part or `None` for a rest. `attacks` holds a number a row whose bit 0 (first
 /// part) and up say that a note starts; without, a note goes on as long as its pitch does.
 ///
 /// # Errors
 /// If a row is not as wide as the first, or there are not as many attacks as rows.
-pub fn score(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<Score> {
+pub fn written(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<WrittenMusic> {
     let width = rows.first().map_or(0, Vec::len);
     if let Some(attacks) = attacks {
         ensure!(
@@ -24,10 +24,10 @@ pub fn score(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<Score> 
         );
     }
     let step = Beats::new(1, 4)?;
-    let mut lines: Vec<Line> = (0..width)
+    let mut parts: Vec<WrittenPart> = (0..width)
         .map(|part| match VOICES.get(part) {
-            Some(name) if width == VOICES.len() => Line { name: name.to_string(), notes: Vec::new() },
-            _ => Line { name: format!("Part {}", part + 1), notes: Vec::new() },
+            Some(name) if width == VOICES.len() => WrittenPart { name: name.to_string(), notes: Vec::new() },
+            _ => WrittenPart { name: format!("Part {}", part + 1), notes: Vec::new() },
         })
         .collect();
     for (idx, row) in rows.iter().enumerate() {
@@ -38,33 +38,33 @@ pub fn score(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<Score> 
             let struck = attacks.is_some_and(|attacks| part < 8 && attacks[idx] >> part & 1 == 1);
             let Some(pitch) = pitch else { continue };
             if before == Some(pitch) && !struck {
-                let note = lines[part].notes.last_mut().context("a note before goes on")?;
+                let note = parts[part].notes.last_mut().context("a note before goes on")?;
                 note.length = note.length.plus(step)?;
             } else {
-                lines[part].notes.push(Written { at, length: step, pitch, tied_on: false, tied_back: false });
+                parts[part].notes.push(WrittenNote { at, length: step, pitch, tied_on: false, tied_back: false });
             }
         }
     }
     let end = step.times(Beats::new(i64::try_from(rows.len())?, 1)?)?;
-    Ok(Score { lines, end: Some(end), ..Score::default() })
+    Ok(WrittenMusic { parts, end: Some(end), ..WrittenMusic::default() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::score::notes_in_words;
+    use crate::corpus::written::notes_in_words;
 
     #[test]
     fn pitches_go_on_until_they_change_or_are_struck() {
         let rows = [[Some(60), None], [Some(60), Some(50)], [Some(60), Some(50)], [Some(62), None]].map(Vec::from);
-        let words = |attacks| notes_in_words(&score(&rows, attacks).unwrap().into_piece().unwrap());
+        let words = |attacks| notes_in_words(&written(&rows, attacks).unwrap().into_piece().unwrap());
         assert_eq!(words(None), ["0+3/4:60 3/4+1/4:62", "1/4+1/2:50"]);
         assert_eq!(words(Some(&[3, 0, 3, 0])), ["0+1/2:60 1/2+1/4:60 3/4+1/4:62", "1/4+1/4:50 1/2+1/4:50"]);
     }
 
     #[test]
     fn ragged_rows_are_refused() {
-        assert!(score(&[vec![None, None], vec![None]], None).is_err());
-        assert!(score(&[vec![None]], Some(&[])).is_err());
+        assert!(written(&[vec![None, None], vec![None]], None).is_err());
+        assert!(written(&[vec![None]], Some(&[])).is_err());
     }
 }

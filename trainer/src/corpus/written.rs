@@ -15,7 +15,7 @@ const MAX_BARS: usize = 200_000;
 
 /// A note as written; a tie makes one sounding note of several.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Written {
+pub struct WrittenNote {
     /// When it starts.
     pub at: Beats,
     /// How long it is written.
@@ -30,16 +30,16 @@ pub struct Written {
 
 /// A part as written.
 #[derive(Clone, Debug, Default)]
-pub struct Line {
+pub struct WrittenPart {
     /// Its name, or empty.
     pub name: String,
     /// In any order.
-    pub notes: Vec<Written>,
+    pub notes: Vec<WrittenNote>,
 }
 
 /// Music as written.
 #[derive(Clone, Debug, Default)]
-pub struct Score {
+pub struct WrittenMusic {
     /// As in [`Piece`].
     pub source: String,
     /// As in [`Piece`].
@@ -47,7 +47,7 @@ pub struct Score {
     /// As in [`Piece`].
     pub split: Option<String>,
     /// From the top of the score; those without notes are left out of the piece.
-    pub lines: Vec<Line>,
+    pub parts: Vec<WrittenPart>,
     /// Where barlines stand, in any order; the start and the end need none.
     pub barlines: Vec<Beats>,
     /// Metres and where they begin, in any order.
@@ -64,7 +64,7 @@ pub struct Score {
     pub remarks: Vec<String>,
 }
 
-impl Score {
+impl WrittenMusic {
     /// Plays the stretches in their order, joins tied notes, and rounds to ticks; says in a remark how many notes do
     /// not lie on a tick.
     ///
@@ -76,10 +76,10 @@ impl Score {
         }
         let (mut num_notes, mut rounded, mut vanished) = (0, 0, 0);
         let (mut parts, mut length) = (Vec::new(), ticks(self.end.unwrap_or(Beats::ZERO))?);
-        for line in self.lines {
-            let notes = joined(line.notes)?;
+        for part in self.parts {
+            let notes = joined(part.notes)?;
             num_notes += notes.len();
-            let mut part = Part { name: line.name, notes: Vec::with_capacity(notes.len()) };
+            let mut part = Part { name: part.name, notes: Vec::with_capacity(notes.len()) };
             for note in notes {
                 let (onset, onset_fits) = note.at.to_ticks()?;
                 let (end, end_fits) = note.at.plus(note.length)?.to_ticks()?;
@@ -124,20 +124,20 @@ impl Score {
 
     /// Lays the stretches of `order` one after the other.
     fn unfold(&mut self) -> Result<()> {
-        let mut lines: Vec<Line> =
-            self.lines.iter().map(|line| Line { name: line.name.clone(), notes: Vec::new() }).collect();
-        for line in &mut self.lines {
-            line.notes.sort_by_key(|note| note.at);
+        let mut parts: Vec<WrittenPart> =
+            self.parts.iter().map(|part| WrittenPart { name: part.name.clone(), notes: Vec::new() }).collect();
+        for part in &mut self.parts {
+            part.notes.sort_by_key(|note| note.at);
         }
         self.metres.sort_by_key(|(at, _)| *at);
         let (mut barlines, mut metres) = (Vec::new(), Vec::new());
         let (mut time, mut num_notes) = (Beats::ZERO, 0);
         for &(from, to) in &self.order {
             let shift = time.minus(from)?;
-            for (line, written) in lines.iter_mut().zip(&self.lines) {
+            for (part, written) in parts.iter_mut().zip(&self.parts) {
                 let first = written.notes.partition_point(|note| note.at < from);
                 for note in written.notes[first..].iter().take_while(|note| note.at < to) {
-                    line.notes.push(Written { at: note.at.plus(shift)?, ..*note });
+                    part.notes.push(WrittenNote { at: note.at.plus(shift)?, ..*note });
                     num_notes += 1;
                 }
             }
@@ -155,7 +155,7 @@ impl Score {
         if self.barlines.is_empty() {
             barlines.clear();
         }
-        (self.lines, self.barlines, self.metres, self.end) = (lines, barlines, metres, Some(time));
+        (self.parts, self.barlines, self.metres, self.end) = (parts, barlines, metres, Some(time));
         Ok(())
     }
 }
@@ -165,10 +165,10 @@ fn ticks(time: Beats) -> Result<u64> {
 }
 
 /// Makes one note of notes that ties lead through; a tie that leads nowhere is passed over.
-fn joined(mut notes: Vec<Written>) -> Result<Vec<Written>> {
+fn joined(mut notes: Vec<WrittenNote>) -> Result<Vec<WrittenNote>> {
     ensure!(notes.len() <= MAX_NOTES, "expected at most {MAX_NOTES} notes, got {}", notes.len());
     notes.sort_by_key(|note| (note.at, note.pitch));
-    let mut sounding: Vec<Written> = Vec::with_capacity(notes.len());
+    let mut sounding: Vec<WrittenNote> = Vec::with_capacity(notes.len());
     // The notes that a tie leads on from, by pitch and end.
     let mut open: HashMap<(u8, Beats), usize> = HashMap::new();
     for note in notes {
@@ -263,32 +263,32 @@ mod tests {
         Beats::new(num, den).unwrap()
     }
 
-    fn note(at: i64, length: i64, pitch: u8, tied_on: bool) -> Written {
-        Written { at: beats(at, 1), length: beats(length, 1), pitch, tied_on, tied_back: true }
+    fn note(at: i64, length: i64, pitch: u8, tied_on: bool) -> WrittenNote {
+        WrittenNote { at: beats(at, 1), length: beats(length, 1), pitch, tied_on, tied_back: true }
     }
 
-    fn score(notes: &[Written]) -> Score {
-        Score { lines: vec![Line { name: "a".into(), notes: notes.to_vec() }], ..Score::default() }
+    fn music(notes: &[WrittenNote]) -> WrittenMusic {
+        WrittenMusic { parts: vec![WrittenPart { name: "a".into(), notes: notes.to_vec() }], ..WrittenMusic::default() }
     }
 
     #[test]
     fn ties_make_one_note() {
-        let piece = score(&[note(0, 1, 60, true), note(1, 2, 60, true), note(3, 1, 60, false), note(3, 1, 64, true)]);
+        let piece = music(&[note(0, 1, 60, true), note(1, 2, 60, true), note(3, 1, 60, false), note(3, 1, 64, true)]);
         assert_eq!(notes_in_words(&piece.into_piece().unwrap()), ["0+4:60 3+1:64"]);
         // Another pitch, or a note that comes later, ends no tie.
-        let piece = score(&[note(0, 1, 60, true), note(1, 1, 62, false), note(2, 1, 60, false)]);
+        let piece = music(&[note(0, 1, 60, true), note(1, 1, 62, false), note(2, 1, 60, false)]);
         assert_eq!(notes_in_words(&piece.into_piece().unwrap()), ["0+1:60 1+1:62 2+1:60"]);
     }
 
     #[test]
     fn unisons_of_one_part_are_one_note() {
-        let piece = score(&[note(0, 1, 60, false), note(0, 2, 60, false)]).into_piece().unwrap();
+        let piece = music(&[note(0, 1, 60, false), note(0, 2, 60, false)]).into_piece().unwrap();
         assert_eq!(notes_in_words(&piece), ["0+2:60"]);
     }
 
     #[test]
     fn stretches_are_laid_end_to_end() {
-        let mut written = score(&[note(0, 1, 60, true), note(1, 1, 62, false), note(2, 2, 64, false)]);
+        let mut written = music(&[note(0, 1, 60, true), note(1, 1, 62, false), note(2, 2, 64, false)]);
         written.order = vec![(beats(1, 1), beats(4, 1)), (beats(0, 1), beats(1, 1))];
         written.barlines = vec![beats(2, 1)];
         written.metres = vec![(Beats::ZERO, Metre::new(2, 4).unwrap()), (beats(2, 1), Metre::new(2, 2).unwrap())];
@@ -301,8 +301,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_rounded_and_said() {
-        let third = Written { length: beats(1, 11), ..note(0, 1, 60, false) };
-        let piece = score(&[third, note(1, 1, 60, false)]).into_piece().unwrap();
+        let third = WrittenNote { length: beats(1, 11), ..note(0, 1, 60, false) };
+        let piece = music(&[third, note(1, 1, 60, false)]).into_piece().unwrap();
         assert_eq!(piece.remarks, ["1 of 2 notes lie between ticks; each is rounded to the nearest"]);
     }
 
