@@ -3,6 +3,7 @@
 
 pub mod decision;
 pub mod generate;
+pub mod hash;
 pub mod key;
 pub mod lexicon;
 pub mod line_memory;

@@ -1,15 +1,14 @@
-//! Rows of pitches, one a 16th step, as parts: what grid JSON and chorale CSV hold.
+//! Tables of pitches, a row a 16th step and a column a part: what grid JSON and chorale CSV hold.
 
 use anyhow::{Context, Result, ensure};
+use continuo_model::tokeniser::grid::{STEPS_PER_BEAT, VOICE_NAMES};
 
 use super::beats::Beats;
 use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
-/// The names of four columns; others are numbered.
-const VOICES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
-
 /// The music of `rows`, in each a pitch a part or `None` for a rest. `attacks` holds a number a row whose bit 0 (first
-/// part) and up say that a note starts; without, a note goes on as long as its pitch does.
+/// part) and up say that a note starts; without, a note goes on as long as its pitch does. Four parts are named as the
+/// voices are, others are numbered.
 ///
 /// # Errors
 /// If a row is not as wide as the first, or there are not as many attacks as rows.
@@ -23,10 +22,10 @@ pub fn written(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<Writt
             attacks.len()
         );
     }
-    let step = Beats::new(1, 4)?;
+    let step = Beats::new(1, STEPS_PER_BEAT as i64)?;
     let mut parts: Vec<WrittenPart> = (0..width)
-        .map(|part| match VOICES.get(part) {
-            Some(name) if width == VOICES.len() => WrittenPart { name: name.to_string(), notes: Vec::new() },
+        .map(|part| match VOICE_NAMES.get(part) {
+            Some(name) if width == VOICE_NAMES.len() => WrittenPart { name: name.to_string(), notes: Vec::new() },
             _ => WrittenPart { name: format!("Part {}", part + 1), notes: Vec::new() },
         })
         .collect();
@@ -46,7 +45,7 @@ pub fn written(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<Writt
         }
     }
     let end = step.times(Beats::new(i64::try_from(rows.len())?, 1)?)?;
-    Ok(WrittenMusic { parts, end: Some(end), ..WrittenMusic::default() })
+    Ok(WrittenMusic { parts, end: Some(end), attacks_unknown: attacks.is_none(), ..WrittenMusic::default() })
 }
 
 #[cfg(test)]

@@ -61,6 +61,12 @@ pub struct WrittenMusic {
     /// Stretches, from and to, in the order in which they are played; empty plays it as written.
     pub order: Vec<(Beats, Beats)>,
     /// As in [`Piece`].
+    pub attacks_unknown: bool,
+    /// As in [`Piece`]; of music that is played as written.
+    pub fermatas: Option<Vec<(Beats, Beats)>>,
+    /// As in [`Piece`].
+    pub same_as: Option<String>,
+    /// As in [`Piece`].
     pub remarks: Vec<String>,
 }
 
@@ -106,6 +112,8 @@ impl WrittenMusic {
         if vanished > 0 {
             remarks.push(format!("{vanished} notes of no length are left out"));
         }
+        let stretch = |(from, to)| Ok((ticks(from)?, ticks(to)?));
+        let fermatas = self.fermatas.map(|all| all.into_iter().map(stretch).collect::<Result<_>>()).transpose()?;
         let metres = metres(&self.metres)?;
         let bars = bars(&self.barlines, &metres, length)?;
         Ok(Piece {
@@ -118,6 +126,9 @@ impl WrittenMusic {
             tempo_bpm: self.tempo_bpm,
             bars,
             length,
+            attacks_unknown: self.attacks_unknown,
+            fermatas,
+            same_as: self.same_as,
             remarks,
         })
     }

@@ -6,8 +6,9 @@ use std::fmt;
 use continuo_model::stream::StreamingNetwork;
 use serde::Serialize;
 
-use crate::evaluate::surprise;
-use crate::lines::UNIT;
+use super::songs::UNIT;
+use crate::kinds::Judgement;
+use crate::losses::surprise;
 use crate::preparation::Spelt;
 
 /// A loss on songs.
@@ -53,26 +54,28 @@ impl fmt::Display for LineLoss {
 
 /// A line model's loss on songs. State is zero at each piece's start, after a delimiter.
 #[derive(Clone, Debug, Serialize)]
-pub struct LineEvaluation {
+struct LineEvaluation {
     /// What it loses.
     #[serde(flatten)]
-    pub loss: LineLoss,
+    loss: LineLoss,
     /// What the network is shown beside the word before.
-    pub sees: Vec<String>,
-}
-
-impl LineEvaluation {
-    /// What a weights file keeps of it.
-    pub fn figures(&self, split: &str) -> BTreeMap<String, f64> {
-        BTreeMap::from([
-            (format!("{split}_nats_per_event"), self.loss.micro),
-            (format!("{split}_nats_per_event_macro"), self.loss.macro_),
-        ])
-    }
+    sees: Vec<String>,
 }
 
 /// The loss of a line model on songs in its words.
-pub fn evaluate(network: &StreamingNetwork, songs: &[Spelt]) -> LineEvaluation {
+pub fn judgement(network: &StreamingNetwork, songs: &[Spelt]) -> Judgement {
+    let evaluation = evaluate(network, songs);
+    let LineEvaluation { loss, sees } = &evaluation;
+    Judgement {
+        loss: loss.micro,
+        unit: UNIT,
+        figures: BTreeMap::from([("nats_per_event", loss.micro), ("nats_per_event_macro", loss.macro_)]),
+        json: serde_json::to_string(&evaluation).expect("an evaluation is plain data"),
+        words: format!("{loss}\nsees: {}", sees.join(", ")),
+    }
+}
+
+fn evaluate(network: &StreamingNetwork, songs: &[Spelt]) -> LineEvaluation {
     let (mut state, mut scratch) = (network.state(), network.scratch());
     let nats: Vec<f64> = songs
         .iter()

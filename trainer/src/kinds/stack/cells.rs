@@ -6,17 +6,17 @@ use continuo_model::network::config::StackConfig;
 use continuo_model::network::{Inputs, StackInputs};
 use continuo_model::tokeniser::grid::{CellReader, Grid, NUM_VOICES};
 
-use super::Batch;
+use crate::batches::Batch;
 
 /// A piece read cell by cell: what is known before each, and what it is.
-pub(super) struct Cells {
+pub struct Cells {
     previous: Vec<u32>,
     features: Vec<u32>,
     targets: Vec<u32>,
 }
 
 impl Cells {
-    pub(super) fn read(config: &StackConfig, grid: &Grid) -> Self {
+    pub fn read(config: &StackConfig, grid: &Grid) -> Self {
         let mut cells = Self { previous: Vec::new(), features: Vec::new(), targets: Vec::new() };
         let mut reader = CellReader::new();
         let mut rows = vec![0; config.feature_slots()];
@@ -32,7 +32,7 @@ impl Cells {
 }
 
 /// A batch of windows of `steps` cells each.
-pub(super) fn batch(
+pub fn batch(
     config: &StackConfig,
     pieces: &[Cells],
     windows: &[(usize, usize)],

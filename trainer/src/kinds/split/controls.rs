@@ -5,7 +5,7 @@ use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::step_reader::{Controls, FERMATA_CLASSES, StepFeature, density_class, register_class};
 use continuo_model::vocabulary::{Symbol, Vocabulary};
 
-use super::GridPiece;
+use crate::kinds::four_voices::GridPiece;
 
 /// Density and register look this many steps ahead.
 const AHEAD_STEPS: usize = 4 * STEPS_PER_BEAT;

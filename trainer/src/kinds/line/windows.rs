@@ -11,7 +11,7 @@ use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::line_reader::LineReader;
 use continuo_model::tokeniser::step_reader::NO_ROW;
 
-use super::Batch;
+use crate::batches::Batch;
 use crate::preparation::Spelt;
 use crate::recipe::Training;
 
@@ -20,7 +20,7 @@ const WORDS_TO_SETTLE: usize = 8;
 
 /// Where windows begin, (song, word): at each song's start, and for what is longer than a window also inside of it, at the
 /// starts of events, from other places each epoch.
-pub(super) fn windows(songs: &[Spelt], training: &Training, rng: &mut SplitMix64) -> Vec<(usize, usize)> {
+pub fn windows(songs: &[Spelt], training: &Training, rng: &mut SplitMix64) -> Vec<(usize, usize)> {
     let mut windows = Vec::new();
     for (idx, song) in songs.iter().enumerate() {
         let phase = rng.next_below(training.window_hop_steps);
@@ -45,7 +45,7 @@ pub(super) fn windows(songs: &[Spelt], training: &Training, rng: &mut SplitMix64
 }
 
 /// A batch of windows of up to `words` words each; shorter if all of them are.
-pub(super) fn batch(
+pub fn batch(
     config: &LineConfig,
     lexicon: &Arc<Lexicon>,
     songs: &[Spelt],

@@ -8,12 +8,12 @@ use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::tokeniser::step_reader::{HEAD_SLOTS, NO_ROW, StepReader};
 
-use super::Batch;
-use crate::corpus::GridPiece;
-use crate::corpus::controls::reveal;
+use super::controls::reveal;
+use crate::batches::Batch;
+use crate::kinds::four_voices::GridPiece;
 
 /// A piece read step by step: what is known before each, and what its voices do.
-pub(super) struct Steps {
+pub struct Steps {
     /// (steps, trunk slots).
     trunk: Vec<u32>,
     /// (steps, voices, `HEAD_SLOTS`).
@@ -27,7 +27,7 @@ pub(super) struct Steps {
 impl Steps {
     /// Reads a piece. A share `any_order` of the steps has its voices in random order, all others from the top; wishes
     /// are told at random, so that the network learns to do with and without them.
-    pub(super) fn read(config: &SplitConfig, piece: &GridPiece, any_order: f32, rng: &mut SplitMix64) -> Self {
+    pub fn read(config: &SplitConfig, piece: &GridPiece, any_order: f32, rng: &mut SplitMix64) -> Self {
         let mut steps = Self { trunk: Vec::new(), head: Vec::new(), before: Vec::new(), targets: Vec::new() };
         let controls = reveal(piece, &config.features, rng);
         let mut reader = StepReader::new();
@@ -53,7 +53,7 @@ impl Steps {
 }
 
 /// A batch of windows of `steps` steps each.
-pub(super) fn batch(
+pub fn batch(
     config: &SplitConfig,
     pieces: &[Steps],
     windows: &[(usize, usize)],

@@ -2,13 +2,16 @@
 
 mod ngram;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 use continuo_model::lexicon::Grammar;
 use ngram::{NGram, Smoothing};
 use serde::Serialize;
 
-use crate::line_evaluation::LineLoss;
-use crate::lines::Lines;
+use super::evaluation::LineLoss;
+use super::songs::{Songs, UNIT};
+use crate::kinds::Judgement;
 use crate::preparation::Spelt;
 
 /// One in so many of the training songs is set aside to choose the n-gram by.
@@ -16,30 +19,42 @@ const SET_ASIDE: usize = 10;
 
 /// An n-gram's loss.
 #[derive(Clone, Debug, Serialize)]
-pub struct Baseline {
+struct Baseline {
     /// What it loses.
     #[serde(flatten)]
-    pub loss: LineLoss,
+    loss: LineLoss,
     /// How many different words there are.
-    pub vocabulary: usize,
+    vocabulary: usize,
     /// Words in the longest run, chosen on a tenth of the training songs.
-    pub order: usize,
+    order: usize,
     /// How runs are weighed, chosen there too.
-    pub smoothing: String,
+    smoothing: String,
 }
 
 /// Learns from the training songs, judges by the songs of `split`.
 ///
 /// # Errors
 /// If there is nothing to learn from, or nothing in the split.
-pub fn of(lines: &Lines, split: &str) -> Result<Baseline> {
-    let train: Vec<Spelt> = lines.training_songs_in_every_key();
-    let judged = lines.spelt(split)?;
+pub fn judgement(songs: &Songs, split: &str) -> Result<Judgement> {
+    let baseline = of(songs, split)?;
+    let Baseline { loss, vocabulary, order, smoothing } = &baseline;
+    Ok(Judgement {
+        loss: loss.micro,
+        unit: UNIT,
+        figures: BTreeMap::new(),
+        json: serde_json::to_string(&baseline)?,
+        words: format!("{}\n{loss}\nn-gram of up to {order} words of {vocabulary}, {smoothing}", songs.report),
+    })
+}
+
+fn of(songs: &Songs, split: &str) -> Result<Baseline> {
+    let train: Vec<Spelt> = songs.to_learn_in_every_key();
+    let judged = songs.spelt(split)?;
     ensure!(!train.is_empty() && !judged.is_empty(), "--data: expected songs to learn from and in `{split}`, got none");
     // A melody's words are 16ths, two to four of them a note.
-    let longest = if lines.lexicon.grammar() == Grammar::Melody { 32 } else { 16 };
-    let size = lines.lexicon.len();
-    let delimiter = lines.lexicon.delimiter();
+    let longest = if songs.lexicon.grammar() == Grammar::Melody { 32 } else { 16 };
+    let size = songs.lexicon.len();
+    let delimiter = songs.lexicon.delimiter();
     let learn = |songs: &[&Spelt]| NGram::new(songs.iter().map(|song| &song.tokens[..]), delimiter, size, longest);
     let (aside, rest): (Vec<_>, Vec<_>) = train.iter().enumerate().partition(|(n, _)| n % SET_ASIDE == 0);
     let (aside, rest) = (only_songs(aside), only_songs(rest));

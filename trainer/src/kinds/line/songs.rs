@@ -1,12 +1,12 @@
 //! What a line model is trained on and judged by: songs in words.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 use continuo_model::lexicon::Lexicon;
 use continuo_model::random::SplitMix64;
 
+use crate::kinds::Music;
 use crate::preparation::{self, ALL_KEYS, KeyPlan, Preparation, Report, Song, Spelt};
 
 /// What a line model's figures are in: the nats of all words, over the notes, chords and rests that they spell. What ends a
@@ -14,7 +14,7 @@ use crate::preparation::{self, ALL_KEYS, KeyPlan, Preparation, Report, Song, Spe
 pub const UNIT: &str = "nats per event";
 
 /// Songs, and the words that they are spelt in.
-pub struct Lines {
+pub struct Songs {
     options: Preparation,
     /// The words.
     pub lexicon: Arc<Lexicon>,
@@ -24,13 +24,13 @@ pub struct Lines {
     pub report: Report,
 }
 
-impl Lines {
+impl Songs {
     /// Prepares music; the words are those of the training songs.
     ///
     /// # Errors
     /// If the music cannot be read, or nothing is left to learn from or to be judged by.
-    pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool) -> Result<Self> {
-        let prepared = preparation::read(paths, options, strict)?;
+    pub fn read(music: Music, options: &Preparation) -> Result<Self> {
+        let prepared = preparation::read(music.paths, options, music.strict)?;
         for (what, songs) in [("learn from", &prepared.train), ("be judged by", &prepared.valid)] {
             ensure!(
                 !songs.is_empty(),
@@ -46,8 +46,8 @@ impl Lines {
     ///
     /// # Errors
     /// If the music cannot be read.
-    pub fn read_in_words(paths: &[PathBuf], options: &Preparation, lexicon: Lexicon, strict: bool) -> Result<Self> {
-        Ok(Self::of(preparation::read(paths, options, strict)?, options, lexicon))
+    pub fn read_in_words(music: Music, options: &Preparation, lexicon: Lexicon) -> Result<Self> {
+        Ok(Self::of(preparation::read(music.paths, options, music.strict)?, options, lexicon))
     }
 
     fn of(prepared: preparation::Prepared, options: &Preparation, lexicon: Lexicon) -> Self {
@@ -59,7 +59,7 @@ impl Lines {
     ///
     /// # Errors
     /// If there is no such split, or nothing in it.
-    pub fn songs(&self, split: &str) -> Result<&[Song]> {
+    pub fn of_split(&self, split: &str) -> Result<&[Song]> {
         let songs = match split {
             "train" => &self.train,
             "valid" => &self.valid,
@@ -72,13 +72,13 @@ impl Lines {
     /// The songs of a split in words.
     ///
     /// # Errors
-    /// As [`Self::songs`].
+    /// As [`Self::of_split`].
     pub fn spelt(&self, split: &str) -> Result<Vec<Spelt>> {
-        Ok(self.songs(split)?.iter().map(|song| self.spell(song)).collect())
+        Ok(self.of_split(split)?.iter().map(|song| self.spell(song)).collect())
     }
 
     /// The training songs for one epoch, in its keys.
-    pub fn training_songs(&self, rng: &mut SplitMix64) -> Vec<Spelt> {
+    pub fn to_learn(&self, rng: &mut SplitMix64) -> Vec<Spelt> {
         let all_keys: Vec<i8> = ALL_KEYS.collect();
         let in_key = |song: &Song| match self.options.key {
             // A song that would leave MIDI's range stays where it is.
@@ -89,7 +89,7 @@ impl Lines {
     }
 
     /// The training songs in every key that is learnt.
-    pub fn training_songs_in_every_key(&self) -> Vec<Spelt> {
+    pub fn to_learn_in_every_key(&self) -> Vec<Spelt> {
         let shifts = if self.options.key == KeyPlan::All { ALL_KEYS } else { 0..=0 };
         let in_keys = |song| shifts.clone().filter_map(move |shift| Song::transposed(song, shift));
         self.train.iter().flat_map(in_keys).map(|song| self.spell(&song)).collect()
