@@ -1,6 +1,7 @@
-//! Networks, tokens, sampling and weights files: what the plugin and the trainer share. Knows no plugin,
-//! thread or host.
+//! The music and the playing: tokens, streaming networks, sampling, weights files. Knows no plugin, thread or host, and no framework
+//! that trains: the trainer's networks are in the crate `continuo-network`.
 
+pub mod config;
 pub mod decision;
 pub mod generate;
 pub mod key;
@@ -8,7 +9,6 @@ pub mod lexicon;
 pub mod line_memory;
 pub mod math;
 pub mod midi_file;
-pub mod network;
 pub mod organ;
 pub mod phrase;
 pub mod random;

@@ -12,11 +12,11 @@ mod stack;
 
 use multiversion::multiversion;
 
+use crate::config::{LineConfig, NetworkConfig};
 use crate::key::Lately;
 use crate::lexicon::Lexicon;
 use crate::line_memory::LineMemory;
 use crate::math;
-use crate::network::config::{LineConfig, NetworkConfig};
 use crate::repetition::{Repetition, Stuck};
 use crate::sampling;
 use crate::tokeniser::grid::{CellReader, NUM_VOICES};

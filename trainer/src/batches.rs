@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use continuo_model::config::NetworkConfig;
 use continuo_model::lexicon::Lexicon;
-use continuo_model::network::Inputs;
-use continuo_model::network::config::NetworkConfig;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
 use continuo_model::vocabulary::{Symbol, Vocabulary};
+use continuo_network::Inputs;
 
 use crate::corpus::GridPiece;
 use crate::preparation::Spelt;
@@ -154,7 +154,7 @@ fn allowed_shifts<'a>(grid: &'a Grid, ranges: &'a Ranges) -> impl Iterator<Item 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_model::network::config::{SplitConfig, StackConfig};
+    use continuo_model::config::{SplitConfig, StackConfig};
     use continuo_model::tokeniser::step_reader::StepFeature;
 
     fn piece(rows: &[[u8; 4]]) -> GridPiece {

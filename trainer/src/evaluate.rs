@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::config::NetworkConfig;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
 use continuo_model::tokeniser::step_reader::Controls;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
+use continuo_model::config::NetworkConfig;
 use continuo_model::lexicon::Lexicon;
-use continuo_model::network::Network;
-use continuo_model::network::config::NetworkConfig;
 use continuo_model::weights_file::Weights;
+use continuo_network::Network;
 
 /// Puts the weights of a file into `network`, whose tokens have the meaning with the hash `vocabulary`.
 ///

@@ -36,7 +36,7 @@ pub fn cross_entropy(logits: &Tensor, batch: &Batch, label_smoothing: f64) -> Re
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
-    use continuo_model::network::{Inputs, StackInputs};
+    use continuo_network::{Inputs, StackInputs};
 
     /// Two cells, of which the second is not there.
     fn batch() -> Batch {

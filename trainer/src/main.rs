@@ -29,7 +29,6 @@ mod loss_curve;
 mod losses;
 mod material;
 mod obey;
-mod optimisers;
 mod preparation;
 mod progress_bar;
 mod recipe;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::config::NetworkConfig;
 use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::vocabulary::Vocabulary;

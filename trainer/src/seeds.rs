@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use continuo_model::config::NetworkConfig;
 use continuo_model::midi_file;
-use continuo_model::network::config::NetworkConfig;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::score;

@@ -6,21 +6,21 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
-use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
 use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
+use continuo_network::{Network, Training as Dropout};
 
 use crate::TrainArgs;
 use crate::averaging::Averages;
 use crate::checkpoint::{self, BegunEpoch, Progress};
 use crate::losses::cross_entropy;
 use crate::material::Material;
-use crate::optimisers::Optimiser;
 use crate::progress_bar::EpochBar;
 use crate::recipe::Recipe;
 use crate::training_log::{self, EpochRow};
 use crate::{fine_tuning, interrupt};
+use continuo_network::optimisers::Optimiser;
 
 struct Run {
     recipe: Recipe,
@@ -239,7 +239,7 @@ impl Run {
 
     /// The weights as they are now, with their figures, and their loss.
     fn validate(&self) -> Result<(Weights, f64)> {
-        let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
+        let mut weights = self.averages.network(&self.network)?.to_weights(self.description())?;
         let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
         let (loss, figures) = self.material.judge(&network, &self.recipe.split.1);
         weights.description.figures = figures;

@@ -5,10 +5,10 @@
 //! top, so a melody is the soprano's.
 
 use super::{ALL_CLASSES, Given, Step};
+use crate::config::{HomeKey, LineConfig};
 use crate::key;
 use crate::lexicon::{Grammar, Lexicon, Word};
 use crate::line_memory::{Event, LineMemory};
-use crate::network::config::{HomeKey, LineConfig};
 use crate::random::coin;
 use crate::sampling::{self, Sampler};
 use crate::stream::{Scratch, State, StreamingNetwork};

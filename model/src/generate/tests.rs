@@ -1,10 +1,7 @@
 //! Performances of a small network with fresh weights: what holds whatever it has learnt.
 
-use candle_core::Device;
-
 use super::*;
-use crate::network::Network;
-use crate::network::config::{Feature, FeatureKind, NetworkConfig, SplitConfig, StackConfig};
+use crate::config::{Feature, FeatureKind, InitialTensor, NetworkConfig, SplitConfig, StackConfig};
 use crate::tokeniser::step_reader::StepFeature;
 use crate::weights_file::{Description, FORMAT, Weights};
 use Symbol::{Hold, Pitch, Rest};
@@ -45,11 +42,15 @@ fn performers() -> [Performer; 2] {
 }
 
 fn with(config: NetworkConfig) -> Performer {
-    let network = Network::init(config.clone(), 3, &Device::Cpu).unwrap();
     // Strong output weights, so that what is given matters.
-    for (name, var) in network.variables().iter().filter(|(name, _)| name.contains("weight")) {
-        var.set(&(var.as_detached_tensor() * if name.starts_with("dense") { 6.0 } else { 20.0 }).unwrap()).unwrap();
-    }
+    let tensors = config.initial_tensors(3).into_iter().map(|InitialTensor { name, mut values, .. }| {
+        if name.contains("weight") {
+            let by = if name.starts_with("dense") { 6.0 } else { 20.0 };
+            values.iter_mut().for_each(|x| *x *= by);
+        }
+        (name, values)
+    });
+    let tensors = tensors.collect();
     let description = Description {
         format: FORMAT,
         name: "Test".into(),
@@ -61,7 +62,7 @@ fn with(config: NetworkConfig) -> Performer {
         commit: String::new(),
         figures: Default::default(),
     };
-    Performer::new(StreamingNetwork::new(Weights::of_network(&network, description).unwrap()).unwrap())
+    Performer::new(StreamingNetwork::new(Weights::new(description, tensors).unwrap()).unwrap())
 }
 
 fn step(step_idx: i64, given: [Given; 4]) -> Step {

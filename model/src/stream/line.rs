@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::layers::Layers;
 use super::{MAX_SLOTS, Scratch, row};
+use crate::config::LineConfig;
 use crate::lexicon::Lexicon;
-use crate::network::config::LineConfig;
 use crate::tokeniser::line_reader::LineReader;
 use crate::tokeniser::step_reader::NO_ROW;
 use crate::weights_file::Weights;

@@ -5,9 +5,8 @@ use half::slice::HalfFloatSliceExt;
 
 use super::matrix::PackedMatrix;
 use super::{MAX_SLOTS, update_cell};
-use crate::network::config::SplitConfig;
-use crate::network::relative_columns;
-use crate::tokeniser::step_reader::{Controls, HEAD_SLOTS, INTERVALS, NO_ROW, StepReader};
+use crate::config::SplitConfig;
+use crate::tokeniser::step_reader::{Controls, HEAD_SLOTS, INTERVALS, NO_ROW, StepReader, relative_columns};
 use crate::weights_file::Weights;
 
 /// A split network ready to play.

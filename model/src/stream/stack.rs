@@ -2,7 +2,7 @@
 
 use super::layers::Layers;
 use super::{MAX_SLOTS, Scratch, row};
-use crate::network::config::StackConfig;
+use crate::config::StackConfig;
 use crate::tokeniser::grid::CellReader;
 use crate::weights_file::Weights;
 

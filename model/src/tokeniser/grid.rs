@@ -1,6 +1,6 @@
 //! Four voices on a grid of 16th steps, and the reading order of its cells: one token a voice and step.
 
-use crate::network::config::{Feature, FeatureKind, HELD_BUCKETS};
+use crate::config::{Feature, FeatureKind, HELD_BUCKETS};
 use crate::vocabulary::{Symbol, Vocabulary};
 
 /// Soprano, alto, tenor and bass, in the order in which a step's cells are read.

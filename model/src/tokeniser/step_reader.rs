@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::echo::{ECHO_CLASSES, Echo};
 use super::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use crate::vocabulary::{Symbol, Vocabulary};
+use crate::vocabulary::{LOWEST_PITCH, Symbol, Vocabulary};
 
 /// How many lengths of a held note are told apart; longer ones count as the longest.
 const HELD_CLASSES: usize = 16;
@@ -288,6 +288,17 @@ impl Rows<'_> {
         self.rows[self.n] = row.map_or(NO_ROW, |row| (self.base + row) as u32);
         self.n += 1;
         self.base += count;
+    }
+}
+
+/// For each token the column of its relative score, given what the voice sounded before; a token that is no pitch, and
+/// every token after a rest, has the column past the end, whose score is 0.
+pub fn relative_columns(before: Option<u8>, columns: &mut [u32]) {
+    columns.fill(INTERVALS as u32);
+    let pitches = Vocabulary::GRID_WITHOUT_HOLD.size() - 1;
+    if let Some(before) = before {
+        let lowest = INTERVALS as u32 / 2 + u32::from(LOWEST_PITCH) - u32::from(before);
+        (0..pitches).for_each(|i| columns[1 + i] = lowest + i as u32);
     }
 }
 

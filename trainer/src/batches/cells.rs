@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use continuo_model::network::config::StackConfig;
-use continuo_model::network::{Inputs, StackInputs};
+use continuo_model::config::StackConfig;
 use continuo_model::tokeniser::grid::{CellReader, Grid, NUM_VOICES};
+use continuo_network::{Inputs, StackInputs};
 
 use super::Batch;
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use continuo_model::config::LineConfig;
 use continuo_model::lexicon::Lexicon;
-use continuo_model::network::config::LineConfig;
-use continuo_model::network::{Inputs, LineInputs};
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::line_reader::LineReader;
 use continuo_model::tokeniser::step_reader::NO_ROW;
+use continuo_network::{Inputs, LineInputs};
 
 use super::Batch;
 use crate::preparation::Spelt;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::config::NetworkConfig;
 use continuo_model::weights_file::{Corpus, Weights};
 use serde::Serialize;
 

@@ -1,11 +1,8 @@
 //! Performances of small line models with fresh weights: what holds whatever they have learnt.
 
-use candle_core::Device;
-
 use super::*;
+use crate::config::{InitialTensor, NetworkConfig};
 use crate::generate::{Performer, StepSettings};
-use crate::network::Network;
-use crate::network::config::NetworkConfig;
 use crate::tokeniser::line_reader::LineFeature;
 use crate::tokeniser::step_reader::Controls;
 use crate::weights_file::{Description, FORMAT, Weights};
@@ -55,12 +52,15 @@ fn performer(words: &str, home_key: HomeKey) -> Performer {
         context_events: 12,
         home_key,
     });
-    let network = Network::init(config.clone(), 3, &Device::Cpu).unwrap();
     // Strong weights, so that what went before matters.
-    for (name, var) in network.variables().iter().filter(|(name, _)| !name.ends_with("bias")) {
-        let by = if name.starts_with("lstm") { 1.5 } else { 8.0 };
-        var.set(&(var.as_detached_tensor() * by).unwrap()).unwrap();
-    }
+    let tensors = config.initial_tensors(3).into_iter().map(|InitialTensor { name, mut values, .. }| {
+        if !name.ends_with("bias") {
+            let by = if name.starts_with("lstm") { 1.5 } else { 8.0 };
+            values.iter_mut().for_each(|x| *x *= by);
+        }
+        (name, values)
+    });
+    let tensors = tensors.collect();
     let description = Description {
         format: FORMAT,
         name: "Test".into(),
@@ -72,7 +72,7 @@ fn performer(words: &str, home_key: HomeKey) -> Performer {
         commit: String::new(),
         figures: Default::default(),
     };
-    Performer::new(StreamingNetwork::new(Weights::of_network(&network, description).unwrap()).unwrap())
+    Performer::new(StreamingNetwork::new(Weights::new(description, tensors).unwrap()).unwrap())
 }
 
 fn performers() -> [Performer; 2] {

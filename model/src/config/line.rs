@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
+use super::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
 use crate::tokeniser::line_reader::LineFeature;
 
 /// Events that a line model is shown at the most when it takes over.
@@ -91,7 +91,7 @@ impl LineConfig {
 
 #[cfg(test)]
 mod tests {
-    use crate::network::config::NetworkConfig;
+    use crate::config::NetworkConfig;
 
     const FUGUE: &str = r#"{"kind": "line", "vocab_size": 100, "embedding": 32, "features": ["beat", "held"], "lstm": [64],
         "dense": [16], "dropout": 0.1, "context_events": 50, "home_key": "c_major_a_minor"}"#;

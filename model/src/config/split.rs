@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Tensors, check_dropout, check_sizes, push_lstm};
+use super::{Tensors, check_dropout, check_sizes, push_lstm};
 use crate::tokeniser::step_reader::{HEAD_ROWS, INTERVALS, StepFeature};
 use crate::vocabulary::Vocabulary;
 

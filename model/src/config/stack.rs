@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
+use super::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::Vocabulary;
 
@@ -164,7 +164,7 @@ impl StackConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::config::NetworkConfig;
+    use crate::config::NetworkConfig;
 
     #[test]
     fn the_chorale_stack_has_the_published_number_of_parameters() {

@@ -1,12 +1,21 @@
 //! The shape of a network: what a recipe asks for, what a weights file says it holds.
 
+mod initial;
+mod line;
+mod split;
+mod stack;
+
 use serde::{Deserialize, Serialize};
 
 use crate::stream::Rates;
 
-pub use super::line_config::{HomeKey, LineConfig, MOST_CONTEXT_EVENTS};
-pub use super::split_config::SplitConfig;
-pub use super::stack_config::{Convolution, Feature, FeatureKind, HELD_BUCKETS, StackConfig};
+pub use initial::InitialTensor;
+pub use line::{HomeKey, LineConfig, MOST_CONTEXT_EVENTS};
+pub use split::SplitConfig;
+pub use stack::{Convolution, Feature, FeatureKind, HELD_BUCKETS, StackConfig};
+
+/// Added to the variance in batch normalisation (the value that Keras uses).
+pub const NORM_EPSILON: f64 = 1e-3;
 
 /// Names and shapes of tensors.
 pub type Tensors = Vec<(String, Vec<usize>)>;
@@ -97,7 +106,7 @@ impl NetworkConfig {
 }
 
 /// Lists LSTM layers behind an input of `width`; gives the width of what comes out.
-pub(super) fn push_lstm(tensors: &mut Tensors, mut width: usize, layers: &[usize]) -> usize {
+fn push_lstm(tensors: &mut Tensors, mut width: usize, layers: &[usize]) -> usize {
     for (i, &units) in layers.iter().enumerate() {
         tensors.push((format!("lstm.{i}.w_ih"), vec![width, 4 * units]));
         tensors.push((format!("lstm.{i}.w_hh"), vec![units, 4 * units]));
@@ -108,7 +117,7 @@ pub(super) fn push_lstm(tensors: &mut Tensors, mut width: usize, layers: &[usize
 }
 
 /// Lists dense layers behind an input of `width`.
-pub(super) fn push_dense<'a>(tensors: &mut Tensors, mut width: usize, layers: impl IntoIterator<Item = &'a usize>) {
+fn push_dense<'a>(tensors: &mut Tensors, mut width: usize, layers: impl IntoIterator<Item = &'a usize>) {
     for (i, &units) in layers.into_iter().enumerate() {
         tensors.push((format!("dense.{i}.weight"), vec![width, units]));
         tensors.push((format!("dense.{i}.bias"), vec![units]));
@@ -117,14 +126,14 @@ pub(super) fn push_dense<'a>(tensors: &mut Tensors, mut width: usize, layers: im
 }
 
 /// A file that asks for absurd sizes must not make the reader allocate them.
-pub(super) fn check_sizes<'a>(sizes: impl IntoIterator<Item = &'a usize>) -> Result<(), String> {
+fn check_sizes<'a>(sizes: impl IntoIterator<Item = &'a usize>) -> Result<(), String> {
     match sizes.into_iter().find(|size| !(1..=65_536).contains(*size)) {
         Some(size) => Err(format!("expected layer sizes from 1 to 65536, got {size}")),
         None => Ok(()),
     }
 }
 
-pub(super) fn check_dropout(dropout: f32) -> Result<(), String> {
+fn check_dropout(dropout: f32) -> Result<(), String> {
     if (0.0..1.0).contains(&dropout) {
         Ok(())
     } else {
