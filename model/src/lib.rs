@@ -4,6 +4,7 @@
 pub mod decision;
 pub mod generate;
 pub mod key;
+pub mod kind;
 pub mod lexicon;
 pub mod line_memory;
 pub mod math;

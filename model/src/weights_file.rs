@@ -14,7 +14,6 @@ use crate::lexicon::Lexicon;
 use crate::network::Network;
 use crate::network::config::{EnsembleConfig, NetworkConfig};
 use crate::stream::Rates;
-use crate::vocabulary::Vocabulary;
 
 /// The version of the format that this build writes and reads.
 pub const FORMAT: u32 = 1;
@@ -253,7 +252,7 @@ impl Weights {
         }
         let description: Description = serde_json::from_str(text).map_err(bad)?;
         description.config.check().map_err(WeightsProblem::BadDescription)?;
-        check_vocabulary(&description)?;
+        description.config.kind().check_vocabulary(&description)?;
         let mut tensors = BTreeMap::new();
         for (name, shape) in description.config.tensors() {
             let view = file.tensor(&name).map_err(|_| WeightsProblem::MissingTensor(name.clone()))?;
@@ -306,22 +305,6 @@ impl Weights {
         std::fs::write(&part, self.to_bytes()).map_err(io)?;
         std::fs::rename(&part, path).map_err(io)
     }
-}
-
-/// A grid model speaks this build's vocabulary, a line model the one that it brings along.
-fn check_vocabulary(description: &Description) -> Result<(), WeightsProblem> {
-    if matches!(description.config, NetworkConfig::Line(_)) {
-        return description.words().map(|_| ()).map_err(WeightsProblem::BadDescription);
-    }
-    let (ours, size) = (Vocabulary::GRID.hash().to_string(), Vocabulary::GRID.size());
-    if description.vocabulary != ours {
-        return Err(WeightsProblem::Vocabulary(description.vocabulary.clone(), ours));
-    }
-    let got = description.config.vocab_size();
-    if got != size {
-        return Err(WeightsProblem::BadDescription(format!("expected {size} tokens, got {got}")));
-    }
-    Ok(())
 }
 
 /// Whether a tensor is kept in 16 bits: a matrix is.

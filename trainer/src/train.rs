@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
 
 use crate::TrainArgs;
@@ -240,8 +239,7 @@ impl Run {
     /// The weights as they are now, with their figures, and their loss.
     fn validate(&self) -> Result<(Weights, f64)> {
         let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
-        let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
-        let (loss, figures) = self.material.judge(&network, &self.recipe.split.1);
+        let (loss, figures) = self.material.judge(&weights, &self.recipe.split.1)?;
         weights.description.figures = figures;
         Ok((weights, loss))
     }

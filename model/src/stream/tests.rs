@@ -5,15 +5,19 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use super::*;
+use crate::lexicon::Lexicon;
 use crate::network::config::{
     Convolution, EnsembleConfig, Feature, FeatureKind, HomeKey, LineConfig, NetworkConfig, SplitConfig, StackConfig,
 };
 use crate::network::{Inputs, LineInputs, Network, SplitInputs, StackInputs, Training, relative_columns};
 use crate::random::SplitMix64;
-use crate::tokeniser::line_reader::LineFeature;
-use crate::tokeniser::step_reader::{HEAD_SLOTS, StepFeature};
+use crate::sampling;
+use crate::tokeniser::Reader;
+use crate::tokeniser::grid::CellReader;
+use crate::tokeniser::line_reader::{LineFeature, LineReader};
+use crate::tokeniser::step_reader::{HEAD_SLOTS, StepFeature, StepReader};
 use crate::vocabulary::Vocabulary;
-use crate::weights_file::{Description, FORMAT};
+use crate::weights_file::{FORMAT, Weights};
 
 fn network(config: StackConfig) -> Network {
     let network = Network::init(NetworkConfig::Stack(config), 11, &Device::Cpu).unwrap();
@@ -41,7 +45,7 @@ fn inputs(network: &Network, tokens: &[u16]) -> Inputs {
         previous.push(reader.previous().map_or(config.vocab_size as u32, u32::from));
         let n = reader.feature_rows(&config.features, &mut rows);
         features.extend_from_slice(&rows[..n]);
-        reader.feed(token);
+        reader.feed(reader.voice(), token);
     }
     Inputs::Stack(StackInputs {
         previous: Tensor::from_vec(previous, (tokens.len(), 1), &Device::Cpu).unwrap(),
@@ -63,15 +67,25 @@ fn description(network: &Network) -> Description {
     }
 }
 
-fn streaming(network: &Network) -> StreamingNetwork {
-    StreamingNetwork::new(Weights::of_network(network, description(network)).unwrap()).unwrap()
+fn weights(network: &Network) -> Weights {
+    Weights::of_network(network, description(network)).unwrap()
+}
+
+fn stack(network: &Network) -> GridNetwork<StackLayers> {
+    let NetworkConfig::Stack(config) = network.config() else { unreachable!("a stack") };
+    config.pack(&weights(network)).unwrap()
+}
+
+fn split(network: &Network) -> GridNetwork<SplitLayers> {
+    let NetworkConfig::Split(config) = network.config() else { unreachable!("a split network") };
+    config.pack(&weights(network)).unwrap()
 }
 
 fn check(config: StackConfig) {
     let network = network(config);
     let tokens = tokens(50 * NUM_VOICES);
     let expected = network.forward(&inputs(&network, &tokens), None).unwrap().to_vec2::<f32>().unwrap();
-    let streaming = streaming(&network);
+    let streaming = stack(&network);
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut worst = 0.0_f32;
     for (n, (token, expected)) in tokens.iter().zip(&expected).enumerate() {
@@ -164,7 +178,7 @@ fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
     let inputs = Inputs::Split(SplitInputs { steps, batch: 1, trunk: trunk.into(), head: head.into(), relative });
     let expected = network.forward(&inputs, None).unwrap().to_vec2::<f32>().unwrap();
 
-    let streaming = streaming(&network);
+    let streaming = split(&network);
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut expected = expected.iter();
     let mut worst = 0.0_f32;
@@ -196,38 +210,39 @@ fn line_network() -> (Network, Lexicon) {
     (Network::init(NetworkConfig::Line(config), 11, &Device::Cpu).unwrap(), lexicon)
 }
 
-fn streaming_line() -> (StreamingNetwork, Network) {
+fn streaming_line() -> (LineNetwork, Network) {
     let (network, lexicon) = line_network();
     let description = Description {
         vocabulary: lexicon.hash().to_string(),
         lexicon: Some(lexicon.spelling()),
         ..description(&network)
     };
-    (StreamingNetwork::new(Weights::of_network(&network, description).unwrap()).unwrap(), network)
+    let NetworkConfig::Line(config) = network.config() else { unreachable!("a line model") };
+    (config.pack(&Weights::of_network(&network, description).unwrap()).unwrap(), network)
 }
 
 #[test]
 fn a_line_model_computes_what_was_trained() {
     let (streaming, network) = streaming_line();
-    let (_, config) = streaming.line().unwrap();
+    let config = streaming.config();
     // The same words twice, so that there is an echo.
     let music: Vec<u16> = tokens(60).repeat(2).iter().map(|token| 1 + token % 12).collect();
-    let mut reader = LineReader::new(Arc::new(streaming.line().unwrap().0.clone()));
+    let mut reader = LineReader::new(Arc::new(streaming.lexicon().clone()));
     let mut rows = Vec::new();
     for &token in &music {
         let mut of_word = vec![0; config.slots()];
         assert_eq!(reader.rows(&config.features, &mut of_word), of_word.len());
         rows.extend(of_word);
-        reader.feed(token);
+        reader.feed(0, token);
     }
     let inputs = Inputs::Line(LineInputs { steps: music.len(), batch: 1, rows: rows.into() });
     let expected = network.forward(&inputs, None).unwrap().to_vec2::<f32>().unwrap();
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut worst = 0.0_f32;
     for (&token, expected) in music.iter().zip(&expected) {
-        let logits = streaming.logits(&mut state, 0, &mut scratch);
+        let logits = streaming.logits(&mut state, &mut scratch);
         worst = logits.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
-        state.feed(0, token);
+        state.feed(token);
     }
     assert!(worst < 4e-3, "the streaming network is off by {worst}");
 }
@@ -235,13 +250,13 @@ fn a_line_model_computes_what_was_trained() {
 #[test]
 fn an_ensemble_says_the_mean_of_what_its_members_say() {
     let NetworkConfig::Split(member) = split_network().config().clone() else { unreachable!("a split network") };
-    let config = NetworkConfig::Ensemble(EnsembleConfig { members: 2, member: member.clone(), adaptation: None });
-    let network = Network::init(config.clone(), 5, &Device::Cpu).unwrap();
-    let ensemble = streaming(&network);
+    let shape = EnsembleConfig { members: 2, member: member.clone(), adaptation: None };
+    let network = Network::init(NetworkConfig::Ensemble(shape.clone()), 5, &Device::Cpu).unwrap();
+    let ensemble = shape.pack(&weights(&network)).unwrap();
     let members = [0, 1].map(|n| {
         let tensor = |name: &str| network.variables().iter().find(|(found, _)| *found == format!("{n}.{name}"));
         let member = NetworkConfig::Split(member.clone());
-        streaming(&Network::from_tensors(member, |name, _| Ok(tensor(name).unwrap().1.as_tensor().clone())).unwrap())
+        split(&Network::from_tensors(member, |name, _| Ok(tensor(name).unwrap().1.as_tensor().clone())).unwrap())
     });
     let mut runs: Vec<_> = [&ensemble, &members[0], &members[1]].map(|n| (n, n.state(), n.scratch())).into();
     for row in tokens(20 * NUM_VOICES).chunks(NUM_VOICES) {
@@ -269,13 +284,13 @@ fn an_ensemble_says_the_mean_of_what_its_members_say() {
 
 #[test]
 fn a_copied_state_goes_on_alike() {
-    check_copies(streaming(&network(StackConfig::chorale(48))));
-    check_copies(streaming(&split_network()));
+    check_copies(stack(&network(StackConfig::chorale(48))));
+    check_copies(split(&split_network()));
 }
 
-fn check_copies(streaming: StreamingNetwork) {
+fn check_copies<L: GridLayers>(streaming: GridNetwork<L>) {
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
-    let mut play = |state: &mut State, tokens: &[u16]| {
+    let mut play = |state: &mut GridState<L::Reader>, tokens: &[u16]| {
         let mut last = Vec::new();
         for row in tokens.chunks(NUM_VOICES) {
             streaming.begin_step(state, Controls::default(), &mut scratch);

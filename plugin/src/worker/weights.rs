@@ -1,15 +1,14 @@
-//! From a weights file to an ensemble that can play, beside the worker's thread, so that reading a file never makes a row late.
+//! From a weights file to a performance that can play, beside the worker's thread, so that reading a file never makes a row late.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use continuo_model::generate::Performer;
-use continuo_model::stream::StreamingNetwork;
+use continuo_model::generate;
 use continuo_model::weights_file::Weights;
 
 use super::shipped::{self, Shipped};
-use super::{Desk, Ensemble};
+use super::{Desk, Performance};
 use crate::folders;
 use crate::state::ChosenWeights;
 
@@ -27,7 +26,7 @@ pub struct Loaded {
     /// What there is to say of them, or empty.
     pub problem: String,
     /// They, at the start of a piece, with all the room that they need.
-    pub ensemble: Ensemble,
+    pub performance: Performance,
 }
 
 /// Reads the chosen weights, or says what is wrong. Weights that are not where the project says, as on another machine, are looked
@@ -93,8 +92,8 @@ fn load_found(chosen: &ChosenWeights, file: &Found, problem: &str) -> Option<Loa
 fn loaded(name: &str, bytes: &[u8], chosen: ChosenWeights, path: String, problem: String) -> Result<Loaded, String> {
     let weights = Weights::parse(name, bytes).map_err(|error| error.to_string())?;
     let description_name = weights.description.name.clone();
-    let network = StreamingNetwork::new(weights).map_err(|problem| format!("{name}: {problem}"))?;
-    Ok(Loaded { chosen, path, name: description_name, problem, ensemble: Ensemble::new(Performer::new(network)) })
+    let network = generate::network(&weights).map_err(|problem| format!("{name}: {problem}"))?;
+    Ok(Loaded { chosen, path, name: description_name, problem, performance: Performance::new(network) })
 }
 
 /// A file that may be the chosen one.

@@ -7,6 +7,7 @@ use continuo_model::network::{Inputs, SplitInputs, relative_columns};
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::tokeniser::step_reader::{HEAD_SLOTS, NO_ROW, StepReader};
+use continuo_model::tokeniser::{GridReader, Reader};
 
 use super::Batch;
 use crate::corpus::GridPiece;
