@@ -33,7 +33,7 @@ impl FrozenTake {
     /// What the network played in some bars of a take, as [`TakeView::in_song`] has it.
     pub fn of(take: &TakeView, bars: Range<i64>, at_ticks: i64) -> Self {
         let mut notes = take.in_song(bars, at_ticks);
-        notes.sort_by_key(|note| (note.start, note.channel(), note.key));
+        notes.sort_by_key(|note| (note.start, note.lane, note.key));
         Self { version: VERSION, number: take.start.number, notes }
     }
 
@@ -58,7 +58,7 @@ impl FrozenTake {
 fn frozen_note(note: &TakeNote, start: i64, end: i64) -> FrozenNote {
     let beats = |ticks: i64| ticks as f64 / TICKS_PER_BEAT;
     FrozenNote {
-        lane: note.channel(),
+        lane: note.lane,
         key: note.key,
         velocity: f32::from(note.velocity.clamp(1, 127)) / 127.0,
         start_beats: beats(start),

@@ -96,9 +96,9 @@ fn order(mark: &Mark) -> (bool, std::cmp::Reverse<u8>) {
 
 /// A note where it was heard.
 fn mark(note: &TakeNote) -> Mark {
-    let kind = if note.is_generated() { Kind::Generated } else { Kind::Played };
+    let kind = if note.generated { Kind::Generated } else { Kind::Played };
     let (start, end) = (note.heard_start() as f64 / TICKS_PER_BEAT, note.heard_end() as f64 / TICKS_PER_BEAT);
-    Mark { kind, channel: note.channel(), key: note.key, velocity: note.velocity, start, end }
+    Mark { kind, channel: note.lane, key: note.key, velocity: note.velocity, start, end }
 }
 
 /// How far ahead of the playhead frozen notes are shown, beats.
