@@ -47,43 +47,20 @@ pub struct EnsembleConfig {
     pub adaptation: Option<Rates>,
 }
 
-/// More members than this are refused.
-const MOST_MEMBERS: usize = 16;
-
 impl NetworkConfig {
     /// Every tensor that the network consists of, with its shape, in a fixed order.
     pub fn tensors(&self) -> Tensors {
-        match self {
-            Self::Stack(config) => config.tensors(),
-            Self::Split(config) => config.tensors(),
-            Self::Ensemble(config) => {
-                let of_member =
-                    |n: usize| config.member.tensors().into_iter().map(move |(name, s)| (format!("{n}.{name}"), s));
-                (0..config.members).flat_map(of_member).collect()
-            }
-            Self::Line(config) => config.tensors(),
-        }
+        self.kind().tensors()
     }
 
-    /// Tokens that come out.
+    /// How many tokens come out.
     pub fn vocab_size(&self) -> usize {
-        match self {
-            Self::Stack(config) => config.vocab_size,
-            Self::Split(config) => config.vocab_size,
-            Self::Ensemble(config) => config.member.vocab_size,
-            Self::Line(config) => config.vocab_size,
-        }
+        self.kind().vocab_size()
     }
 
     /// What the network is shown beside the tokens before, in words.
     pub fn sees(&self) -> Vec<String> {
-        let word = |feature: &dyn std::fmt::Debug| format!("{feature:?}").to_lowercase();
-        match self {
-            Self::Stack(config) => config.features.iter().map(|f| word(&f.kind)).collect(),
-            Self::Split(config) => config.features.iter().map(|f| word(f)).collect(),
-            Self::Ensemble(config) => config.member.features.iter().map(|f| word(f)).collect(),
-            Self::Line(config) => config.features.iter().map(|f| word(f)).collect(),
-        }
+        self.kind().sees()
     }
 
     /// Numbers in all tensors together (batch normalisation's running mean and variance counted, as Keras does).
@@ -91,17 +68,12 @@ impl NetworkConfig {
         self.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    /// Says what is wrong with a configuration that no network can have.
+    /// Refuses a configuration that no network can have.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
     pub fn check(&self) -> Result<(), String> {
-        match self {
-            Self::Stack(config) => config.check(),
-            Self::Split(config) => config.check(),
-            Self::Ensemble(config) if !(1..=MOST_MEMBERS).contains(&config.members) => {
-                Err(format!("expected 1 to {MOST_MEMBERS} members, got {}", config.members))
-            }
-            Self::Ensemble(config) => config.member.check(),
-            Self::Line(config) => config.check(),
-        }
+        self.kind().check()
     }
 }
 

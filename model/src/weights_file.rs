@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::config::{EnsembleConfig, NetworkConfig};
 use crate::lexicon::Lexicon;
 use crate::stream::Rates;
-use crate::vocabulary::Vocabulary;
 
 /// The version of the format that this build writes and reads.
 pub const FORMAT: u32 = 1;
@@ -312,27 +311,11 @@ impl Weights {
 /// A config that a network can have, and the vocabulary that belongs to it.
 fn check_description(description: &Description) -> Result<(), WeightsProblem> {
     description.config.check().map_err(WeightsProblem::BadDescription)?;
-    check_vocabulary(description)
+    description.config.kind().check_vocabulary(description)
 }
 
 fn check_finite(name: &str, values: &[f32]) -> Result<(), WeightsProblem> {
     if values.iter().all(|x| x.is_finite()) { Ok(()) } else { Err(WeightsProblem::NotFinite(name.to_string())) }
-}
-
-/// A grid model speaks this build's vocabulary, a line model the one that it brings along.
-fn check_vocabulary(description: &Description) -> Result<(), WeightsProblem> {
-    if matches!(description.config, NetworkConfig::Line(_)) {
-        return description.words().map(|_| ()).map_err(WeightsProblem::BadDescription);
-    }
-    let (ours, size) = (Vocabulary::GRID.hash().to_string(), Vocabulary::GRID.size());
-    if description.vocabulary != ours {
-        return Err(WeightsProblem::Vocabulary(description.vocabulary.clone(), ours));
-    }
-    let got = description.config.vocab_size();
-    if got != size {
-        return Err(WeightsProblem::BadDescription(format!("expected {size} tokens, got {got}")));
-    }
-    Ok(())
 }
 
 /// Whether a tensor is kept in 16 bits: a matrix is.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::stream::{Rates, StreamingNetwork};
+use continuo_model::stream::Rates;
 use continuo_model::weights_file::{Description, Weights};
 
 use crate::CombineArgs;
@@ -24,10 +24,7 @@ pub fn run(args: &CombineArgs) -> Result<()> {
     let mut weights = Weights::combine(&members, adaptation, description).map_err(anyhow::Error::msg)?;
     let pieces = corpus::read_split(&args.data, &args.split)?;
     ensure!(!pieces.is_empty(), "{}: split `{}` holds no piece", args.data.display(), args.split);
-    let network = StreamingNetwork::new(weights.clone())
-        .map_err(anyhow::Error::msg)
-        .with_context(|| args.out.display().to_string())?;
-    let evaluation = evaluate(&network, &pieces, Default::default());
+    let evaluation = evaluate(&weights, &pieces, Default::default()).with_context(|| args.out.display().to_string())?;
     weights.description.figures = evaluation.figures(&args.split);
     weights.write(&args.out)?;
     println!(

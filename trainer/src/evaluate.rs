@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use continuo_model::config::NetworkConfig;
-use continuo_model::stream::StreamingNetwork;
+use continuo_model::stream::{GridLayers, GridNetwork};
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
 use continuo_model::tokeniser::step_reader::Controls;
 use continuo_model::weights_file::Weights;
@@ -65,18 +65,17 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 fn run_grid(args: &EvaluateArgs, path: &Path, weights: Weights) -> Result<()> {
     let splits = args.data.iter().map(|file| corpus::read_split(file, &args.split)).collect::<Result<Vec<_>>>()?;
     let pieces: Vec<GridPiece> = splits.into_iter().flatten().collect();
-    let network =
-        StreamingNetwork::new(weights).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())?;
     ensure!(!pieces.is_empty(), "--data: expected pieces in split `{}`, got none", args.split);
     let given = given_voices(&args.given)?;
     let free_at_top = given.iter().position(|given| !given).context("--given: expected a voice left to predict")?;
+    let is_stack = matches!(weights.description.config, NetworkConfig::Stack(_));
     ensure!(
-        network.takes_any_order() || !given[free_at_top..].contains(&true),
+        !is_stack || !given[free_at_top..].contains(&true),
         "--given {}: {} is a stack, which decides voices from the top; only voices above all others can be given",
         args.given,
         path.display()
     );
-    let evaluation = evaluate(&network, &pieces, given);
+    let evaluation = evaluate(&weights, &pieces, given).with_context(|| path.display().to_string())?;
     if args.json {
         let text = serde_json::to_string(&evaluation)?.replace("\"macro_\"", "\"macro\"");
         println!("{text}");
@@ -94,9 +93,8 @@ fn run_grid(args: &EvaluateArgs, path: &Path, weights: Weights) -> Result<()> {
 fn run_line(args: &EvaluateArgs, path: &Path, weights: Weights) -> Result<()> {
     ensure!(args.given.is_empty(), "--given: expected none for a line model, which has no voices");
     let lines = lines_of(args, path, &weights)?;
-    let network =
-        StreamingNetwork::new(weights).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())?;
-    let e = line_evaluation::evaluate(&network, &lines.spelt(&args.split)?);
+    let songs = lines.spelt(&args.split)?;
+    let e = line_evaluation::evaluate(&weights, &songs).with_context(|| path.display().to_string())?;
     if args.json {
         println!("{}", serde_json::to_string(&e)?);
     } else {
@@ -151,7 +149,24 @@ fn given_voices(letters: &str) -> Result<[bool; NUM_VOICES]> {
 
 /// The loss of `network` on `pieces`, over the voices that are not `given`. Those that are come first in each step; a
 /// stack can only be given the voices at the top.
-pub fn evaluate(network: &StreamingNetwork, pieces: &[GridPiece], given: [bool; NUM_VOICES]) -> Evaluation {
+///
+/// # Errors
+/// If the weights are no grid model's, or cannot be packed.
+pub fn evaluate(weights: &Weights, pieces: &[GridPiece], given: [bool; NUM_VOICES]) -> Result<Evaluation> {
+    match &weights.description.config {
+        NetworkConfig::Stack(shape) => shape.pack(weights).map(|network| evaluate_network(&network, pieces, given)),
+        NetworkConfig::Split(shape) => shape.pack(weights).map(|network| evaluate_network(&network, pieces, given)),
+        NetworkConfig::Ensemble(shape) => shape.pack(weights).map(|network| evaluate_network(&network, pieces, given)),
+        NetworkConfig::Line(_) => Err("expected a network of four voices, got a line model".into()),
+    }
+    .map_err(anyhow::Error::msg)
+}
+
+fn evaluate_network<L: GridLayers>(
+    network: &GridNetwork<L>,
+    pieces: &[GridPiece],
+    given: [bool; NUM_VOICES],
+) -> Evaluation {
     let (mut state, mut scratch) = (network.state(), network.scratch());
     let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
     if network.takes_any_order() {
@@ -187,7 +202,7 @@ pub fn evaluate(network: &StreamingNetwork, pieces: &[GridPiece], given: [bool; 
         per_voice: sums.map(|sum| sum / steps.max(1) as f64),
         pieces: pieces.len(),
         notes,
-        sees: network.weights().description.config.sees(),
+        sees: network.description().config.sees(),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use continuo_model::stream::StreamingNetwork;
+use anyhow::Result;
+use continuo_model::config::NetworkConfig;
+use continuo_model::weights_file::Weights;
 use serde::Serialize;
 
 use crate::evaluate::surprise;
@@ -72,7 +74,14 @@ impl LineEvaluation {
 }
 
 /// The loss of a line model on songs in its words.
-pub fn evaluate(network: &StreamingNetwork, songs: &[Spelt]) -> LineEvaluation {
+///
+/// # Errors
+/// If the weights are no line model's, or cannot be packed.
+pub fn evaluate(weights: &Weights, songs: &[Spelt]) -> Result<LineEvaluation> {
+    let NetworkConfig::Line(shape) = &weights.description.config else {
+        anyhow::bail!("expected a line model, got a network of four voices");
+    };
+    let network = shape.pack(weights).map_err(anyhow::Error::msg)?;
     let (mut state, mut scratch) = (network.state(), network.scratch());
     let nats: Vec<f64> = songs
         .iter()
@@ -83,11 +92,11 @@ pub fn evaluate(network: &StreamingNetwork, songs: &[Spelt]) -> LineEvaluation {
                 if let Some(step_in_beat) = step_in_beat {
                     state.set_step_in_beat((*step_in_beat).into());
                 }
-                nats += surprise(network.logits(&mut state, 0, &mut scratch), word);
-                state.feed(0, word);
+                nats += surprise(network.logits(&mut state, &mut scratch), word);
+                state.feed(word);
             }
             nats
         })
         .collect();
-    LineEvaluation { loss: LineLoss::of(&nats, songs), sees: network.weights().description.config.sees() }
+    Ok(LineEvaluation { loss: LineLoss::of(&nats, songs), sees: network.description().config.sees() })
 }

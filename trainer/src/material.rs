@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use continuo_model::config::NetworkConfig;
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::vocabulary::Vocabulary;
+use continuo_model::weights_file::Weights;
 
 use crate::TrainArgs;
 use crate::batches::Epoch;
@@ -89,17 +89,17 @@ impl Material {
     }
 
     /// The loss of `network` by which epochs are compared, and the figures for its weights file.
-    pub fn judge(&self, network: &StreamingNetwork, split: &str) -> (f64, BTreeMap<String, f64>) {
-        match self {
+    pub fn judge(&self, weights: &Weights, split: &str) -> Result<(f64, BTreeMap<String, f64>)> {
+        Ok(match self {
             Self::Grids { valid, .. } => {
-                let evaluation = evaluate::evaluate(network, valid, Default::default());
+                let evaluation = evaluate::evaluate(weights, valid, Default::default())?;
                 (evaluation.micro, evaluation.figures(split))
             }
             Self::Lines { valid, .. } => {
-                let evaluation = line_evaluation::evaluate(network, valid);
+                let evaluation = line_evaluation::evaluate(weights, valid)?;
                 (evaluation.loss.micro, evaluation.figures(split))
             }
-        }
+        })
     }
 
     /// What losses are in.

@@ -7,7 +7,6 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
 use continuo_network::{Network, Training as Dropout};
 
@@ -240,8 +239,7 @@ impl Run {
     /// The weights as they are now, with their figures, and their loss.
     fn validate(&self) -> Result<(Weights, f64)> {
         let mut weights = self.averages.network(&self.network)?.to_weights(self.description())?;
-        let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
-        let (loss, figures) = self.material.judge(&network, &self.recipe.split.1);
+        let (loss, figures) = self.material.judge(&weights, &self.recipe.split.1)?;
         weights.description.figures = figures;
         Ok((weights, loss))
     }

@@ -65,7 +65,7 @@ impl SplitConfig {
     }
 
     /// Says what is wrong with a configuration that no network can have.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         check_sizes(self.lstm.iter().chain([&self.embedding, &self.head, &self.vocab_size]))?;
         for share in [self.dropout, self.row_dropout, self.weight_dropout] {
             check_dropout(share)?;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::config::{EnsembleConfig, InitialTensor, NetworkConfig, SplitConfig, StackConfig};
 use crate::random::SplitMix64;
+use crate::sampling;
 use crate::tokeniser::step_reader::StepFeature;
 use crate::vocabulary::Vocabulary;
-use crate::weights_file::{Description, FORMAT};
+use crate::weights_file::{FORMAT, Weights};
 
 fn tokens(count: usize) -> Vec<u16> {
     let mut rng = SplitMix64::new(13);
@@ -33,8 +34,9 @@ fn tensors(config: &NetworkConfig, rng_seed: u64) -> BTreeMap<String, Vec<f32>> 
     tensors.map(|InitialTensor { name, values, .. }| (name, values)).collect()
 }
 
-fn streaming(config: NetworkConfig, tensors: BTreeMap<String, Vec<f32>>) -> StreamingNetwork {
-    StreamingNetwork::new(Weights::new(description(config), tensors).unwrap()).unwrap()
+fn packed_split(tensors: BTreeMap<String, Vec<f32>>) -> GridNetwork<SplitLayers> {
+    let config = split();
+    config.pack(&Weights::new(description(NetworkConfig::Split(config.clone())), tensors).unwrap()).unwrap()
 }
 
 fn split() -> SplitConfig {
@@ -55,14 +57,15 @@ fn split() -> SplitConfig {
 
 #[test]
 fn an_ensemble_says_the_mean_of_what_its_members_say() {
-    let config = NetworkConfig::Ensemble(EnsembleConfig { members: 2, member: split(), adaptation: None });
+    let shape = EnsembleConfig { members: 2, member: split(), adaptation: None };
+    let config = NetworkConfig::Ensemble(shape.clone());
     let all = tensors(&config, 5);
     let members = [0, 1].map(|n| {
         let prefix = format!("{n}.");
         let own = all.iter().filter_map(|(name, x)| Some((name.strip_prefix(&prefix)?.to_string(), x.clone())));
-        streaming(NetworkConfig::Split(split()), own.collect())
+        packed_split(own.collect())
     });
-    let ensemble = streaming(config, all);
+    let ensemble = shape.pack(&Weights::new(description(config), all).unwrap()).unwrap();
     let mut runs: Vec<_> = [&ensemble, &members[0], &members[1]].map(|n| (n, n.state(), n.scratch())).into();
     for row in tokens(20 * NUM_VOICES).chunks(NUM_VOICES) {
         for (network, state, scratch) in &mut runs {
@@ -89,21 +92,20 @@ fn an_ensemble_says_the_mean_of_what_its_members_say() {
 
 #[test]
 fn a_copied_state_goes_on_alike() {
-    let stack = NetworkConfig::Stack(StackConfig::chorale(48));
+    let shape = StackConfig::chorale(48);
+    let stack = NetworkConfig::Stack(shape.clone());
     let mut of_stack = tensors(&stack, 11);
     // Batch normalisation with figures that differ from its first ones.
     for (_, mean) in of_stack.iter_mut().filter(|(name, _)| name.ends_with("norm.mean")) {
         mean.iter_mut().enumerate().for_each(|(i, x)| *x = 0.1 - 0.01 * i as f32);
     }
-    check_copies(streaming(stack, of_stack));
-    let split = NetworkConfig::Split(split());
-    let of_split = tensors(&split, 11);
-    check_copies(streaming(split, of_split));
+    check_copies(shape.pack(&Weights::new(description(stack), of_stack).unwrap()).unwrap());
+    check_copies(packed_split(tensors(&NetworkConfig::Split(split()), 11)));
 }
 
-fn check_copies(streaming: StreamingNetwork) {
+fn check_copies<L: GridLayers>(streaming: GridNetwork<L>) {
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
-    let mut play = |state: &mut State, tokens: &[u16]| {
+    let mut play = |state: &mut GridState<L::Reader>, tokens: &[u16]| {
         let mut last = Vec::new();
         for row in tokens.chunks(NUM_VOICES) {
             streaming.begin_step(state, Controls::default(), &mut scratch);

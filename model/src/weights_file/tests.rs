@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::StackConfig;
+use crate::vocabulary::Vocabulary;
 
 fn weights() -> Weights {
     let config = NetworkConfig::Stack(StackConfig { lstm: vec![8], ..StackConfig::chorale(Vocabulary::GRID.size()) });

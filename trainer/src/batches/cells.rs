@@ -3,6 +3,7 @@
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use continuo_model::config::StackConfig;
+use continuo_model::tokeniser::Reader;
 use continuo_model::tokeniser::grid::{CellReader, Grid, NUM_VOICES};
 use continuo_network::{Inputs, StackInputs};
 
@@ -25,7 +26,7 @@ impl Cells {
             reader.feature_rows(&config.features, &mut rows);
             cells.features.extend_from_slice(&rows);
             cells.targets.push(token.into());
-            reader.feed(token);
+            reader.feed(reader.voice(), token);
         }
         cells
     }

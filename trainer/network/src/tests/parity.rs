@@ -6,7 +6,9 @@ use continuo_model::config::{
     Convolution, Feature, FeatureKind, HomeKey, LineConfig, NetworkConfig, SplitConfig, StackConfig,
 };
 use continuo_model::lexicon::Lexicon;
-use continuo_model::stream::StreamingNetwork;
+use continuo_model::stream::{GridNetwork, LineNetwork, SplitLayers, StackLayers};
+use continuo_model::tokeniser::GridReader;
+use continuo_model::tokeniser::Reader;
 use continuo_model::tokeniser::grid::CellReader;
 use continuo_model::tokeniser::line_reader::LineReader;
 use continuo_model::tokeniser::step_reader::{Controls, StepReader};
@@ -41,7 +43,7 @@ fn inputs(network: &Network, tokens: &[u16]) -> Inputs {
         previous.push(reader.previous().map_or(config.vocab_size as u32, u32::from));
         let n = reader.feature_rows(&config.features, &mut rows);
         features.extend_from_slice(&rows[..n]);
-        reader.feed(token);
+        reader.feed(reader.voice(), token);
     }
     Inputs::Stack(StackInputs {
         previous: Tensor::from_vec(previous, (tokens.len(), 1), &DEVICE).unwrap(),
@@ -63,15 +65,25 @@ fn description(network: &Network) -> Description {
     }
 }
 
-fn streaming(network: &Network) -> StreamingNetwork {
-    StreamingNetwork::new(network.to_weights(description(network)).unwrap()).unwrap()
+fn weights(network: &Network) -> Weights {
+    network.to_weights(description(network)).unwrap()
+}
+
+fn stack(network: &Network) -> GridNetwork<StackLayers> {
+    let NetworkConfig::Stack(config) = network.config() else { unreachable!("a stack") };
+    config.pack(&weights(network)).unwrap()
+}
+
+fn split(network: &Network) -> GridNetwork<SplitLayers> {
+    let NetworkConfig::Split(config) = network.config() else { unreachable!("a split network") };
+    config.pack(&weights(network)).unwrap()
 }
 
 fn check(config: StackConfig) {
     let network = network(config);
     let tokens = tokens(50 * NUM_VOICES);
     let expected = network.forward(&inputs(&network, &tokens), None).unwrap().to_vec2::<f32>().unwrap();
-    let streaming = streaming(&network);
+    let streaming = stack(&network);
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut worst = 0.0_f32;
     for (n, (token, expected)) in tokens.iter().zip(&expected).enumerate() {
@@ -164,7 +176,7 @@ fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
     let inputs = Inputs::Split(SplitInputs { steps, batch: 1, trunk: trunk.into(), head: head.into(), relative });
     let expected = network.forward(&inputs, None).unwrap().to_vec2::<f32>().unwrap();
 
-    let streaming = streaming(&network);
+    let streaming = split(&network);
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut expected = expected.iter();
     let mut worst = 0.0_f32;
@@ -196,38 +208,39 @@ fn line_network() -> (Network, Lexicon) {
     (Network::init(NetworkConfig::Line(config), 11, &DEVICE).unwrap(), lexicon)
 }
 
-fn streaming_line() -> (StreamingNetwork, Network) {
+fn streaming_line() -> (LineNetwork, Network) {
     let (network, lexicon) = line_network();
     let description = Description {
         vocabulary: lexicon.hash().to_string(),
         lexicon: Some(lexicon.spelling()),
         ..description(&network)
     };
-    (StreamingNetwork::new(network.to_weights(description).unwrap()).unwrap(), network)
+    let NetworkConfig::Line(config) = network.config() else { unreachable!("a line model") };
+    (config.pack(&network.to_weights(description).unwrap()).unwrap(), network)
 }
 
 #[test]
 fn a_line_model_computes_what_was_trained() {
     let (streaming, network) = streaming_line();
-    let (_, config) = streaming.line().unwrap();
+    let config = streaming.config();
     // The same words twice, so that there is an echo.
     let music: Vec<u16> = tokens(60).repeat(2).iter().map(|token| 1 + token % 12).collect();
-    let mut reader = LineReader::new(Arc::new(streaming.line().unwrap().0.clone()));
+    let mut reader = LineReader::new(Arc::new(streaming.lexicon().clone()));
     let mut rows = Vec::new();
     for &token in &music {
         let mut of_word = vec![0; config.slots()];
         assert_eq!(reader.rows(&config.features, &mut of_word), of_word.len());
         rows.extend(of_word);
-        reader.feed(token);
+        reader.feed(0, token);
     }
     let inputs = Inputs::Line(LineInputs { steps: music.len(), batch: 1, rows: rows.into() });
     let expected = network.forward(&inputs, None).unwrap().to_vec2::<f32>().unwrap();
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut worst = 0.0_f32;
     for (&token, expected) in music.iter().zip(&expected) {
-        let logits = streaming.logits(&mut state, 0, &mut scratch);
+        let logits = streaming.logits(&mut state, &mut scratch);
         worst = logits.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
-        state.feed(0, token);
+        state.feed(token);
     }
     assert!(worst < 4e-3, "the streaming network is off by {worst}");
 }
@@ -235,7 +248,7 @@ fn a_line_model_computes_what_was_trained() {
 #[test]
 fn weights_that_were_trained_come_back_into_a_network() {
     let network = network(StackConfig { lstm: vec![12], ..StackConfig::chorale(48) });
-    let weights = network.to_weights(description(&network)).unwrap();
+    let weights = weights(&network);
     let again = Network::from_weights(&weights, &DEVICE).unwrap();
     assert_eq!(again.config(), network.config());
     for ((name, var), (name_before, before)) in again.variables().iter().zip(network.variables()) {
