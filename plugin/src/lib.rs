@@ -1,5 +1,6 @@
 //! Continuo, a plugin that plays with you: what a host sees of it. The two classes differ in their audio output alone.
 
+mod addresses;
 mod audio_thread;
 mod bridge;
 mod clap;
@@ -93,7 +94,7 @@ impl<const HAS_AUDIO: bool> Default for Continuo<HAS_AUDIO> {
 impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     const NAME: &'static str = if HAS_AUDIO { "Continuo" } else { "Continuo Notes" };
     const VENDOR: &'static str = "Continuo";
-    const URL: &'static str = "";
+    const URL: &'static str = addresses::PROJECT;
     const EMAIL: &'static str = "";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
@@ -281,7 +282,7 @@ fn host_time(transport: &Transport) -> HostTime {
 impl<const HAS_AUDIO: bool> ClapPlugin for Continuo<HAS_AUDIO> {
     const CLAP_ID: &'static str = if HAS_AUDIO { "org.continuo.continuo" } else { "org.continuo.continuo-notes" };
     const CLAP_DESCRIPTION: Option<&'static str> = Some("Harmonises and continues what you play");
-    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_MANUAL_URL: Option<&'static str> = addresses::MANUAL;
     const CLAP_SUPPORT_URL: Option<&'static str> = None;
     const CLAP_FEATURES: &'static [ClapFeature] = if HAS_AUDIO {
         &[ClapFeature::Instrument, ClapFeature::NoteEffect, ClapFeature::Stereo]

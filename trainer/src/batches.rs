@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use continuo_model::network::Inputs;
+use continuo_network::Inputs;
 
 /// A batch as the network takes it.
 pub struct Batch {

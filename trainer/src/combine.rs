@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
-use continuo_model::stream::{Rates, StreamingNetwork};
+use anyhow::{Result, ensure};
+use continuo_model::stream::Rates;
 use continuo_model::weights_file::{Description, Weights};
 
 use crate::CombineArgs;
@@ -21,12 +21,9 @@ pub fn run(args: &CombineArgs) -> Result<()> {
         _ => None,
     };
     let mut weights = Weights::combine(&members, adaptation, description).map_err(anyhow::Error::msg)?;
-    let network = StreamingNetwork::new(weights.clone())
-        .map_err(anyhow::Error::msg)
-        .with_context(|| args.out.display().to_string())?;
     let music = Music { paths: &args.data, strict: false };
     let judging = Judging { music, split: &args.split, given: "" };
-    let judgement = kinds::of(&weights.description.config).judge(&network, judging)?;
+    let judgement = kinds::of(&weights.description.config).judge(&weights, judging)?;
     weights.description.figures = judgement.figures_of(&args.split);
     weights.write(&args.out)?;
     println!(

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::Weights;
 
 use crate::EvaluateArgs;
@@ -29,10 +28,8 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 
 fn judge(path: &Path, judging: Judging) -> Result<Judgement> {
     let weights = Weights::read(path)?;
-    let kind = kinds::of(&weights.description.config);
-    let place = || path.display().to_string();
-    let network = StreamingNetwork::new(weights).map_err(anyhow::Error::msg).with_context(place)?;
-    kind.judge(&network, judging)
+    let judgement = kinds::of(&weights.description.config).judge(&weights, judging);
+    judgement.with_context(|| path.display().to_string())
 }
 
 /// An n-gram over the words of a recipe, or of trained weights.

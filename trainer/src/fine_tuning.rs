@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
 use candle_core::Tensor;
-use continuo_model::network::Network;
 use continuo_model::weights_file::Weights;
+use continuo_network::Network;
 
 use crate::kinds;
 

@@ -11,27 +11,26 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::config::NetworkConfig;
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::{Description, Weights};
 
 use crate::batches::Epoch;
 use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
 
-/// The trainer's side of a network of this shape.
-pub fn of(config: &NetworkConfig) -> Box<dyn Kind> {
-    match config.clone() {
-        NetworkConfig::Stack(config) => Box::new(stack::Stack(config)),
-        NetworkConfig::Split(config) => Box::new(split::Split(config)),
-        NetworkConfig::Ensemble(config) => Box::new(ensemble::Ensemble(config)),
-        NetworkConfig::Line(config) => Box::new(line::Line(config)),
+/// The trainer's side of a network of this shape. A new kind has its line here.
+pub fn of(config: &NetworkConfig) -> &dyn TrainerSide {
+    match config {
+        NetworkConfig::Stack(shape) => shape,
+        NetworkConfig::Split(shape) => shape,
+        NetworkConfig::Ensemble(shape) => shape,
+        NetworkConfig::Line(shape) => shape,
     }
 }
 
-/// A kind of network: how it is trained, judged and begun with.
-pub trait Kind {
+/// How a kind of network is trained, judged and begun with. The shape of each kind implements it.
+pub trait TrainerSide {
     /// Its layers, first to last, in words.
     fn layers(&self) -> Vec<String>;
 
@@ -59,7 +58,7 @@ pub trait Kind {
     ///
     /// # Errors
     /// If the music cannot be read, nothing is left to be judged by, or the kind cannot be judged so.
-    fn judge(&self, network: &StreamingNetwork, judging: Judging) -> Result<Judgement>;
+    fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement>;
 
     /// What counting alone achieves on the same music.
     ///
@@ -143,8 +142,11 @@ pub trait Material {
     /// One epoch's batches.
     fn epoch(&self, training: &Training, rng: &mut SplitMix64) -> Epoch;
 
-    /// The loss of `network` on what is held out.
-    fn judge(&self, network: &StreamingNetwork) -> Judgement;
+    /// The loss of weights on what is held out.
+    ///
+    /// # Errors
+    /// If the weights cannot be packed.
+    fn judge(&self, weights: &Weights) -> Result<Judgement>;
 
     /// What losses are in.
     fn unit(&self) -> &'static str;

@@ -43,7 +43,7 @@ pub fn surprise(logits: &[f32], token: u16) -> f64 {
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
-    use continuo_model::network::{Inputs, StackInputs};
+    use continuo_network::{Inputs, StackInputs};
 
     /// Two cells, of which the second is not there.
     fn batch() -> Batch {

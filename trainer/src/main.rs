@@ -26,7 +26,6 @@ mod kinds;
 mod loss_curve;
 mod losses;
 mod obey;
-mod optimisers;
 mod preparation;
 mod progress_bar;
 mod recipe;

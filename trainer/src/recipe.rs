@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::config::NetworkConfig;
 use continuo_model::weights_file::Corpus;
+pub use continuo_network::optimisers::Rule;
 use serde::Deserialize;
 
 use crate::kinds;
@@ -70,20 +71,6 @@ pub struct Training {
     pub epochs: usize,
     /// Epochs without a better validation loss before training stops.
     pub patience: usize,
-}
-
-/// The rule by which weights move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Adam with Nesterov momentum and its momentum schedule (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
-    Nadam,
-    /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
-    Adam,
-    /// Adam by the largest instead of the mean square gradient (the same paper, section 7).
-    Adamax,
-    /// Plain gradient descent with momentum.
-    Sgd,
 }
 
 impl Recipe {

@@ -6,17 +6,16 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
-use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
+use continuo_network::optimisers::Optimiser;
+use continuo_network::{Network, Training as Dropout};
 
 use crate::TrainArgs;
 use crate::averaging::Averages;
 use crate::checkpoint::{self, BegunEpoch, Progress};
 use crate::kinds::{self, Material, Music};
 use crate::losses::cross_entropy;
-use crate::optimisers::Optimiser;
 use crate::progress_bar::EpochBar;
 use crate::recipe::Recipe;
 use crate::training_log::{self, EpochRow};
@@ -243,9 +242,8 @@ impl Run {
 
     /// The weights as they are now, with their figures, and their loss.
     fn validate(&self) -> Result<(Weights, f64)> {
-        let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
-        let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
-        let judgement = self.material.judge(&network);
+        let mut weights = self.averages.network(&self.network)?.to_weights(self.description())?;
+        let judgement = self.material.judge(&weights)?;
         weights.description.figures = judgement.figures_of(&self.recipe.split.1);
         Ok((weights, judgement.loss))
     }

@@ -8,7 +8,7 @@ use crate::system_packages;
 use crate::workspace::{Workspace, cargo, run_to_success};
 
 /// The plugin's cargo package.
-const PACKAGE: &str = "continuo";
+pub const PACKAGE: &str = "continuo";
 /// What bundler.toml calls the bundles.
 pub const BUNDLE_NAMES: [&str; 2] = ["Continuo.clap", "Continuo.vst3"];
 

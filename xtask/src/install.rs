@@ -1,4 +1,4 @@
-//! `cargo xtask install`: the bundles, copied to where the user's DAWs look for plugins.
+//! `cargo xtask install`: copies the bundles to where the user's DAWs look for plugins.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::bundle::{self, BUNDLE_NAMES};
 use crate::workspace::Workspace;
 
-/// Bundles, copies, and says where to.
+/// Bundles, copies the bundles and prints where to.
 pub fn run(workspace: &Workspace) -> Result<()> {
     let folders = plugin_folders(std::env::consts::OS, |name| std::env::var_os(name))?;
     let bundles = bundle::run(workspace, "release")?;
@@ -29,20 +29,16 @@ fn plugin_folders(os: &str, variable: impl Fn(&str) -> Option<OsString>) -> Resu
         "windows" => ("COMMONPROGRAMFILES", "CLAP", "VST3"),
         _ => ("HOME", ".clap", ".vst3"),
     };
-    let base = variable(name)
-        .filter(|value| !value.is_empty())
-        .with_context(|| {
-            format!(
-                "expected the environment variable {name} to hold a folder, got nothing; set it, or copy target/bundled yourself"
-            )
-        })?;
+    let base = variable(name).filter(|value| !value.is_empty()).with_context(|| {
+        format!("the environment variable {name} is not set; set it to a folder, or copy target/bundled yourself")
+    })?;
     let base = PathBuf::from(base);
     Ok([base.join(clap), base.join(vst3)])
 }
 
-/// Copies a file or a folder to where an older one may be.
+/// Copies a file or a folder, in place of an older one if there is one.
 fn replace(source: &Path, destination: &Path) -> Result<()> {
-    // Removed, not written over: a DAW that runs has the old library mapped and would crash if its bytes changed.
+    // Removed, not overwritten: a running DAW has the old library mapped and would crash if its bytes changed.
     match fs::symlink_metadata(destination) {
         Ok(old) if old.is_dir() => fs::remove_dir_all(destination)?,
         Ok(_) => fs::remove_file(destination)?,

@@ -4,8 +4,10 @@
 
 mod bench;
 mod bundle;
+mod dependencies;
 mod install;
 mod jam;
+mod notices;
 mod system_packages;
 mod test;
 mod tidy;
@@ -29,7 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build the plugin and bundle it as target/bundled/Continuo.clap and Continuo.vst3.
+    /// Build the plugin and bundle it as target/bundled/Continuo.clap and Continuo.vst3, with THIRD_PARTY.md.
     Bundle {
         /// The cargo profile to build with; `checked` is `release` with every assertion on.
         #[arg(long, default_value = "release")]
@@ -37,29 +39,29 @@ enum Command {
     },
     /// Bundle, and copy the bundles to the user's CLAP and VST3 folders.
     Install,
-    /// Bundle, play a MIDI file into the built bundle, and write what it answered; `jam --help` lists the options.
+    /// Bundle, play a MIDI file into the bundle and write its answer; `jam --help` lists the options.
     #[command(disable_help_flag = true)]
     Jam {
-        /// Handed to `jam` as they are.
+        /// Passed on to `jam` unchanged.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Time the networks' steps (only the ratios within one run mean something), or with `--live` what a live host hears in time.
+    /// Time the networks' steps (compare ratios within one run), or with `--live` count what a live host gets in time.
     Bench {
-        /// Weights files, else all shipped ones; behind `--live` the options of `live`. Handed on as they are.
+        /// Weights files instead of all shipped ones; after `--live` the options of `live`. Passed on unchanged.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
     /// Run everything that CI runs.
     Test {
-        /// Install missing system packages with apt-get; done without being asked where the environment has CI=true.
+        /// Install missing programs with apt-get and cargo; the default if the environment has CI=true.
         #[arg(long)]
         install_packages: bool,
-        /// Keep the editor's pictures as they look now, instead of comparing them with those in tests/screenshots.
+        /// Store the editor's pictures in tests/screenshots instead of comparing them with those there.
         #[arg(long)]
         bless: bool,
     },
-    /// Check the house rules: file headers, file lengths, forbidden names, no home paths.
+    /// Check the house rules: file headers, lengths of files and lines, forbidden names, no home paths.
     Tidy,
 }
 
@@ -76,7 +78,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     match command {
-        Command::Bundle { profile } => bundle::run(&workspace, &profile).map(|_| ExitCode::SUCCESS),
+        Command::Bundle { profile } => {
+            let folder = bundle::run(&workspace, &profile)?;
+            notices::write(&workspace, &folder).map(|_| ExitCode::SUCCESS)
+        }
         Command::Install => install::run(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Jam { args } => jam::run(&workspace, &args),
         Command::Bench { args } => bench::run(&workspace, &args),

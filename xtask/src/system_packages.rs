@@ -1,4 +1,4 @@
-//! The system packages that building and checking need: found by what they provide, named or installed if missing.
+//! The system packages that building and testing need: looks for what they provide; names or installs what is missing.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::run_to_success;
 
-/// Something that has to work, and which Debian and Ubuntu packages make it work.
+/// Something that has to work, and the Debian and Ubuntu packages that provide it.
 pub struct Need {
     what: &'static str,
     works: fn() -> bool,
@@ -17,7 +17,7 @@ pub struct Need {
 /// What building needs.
 pub const TO_BUILD: &[Need] =
     &[Need { what: "a C compiler that links (`cc`)", works: compiles_c, packages: &["gcc", "libc6-dev"] }];
-/// What the checks need beside: a screen in memory, and what the editor's window opens at run time.
+/// What the tests need as well: a screen in memory, and the libraries that the editor's window opens at run time.
 pub const TO_TEST: &[Need] = &[
     Need { what: "an X server without a monitor (`Xvfb`)", works: has_xvfb, packages: &["xvfb"] },
     Need {
@@ -35,7 +35,7 @@ pub const TO_TEST: &[Need] = &[
         ],
     },
 ];
-/// The libraries of [`TO_TEST`], as the linker knows them.
+/// The libraries of [`TO_TEST`], by the names that the linker uses.
 const WINDOW_LIBRARIES: [&str; 7] = [
     "libX11.so.6",
     "libX11-xcb.so.1",
@@ -46,7 +46,7 @@ const WINDOW_LIBRARIES: [&str; 7] = [
     "libEGL_mesa.so.0",
 ];
 
-/// Makes sure that everything is there. With `may_install`, root and apt-get, missing packages are installed.
+/// Makes sure that everything is there. With `may_install`, as root and where there is apt-get, installs what is missing.
 pub fn require(needs: &[Need], may_install: bool) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.works)()).collect();
     if missing.is_empty() {
@@ -81,7 +81,7 @@ pub fn require_components() -> Result<()> {
     Ok(())
 }
 
-/// Compiles and links an empty program: headers and start files are looked for too, not the compiler alone.
+/// Compiles and links a small program, which needs headers and start files as well as the compiler.
 fn compiles_c() -> bool {
     try_compiling().unwrap_or(false)
 }
@@ -96,7 +96,7 @@ fn try_compiling() -> Result<bool> {
         .stderr(Stdio::null())
         .spawn()?;
     let mut stdin = cc.stdin.take().context("cc has an input")?;
-    // A compiler that gives up early closes its input; its exit status says it.
+    // A compiler that gives up early closes its input; the exit status below reports that.
     let _ = stdin.write_all(b"#include <stdio.h>\nint main(void) { return puts(\"\"); }\n");
     drop(stdin);
     let status = cc.wait()?;
@@ -104,17 +104,17 @@ fn try_compiling() -> Result<bool> {
     Ok(status.success())
 }
 
-/// Some builds of it tell their version and then fail: what counts is that it starts.
+/// Whether Xvfb starts. Some builds print their version and then fail, so the exit status does not count.
 fn has_xvfb() -> bool {
     Command::new("Xvfb").arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// Only Linux opens them by these names; elsewhere they are part of the system.
+/// Only Linux has them as libraries of these names; elsewhere they are part of the system.
 fn has_window_libraries() -> bool {
     if !cfg!(target_os = "linux") {
         return true;
     }
-    // It is not on everyone's path.
+    // It is not on every user's path.
     let listing =
         ["ldconfig", "/sbin/ldconfig"].iter().find_map(|program| Command::new(program).arg("-p").output().ok());
     let known = listing.map(|listing| String::from_utf8_lossy(&listing.stdout).into_owned()).unwrap_or_default();
@@ -126,7 +126,8 @@ fn is_root() -> bool {
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn answers(program: &str, args: &[&str]) -> bool {
+/// Whether a program starts and succeeds.
+pub fn answers(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())

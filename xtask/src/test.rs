@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that CI runs, step by step, up to the first failure.
+//! `cargo xtask test`: runs everything that CI runs, step by step, up to the first failure.
 
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -6,81 +6,87 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::workspace::{Workspace, cargo, run_to_success};
-use crate::{bundle, system_packages, tidy};
+use crate::{bundle, dependencies, system_packages, tidy};
 
-/// The profile of the bundles and of the tests: as fast as `release`, with every assertion on.
+/// The cargo profile of the bundles and the tests: as fast as `release`, with every assertion on.
 const PROFILE: &str = "checked";
 
 struct Step<'a> {
     name: &'static str,
-    run: Box<dyn Fn() -> Result<()> + 'a>,
+    /// Returns what it could not check here, if anything.
+    run: Box<dyn Fn() -> Result<Option<String>> + 'a>,
 }
 
-/// Runs all steps; the exit code is that of the first failure. With `bless` the editor's pictures are kept, not compared.
+impl<'a> Step<'a> {
+    /// A step that checks all it has to.
+    fn whole(name: &'static str, run: impl Fn() -> Result<()> + 'a) -> Self {
+        Self { name, run: Box::new(move || run().map(|()| None)) }
+    }
+}
+
+/// How a step that was run went.
+struct Outcome {
+    time: Duration,
+    /// What it could not check, or the error.
+    left_out: Result<Option<String>>,
+}
+
+/// Runs the steps up to the first that fails, whose failure is the exit code. `bless` stores the editor's pictures instead of
+/// comparing them.
 pub fn run(workspace: &Workspace, install_packages: bool, bless: bool) -> Result<ExitCode> {
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
     let steps = steps(workspace, install_packages || in_ci, bless);
-    let mut times = Vec::new();
-    let mut failure = None;
+    let mut outcomes: Vec<Outcome> = Vec::new();
     for (idx, step) in steps.iter().enumerate() {
         println!("== {}/{} {}", idx + 1, steps.len(), step.name);
         let start = Instant::now();
-        let result = (step.run)();
-        times.push(start.elapsed());
-        if let Err(error) = result {
-            failure = Some((idx, error));
+        let left_out = (step.run)();
+        outcomes.push(Outcome { time: start.elapsed(), left_out });
+        if outcomes[idx].left_out.is_err() {
             break;
         }
     }
 
-    println!("\n{}", summary(&steps, &times, failure.as_ref().map(|f| f.0)));
-    let Some((idx, error)) = failure else {
+    println!("\n{}", summary(&steps, &outcomes));
+    let failed = |(step, outcome): (&Step<'_>, &Outcome)| {
+        outcome.left_out.as_ref().err().map(|error| format!("error: step `{}` failed: {error:#}", step.name))
+    };
+    let Some(error) = steps.iter().zip(&outcomes).find_map(failed) else {
         return Ok(ExitCode::SUCCESS);
     };
-    eprintln!("error: step `{}` failed: {error:#}", steps[idx].name);
+    eprintln!("{error}");
     Ok(ExitCode::FAILURE)
 }
 
 fn steps(workspace: &Workspace, may_install: bool, bless: bool) -> Vec<Step<'_>> {
-    let plain = |name, args: &'static [&'static str]| Step {
-        name,
-        run: Box::new(move || run_to_success(cargo_in_root(workspace).args(args))),
+    let plain = |name, args: &'static [&'static str]| {
+        Step::whole(name, move || run_to_success(cargo_in_root(workspace).args(args)))
     };
     vec![
-        Step {
-            name: "needed programs",
-            run: Box::new(move || {
-                system_packages::require(system_packages::TO_BUILD, may_install)?;
-                system_packages::require(system_packages::TO_TEST, may_install)?;
-                system_packages::require_components()
-            }),
-        },
-        Step { name: "tidy", run: Box::new(|| tidy::run(workspace)) },
+        Step::whole("needed programs", move || {
+            system_packages::require(system_packages::TO_BUILD, may_install)?;
+            system_packages::require(system_packages::TO_TEST, may_install)?;
+            system_packages::require_components()
+        }),
+        Step::whole("tidy", || tidy::run(workspace)),
+        Step { name: "dependencies", run: Box::new(move || dependencies::check(workspace, may_install)) },
         plain("format", &["fmt", "--all", "--", "--check"]),
         plain("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-        Step {
-            name: "documentation",
-            run: Box::new(|| {
-                run_to_success(
-                    cargo_in_root(workspace)
-                        .args(["doc", "--workspace", "--no-deps"])
-                        .env("RUSTDOCFLAGS", "-D warnings"),
-                )
-            }),
-        },
-        Step { name: "bundle", run: Box::new(|| bundle::run(workspace, PROFILE).map(|_| ())) },
-        Step {
-            name: "tests",
-            run: Box::new(move || {
-                let mut command = cargo_in_root(workspace);
-                command.args(["test", "--workspace", "--profile", PROFILE]);
-                command.env("CONTINUO_BUNDLES", workspace.bundle_dir());
-                if bless {
-                    command.env("CONTINUO_BLESS", "1");
-                }
-                run_to_success(&mut command)
-            }),
-        },
+        Step::whole("documentation", || {
+            let mut command = cargo_in_root(workspace);
+            command.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+            run_to_success(&mut command)
+        }),
+        Step::whole("bundle", || bundle::run(workspace, PROFILE).map(|_| ())),
+        Step::whole("tests", move || {
+            let mut command = cargo_in_root(workspace);
+            command.args(["test", "--workspace", "--profile", PROFILE]);
+            command.env("CONTINUO_BUNDLES", workspace.bundle_dir());
+            if bless {
+                command.env("CONTINUO_BLESS", "1");
+            }
+            run_to_success(&mut command)
+        }),
     ]
 }
 
@@ -90,19 +96,20 @@ fn cargo_in_root(workspace: &Workspace) -> Command {
     command
 }
 
-/// A line a step.
-fn summary(steps: &[Step<'_>], times: &[Duration], failed: Option<usize>) -> String {
-    let lines: Vec<String> = steps
-        .iter()
-        .enumerate()
-        .map(|(idx, step)| match times.get(idx) {
-            Some(time) => {
-                let verdict = if failed == Some(idx) { "FAILED" } else { "ok" };
-                format!("{verdict:>8}  {:<16} {:7.1} s", step.name, time.as_secs_f64())
-            }
-            None => format!("{:>8}  {}", "not run", step.name),
-        })
-        .collect();
+/// A line for each step, and under it what it could not check.
+fn summary(steps: &[Step<'_>], outcomes: &[Outcome]) -> String {
+    let mut lines = Vec::new();
+    for (idx, step) in steps.iter().enumerate() {
+        let Some(Outcome { time, left_out }) = outcomes.get(idx) else {
+            lines.push(format!("{:>8}  {}", "not run", step.name));
+            continue;
+        };
+        let verdict = if left_out.is_err() { "FAILED" } else { "ok" };
+        lines.push(format!("{verdict:>8}  {:<16} {:7.1} s", step.name, time.as_secs_f64()));
+        if let Ok(Some(left_out)) = left_out {
+            lines.push(format!("{:>8}  {left_out}", "!"));
+        }
+    }
     lines.join("\n")
 }
 
@@ -111,15 +118,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_names_what_failed_and_what_did_not_run() {
-        let step = |name| Step { name, run: Box::new(|| Ok(())) };
-        let text = summary(
-            &[step("tidy"), step("clippy"), step("tests")],
-            &[Duration::from_millis(100), Duration::from_secs(2)],
-            Some(1),
-        );
+    fn the_summary_names_what_failed_what_was_left_out_and_what_did_not_run() {
+        let steps = ["tidy", "dependencies", "clippy", "tests"].map(|name| Step::whole(name, || Ok(())));
+        let outcome = |ms, left_out| Outcome { time: Duration::from_millis(ms), left_out };
+        let outcomes = [
+            outcome(100, Ok(None)),
+            outcome(200, Ok(Some("advisories not checked".to_string()))),
+            outcome(2000, Err(anyhow::anyhow!("a warning"))),
+        ];
+        let text = summary(&steps, &outcomes);
         let lines: Vec<String> =
             text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        assert_eq!(lines, ["ok tidy 0.1 s", "FAILED clippy 2.0 s", "not run tests"]);
+        let expected = [
+            "ok tidy 0.1 s",
+            "ok dependencies 0.2 s",
+            "! advisories not checked",
+            "FAILED clippy 2.0 s",
+            "not run tests",
+        ];
+        assert_eq!(lines, expected);
     }
 }

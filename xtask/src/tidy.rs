@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: the house rules that a program can check.
+//! `cargo xtask tidy`: checks the house rules that a program can check.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,19 +7,19 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
 
-/// A file is read in one sitting.
+/// A reader gets through a file in one sitting.
 const MAX_LINES: usize = 500;
 /// Names that say nothing of what is inside.
 const FORBIDDEN_NAMES: [&str; 7] = ["util", "utils", "helper", "helpers", "manager", "managers", "common"];
-/// How paths on someone's own machine begin. In two parts, or this file would break its own rule.
+/// Beginnings of paths on somebody's own machine, each written in two parts so that this file passes its own check.
 const HOME_PATHS: [&str; 4] =
     [concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/ro", "ot/"), concat!("C:\\Us", "ers\\")];
 
-/// Checks every file that git tracks or would track.
+/// Checks every file that git tracks, or would track once it is added.
 pub fn run(workspace: &Workspace) -> Result<()> {
     let mut faults = Vec::new();
     for path in files(&workspace.root)? {
-        // A file that is deleted and not yet committed is still listed; what is not text has no lines to judge.
+        // git still lists a file that is deleted but not committed. Files that are not text have no lines to check.
         let Ok(bytes) = std::fs::read(workspace.root.join(&path)) else {
             continue;
         };
@@ -33,13 +33,13 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 }
 
 fn files(root: &Path) -> Result<Vec<String>> {
-    // CI often checks out as another user, which git refuses without the word about safety.
+    // CI often checks out as another user; without `safe.directory` git would refuse to read that.
     let output = Command::new("git")
         .args(["-c", "safe.directory=*", "ls-files", "-z"])
         .args(["--cached", "--others", "--exclude-standard"])
         .current_dir(root)
         .output()
-        .context("cannot start git, which tells tidy the workspace's files; install git")?;
+        .context("cannot start git, which lists the workspace's files; install git")?;
     ensure!(
         output.status.success(),
         "git ls-files in {}: {}",
@@ -58,7 +58,7 @@ fn faults_in(path: &str, text: Option<&str>) -> Vec<String> {
     let mut faults = Vec::new();
     for part in Path::new(path).iter().filter_map(|part| part.to_str()) {
         faults.extend(
-            forbidden_word(part).map(|word| format!("{path}: `{word}` says nothing; name it for what it does")),
+            forbidden_word(part).map(|word| format!("{path}: `{word}` says nothing; name it after what it does")),
         );
     }
     let Some(text) = text else { return faults };
@@ -70,7 +70,7 @@ fn faults_in(path: &str, text: Option<&str>) -> Vec<String> {
         }
         if path.ends_with(".rs") {
             let word = declared_module(line).and_then(forbidden_word);
-            faults.extend(word.map(|word| format!("{at}: `{word}` says nothing; name it for what it does")));
+            faults.extend(word.map(|word| format!("{at}: `{word}` says nothing; name it after what it does")));
         }
     }
     if path.ends_with(".rs") {
@@ -135,8 +135,8 @@ mod tests {
             "a/midi_utils.rs",
             "//! x\n    pub mod helper {\n",
             &[
-                "a/midi_utils.rs: `utils` says nothing; name it for what it does",
-                "a/midi_utils.rs:2: `helper` says nothing; name it for what it does",
+                "a/midi_utils.rs: `utils` says nothing; name it after what it does",
+                "a/midi_utils.rs:2: `helper` says nothing; name it after what it does",
             ],
         );
         let long = format!("//! x\n{}", "\n".repeat(500));

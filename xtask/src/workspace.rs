@@ -1,4 +1,4 @@
-//! Where things are: the workspace, its target folder, and a cargo to run in it.
+//! Finds the workspace and its target folder, and runs cargo and other commands.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,21 +14,23 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Asks cargo where the workspace builds.
+    ///
+    /// # Errors
+    /// If the workspace is no longer where xtask was built.
     pub fn find() -> Result<Self> {
         let root =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace").to_path_buf();
-        let metadata = cargo_metadata::MetadataCommand::new()
-            .manifest_path(root.join("Cargo.toml"))
-            .no_deps()
-            .exec()
-            .with_context(|| {
-            format!("{}: expected a workspace; was it moved since xtask was built?", root.display())
-        })?;
+        let metadata =
+            cargo_metadata::MetadataCommand::new()
+                .manifest_path(root.join("Cargo.toml"))
+                .no_deps()
+                .exec()
+                .with_context(|| format!("{}: no workspace; was it moved since xtask was built?", root.display()))?;
         Ok(Self { root, target_dir: metadata.target_directory.into_std_path_buf() })
     }
 
-    /// Where bundles are put, whichever their profile.
+    /// The folder of the bundles, of any profile.
     pub fn bundle_dir(&self) -> PathBuf {
         self.target_dir.join("bundled")
     }
@@ -36,18 +38,21 @@ impl Workspace {
 
 /// The cargo that runs this xtask.
 pub fn cargo() -> Command {
-    // By its name, as people know it: under rustup that is the toolchain that runs this already.
+    // By name, as people call it: under rustup that is the toolchain that runs this program.
     Command::new("cargo")
 }
 
-/// Runs a command whose failure is an error.
+/// Runs a command.
+///
+/// # Errors
+/// If it does not start or does not succeed.
 pub fn run_to_success(command: &mut Command) -> Result<()> {
     let words: Vec<_> = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let line = words.join(" ");
-    let status = command.status().with_context(|| format!("`{line}`: cannot be started"))?;
-    ensure!(status.success(), "`{line}`: expected success, got {status}");
+    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
+    ensure!(status.success(), "`{line}` failed: {status}");
     Ok(())
 }

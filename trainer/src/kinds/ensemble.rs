@@ -3,25 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use continuo_model::network::config::EnsembleConfig;
-use continuo_model::stream::StreamingNetwork;
+use continuo_model::config::EnsembleConfig;
 use continuo_model::weights_file::Weights;
 
-use super::split::Split;
-use super::{Judgement, Judging, Kind, Material, Music, four_voices};
+use super::four_voices::given_voices;
+use super::{Judgement, Judging, Material, Music, TrainerSide, four_voices};
 use crate::recipe::Recipe;
 use crate::seeds::Seed;
 
 const NOT_TRAINED: &str = "network.kind: expected a network, got an ensemble; train its members one by one and put them \
                            together with `trainer combine`";
 
-/// An ensemble of this shape.
-pub struct Ensemble(pub EnsembleConfig);
-
-impl Kind for Ensemble {
+impl TrainerSide for EnsembleConfig {
     fn layers(&self) -> Vec<String> {
-        let mut layers = vec![format!("the mean of {} networks", self.0.members)];
-        layers.extend(Split(self.0.member.clone()).layers());
+        let mut layers = vec![format!("the mean of {} networks", self.members)];
+        layers.extend(self.member.layers());
         layers
     }
 
@@ -37,8 +33,9 @@ impl Kind for Ensemble {
         bail!(NOT_TRAINED)
     }
 
-    fn judge(&self, network: &StreamingNetwork, judging: Judging) -> Result<Judgement> {
-        four_voices::judge(network, judging)
+    fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement> {
+        let (pieces, given) = (four_voices::to_judge(weights, judging)?, given_voices(judging.given)?);
+        four_voices::judgement(self.pack(weights), &pieces, given)
     }
 
     fn seed(&self, _weights: &Weights, path: &Path) -> Result<Seed> {

@@ -8,9 +8,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::config::NetworkConfig;
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
 use continuo_model::vocabulary::{Symbol, Vocabulary};
 use continuo_model::weights_file::Weights;
@@ -23,7 +22,7 @@ use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
 use corpus::Learnable;
 use evaluation::UNIT;
-pub use evaluation::given_voices;
+pub use evaluation::{given_voices, judgement};
 use options::Options;
 
 /// A piece in four voices as tokens, with what is known of it beside the notes.
@@ -57,6 +56,12 @@ impl GridPiece {
 pub trait ReadsGrids {
     /// Its shape.
     fn config(&self) -> NetworkConfig;
+
+    /// The loss of weights of this shape.
+    ///
+    /// # Errors
+    /// If they cannot be packed.
+    fn judge(&self, weights: &Weights, pieces: &[GridPiece]) -> Result<Judgement>;
 
     /// Pieces, in this epoch's keys, as it reads them.
     fn sequences(&self, pieces: &[GridPiece], training: &Training, rng: &mut SplitMix64) -> Box<dyn Sequences>;
@@ -132,8 +137,8 @@ impl<R: ReadsGrids> Material for Grids<R> {
         Epoch { sequences, windows, batch: training.batch }
     }
 
-    fn judge(&self, network: &StreamingNetwork) -> Judgement {
-        evaluation::judgement(network, &self.valid, Default::default())
+    fn judge(&self, weights: &Weights) -> Result<Judgement> {
+        self.reader.judge(weights, &self.valid)
     }
 
     fn unit(&self) -> &'static str {
@@ -176,16 +181,14 @@ fn allowed_shifts<'a>(grid: &'a Grid, ranges: &'a Ranges) -> impl Iterator<Item 
     })
 }
 
-/// The loss of `network` on a split of some music.
+/// The pieces that weights are judged by.
 ///
 /// # Errors
 /// If the music cannot be read, or nothing of it is in the split.
-pub fn judge(network: &StreamingNetwork, judging: Judging) -> Result<Judgement> {
-    let given = given_voices(judging.given)?;
-    let options = Options::of_weights(&network.weights().description)?;
+pub fn to_judge(weights: &Weights, judging: Judging) -> Result<Vec<GridPiece>> {
+    let options = Options::of_weights(&weights.description)?;
     let pieces = corpus::read_split(judging.music, judging.split, &options)?;
-    let pieces: Vec<GridPiece> = pieces.into_iter().map(|piece| piece.grid).collect();
-    Ok(evaluation::judgement(network, &pieces, given))
+    Ok(pieces.into_iter().map(|piece| piece.grid).collect())
 }
 
 /// A file to begin with: its four voices, or else its highest notes as the soprano, with the others left open.

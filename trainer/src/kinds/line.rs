@@ -10,13 +10,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use candle_core::Device;
+use continuo_model::config::{HomeKey, LineConfig, NetworkConfig};
 use continuo_model::lexicon::Lexicon;
-use continuo_model::network::config::{HomeKey, LineConfig, NetworkConfig};
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::{Description, Weights};
 
-use super::{Judgement, Judging, Kind, Material, Music, WordsOf, dense_layers, lstm_layers};
+use super::{Judgement, Judging, Material, Music, TrainerSide, WordsOf, dense_layers, lstm_layers};
 use crate::batches::{Batch, Epoch, Sequences, Window};
 use crate::corpus::folder;
 use crate::preparation::{self, KeyPlan, Preparation, Spelt};
@@ -24,30 +23,27 @@ use crate::recipe::{self, Recipe, Training};
 use crate::seeds::Seed;
 use songs::{Songs, UNIT};
 
-/// A line model of this shape.
-pub struct Line(pub LineConfig);
-
-impl Kind for Line {
+impl TrainerSide for LineConfig {
     fn layers(&self) -> Vec<String> {
-        let mut layers = vec![format!("rows of {}", self.0.embedding)];
-        layers.extend(lstm_layers(&self.0.lstm));
-        layers.extend(dense_layers(&self.0.dense));
+        let mut layers = vec![format!("rows of {}", self.embedding)];
+        layers.extend(lstm_layers(&self.lstm));
+        layers.extend(dense_layers(&self.dense));
         layers
     }
 
     fn check(&self, recipe: &Recipe) -> Result<()> {
         let preparation = Preparation::of(recipe)?;
         ensure!(
-            self.0.vocab_size == 0,
+            self.vocab_size == 0,
             "network.vocab_size: expected none, as it is the music that decides, got {}",
-            self.0.vocab_size
+            self.vocab_size
         );
         let home_key = if preparation.key == KeyPlan::Home { HomeKey::CMajorAMinor } else { HomeKey::None };
         ensure!(
-            self.0.home_key == home_key,
+            self.home_key == home_key,
             "network.home_key: expected {home_key:?} beside preparation.key = {:?}, got {:?}",
             preparation.key,
-            self.0.home_key
+            self.home_key
         );
         ensure!(
             recipe.split == recipe::default_split(),
@@ -74,15 +70,15 @@ impl Kind for Line {
             None => Songs::read(music, &options)?,
         };
         println!("{}\n{} words", songs.report, songs.lexicon.len());
-        let config = LineConfig { vocab_size: songs.lexicon.len(), ..self.0.clone() };
+        let config = LineConfig { vocab_size: songs.lexicon.len(), ..self.clone() };
         Ok(Box::new(Learning { config, valid: songs.spelt("valid")?, songs }))
     }
 
     /// The music is prepared as the weights' recipe asks, and split as it was for training.
-    fn judge(&self, network: &StreamingNetwork, judging: Judging) -> Result<Judgement> {
+    fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement> {
         ensure!(judging.given.is_empty(), "--given: expected none for a line model, which has no voices");
-        let songs = songs_of(&network.weights().description, judging.music)?;
-        Ok(evaluation::judgement(network, &songs.spelt(judging.split)?))
+        let songs = songs_of(&weights.description, judging.music)?;
+        evaluation::judgement(self.pack(weights), &songs.spelt(judging.split)?)
     }
 
     fn baseline(&self, words: WordsOf, judging: Judging) -> Result<Judgement> {
@@ -150,8 +146,8 @@ impl Material for Learning {
         Epoch { sequences: Box::new(sequences), windows, batch: training.batch }
     }
 
-    fn judge(&self, network: &StreamingNetwork) -> Judgement {
-        evaluation::judgement(network, &self.valid)
+    fn judge(&self, weights: &Weights) -> Result<Judgement> {
+        evaluation::judgement(self.config.pack(weights), &self.valid)
     }
 
     fn unit(&self) -> &'static str {

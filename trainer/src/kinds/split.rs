@@ -7,29 +7,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use candle_core::Device;
-use continuo_model::network::config::{NetworkConfig, SplitConfig};
+use continuo_model::config::{NetworkConfig, SplitConfig};
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::Weights;
 
-use super::four_voices::{self, GridPiece, Grids, ReadsGrids};
-use super::{Judgement, Judging, Kind, Material, Music, lstm_layers};
+use super::four_voices::{self, GridPiece, Grids, ReadsGrids, given_voices};
+use super::{Judgement, Judging, Material, Music, TrainerSide, lstm_layers};
 use crate::batches::{Batch, Sequences, Window};
 use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
 use steps::Steps;
 
-/// A split network of this shape.
-#[derive(Clone)]
-pub struct Split(pub SplitConfig);
-
-impl Kind for Split {
+impl TrainerSide for SplitConfig {
     fn layers(&self) -> Vec<String> {
-        let config = &self.0;
-        let mut layers = vec![format!("trunk: rows of {}", config.embedding)];
-        layers.extend(lstm_layers(&config.lstm));
-        layers.push(format!("head: rows of {}", config.head));
-        layers.push(format!("{} residual layers of {}", config.head_layers, config.head));
+        let mut layers = vec![format!("trunk: rows of {}", self.embedding)];
+        layers.extend(lstm_layers(&self.lstm));
+        layers.push(format!("head: rows of {}", self.head));
+        layers.push(format!("{} residual layers of {}", self.head_layers, self.head));
         layers
     }
 
@@ -41,8 +35,9 @@ impl Kind for Split {
         Ok(Box::new(Grids::read(self.clone(), recipe, music)?))
     }
 
-    fn judge(&self, network: &StreamingNetwork, judging: Judging) -> Result<Judgement> {
-        four_voices::judge(network, judging)
+    fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement> {
+        let (pieces, given) = (four_voices::to_judge(weights, judging)?, given_voices(judging.given)?);
+        four_voices::judgement(self.pack(weights), &pieces, given)
     }
 
     fn seed(&self, _weights: &Weights, path: &Path) -> Result<Seed> {
@@ -54,14 +49,18 @@ impl Kind for Split {
     }
 }
 
-impl ReadsGrids for Split {
+impl ReadsGrids for SplitConfig {
+    fn judge(&self, weights: &Weights, pieces: &[GridPiece]) -> Result<Judgement> {
+        four_voices::judgement(self.pack(weights), pieces, Default::default())
+    }
+
     fn config(&self) -> NetworkConfig {
-        NetworkConfig::Split(self.0.clone())
+        NetworkConfig::Split(self.clone())
     }
 
     fn sequences(&self, pieces: &[GridPiece], training: &Training, rng: &mut SplitMix64) -> Box<dyn Sequences> {
-        let pieces = pieces.iter().map(|piece| Steps::read(&self.0, piece, training.any_order, rng)).collect();
-        Box::new(SplitSequences { config: self.0.clone(), pieces, window_steps: training.window_steps })
+        let pieces = pieces.iter().map(|piece| Steps::read(self, piece, training.any_order, rng)).collect();
+        Box::new(SplitSequences { config: self.clone(), pieces, window_steps: training.window_steps })
     }
 }
 

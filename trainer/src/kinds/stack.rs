@@ -6,34 +6,28 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use candle_core::Device;
-use continuo_model::network::config::{NetworkConfig, StackConfig};
+use continuo_model::config::{NetworkConfig, StackConfig};
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::weights_file::Weights;
 
 use super::four_voices::{self, GridPiece, Grids, ReadsGrids, given_voices};
-use super::{Judgement, Judging, Kind, Material, Music, dense_layers, lstm_layers};
+use super::{Judgement, Judging, Material, Music, TrainerSide, dense_layers, lstm_layers};
 use crate::batches::{Batch, Sequences, Window};
 use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
 use cells::Cells;
 
-/// A stack of this shape.
-#[derive(Clone)]
-pub struct Stack(pub StackConfig);
-
-impl Kind for Stack {
+impl TrainerSide for StackConfig {
     fn layers(&self) -> Vec<String> {
-        let config = &self.0;
-        let mut layers = vec![format!("embedding {}", config.embedding)];
-        layers.extend(config.convolutions.iter().map(|convolution| {
+        let mut layers = vec![format!("embedding {}", self.embedding)];
+        layers.extend(self.convolutions.iter().map(|convolution| {
             let (channels, kernel, dilation) = (convolution.channels, convolution.kernel, convolution.dilation);
             format!("convolution {channels} (kernel {kernel}, dilation {dilation})")
         }));
-        layers.push(format!("dropout {}", config.dropout));
-        layers.extend(lstm_layers(&config.lstm));
-        layers.extend(dense_layers(&config.dense));
+        layers.push(format!("dropout {}", self.dropout));
+        layers.extend(lstm_layers(&self.lstm));
+        layers.extend(dense_layers(&self.dense));
         layers
     }
 
@@ -45,7 +39,7 @@ impl Kind for Stack {
         Ok(Box::new(Grids::read(self.clone(), recipe, music)?))
     }
 
-    fn judge(&self, network: &StreamingNetwork, judging: Judging) -> Result<Judgement> {
+    fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement> {
         let given = given_voices(judging.given)?;
         let free = given.iter().position(|given| !given).unwrap_or(given.len());
         ensure!(
@@ -53,7 +47,8 @@ impl Kind for Stack {
             "--given {}: a stack decides voices from the top; only voices above all others can be given",
             judging.given
         );
-        four_voices::judge(network, judging)
+        let pieces = four_voices::to_judge(weights, judging)?;
+        four_voices::judgement(self.pack(weights), &pieces, given)
     }
 
     fn seed(&self, _weights: &Weights, path: &Path) -> Result<Seed> {
@@ -65,14 +60,18 @@ impl Kind for Stack {
     }
 }
 
-impl ReadsGrids for Stack {
+impl ReadsGrids for StackConfig {
+    fn judge(&self, weights: &Weights, pieces: &[GridPiece]) -> Result<Judgement> {
+        four_voices::judgement(self.pack(weights), pieces, Default::default())
+    }
+
     fn config(&self) -> NetworkConfig {
-        NetworkConfig::Stack(self.0.clone())
+        NetworkConfig::Stack(self.clone())
     }
 
     fn sequences(&self, pieces: &[GridPiece], training: &Training, _rng: &mut SplitMix64) -> Box<dyn Sequences> {
-        let pieces = pieces.iter().map(|piece| Cells::read(&self.0, &piece.grid)).collect();
-        Box::new(StackSequences { config: self.0.clone(), pieces, window_steps: training.window_steps })
+        let pieces = pieces.iter().map(|piece| Cells::read(self, &piece.grid)).collect();
+        Box::new(StackSequences { config: self.clone(), pieces, window_steps: training.window_steps })
     }
 }
 

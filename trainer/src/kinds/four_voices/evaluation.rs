@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Context, Result, ensure};
-use continuo_model::stream::StreamingNetwork;
+use anyhow::{Context, Error, Result, ensure};
+use continuo_model::stream::{GridLayers, GridNetwork};
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
 use continuo_model::tokeniser::step_reader::Controls;
 use serde::Serialize;
@@ -63,20 +63,27 @@ pub fn given_voices(letters: &str) -> Result<[bool; NUM_VOICES]> {
     Ok(given)
 }
 
-/// The loss of `network` on `pieces`, over the voices that are not `given`.
-pub fn judgement(network: &StreamingNetwork, pieces: &[GridPiece], given: [bool; NUM_VOICES]) -> Judgement {
-    let evaluation = evaluate(network, pieces, given);
-    Judgement {
+/// The loss of a packed network on `pieces`, over the voices that are not `given`.
+///
+/// # Errors
+/// If it could not be packed.
+pub fn judgement<L: GridLayers>(
+    network: Result<GridNetwork<L>, String>,
+    pieces: &[GridPiece],
+    given: [bool; NUM_VOICES],
+) -> Result<Judgement> {
+    let evaluation = evaluate(&network.map_err(Error::msg)?, pieces, given);
+    Ok(Judgement {
         loss: evaluation.micro,
         unit: UNIT,
         figures: BTreeMap::from([("nats_per_note", evaluation.micro), ("nats_per_note_macro", evaluation.macro_)]),
         json: serde_json::to_string(&evaluation).expect("an evaluation is plain data"),
         words: evaluation.to_string(),
-    }
+    })
 }
 
 /// The voices that are given come first in each step; a stack can only be given the voices at the top.
-fn evaluate(network: &StreamingNetwork, pieces: &[GridPiece], given: [bool; NUM_VOICES]) -> Evaluation {
+fn evaluate<L: GridLayers>(network: &GridNetwork<L>, pieces: &[GridPiece], given: [bool; NUM_VOICES]) -> Evaluation {
     let (mut state, mut scratch) = (network.state(), network.scratch());
     let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
     if network.takes_any_order() {
@@ -112,6 +119,6 @@ fn evaluate(network: &StreamingNetwork, pieces: &[GridPiece], given: [bool; NUM_
         per_voice: sums.map(|sum| sum / steps.max(1) as f64),
         pieces: pieces.len(),
         notes,
-        sees: network.weights().description.config.sees(),
+        sees: network.description().config.sees(),
     }
 }

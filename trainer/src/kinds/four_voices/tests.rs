@@ -1,13 +1,11 @@
 //! Grids: from files of any format, in keys that stay in the voices' ranges, in windows.
 
 use candle_core::Device;
-use continuo_model::network::config::{SplitConfig, StackConfig};
+use continuo_model::config::{SplitConfig, StackConfig};
 use continuo_model::tokeniser::step_reader::StepFeature;
 
 use super::*;
 use crate::corpus::folder::Options as Reading;
-use crate::kinds::split::Split;
-use crate::kinds::stack::Stack;
 
 fn piece(rows: &[[u8; 4]]) -> GridPiece {
     let rows: Vec<_> = rows.iter().map(|row| row.map(Some)).collect();
@@ -55,8 +53,8 @@ fn windows_hold_every_cell_and_pad_short_pieces() {
         row_dropout: 0.0,
         weight_dropout: 0.0,
     };
-    check_windows(&training, Stack(StackConfig::chorale(48)));
-    check_windows(&training, Split(split));
+    check_windows(&training, StackConfig::chorale(48));
+    check_windows(&training, split);
 }
 
 fn check_windows(training: &Training, reader: impl ReadsGrids) {

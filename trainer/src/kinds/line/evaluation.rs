@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use continuo_model::stream::StreamingNetwork;
+use anyhow::{Error, Result};
+use continuo_model::stream::LineNetwork;
 use serde::Serialize;
 
 use super::songs::UNIT;
@@ -62,20 +63,23 @@ struct LineEvaluation {
     sees: Vec<String>,
 }
 
-/// The loss of a line model on songs in its words.
-pub fn judgement(network: &StreamingNetwork, songs: &[Spelt]) -> Judgement {
-    let evaluation = evaluate(network, songs);
+/// The loss of a packed line model on songs in its words.
+///
+/// # Errors
+/// If it could not be packed.
+pub fn judgement(network: Result<LineNetwork, String>, songs: &[Spelt]) -> Result<Judgement> {
+    let evaluation = evaluate(&network.map_err(Error::msg)?, songs);
     let LineEvaluation { loss, sees } = &evaluation;
-    Judgement {
+    Ok(Judgement {
         loss: loss.micro,
         unit: UNIT,
         figures: BTreeMap::from([("nats_per_event", loss.micro), ("nats_per_event_macro", loss.macro_)]),
         json: serde_json::to_string(&evaluation).expect("an evaluation is plain data"),
         words: format!("{loss}\nsees: {}", sees.join(", ")),
-    }
+    })
 }
 
-fn evaluate(network: &StreamingNetwork, songs: &[Spelt]) -> LineEvaluation {
+fn evaluate(network: &LineNetwork, songs: &[Spelt]) -> LineEvaluation {
     let (mut state, mut scratch) = (network.state(), network.scratch());
     let nats: Vec<f64> = songs
         .iter()
@@ -86,11 +90,11 @@ fn evaluate(network: &StreamingNetwork, songs: &[Spelt]) -> LineEvaluation {
                 if let Some(step_in_beat) = step_in_beat {
                     state.set_step_in_beat((*step_in_beat).into());
                 }
-                nats += surprise(network.logits(&mut state, 0, &mut scratch), word);
-                state.feed(0, word);
+                nats += surprise(network.logits(&mut state, &mut scratch), word);
+                state.feed(word);
             }
             nats
         })
         .collect();
-    LineEvaluation { loss: LineLoss::of(&nats, songs), sees: network.weights().description.config.sees() }
+    LineEvaluation { loss: LineLoss::of(&nats, songs), sees: network.description().config.sees() }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use continuo_model::config::LineConfig;
 use continuo_model::lexicon::Lexicon;
-use continuo_model::network::config::LineConfig;
-use continuo_model::network::{Inputs, LineInputs};
 use continuo_model::random::SplitMix64;
+use continuo_model::tokeniser::Reader;
 use continuo_model::tokeniser::line_reader::LineReader;
 use continuo_model::tokeniser::step_reader::NO_ROW;
+use continuo_network::{Inputs, LineInputs};
 
 use crate::batches::Batch;
 use crate::preparation::Spelt;
@@ -72,7 +73,7 @@ pub fn batch(
             reader.rows(&config.features, &mut rows[to * slots..(to + 1) * slots]);
             targets[to] = song.tokens[from].into();
             weights[to] = if start > 0 && word < WORDS_TO_SETTLE { 0.0 } else { 1.0 };
-            reader.feed(song.tokens[from]);
+            reader.feed(0, song.tokens[from]);
         }
     }
     Ok(Batch {

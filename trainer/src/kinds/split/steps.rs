@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use continuo_model::network::config::SplitConfig;
-use continuo_model::network::{Inputs, SplitInputs, relative_columns};
+use continuo_model::config::SplitConfig;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::NUM_VOICES;
-use continuo_model::tokeniser::step_reader::{HEAD_SLOTS, NO_ROW, StepReader};
+use continuo_model::tokeniser::step_reader::{HEAD_SLOTS, NO_ROW, StepReader, relative_columns};
+use continuo_model::tokeniser::{GridReader, Reader};
+use continuo_network::{Inputs, SplitInputs};
 
 use super::controls::reveal;
 use crate::batches::Batch;

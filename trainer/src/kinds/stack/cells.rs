@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use continuo_model::network::config::StackConfig;
-use continuo_model::network::{Inputs, StackInputs};
+use continuo_model::config::StackConfig;
+use continuo_model::tokeniser::Reader;
 use continuo_model::tokeniser::grid::{CellReader, Grid, NUM_VOICES};
+use continuo_network::{Inputs, StackInputs};
 
 use crate::batches::Batch;
 
@@ -25,7 +26,7 @@ impl Cells {
             reader.feature_rows(&config.features, &mut rows);
             cells.features.extend_from_slice(&rows);
             cells.targets.push(token.into());
-            reader.feed(token);
+            reader.feed(reader.voice(), token);
         }
         cells
     }

@@ -5,7 +5,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use super::product::{Into, Matrix, contiguous, multiply, with_numbers};
+use super::product::{Matrix, Output, contiguous, multiply, with_numbers};
 
 /// `x` times `weight` plus `bias` in each row: (rows, inputs), (inputs, outputs), (outputs) give (rows, outputs).
 pub fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
@@ -45,7 +45,7 @@ impl CustomOp3 for Affine {
         let x = contiguous(self.name(), x, x_layout)?;
         let weight = contiguous(self.name(), weight, weight_layout)?;
         let mut y = contiguous(self.name(), bias, bias_layout)?.repeat(rows);
-        multiply(Matrix::rows(x, rows, inputs), Matrix::rows(weight, inputs, outputs), &mut y, Into::Sum);
+        multiply(Matrix::rows(x, rows, inputs), Matrix::rows(weight, inputs, outputs), &mut y, Output::Add);
         Ok((CpuStorage::F32(y), (rows, outputs).into()))
     }
 
@@ -65,11 +65,11 @@ impl CustomOp3 for Affine {
             let of_output = || Matrix::rows(grad, rows, outputs);
             with_numbers(weight, |weight| {
                 let weight = Matrix::rows(weight, inputs, outputs).transposed();
-                multiply(of_output(), weight, &mut grad_x, Into::Fresh);
+                multiply(of_output(), weight, &mut grad_x, Output::Overwrite);
                 Ok(())
             })?;
             with_numbers(x, |x| {
-                multiply(Matrix::rows(x, rows, inputs).transposed(), of_output(), &mut grad_weight, Into::Fresh);
+                multiply(Matrix::rows(x, rows, inputs).transposed(), of_output(), &mut grad_weight, Output::Overwrite);
                 Ok(())
             })?;
             for row in grad.chunks_exact(outputs) {
@@ -88,8 +88,8 @@ impl CustomOp3 for Affine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::SplitMix64;
     use candle_core::{Device, Var};
+    use continuo_model::random::SplitMix64;
 
     #[test]
     fn it_is_what_candle_computes_by_parts() {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
+use continuo_model::config::LineConfig;
 
-use super::line_config::LineConfig;
 use super::{Network, Training, drop_out};
 
 /// A batch of sequences of words, time first.
@@ -15,8 +15,8 @@ pub struct LineInputs {
     /// Sequences.
     pub batch: usize,
     /// The rows to look up before each word, (steps, batch, slots): what
-    /// [`LineReader::rows`](crate::tokeniser::line_reader::LineReader::rows) says, all
-    /// [`NO_ROW`](crate::tokeniser::step_reader::NO_ROW) where a sequence is over.
+    /// [`LineReader::rows`](continuo_model::tokeniser::line_reader::LineReader::rows) says, all
+    /// [`NO_ROW`](continuo_model::tokeniser::step_reader::NO_ROW) where a sequence is over.
     pub rows: Arc<[u32]>,
 }
 

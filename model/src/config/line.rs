@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
+use super::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
 use crate::tokeniser::line_reader::LineFeature;
 
 /// Events that a line model is shown at the most when it takes over.
@@ -63,7 +63,7 @@ impl LineConfig {
 
     /// Every tensor that the network consists of, with its shape, in a fixed order. Weights are (inputs, outputs), gates
     /// stand in the order input, forget, cell, output.
-    pub(super) fn tensors(&self) -> Tensors {
+    pub(crate) fn tensors(&self) -> Tensors {
         let rows = self.vocab_size + self.features.iter().map(|f| f.rows(self.vocab_size)).sum::<usize>();
         let mut tensors = vec![("line.table".to_string(), vec![rows, self.embedding])];
         let width = push_lstm(&mut tensors, self.embedding, &self.lstm);
@@ -73,7 +73,7 @@ impl LineConfig {
 
     /// Says what is wrong with a configuration that no network can have. The size of the vocabulary belongs to the
     /// lexicon, and is checked with it.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         check_sizes(self.lstm.iter().chain(&self.dense).chain([&self.embedding]))?;
         for share in [self.dropout, self.row_dropout, self.weight_dropout] {
             check_dropout(share)?;
@@ -91,7 +91,7 @@ impl LineConfig {
 
 #[cfg(test)]
 mod tests {
-    use crate::network::config::NetworkConfig;
+    use crate::config::NetworkConfig;
 
     const FUGUE: &str = r#"{"kind": "line", "vocab_size": 100, "embedding": 32, "features": ["beat", "held"], "lstm": [64],
         "dense": [16], "dropout": 0.1, "context_events": 50, "home_key": "c_major_a_minor"}"#;

@@ -6,11 +6,10 @@
 use std::sync::{Arc, Mutex};
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use continuo_model::config::{Convolution, NORM_EPSILON};
 use multiversion::multiversion;
 
-use super::NORM_EPSILON;
-use super::config::Convolution;
-use super::product::{Into, Matrix, contiguous, flat, multiply};
+use super::product::{Matrix, Output, contiguous, flat, multiply};
 
 /// Mean and variance of each channel over a batch.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +76,7 @@ impl CustomOp3 for ConvNormRelu {
         for tap in 0..self.shape.kernel {
             let shift = self.shift(tap, rows);
             let w = Matrix::rows(&weight[tap * inputs * channels..], inputs, channels);
-            multiply(Matrix::rows(x, rows - shift, inputs), w, &mut z[shift * channels..], Into::Sum);
+            multiply(Matrix::rows(x, rows - shift, inputs), w, &mut z[shift * channels..], Output::Add);
         }
         let figures = figures_of(&z, channels);
         let mut y = vec![0.0; z.len()];
@@ -113,9 +112,9 @@ impl CustomOp3 for ConvNormRelu {
             let of_tap = tap * inputs * channels..(tap + 1) * inputs * channels;
             let dz = Matrix::rows(&dz[shift * channels..], rows - shift, channels);
             let w = Matrix::rows(&w_values[of_tap.clone()], inputs, channels).transposed();
-            multiply(dz, w, &mut grad_x, Into::Sum);
+            multiply(dz, w, &mut grad_x, Output::Add);
             let x = Matrix::rows(&x_values, rows - shift, inputs).transposed();
-            multiply(x, dz, &mut grad_w[of_tap], Into::Fresh);
+            multiply(x, dz, &mut grad_w[of_tap], Output::Overwrite);
         }
         let like = |values: Vec<f32>, tensor: &Tensor| Tensor::from_vec(values, tensor.shape(), tensor.device());
         Ok((Some(like(grad_x, x)?), Some(like(grad_w, weight)?), Some(like(grad_affine, affine)?)))

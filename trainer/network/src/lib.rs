@@ -1,29 +1,26 @@
-//! The network on candle: what the trainer trains, and what the streaming network is checked against.
+//! The networks on candle, which the trainer trains, and which the streaming networks are tested against; their gradients, and
+//! the optimisers. Runs in the trainer only: the plugin plays through [`continuo_model::stream`].
 
 mod affine;
 mod bag;
-pub mod config;
 mod conv_norm;
 mod layers;
 mod line;
-mod line_config;
 mod lstm_sequence;
+pub mod optimisers;
 mod product;
 mod split;
-mod split_config;
 mod stack;
-mod stack_config;
 
-use candle_core::{Device, Result, Tensor, Var, bail};
+use candle_core::{Device, Error, Result, Tensor, Var, bail};
+use continuo_model::config::{InitialTensor, NetworkConfig};
+use continuo_model::random::SplitMix64;
+use continuo_model::weights_file::{Description, Weights};
 
-use crate::random::SplitMix64;
-use config::NetworkConfig;
 pub use line::LineInputs;
-pub use split::{SplitInputs, relative_columns};
+pub use split::SplitInputs;
 pub use stack::StackInputs;
 
-/// Added to the variance in batch normalisation (the value that Keras uses).
-pub const NORM_EPSILON: f64 = 1e-3;
 /// How much of a running mean or variance stays at each training step (the value that Keras uses).
 const NORM_MOMENTUM: f64 = 0.99;
 
@@ -53,31 +50,15 @@ pub struct Training<'a> {
 }
 
 impl Network {
-    /// A network with fresh weights: Glorot uniform for matrices, orthogonal-like scale for the recurrent ones,
-    /// forget gates open (bias 1).
+    /// A network that has learnt nothing yet: see [`NetworkConfig::initial_tensors`].
     pub fn init(config: NetworkConfig, rng_seed: u64, device: &Device) -> Result<Self> {
-        let mut rng = SplitMix64::new(rng_seed);
-        let mut variables = Vec::new();
-        for (name, shape) in config.tensors() {
-            let count: usize = shape.iter().product();
-            let mut uniform =
-                |limit: f32| -> Vec<f32> { (0..count).map(|_| (rng.next_f32() * 2.0 - 1.0) * limit).collect() };
-            let values = match name.rsplit('.').next().expect("split yields at least one part") {
-                "bias" if name.starts_with("lstm") => {
-                    let units = count / 4;
-                    (0..count).map(|i| f32::from(u8::from(i / units == 1))).collect()
-                }
-                "bias" | "beta" | "mean" => vec![0.0; count],
-                "gamma" | "var" => vec![1.0; count],
-                "table" => uniform(0.1),
-                "weight" if name.starts_with("embedding") || name.starts_with("feature") => uniform(0.05),
-                "w_hh" => uniform((3.0 / shape[0] as f32).sqrt()),
-                "w_ih" => uniform((6.0 / (shape[0] + shape[1] / 4) as f32).sqrt()),
-                _ => uniform((6.0 / (shape[0] + shape[1]) as f32).sqrt()),
-            };
-            let tensor = Tensor::from_vec(values, shape, device)?;
-            variables.push((name, Var::from_tensor(&tensor)?));
-        }
+        let variables = config
+            .initial_tensors(rng_seed)
+            .into_iter()
+            .map(|InitialTensor { name, shape, values }| {
+                Ok((name, Var::from_tensor(&Tensor::from_vec(values, shape, device)?)?))
+            })
+            .collect::<Result<_>>()?;
         Ok(Self { config, variables })
     }
 
@@ -95,6 +76,23 @@ impl Network {
             .map(|(name, shape)| Ok((name.clone(), Var::from_tensor(&tensor(&name, &shape)?)?)))
             .collect::<Result<_>>()?;
         Ok(Self { config, variables })
+    }
+
+    /// A network on `device` with the weights of a file.
+    pub fn from_weights(weights: &Weights, device: &Device) -> Result<Self> {
+        Self::from_tensors(weights.description.config.clone(), |name, shape| {
+            Tensor::from_slice(weights.tensor(name), shape, device)
+        })
+    }
+
+    /// The network's weights, matrices rounded to 16 bits as a file keeps them.
+    ///
+    /// # Errors
+    /// If a number is not finite, or the description is not of this network.
+    pub fn to_weights(&self, description: Description) -> Result<Weights> {
+        let values = |(name, var): &(String, Var)| Ok((name.clone(), var.flatten_all()?.to_vec1()?));
+        let tensors = self.variables.iter().map(values).collect::<Result<_>>()?;
+        Weights::new(description, tensors).map_err(Error::wrap)
     }
 
     /// The network's shape.

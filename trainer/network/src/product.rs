@@ -28,15 +28,15 @@ impl<'a> Matrix<'a> {
 
 /// What happens to the numbers that are in the output already.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Into {
+pub enum Output {
     /// They are overwritten.
-    Fresh,
+    Overwrite,
     /// The product is added to them.
-    Sum,
+    Add,
 }
 
 /// Writes or adds `a * b`, (a.rows, b.cols), to the front of `out`.
-pub fn multiply(a: Matrix, b: Matrix, out: &mut [f32], into: Into) {
+pub fn multiply(a: Matrix, b: Matrix, out: &mut [f32], output: Output) {
     assert_eq!(a.cols, b.rows);
     assert!(out.len() >= a.rows * b.cols);
     let threads = rayon_threads();
@@ -52,7 +52,7 @@ pub fn multiply(a: Matrix, b: Matrix, out: &mut [f32], into: Into) {
             out.as_mut_ptr(),
             1,
             b.cols as isize,
-            into == Into::Sum,
+            output == Output::Add,
             a.data.as_ptr(),
             a.col_stride,
             a.row_stride,

@@ -1,12 +1,21 @@
 //! The shape of a network: what a recipe asks for, what a weights file says it holds.
 
+mod initial;
+mod line;
+mod split;
+mod stack;
+
 use serde::{Deserialize, Serialize};
 
 use crate::stream::Rates;
 
-pub use super::line_config::{HomeKey, LineConfig, MOST_CONTEXT_EVENTS};
-pub use super::split_config::SplitConfig;
-pub use super::stack_config::{Convolution, Feature, FeatureKind, HELD_BUCKETS, StackConfig};
+pub use initial::InitialTensor;
+pub use line::{HomeKey, LineConfig, MOST_CONTEXT_EVENTS};
+pub use split::SplitConfig;
+pub use stack::{Convolution, Feature, FeatureKind, HELD_BUCKETS, StackConfig};
+
+/// Added to the variance in batch normalisation (the value that Keras uses).
+pub const NORM_EPSILON: f64 = 1e-3;
 
 /// Names and shapes of tensors.
 pub type Tensors = Vec<(String, Vec<usize>)>;
@@ -38,43 +47,20 @@ pub struct EnsembleConfig {
     pub adaptation: Option<Rates>,
 }
 
-/// More members than this are refused.
-const MOST_MEMBERS: usize = 16;
-
 impl NetworkConfig {
     /// Every tensor that the network consists of, with its shape, in a fixed order.
     pub fn tensors(&self) -> Tensors {
-        match self {
-            Self::Stack(config) => config.tensors(),
-            Self::Split(config) => config.tensors(),
-            Self::Ensemble(config) => {
-                let of_member =
-                    |n: usize| config.member.tensors().into_iter().map(move |(name, s)| (format!("{n}.{name}"), s));
-                (0..config.members).flat_map(of_member).collect()
-            }
-            Self::Line(config) => config.tensors(),
-        }
+        self.kind().tensors()
     }
 
-    /// Tokens that come out.
+    /// How many tokens come out.
     pub fn vocab_size(&self) -> usize {
-        match self {
-            Self::Stack(config) => config.vocab_size,
-            Self::Split(config) => config.vocab_size,
-            Self::Ensemble(config) => config.member.vocab_size,
-            Self::Line(config) => config.vocab_size,
-        }
+        self.kind().vocab_size()
     }
 
     /// What the network is shown beside the tokens before, in words.
     pub fn sees(&self) -> Vec<String> {
-        let word = |feature: &dyn std::fmt::Debug| format!("{feature:?}").to_lowercase();
-        match self {
-            Self::Stack(config) => config.features.iter().map(|f| word(&f.kind)).collect(),
-            Self::Split(config) => config.features.iter().map(|f| word(f)).collect(),
-            Self::Ensemble(config) => config.member.features.iter().map(|f| word(f)).collect(),
-            Self::Line(config) => config.features.iter().map(|f| word(f)).collect(),
-        }
+        self.kind().sees()
     }
 
     /// Numbers in all tensors together (batch normalisation's running mean and variance counted, as Keras does).
@@ -82,22 +68,17 @@ impl NetworkConfig {
         self.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    /// Says what is wrong with a configuration that no network can have.
+    /// Refuses a configuration that no network can have.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
     pub fn check(&self) -> Result<(), String> {
-        match self {
-            Self::Stack(config) => config.check(),
-            Self::Split(config) => config.check(),
-            Self::Ensemble(config) if !(1..=MOST_MEMBERS).contains(&config.members) => {
-                Err(format!("expected 1 to {MOST_MEMBERS} members, got {}", config.members))
-            }
-            Self::Ensemble(config) => config.member.check(),
-            Self::Line(config) => config.check(),
-        }
+        self.kind().check()
     }
 }
 
 /// Lists LSTM layers behind an input of `width`; gives the width of what comes out.
-pub(super) fn push_lstm(tensors: &mut Tensors, mut width: usize, layers: &[usize]) -> usize {
+fn push_lstm(tensors: &mut Tensors, mut width: usize, layers: &[usize]) -> usize {
     for (i, &units) in layers.iter().enumerate() {
         tensors.push((format!("lstm.{i}.w_ih"), vec![width, 4 * units]));
         tensors.push((format!("lstm.{i}.w_hh"), vec![units, 4 * units]));
@@ -108,7 +89,7 @@ pub(super) fn push_lstm(tensors: &mut Tensors, mut width: usize, layers: &[usize
 }
 
 /// Lists dense layers behind an input of `width`.
-pub(super) fn push_dense<'a>(tensors: &mut Tensors, mut width: usize, layers: impl IntoIterator<Item = &'a usize>) {
+fn push_dense<'a>(tensors: &mut Tensors, mut width: usize, layers: impl IntoIterator<Item = &'a usize>) {
     for (i, &units) in layers.into_iter().enumerate() {
         tensors.push((format!("dense.{i}.weight"), vec![width, units]));
         tensors.push((format!("dense.{i}.bias"), vec![units]));
@@ -117,14 +98,14 @@ pub(super) fn push_dense<'a>(tensors: &mut Tensors, mut width: usize, layers: im
 }
 
 /// A file that asks for absurd sizes must not make the reader allocate them.
-pub(super) fn check_sizes<'a>(sizes: impl IntoIterator<Item = &'a usize>) -> Result<(), String> {
+fn check_sizes<'a>(sizes: impl IntoIterator<Item = &'a usize>) -> Result<(), String> {
     match sizes.into_iter().find(|size| !(1..=65_536).contains(*size)) {
         Some(size) => Err(format!("expected layer sizes from 1 to 65536, got {size}")),
         None => Ok(()),
     }
 }
 
-pub(super) fn check_dropout(dropout: f32) -> Result<(), String> {
+fn check_dropout(dropout: f32) -> Result<(), String> {
     if (0.0..1.0).contains(&dropout) {
         Ok(())
     } else {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
+use continuo_model::tokeniser::step_reader::NO_ROW;
 use multiversion::multiversion;
 
 use super::product::{contiguous, flat};
-use crate::tokeniser::step_reader::NO_ROW;
 
 /// Adds up rows of `table`, (rows, width): `indices` are (bags * slots) row numbers, [`NO_ROW`] for none. Returns
 /// (bags, width).

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
+use super::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::Vocabulary;
 
@@ -130,7 +130,7 @@ impl StackConfig {
     /// Every tensor that the network consists of, with its shape, in a fixed order. Weights are
     /// (inputs, outputs); an LSTM's gates stand in the order input, forget, cell, output; a convolution's
     /// inputs are its taps from the oldest to the newest, each with all channels.
-    pub(super) fn tensors(&self) -> Tensors {
+    pub(crate) fn tensors(&self) -> Tensors {
         let mut tensors = vec![("embedding.weight".to_string(), vec![self.vocab_size, self.embedding])];
         for feature in &self.features {
             tensors.push((feature.kind.tensor_name().into(), vec![feature.kind.rows(), feature.width]));
@@ -149,7 +149,7 @@ impl StackConfig {
     }
 
     /// Says what is wrong with a configuration that no network can have.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let convolutions = self.convolutions.iter().flat_map(|c| [&c.channels, &c.kernel, &c.dilation]);
         let widths = self.features.iter().map(|f| &f.width).chain(convolutions);
         check_sizes(widths.chain(&self.lstm).chain(&self.dense).chain([&self.vocab_size, &self.embedding]))?;
@@ -164,7 +164,7 @@ impl StackConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::config::NetworkConfig;
+    use crate::config::NetworkConfig;
 
     #[test]
     fn the_chorale_stack_has_the_published_number_of_parameters() {

@@ -3,12 +3,25 @@
 use anyhow::{Result, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-
-use crate::recipe::Rule;
+use serde::Deserialize;
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 const EPSILON: f64 = 1e-7;
+
+/// The rule by which weights move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Adam with Nesterov momentum and its momentum schedule (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
+    Nadam,
+    /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
+    Adam,
+    /// Adam by the largest instead of the mean square gradient (the same paper, section 7).
+    Adamax,
+    /// Plain gradient descent with momentum.
+    Sgd,
+}
 
 /// A rule by which variables move, and all that it remembers of them.
 pub struct Optimiser {

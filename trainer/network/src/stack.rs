@@ -1,10 +1,10 @@
 //! The stack on candle: embedding and features, causal convolutions, LSTM layers, dense layers.
 
 use candle_core::{DType, Result, Tensor};
+use continuo_model::config::{NORM_EPSILON, StackConfig};
 
 use super::conv_norm::conv_norm_relu;
-use super::stack_config::StackConfig;
-use super::{NORM_EPSILON, NORM_MOMENTUM, Network, Training, drop_out};
+use super::{NORM_MOMENTUM, Network, Training, drop_out};
 
 /// A batch of sequences, time first: every layer then works on whole rows, and a shift in time is a plain
 /// copy.

@@ -6,10 +6,10 @@
 use std::sync::Mutex;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use continuo_model::math::{sigmoid, tanh};
 use multiversion::multiversion;
 
-use super::product::{Into, Matrix, contiguous, flat, multiply};
-use crate::math::{sigmoid, tanh};
+use super::product::{Matrix, Output, contiguous, flat, multiply};
 
 /// Runs the recurrence. `gates` holds the input's share of the gates with the bias, (steps, batch, 4 * units)
 /// in the order input, forget, cell, output; `w_hh` is (units, 4 * units). State starts at zero. Returns the
@@ -87,7 +87,7 @@ impl CustomOp2 for LstmSequence {
             let (hidden_before, hidden) = hidden.split_at_mut(step * batch * units);
             let c_before = cells_before.rchunks_exact(batch * units).next();
             if let Some(h) = hidden_before.rchunks_exact(batch * units).next() {
-                multiply(Matrix::rows(h, batch, units), Matrix::rows(w_hh, units, width), z, Into::Sum);
+                multiply(Matrix::rows(h, batch, units), Matrix::rows(w_hh, units, width), z, Output::Add);
             }
             for row in 0..batch {
                 let state = row * units..(row + 1) * units;
@@ -136,13 +136,13 @@ impl CustomOp2 for LstmSequence {
             }
             // What flows on to the step before: dz (batch, 4 units) times w_hh transposed.
             let w = Matrix::rows(&w, units, width).transposed();
-            multiply(Matrix::rows(dz, batch, width), w, &mut grad_h, Into::Fresh);
+            multiply(Matrix::rows(dz, batch, width), w, &mut grad_h, Output::Overwrite);
         }
         let mut grad_w = vec![0.0; units * width];
         if steps > 1 {
             let rows = (steps - 1) * batch;
             let h = Matrix::rows(&hidden[..rows * units], rows, units).transposed();
-            multiply(h, Matrix::rows(&grad_gates[batch * width..], rows, width), &mut grad_w, Into::Fresh);
+            multiply(h, Matrix::rows(&grad_gates[batch * width..], rows, width), &mut grad_w, Output::Overwrite);
         }
         Ok((
             Some(Tensor::from_vec(grad_gates, gates.shape(), gates.device())?),

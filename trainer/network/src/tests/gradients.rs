@@ -3,9 +3,11 @@
 //! ReLU has a kink at 0, where a difference says nothing about the gradient. So units are well above it or well below, for all
 //! inputs that occur, and how ReLU treats a mixture of both is tested against candle's own operations.
 
+use continuo_model::config::NORM_EPSILON;
+
 use super::*;
-use crate::network::affine::affine;
-use crate::network::conv_norm::conv_norm_relu;
+use crate::affine::affine;
+use crate::conv_norm::conv_norm_relu;
 
 /// Each test runs with this many rng seeds: that it passes is no luck.
 const RNG_SEEDS: u64 = 16;

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
+use continuo_model::config::SplitConfig;
+use continuo_model::tokeniser::grid::NUM_VOICES;
+use continuo_model::tokeniser::step_reader::HEAD_SLOTS;
 
 use super::affine::affine;
-use super::split_config::SplitConfig;
 use super::{Network, Training, drop_out, drop_units};
-use crate::tokeniser::grid::NUM_VOICES;
-use crate::tokeniser::step_reader::{HEAD_SLOTS, INTERVALS};
-use crate::vocabulary::{LOWEST_PITCH, Vocabulary};
 
 /// A batch of sequences of whole steps, time first. Each step's voices stand in the order in which they are drawn.
 #[derive(Clone)]
@@ -23,19 +22,8 @@ pub struct SplitInputs {
     /// The head's rows, (steps, batch, voices, `HEAD_SLOTS`).
     pub head: Arc<[u32]>,
     /// Where to look each token's relative score up, (steps * batch * voices, vocab_size) of u32: see
-    /// [`relative_columns`].
+    /// [`relative_columns`](continuo_model::tokeniser::step_reader::relative_columns).
     pub relative: Tensor,
-}
-
-/// For each token the column of its relative score, given what the voice sounded before; a token that is no pitch, and
-/// every token after a rest, has the column past the end, whose score is 0.
-pub fn relative_columns(before: Option<u8>, columns: &mut [u32]) {
-    columns.fill(INTERVALS as u32);
-    let pitches = Vocabulary::GRID_WITHOUT_HOLD.size() - 1;
-    if let Some(before) = before {
-        let lowest = INTERVALS as u32 / 2 + u32::from(LOWEST_PITCH) - u32::from(before);
-        (0..pitches).for_each(|i| columns[1 + i] = lowest + i as u32);
-    }
 }
 
 impl Network {

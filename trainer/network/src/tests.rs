@@ -1,14 +1,16 @@
 //! The fast operations against plain ones, and small networks of each kind for the tests of gradients.
 
 mod gradients;
+mod parity;
+
+use continuo_model::config::{Convolution, Feature, FeatureKind, HomeKey, LineConfig, SplitConfig, StackConfig};
+use continuo_model::tokeniser::grid::NUM_VOICES;
+use continuo_model::tokeniser::line_reader::LineFeature;
+use continuo_model::tokeniser::step_reader::{HEAD_ROWS, HEAD_SLOTS, NO_ROW, StepFeature, relative_columns};
 
 use super::bag::{bag, bag_plainly};
-use super::config::{Convolution, Feature, FeatureKind, HomeKey, LineConfig, SplitConfig, StackConfig};
 use super::lstm_sequence::{lstm_sequence, lstm_step_by_step};
 use super::*;
-use crate::tokeniser::grid::NUM_VOICES;
-use crate::tokeniser::line_reader::LineFeature;
-use crate::tokeniser::step_reader::{HEAD_ROWS, HEAD_SLOTS, NO_ROW, StepFeature};
 
 const DEVICE: Device = Device::Cpu;
 

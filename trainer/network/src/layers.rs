@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
+use continuo_model::tokeniser::step_reader::NO_ROW;
 
 use super::affine::affine;
 use super::bag::bag;
 use super::lstm_sequence::lstm_sequence;
 use super::{Network, Training, drop_out};
-use crate::tokeniser::step_reader::NO_ROW;
 
 impl Network {
     /// LSTM layer `i` over `x`, (steps * batch, inputs); returns (steps * batch, units). While training a share

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Tensors, check_dropout, check_sizes, push_lstm};
+use super::{Tensors, check_dropout, check_sizes, push_lstm};
 use crate::tokeniser::step_reader::{HEAD_ROWS, INTERVALS, StepFeature};
 use crate::vocabulary::Vocabulary;
 
@@ -65,7 +65,7 @@ impl SplitConfig {
     }
 
     /// Says what is wrong with a configuration that no network can have.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         check_sizes(self.lstm.iter().chain([&self.embedding, &self.head, &self.vocab_size]))?;
         for share in [self.dropout, self.row_dropout, self.weight_dropout] {
             check_dropout(share)?;
