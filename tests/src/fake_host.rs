@@ -31,6 +31,11 @@ pub enum Format {
     Vst3,
 }
 
+impl Format {
+    /// Both formats, as most tests hold in both.
+    pub const BOTH: [Self; 2] = [Self::Clap, Self::Vst3];
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

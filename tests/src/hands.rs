@@ -1,9 +1,10 @@
 //! What hands play, written as text or made by size: overlaps, rolled chords, any order at one sample. Plain values, of no thread.
 
 use crate::fake_host::{EventKind, Expression};
+use crate::host_clock::SAMPLE_RATE;
 
-/// Milliseconds in a sample at 48 kHz, at which tests of hands run.
-pub const SAMPLE_MS: f64 = 1.0 / 48.0;
+/// The length of a sample, milliseconds.
+pub const SAMPLE_MS: f64 = 1e3 / SAMPLE_RATE;
 /// How hard keys are struck unless something else is written.
 const VELOCITY: f32 = 0.8;
 

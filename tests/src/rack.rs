@@ -8,6 +8,8 @@ use continuo_model::random::SplitMix64;
 
 use crate::fake_host::{Event, EventKind, HostedPlugin, Transport};
 use crate::note_checker::NoteChecker;
+pub use crate::pace::Pace;
+use crate::pace::Pacer;
 use crate::script::{Happening, Script};
 
 /// How a session is cut into blocks.
@@ -19,15 +21,6 @@ pub enum Blocks {
     Random(usize, u64),
     /// All of this size, and after each of them one without samples.
     WithEmptyBetween(usize),
-}
-
-/// How fast blocks follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Each block lasts as long as its audio.
-    Live,
-    /// A block follows as soon as the last one is done.
-    Fast,
 }
 
 /// What a session gave: each event with its sample from the session's start, in the order in which it was sent.
@@ -76,7 +69,7 @@ pub fn run(script: &Script, plugins: &mut [HostedPlugin], setup: &Setup) -> Resu
     let mut sizes = Sizes::new(setup.blocks);
     let mut run = Run { sent: Vec::new(), latest: Duration::ZERO, block_times: Vec::new() };
     let (mut pos, mut next, mut was_playing) = (0, 0, false);
-    let clock = Instant::now();
+    let pacer = Pacer::start(setup.pace);
     for (stretch, bound) in script.stretches.iter().zip(bounds.windows(2)) {
         while pos < bound[1] {
             let frames = sizes.next().min((bound[1] - pos) as usize);
@@ -97,11 +90,8 @@ pub fn run(script: &Script, plugins: &mut [HostedPlugin], setup: &Setup) -> Resu
                 run.block_times.push(block_time);
             }
             pos += frames as u64;
-            if setup.pace == Pace::Live {
-                let due = Duration::from_secs_f64(pos as f64 / setup.sample_rate);
-                run.latest = run.latest.max(clock.elapsed().saturating_sub(due));
-                std::thread::sleep(due.saturating_sub(clock.elapsed()));
-            }
+            let late = pacer.wait(Duration::from_secs_f64(pos as f64 / setup.sample_rate));
+            run.latest = run.latest.max(late);
         }
     }
     for player in players {

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::fake_host::{EventKind, HostedPlugin, Transport};
 use crate::hands::Hands;
+use crate::host_clock::Bars;
 use crate::rack::{self, Setup};
 pub use crate::rack::{Blocks, Pace, Sent};
 
@@ -77,20 +78,17 @@ impl Stretch {
 
     pub(crate) fn transport(&self, seconds: f64, pos_samples: i64) -> Transport {
         let beats = self.beats_after(seconds);
-        let bar_beats = f64::from(self.time_signature.0) * 4.0 / f64::from(self.time_signature.1);
         let pos_beats = self.from_beats.map_or(0.0, |from| from + beats);
-        let bars = ((pos_beats - self.first_bar.0) / bar_beats + 1e-9).floor();
         let tempo_bpm = self.tempo_bpm + (self.end_tempo_bpm - self.tempo_bpm) * seconds / self.seconds();
-        Transport {
+        let bars = Bars { time_signature: self.time_signature, first_bar: self.first_bar };
+        bars.announced_in(Transport {
             playing: self.from_beats.is_some(),
             tempo_bpm: Some(tempo_bpm),
             pos_beats: Some(pos_beats),
-            bar_start_beats: Some(self.first_bar.0 + bars * bar_beats),
-            bar_number: self.first_bar.1 + bars as i32,
-            time_signature: Some(self.time_signature),
             loop_range_beats: self.loop_range_beats,
             pos_samples,
-        }
+            ..Transport::default()
+        })
     }
 }
 
@@ -118,12 +116,9 @@ impl Script {
     /// Adds notes to a stretch, in words: `0 67 1, 1 69 0.5` is a key 67 from beat 0 for 1 beat, then a key 69 from beat 1
     /// for half a beat. They end a hundredth of a beat early, so that a repeated key is struck twice.
     pub fn notes(mut self, stretch: usize, words: &str) -> Self {
-        for note in words.split(',') {
-            let numbers: Vec<f64> = note.split_whitespace().map(|word| word.parse().expect("numbers")).collect();
-            let [start, key, beats] = numbers[..] else { panic!("expected `start key beats`, got `{note}`") };
-            let (channel, key) = (0, key as u8);
-            let on = EventKind::NoteOn { channel, key, velocity: 0.8 };
-            let off = EventKind::NoteOff { channel, key, velocity: 0.0 };
+        for (start, key, beats) in read_notes(words) {
+            let on = EventKind::NoteOn { channel: 0, key, velocity: 0.8 };
+            let off = EventKind::NoteOff { channel: 0, key, velocity: 0.0 };
             self.happenings.push((stretch, start, Happening::Event(on)));
             self.happenings.push((stretch, start + beats - 0.01, Happening::Event(off)));
         }
@@ -198,6 +193,19 @@ impl Script {
         timed.sort_by_key(|(at, happening)| (*at, matches!(happening, Happening::Event(EventKind::NoteOn { .. }))));
         timed
     }
+}
+
+/// Reads notes: `0 67 1, 1 69 0.5` is a key 67 from beat 0 for 1 beat, then a key 69 from beat 1 for half a beat.
+///
+/// # Panics
+/// If the text is something else; it stands in a test.
+pub fn read_notes(words: &str) -> Vec<(f64, u8, f64)> {
+    let read = |note: &str| {
+        let numbers: Vec<f64> = note.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [start, key, beats] = numbers[..] else { panic!("expected `start key beats`, got `{note}`") };
+        (start, key as u8, beats)
+    };
+    words.split(',').map(read).collect()
 }
 
 #[cfg(test)]

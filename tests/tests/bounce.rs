@@ -11,6 +11,7 @@ use continuo_tests::fake_host::{Format, HostedPlugin};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{choose, note_effect, starts, value_of};
 use continuo_tests::timeline::Timeline;
+use continuo_tests::timeline::VOICE_NAMES;
 
 /// A phrase, a turn of the network with automation in it, the player again, and a loop that comes round twice.
 fn session(plugin: &HostedPlugin) -> Result<Script> {
@@ -179,7 +180,7 @@ fn four_instances_play_what_one_plays() -> Result<()> {
         Ok(starts(&sent))
     };
     let mut apart = Vec::new();
-    for voice in ["Soprano", "Alto", "Tenor", "Bass"] {
+    for voice in VOICE_NAMES {
         apart.extend(render(voice)?);
     }
     let mut together = render("All")?;

@@ -11,6 +11,7 @@ use continuo_model::midi_file;
 use continuo_model::phrase::{Note, Phrase, Track};
 use continuo_tests::bundles;
 use continuo_tests::fake_host::Format;
+use continuo_tests::timeline::VOICE_NAMES;
 
 /// A live jam that shall have no misses is played alone; all others may run beside each other.
 static ALONE: RwLock<()> = RwLock::new(());
@@ -113,7 +114,7 @@ fn a_jam_gives_four_voices_on_the_grid_in_tempo() -> Result<()> {
         assert!((phrase.tempo_bpm - 96.0).abs() < 1e-3);
         assert_eq!(phrase.time_signature, (4, 4));
         let played_until = track_of(&phrase, "Played").notes.last().context("the seed phrase has notes")?.end_beats();
-        for name in ["Soprano", "Alto", "Tenor", "Bass"] {
+        for name in VOICE_NAMES {
             let starts = track_of(&phrase, name).notes.iter().map(|note| note.start_beats);
             let generated: Vec<f64> = starts.filter(|start| *start >= played_until).collect();
             assert!(generated.len() > 8, "{format}, {name}: {generated:?}");

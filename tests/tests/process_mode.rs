@@ -32,7 +32,7 @@ fn the_plugin_knows_whether_it_is_rendered() -> Result<()> {
     unsafe { std::env::set_var("CONTINUO_REPORT", &report) };
     let setups: [&Said; 4] =
         [&[(true, None)], &[(false, None)], &[(false, None), (true, None)], &[(true, None), (false, None)]];
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         for said in setups {
             let wanted = said[said.len() - 1].0;
             ensure!(took_for_render(format, said, &report)? == wanted, "{format}, {said:?}");

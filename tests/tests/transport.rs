@@ -5,15 +5,13 @@
 
 use anyhow::{Context, Result};
 use continuo_model::random::SplitMix64;
-use continuo_tests::fake_host::{EventKind, Format, HostedPlugin, Transport};
+use continuo_tests::fake_host::{EventKind, Format, HostedPlugin};
 use continuo_tests::hands::Hands;
+use continuo_tests::host_clock::{BEAT, Bars, HostClock, SAMPLE_RATE};
 use continuo_tests::note_checker::NoteChecker;
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{choose, note_effect, starts, value_of, with_weights};
 
-const SAMPLE_RATE: f64 = 48_000.0;
-/// A beat at 120, samples.
-const BEAT: u64 = 24_000;
 const PHRASE: &str = "0 67 1, 1 69 1, 2 71 0.5, 2.5 72 0.5, 3 74 0.9";
 
 fn script(stretches: &[Stretch]) -> Script {
@@ -126,7 +124,7 @@ fn rounds(sent: &Sent, count: usize) -> Vec<Vec<(u64, u8, u8)>> {
 
 #[test]
 fn a_loop_repeats_or_evolves_without_a_seam() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         let script = loop_script(3);
         let sent = run(&script, format, "Continue", Blocks::Of(512))?;
         let rounds_of = rounds(&sent, 4);
@@ -395,15 +393,7 @@ fn play_blocks(
 ) -> Result<Vec<(u64, u8, u8)>> {
     let mut starts = Vec::new();
     for n in blocks {
-        let pos_beats = n as f64 * 512.0 / BEAT as f64;
-        let transport = Transport {
-            playing: true,
-            tempo_bpm: Some(120.0),
-            pos_beats: Some(pos_beats),
-            time_signature: Some((4, 4)),
-            bar_start_beats: Some((pos_beats / 4.0).floor() * 4.0),
-            ..Transport::default()
-        };
+        let transport = Bars::of((4, 4)).announced_in(HostClock::AT_120.transport(true, n as i64 * 512));
         let block = plugin.process(512, Some(&transport), &[], &[])?;
         checker.block(512, &block.events);
         starts.extend(block.events.iter().filter_map(|event| match event.kind {
@@ -426,7 +416,7 @@ fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Resu
         let mut plugin = plugin(Format::Clap, "Free")?;
         let mut checker = NoteChecker::new();
         let mut starts = play_blocks(&mut plugin, 0..half, &mut checker)?;
-        let state = with_weights(&plugin.save_state()?, path)?;
+        let state = with_weights(Format::Clap, &plugin.save_state()?, path)?;
         plugin.load_state(&state)?;
         // The machine takes its time to read the file; the music stands, and goes on where it stood.
         std::thread::sleep(std::time::Duration::from_millis(900));
@@ -447,7 +437,7 @@ fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Resu
 
 /// The transport stops: everything that sounds ends.
 fn play_stop(plugin: &mut HostedPlugin, checker: &mut NoteChecker) -> Result<()> {
-    let stopped = Transport { tempo_bpm: Some(120.0), pos_beats: Some(24.0), ..Transport::default() };
+    let stopped = HostClock::AT_120.transport(false, 24 * BEAT as i64);
     checker.block(512, &plugin.process(512, Some(&stopped), &[], &[])?.events);
     checker.expect_silence();
     std::mem::take(checker).finish().map_err(anyhow::Error::msg)?;

@@ -13,10 +13,12 @@ use clap::Parser;
 use continuo_tests::audio_thread::{self, Scheduling};
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::host_clock::{HostClock, SAMPLE_RATE};
 use continuo_tests::live::{Verdict, quantile, tune};
 use continuo_tests::rack::{self, Blocks, Pace, Run, Sent, Setup};
-use continuo_tests::script::{Script, Stretch};
+use continuo_tests::script::{Happening, Script, Stretch};
 use continuo_tests::session::choose;
+use continuo_tests::timeline::VOICE_NAMES;
 
 /// Plays a tune as hands do, in Harmonise, into one instance or several on one audio thread with real-time priority.
 #[derive(Parser)]
@@ -50,11 +52,8 @@ struct Options {
     bounce: bool,
 }
 
-const SAMPLE_RATE: f64 = 48_000.0;
 /// What is played before the transport starts and after it stops, beats.
 const STANDS: f64 = 0.5;
-/// Which voice an instance emits where there are several.
-const VOICES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -77,7 +76,7 @@ fn describe(options: &Options) -> String {
 }
 
 fn script(options: &Options) -> Script {
-    let beats = (options.notes as f64 * options.note_ms / 500.0 + 1.0).ceil();
+    let beats = (options.notes as f64 * options.note_ms / (1000.0 * HostClock::AT_120.seconds(1.0)) + 1.0).ceil();
     let stretches = vec![Stretch::stand(STANDS), Stretch::play(0.0, beats), Stretch::stand(STANDS)];
     Script { stretches, ..Script::default() }.hands(1, &tune(options.notes, options.note_ms))
 }
@@ -125,7 +124,7 @@ fn load(
         let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
         choose(&mut plugin, "Mode", "Harmonise")?;
         if count > 1 {
-            choose(&mut plugin, "Emit", VOICES[n % 4])?;
+            choose(&mut plugin, "Emit", VOICE_NAMES[n % VOICE_NAMES.len()])?;
         }
         if let Some(ms) = options.reply_delay_ms {
             plugin.set_param_by_name("Reply delay", ms / 50.0)?;
@@ -142,7 +141,7 @@ fn load(
 /// A render of one instance for each voice, or of all voices: what is due.
 fn renders(options: &Options, script: &Script, count: usize) -> Result<Vec<Sent>> {
     let setup = Setup { sample_rate: SAMPLE_RATE, blocks: Blocks::Of(512), pace: Pace::Fast };
-    let mut plugins = load(options, if count > 1 { 4 } else { 1 }, 512, true, false)?;
+    let mut plugins = load(options, if count > 1 { VOICE_NAMES.len() } else { 1 }, 512, true, false)?;
     let mut each = Vec::new();
     for plugin in &mut plugins {
         each.extend(rack::run(script, std::slice::from_mut(plugin), &setup)?.sent);
@@ -225,10 +224,10 @@ fn spread(mut times: Vec<Duration>) -> String {
 
 /// The samples and keys of what the hands play.
 fn played(script: &Script) -> Vec<(u64, u8)> {
-    let start = script.bounds(SAMPLE_RATE)[1] as f64;
+    let start = script.bounds(SAMPLE_RATE)[1] as i64;
     let starts = script.happenings.iter().filter_map(|(_, beats, happening)| match happening {
-        continuo_tests::script::Happening::InOrder(EventKind::NoteOn { key, .. }) => {
-            Some(((start + beats * 0.5 * SAMPLE_RATE).round() as u64, *key))
+        Happening::InOrder(EventKind::NoteOn { key, .. }) => {
+            Some(((start + HostClock::AT_120.to_samples(*beats)) as u64, *key))
         }
         _ => None,
     });

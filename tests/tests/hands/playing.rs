@@ -4,23 +4,19 @@ use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{Class, Format, HostConfig, HostedPlugin};
 use continuo_tests::hands::Hands;
 use continuo_tests::heard::{self, Heard};
+use continuo_tests::host_clock::SAMPLE_RATE;
+pub use continuo_tests::host_clock::{BEAT, STEP};
 use continuo_tests::rack::{Blocks, Pace, Sent};
 use continuo_tests::script::{Script, Stretch};
 use continuo_tests::session::{self, choose};
 use continuo_tests::{audio_thread, bundles};
 
-/// Both, as everything here holds in both.
-pub const FORMATS: [Format; 2] = [Format::Clap, Format::Vst3];
 /// The overlaps that tunes are played with, milliseconds: a key's start in front of the last one's end at one sample, one sample
 /// later, and as hands do.
 pub const OVERLAPS: [f64; 5] = [0.0, continuo_tests::hands::SAMPLE_MS, 5.0, 20.0, 80.0];
 /// Block sizes that all give the same.
 pub const BLOCKS: [Blocks; 4] =
     [Blocks::Of(64), Blocks::Of(1024), Blocks::Random(900, 5), Blocks::WithEmptyBetween(256)];
-/// A beat at 120, samples.
-pub const BEAT: u64 = 24_000;
-/// A 16th, samples.
-pub const STEP: u64 = BEAT / 4;
 /// Where the transport starts, samples.
 pub const START: u64 = BEAT / 2;
 /// From a note to its answer, samples: 25 ms.
@@ -29,7 +25,6 @@ pub const REPLY: u64 = 1_200;
 pub const ENTRY: u64 = 1_920;
 /// The shortest that a generated note may be, samples: 60 ms.
 pub const SHORTEST: u64 = 2_880;
-const SAMPLE_RATE: f64 = 48_000.0;
 
 /// The sample of a time in the running stretch.
 pub fn at_ms(ms: f64) -> u64 {
