@@ -1,5 +1,5 @@
-//! An instance with its editor open on the screen: plays music into it, works its controls, takes pictures. On the test's
-//! thread.
+//! An instance with its editor open on the screen: plays music into it, works its controls, takes pictures. On the
+//! test's thread.
 
 mod controls;
 
@@ -19,9 +19,9 @@ use crate::session::hosted;
 
 const FRAMES: usize = 512;
 const CONFIG: HostConfig = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: FRAMES, offline: true };
-/// How long something may take that a slow machine does in the end.
+/// How long a slow machine may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Blocks at the end of what is played that are given time.
+/// At the end of a phrase, this many blocks are played slowly.
 const LAST_BLOCKS: usize = 6;
 
 /// An instance whose editor is open.
@@ -38,22 +38,22 @@ pub struct EditorSession {
     pub loop_range_beats: Option<(f64, f64)>,
     is_open: bool,
     places: PathBuf,
-    /// The notes that it started, as (beats of the song, channel, key).
+    /// The notes that the plugin started, as (beats of the song, channel, key).
     heard: Vec<(f64, u8, u8)>,
     /// Samples processed.
     pos: i64,
-    /// Where the transport is, and whether it runs.
+    /// The transport's position; `None` while it stands.
     beats: Option<f64>,
-    /// The screen; let go of last, as another test waits for it.
+    /// The screen, dropped last, as another test waits for it.
     pub desktop: Desktop,
 }
 
-/// The file to which the system's program for opening files writes what it was asked to open.
+/// The file in which the stand-in for `xdg-open` notes what it was to open.
 pub fn opened_file() -> PathBuf {
     std::env::temp_dir().join(format!("continuo-opened-{}", std::process::id()))
 }
 
-/// A search path on which `xdg-open` is a program that notes what it is asked to open.
+/// A search path whose `xdg-open` notes what it was to open instead of opening it.
 fn programs() -> Result<String> {
     let folder = std::env::temp_dir().join(format!("continuo-programs-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -63,13 +63,13 @@ fn programs() -> Result<String> {
     Ok(format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default()))
 }
 
-/// The folder that clips are saved to in these sessions, and weights looked for; its name is in pictures.
+/// The folder for saved clips and for the player's weights in these sessions. The pictures show its name.
 pub fn music_folder() -> PathBuf {
     std::env::temp_dir().join("continuo-music")
 }
 
 impl EditorSession {
-    /// Loads, activates, opens.
+    /// Loads and activates the plugin and opens its editor.
     ///
     /// # Errors
     /// If there is no screen, no bundle or no editor.
@@ -77,12 +77,13 @@ impl EditorSession {
         Self::open_project(Format::Clap, None)
     }
 
-    /// The same in one of the formats, with what a project has saved.
+    /// Like [`Self::open`], in a given format and with a project's state.
     ///
     /// # Errors
-    /// As [`Self::open`], or if the plugin does not take the project.
+    /// As [`Self::open`], or if the plugin refuses the project.
     pub fn open_project(format: Format, state: Option<&[u8]>) -> Result<Self> {
-        // Threads without a name bear their parent's: so this session's are told from those of a test that waits for its turn.
+        // A thread without a name inherits its parent's, which tells this session's threads from those of a waiting
+        // test.
         static SESSIONS: AtomicU32 = AtomicU32::new(0);
         std::fs::write("/proc/thread-self/comm", format!("session {}", SESSIONS.fetch_add(1, Ordering::Relaxed)))?;
         let places = std::env::temp_dir().join(format!("continuo-places-{}.json", std::process::id()));
@@ -138,7 +139,7 @@ impl EditorSession {
         self.plugin.destroy_editor()
     }
 
-    /// Waits for something, while the host goes on calling the plugin with its transport standing (or, if music is under way, not at all).
+    /// Waits for something. Meanwhile the host plays blocks with the transport standing, or none if it is running.
     ///
     /// # Errors
     /// If it does not happen.
@@ -185,7 +186,7 @@ impl EditorSession {
         HostClock { sample_rate: SAMPLE_RATE, tempo_bpm: self.tempo_bpm }.to_beats(FRAMES as i64)
     }
 
-    /// A place in the song, where the loop has come round if it has.
+    /// The song position, folded into the loop.
     fn folded(&self, beats: f64) -> f64 {
         match self.loop_range_beats {
             Some((start, end)) if beats >= end - 1e-9 => start + (beats - end) % (end - start),
@@ -193,18 +194,18 @@ impl EditorSession {
         }
     }
 
-    /// Plays `start key beats` notes, comma-separated and in beats of the song, on a transport that starts at `from` and is left running
-    /// at `to`, both in beats; loops that come round in between are counted on. Gives where it was left.
+    /// Plays notes, in the words of [`read_notes`] and in beats of the song, on a transport that starts at beat `from`
+    /// and still runs at beat `to`; beats are counted on through loops. Returns the song position at the end.
     ///
     /// # Errors
     /// If the plugin fails.
     pub fn play(&mut self, words: &str, from: f64, to: f64) -> Result<f64> {
-        // As a host renders that says it does: however long the machine takes, no row is missed.
+        // As an offline render, so that a slow machine misses no step.
         self.plugin.activate(CONFIG)?;
         self.play_on(words, from, to)
     }
 
-    /// The same on a transport that runs already.
+    /// Like [`Self::play`], on a transport that already runs.
     ///
     /// # Errors
     /// If the plugin fails.
@@ -226,7 +227,7 @@ impl EditorSession {
             };
             let events: Vec<Event> = inside.map(event).collect();
             if num_blocks - block <= LAST_BLOCKS {
-                // As it would be live: what has been asked for last is answered, and seen.
+                // As it would be live: the last requests are answered and drawn.
                 std::thread::sleep(Duration::from_millis(40));
             }
             self.beats = Some(self.folded(start));
@@ -244,12 +245,12 @@ impl EditorSession {
         self.process(None, &[])
     }
 
-    /// The notes that it has started since this was asked last, as (beats of the song, channel, key).
+    /// The notes that the plugin has started since the last call, as (beats of the song, channel, key).
     pub fn heard(&mut self) -> Vec<(f64, u8, u8)> {
         std::mem::take(&mut self.heard)
     }
 
-    /// What of a field a host's project holds.
+    /// A field of the state that a host would save.
     ///
     /// # Errors
     /// If there is no such field.
@@ -263,8 +264,8 @@ impl Drop for EditorSession {
         if self.is_open {
             let _ = self.plugin.destroy_editor();
         }
-        // The window's thread ends after its editor is closed. A process that ends under it, and takes the graphics driver's memory
-        // away, crashes.
+        // The window's thread ends after its editor is closed. If the process ended before it, the graphics driver
+        // would crash.
         let start = Instant::now();
         while own_threads() > 1 && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(10));
@@ -274,7 +275,7 @@ impl Drop for EditorSession {
     }
 }
 
-/// How many threads there are that this one or its like has started and that were given no name: they bear its own.
+/// The number of threads that inherited this one's name, itself included.
 fn own_threads() -> usize {
     let name = |path: &Path| std::fs::read_to_string(path).ok();
     let own = name(Path::new("/proc/thread-self/comm"));

@@ -74,7 +74,7 @@ impl Bars {
 
     /// The bar at a position: where it starts, and its number.
     pub fn at(&self, pos_beats: f64) -> (f64, i32) {
-        // A block that starts at a bar line belongs to the bar that the line opens, whatever the last bit of the division.
+        // A block that starts at a bar line belongs to the bar after it, however the division rounds.
         let bars = ((pos_beats - self.first_bar.0) / self.beats() + 1e-9).floor();
         (self.first_bar.0 + bars * self.beats(), self.first_bar.1 + bars as i32)
     }

@@ -21,5 +21,5 @@ pub mod seed_phrases;
 pub mod session;
 pub mod timeline;
 
-/// If this environment variable is set, tests store pictures and performances instead of comparing them with the stored ones.
+/// If this environment variable is set, tests store pictures and performances instead of comparing them.
 pub const BLESS_VARIABLE: &str = "CONTINUO_BLESS";

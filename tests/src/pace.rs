@@ -44,7 +44,7 @@ mod tests {
         let pacer = Pacer::start(Pace::Live);
         pacer.wait(audio);
         assert!(pacer.start.elapsed() >= audio);
-        // Nothing has been asked for as yet, so 20 ms have gone by too much.
+        // No audio was due yet, so the call is at least 20 ms late.
         assert!(pacer.wait(Duration::ZERO) >= audio);
         let fast = Pacer::start(Pace::Fast);
         assert_eq!(fast.wait(Duration::from_secs(3600)), Duration::ZERO);

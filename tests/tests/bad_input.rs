@@ -1,4 +1,4 @@
-//! What hosts and files do wrong: each gets a clear word, and nothing that plays is lost.
+//! Faulty hosts and files: each gets a clear error, and no note is lost.
 
 #![forbid(unsafe_code)]
 
@@ -53,7 +53,7 @@ fn bad_midi_files_are_named_with_what_is_wrong() {
     }
 }
 
-/// Real weights, spoilt in four ways: (name, bytes, what is said).
+/// Real weights, damaged in four ways: (name, bytes, the problem that is reported).
 fn spoilt_weights() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let sound = std::fs::read(data("../../weights/chorale.safetensors")).unwrap();
     let replaced = |old: &str, new: &str| {

@@ -15,8 +15,7 @@ const REPLY: i64 = 1200;
 const ENTRY: i64 = 1920;
 
 fn hosted(format: Format, class: Class, mode: &str) -> Result<HostedPlugin> {
-    // It says that it renders offline: how a host is found out that does not say so is tested in bounce.rs, and until it is a
-    // machine that others share may be late.
+    // The host declares a render, so that a shared machine is never late. bounce.rs tests hosts that declare none.
     let mut plugin = session::hosted(format, class, SAMPLE_RATE, true)?;
     choose(&mut plugin, "Mode", mode)?;
     Ok(plugin)

@@ -1,5 +1,5 @@
-//! Golden performances: what rng seed 1 plays in each shipped style, note by note, on the weights as they are. A change here is a
-//! change of what projects play, and goes with a new behaviour version; `CONTINUO_BLESS=1` then stores it.
+//! Golden performances: what rng seed 1 plays in each shipped style, note by note. A change here changes what projects
+//! play, so it needs a new behaviour version; `CONTINUO_BLESS=1` then stores it.
 
 #![forbid(unsafe_code)]
 
@@ -69,7 +69,8 @@ fn perform(style: &str, mode: &str, format: Format) -> Result<Vec<Heard>> {
     Ok(notes(&script(mode).run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?))
 }
 
-/// A line a note: bar, beat and 16th, samples behind it where it does not start there, the voice, the key, and its length in samples.
+/// One line per note: bar, beat and 16th, samples after it if the note does not start there, voice, key, and length in
+/// samples.
 fn write_down(style: &str, mode: &str, notes: &[Heard]) -> String {
     let mut text = format!("{style}, {mode}, rng seed 1: bar.beat.16th+samples voice key samples\n");
     for note in notes {

@@ -1,4 +1,4 @@
-//! Projects as hosts save and load them: what is recorded is kept, settings are replaced, weights are found again.
+//! Projects as hosts save and load them: recordings stay, settings are replaced, weights are found again.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -76,7 +76,7 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
         for key in ["take", "seeds", "frozen", "look", "recording"] {
             ensure!(field(&undone, key)? == field(&second, key)?, "{format}: {key}");
         }
-        // And does them again, in an instance that it made anew from the first state: the takes of both are there.
+        // Then it redoes both, in a new instance from the first state: the takes of both are there.
         let mut again = effect(format)?;
         again.load_state(&first)?;
         ensure!(field(&saved(&mut again, format)?, "take")? == field(&read(format, &first)?, "take")?, "{format}");
@@ -297,7 +297,8 @@ impl Elsewhere {
         self.folder.join("Weights").join(name).display().to_string()
     }
 
-    /// Opens a project that names these weights, and saves it again. Gives what played, what was said, and what was saved.
+    /// Opens a project that names these weights and saves it again. Returns which weights played, the problem reported,
+    /// and the saved choice.
     fn open(&self, format: Format, weights: &Value) -> Result<(String, String, Value)> {
         let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
         let mut state = saved(&mut plugin, format)?;

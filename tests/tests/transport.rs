@@ -1,5 +1,5 @@
-//! Transports, from friendly to tricky, and random ones: whatever the host does, every note that starts ends, and nothing is
-//! doubled, lost or late.
+//! Transports from friendly to tricky, and random ones: whatever the host does, every note that starts ends, and none
+//! is doubled, lost or late.
 
 #![forbid(unsafe_code)]
 
@@ -129,12 +129,12 @@ fn a_loop_repeats_or_evolves_without_a_seam() -> Result<()> {
         let sent = run(&script, format, "Continue", Blocks::Of(512))?;
         let rounds_of = rounds(&sent, 4);
         assert!(rounds_of[1].len() > 8, "{:?}", rounds_of[1]);
-        // From the first time round on each seam starts all four voices, those that the bar before it held included.
+        // After the first round, each loop start strikes all four voices, including those that the bar before it held.
         assert_eq!(rounds_of[2], rounds_of[1], "{format}: Repeat plays the same bars again");
         assert_eq!(rounds_of[3], rounds_of[1], "{format}");
-        let at_seam: Vec<u8> =
+        let at_loop_end: Vec<u8> =
             rounds_of[1].iter().filter(|(at, ..)| *at == 0).map(|(_, channel, _)| *channel).collect();
-        assert_eq!(at_seam.len(), 4, "{format}: at the seam {at_seam:?}");
+        assert_eq!(at_loop_end.len(), 4, "{format}: at the loop end {at_loop_end:?}");
         let held_over: Vec<_> = rounds_of[0].iter().filter(|start| !rounds_of[1].contains(start)).collect();
         assert!(held_over.is_empty(), "{format}: the first time round has {held_over:?} of its own");
 
@@ -313,7 +313,7 @@ fn random_hands(rng: &mut SplitMix64) -> Hands {
         }
         2 => {
             let (key, second) = (key(rng), [100.0, 300.0][rng.next_below(2)]);
-            // A host never gives a name twice.
+            // A host never uses an id twice.
             let id = rng.next_below(1_000_000);
             let names = if rng.next_below(2) == 0 {
                 [String::new(), String::new()]
@@ -385,7 +385,7 @@ fn blocks_do_not_matter(script: &Script) -> bool {
         && script.stretches.windows(2).all(|pair| !(1e-6..0.05).contains(&jump(pair)))
 }
 
-/// Plays blocks of 512 at 120 on a running transport, and gives the note-ons as (block, channel, key).
+/// Plays blocks of 512 at 120 on a running transport; returns the note-ons as (block, channel, key).
 fn play_blocks(
     plugin: &mut HostedPlugin,
     blocks: std::ops::Range<u64>,
@@ -421,7 +421,7 @@ fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Resu
         // The machine takes its time to read the file; the music stands, and goes on where it stood.
         std::thread::sleep(std::time::Duration::from_millis(900));
         starts.extend(play_blocks(&mut plugin, half..bars_6, &mut checker)?);
-        assert!(String::from_utf8_lossy(&plugin.save_state()?).contains(path), "the choice is kept in the project");
+        assert!(String::from_utf8_lossy(&plugin.save_state()?).contains(path), "the project keeps the choice");
         // The next bar: one and a bit have gone by.
         let differs = starts.iter().zip(&expected).position(|(a, b)| a != b).map(|i| starts[i].0 * 512 / BEAT);
         match differs {

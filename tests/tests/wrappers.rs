@@ -68,7 +68,7 @@ fn a_parameter_that_is_set_between_blocks_is_shown_and_saved() -> Result<()> {
     plugin.set_param_without_block(name, 0.125)?;
     play(&mut plugin, &[(0, id, 0.375), (32, id, 0.625)])?;
     expect(&mut plugin, 0.625, "changed in a block")?;
-    // What a host has told its editor late is not true any more: a block would have brought it.
+    // A value that the host tells the editor late is out of date: a block would have brought it.
     plugin.set_param_without_block(name, 0.125)?;
     play(&mut plugin, &[])?;
     expect(&mut plugin, 0.625, "a block without it")?;

@@ -1,5 +1,5 @@
-//! The program behind `cargo xtask bench --live`: how many answers a live host hears in time on a busy machine, how long its blocks
-//! take, and whether bounces of many instances are complete.
+//! The program behind `cargo xtask bench --live`: counts how many answers a live host gets in time on a busy machine,
+//! times its blocks, and checks that bounces of many instances are complete.
 
 #![forbid(unsafe_code)]
 
@@ -20,10 +20,10 @@ use continuo_tests::script::{Happening, Script, Stretch};
 use continuo_tests::session::choose;
 use continuo_tests::timeline::VOICE_NAMES;
 
-/// Plays a tune as hands do, in Harmonise, into one instance or several on one audio thread with real-time priority.
+/// Plays a tune like hands, in Harmonise, into one or several instances on one real-time audio thread.
 #[derive(Parser)]
 struct Options {
-    /// How many instances; four and more share the voices out among them.
+    /// Numbers of instances; several share the voices among them.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4])]
     instances: Vec<usize>,
     /// Block sizes, samples.
@@ -32,7 +32,7 @@ struct Options {
     /// Runs of each.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Threads of ordinary priority that do nothing but keep the machine busy.
+    /// Threads of ordinary priority that keep the machine busy.
     #[arg(long, default_value_t = 1)]
     busy: usize,
     /// Notes of the tune; each is answered.
@@ -41,7 +41,7 @@ struct Options {
     /// Length of a note, milliseconds.
     #[arg(long, default_value_t = 210.0)]
     note_ms: f64,
-    /// Time from a note to its answer, milliseconds; the plugin's default if it is not given.
+    /// Time from a note to its answer, milliseconds [default: the plugin's own]
     #[arg(long)]
     reply_delay_ms: Option<f64>,
     /// Plays into the VST3 bundle.
@@ -52,7 +52,7 @@ struct Options {
     bounce: bool,
 }
 
-/// What is played before the transport starts and after it stops, beats.
+/// How long the transport stands before and after the tune, beats.
 const STANDS: f64 = 0.5;
 
 fn main() -> Result<()> {
@@ -81,7 +81,7 @@ fn script(options: &Options) -> Script {
     Script { stretches, ..Script::default() }.hands(1, &tune(options.notes, options.note_ms))
 }
 
-/// Threads that take what time they can get.
+/// Threads that use all the time they get.
 struct Busy {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -138,7 +138,7 @@ fn load(
     (0..count).map(one).collect()
 }
 
-/// A render of one instance for each voice, or of all voices: what is due.
+/// Renders of one instance for each voice, or of one for all: what is due.
 fn renders(options: &Options, script: &Script, count: usize) -> Result<Vec<Sent>> {
     let setup = Setup { sample_rate: SAMPLE_RATE, blocks: Blocks::Of(512), pace: Pace::Fast };
     let mut plugins = load(options, if count > 1 { VOICE_NAMES.len() } else { 1 }, 512, true, false)?;
@@ -234,7 +234,7 @@ fn played(script: &Script) -> Vec<(u64, u8)> {
     starts.collect()
 }
 
-/// Sixteen and sixty-four instances in one render, whether or not the host says that it is one.
+/// Renders sixteen and sixty-four instances, with and without the host's offline flag.
 fn bounces(options: &Options, script: &Script) -> Result<()> {
     let renders = renders(options, script, 4)?;
     let events: usize = renders.iter().map(Vec::len).sum();
@@ -251,8 +251,9 @@ fn bounces(options: &Options, script: &Script) -> Result<()> {
             let expected: usize = (0..count).map(|n| starts(of_instance(n))).sum();
             let got: usize = run.sent.iter().map(starts).sum();
             println!(
-                "{count} instances, the host {}: {got} of {expected} notes in {seconds:.1} s for {:.1} s of music, {} instances differ {wrong:?}",
-                if says_offline { "says that it renders" } else { "says nothing" },
+                "{count} instances, the host {}: {got} of {expected} notes in {seconds:.1} s for {:.1} s of music, \
+                 {} instances differ {wrong:?}",
+                if says_offline { "declares a render" } else { "declares nothing" },
                 *script.bounds(SAMPLE_RATE).last().unwrap_or(&0) as f64 / SAMPLE_RATE,
                 wrong.len()
             );

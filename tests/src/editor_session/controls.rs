@@ -17,7 +17,7 @@ const REST: Duration = Duration::from_millis(250);
 const TOLERANCE: f64 = 0.2;
 
 impl EditorSession {
-    /// Turns the mouse's wheel over the middle of a control.
+    /// Turns the mouse wheel over the middle of a control.
     ///
     /// # Errors
     /// If there is none.
@@ -29,16 +29,17 @@ impl EditorSession {
     /// Where all controls are, by name.
     ///
     /// # Errors
-    /// If the editor has not said so.
+    /// If the editor has not written the file yet.
     pub fn places(&self) -> Result<BTreeMap<String, Part>> {
         let text = std::fs::read_to_string(&self.places).with_context(|| self.places.display().to_string())?;
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// Waits for a control to be there and to stay where it is (what unfolds is put in its place in a second picture), and says where.
+    /// Waits until a control is there and stays where it is (one that unfolds takes two frames for that); returns
+    /// where.
     ///
     /// # Errors
-    /// If there is none; lists those that there are.
+    /// If there is no such control; the error lists all.
     pub fn place(&mut self, name: &str) -> Result<Part> {
         let mut last = (None, Instant::now());
         let found = self.until(name, |session| {
@@ -93,10 +94,10 @@ impl EditorSession {
         self.plugin.param_value(id)
     }
 
-    /// A parameter's value, 0 to 1, once it no longer moves.
+    /// A parameter's value, 0 to 1, once it stays the same.
     ///
     /// # Errors
-    /// If there is no such parameter, or it never rests.
+    /// If there is no such parameter, or it keeps changing.
     pub fn param_at_rest(&mut self, name: &str) -> Result<f64> {
         let mut last = (self.param(name)?, Instant::now());
         self.until("a value that rests", |session| {
@@ -108,7 +109,7 @@ impl EditorSession {
         })
     }
 
-    /// Width and height of the host's window, which is as large as the editor wants, pixels.
+    /// Width and height of the host's window, which fits the editor, pixels.
     ///
     /// # Errors
     /// If the server refuses.
@@ -116,10 +117,10 @@ impl EditorSession {
         self.desktop.size(self.window)
     }
 
-    /// A picture, once nothing moves any more. The mouse is put away first.
+    /// A picture, taken once nothing moves. Moves the mouse out of the way first.
     ///
     /// # Errors
-    /// If it never rests.
+    /// If it keeps changing.
     pub fn picture(&mut self) -> Result<Picture> {
         self.desktop.move_to((2390, 1590))?;
         let mut last = self.desktop.picture(self.window)?;
@@ -132,11 +133,11 @@ impl EditorSession {
         })
     }
 
-    /// Photographs the window into `target/screenshots` and compares it with the picture that is kept; figures in the status line
-    /// may differ. With `CONTINUO_BLESS` set, the picture is kept.
+    /// Writes a picture of the window to `target/screenshots` and compares it with the stored one; the status line's
+    /// figures may differ. If `CONTINUO_BLESS` is set, it stores the picture instead.
     ///
     /// # Errors
-    /// If it looks otherwise.
+    /// If the two differ by too much.
     pub fn photograph(&mut self, name: &str) -> Result<()> {
         let picture = self.picture()?;
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -146,14 +147,15 @@ impl EditorSession {
         if std::env::var_os(BLESS_VARIABLE).is_some() {
             return picture.write(&kept);
         }
-        // They may be longer or shorter.
+        // The figures may be longer or shorter.
         let [_, top, _, height] = self.place("Figures")?;
         let status = [0, top, picture.size().0 as i32, height];
         let (difference, place) = picture.difference(&Picture::read(&kept)?, &[status])?;
         println!("{name}: {:.1} % of the tile that differs most, at {place:?}", difference * 100.0);
         ensure!(
             difference <= TOLERANCE,
-            "{}: {:.0} % of the tile at {place:?} look otherwise than in {}, expected at most {:.0} %; if that is meant, keep it with `cargo xtask test --bless`",
+            "{}: {:.0} % of the tile at {place:?} differ from {}, expected at most {:.0} %; if the change is meant, \
+             store it with `cargo xtask test --bless`",
             made.display(),
             difference * 100.0,
             kept.display(),

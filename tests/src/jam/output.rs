@@ -1,4 +1,5 @@
-//! Writes what a jam leaves behind: jam.mid, jam.png and jam.wav. Nothing in them but the music: the same jam gives the same bytes.
+//! Writes the files of a jam: jam.mid, jam.png and jam.wav. They hold only the music, so the same jam gives the same
+//! bytes.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +11,11 @@ use continuo_pictures::piano_roll;
 use super::performance::Performance;
 use super::song::Song;
 
-/// What was written, and what is to be said about it.
+/// The files of a jam, and remarks on them.
 pub struct Written {
     /// The files.
     pub files: Vec<PathBuf>,
-    /// What is no fault.
+    /// For the player; none is a fault.
     pub remarks: Vec<String>,
 }
 
@@ -31,7 +32,7 @@ pub fn write(folder: &Path, phrase: &Phrase, song: &Song, performance: &Performa
     std::fs::write(&png, picture).with_context(|| png.display().to_string())?;
     let mut written = Written { files: vec![mid, png], remarks: Vec::new() };
     if performance.audio[0].is_empty() {
-        // One from an earlier jam would pass for this one's.
+        // A file of an earlier jam could be taken for this one's.
         if wav.exists() {
             std::fs::remove_file(&wav).with_context(|| wav.display().to_string())?;
         }
@@ -59,7 +60,7 @@ fn write_wav(path: &Path, sample_rate: u32, [left, right]: &[Vec<f32>; 2]) -> Re
     writer.finalize()
 }
 
-/// A sample of -1 to 1 as a number; what is no number is silent here and a fault elsewhere.
+/// A sample of -1 to 1 in 16 bits. NaN becomes silence here and is reported as a fault elsewhere.
 fn to_16_bits(sample: f32) -> i16 {
     (sample.clamp(-1.0, 1.0) * 32_767.0).round() as i16
 }

@@ -1,4 +1,4 @@
-//! Plays a song into the plugin block by block and takes down what comes out. Runs on the thread that loaded the plugin.
+//! Plays a song into the plugin block by block and records what it sends. Runs on the thread that loaded the plugin.
 
 use std::time::{Duration, Instant};
 
@@ -11,32 +11,32 @@ use crate::note_checker::NoteChecker;
 use crate::pace::{Pace, Pacer};
 use crate::timeline::Timeline;
 
-/// How long the plugin runs before the transport starts, as in a DAW in which someone has yet to press play.
+/// How long the plugin runs before the transport starts, seconds.
 const BEFORE_SECONDS: f64 = 0.25;
-/// How long it runs on after the transport has stopped, so that its notes can end.
+/// How long it runs after the transport has stopped, so that its notes can end, seconds.
 const AFTER_SECONDS: f64 = 1.0;
 
-/// What the plugin gave.
+/// What the plugin played.
 #[derive(Debug, Default)]
 pub struct Performance {
     /// Its notes, in beats of the song.
     pub timeline: Timeline,
     /// Left and right from the song's first sample on; empty if the class has no audio.
     pub audio: [Vec<f32>; 2],
-    /// What is wrong with its output, a line each.
+    /// Faults in its output, one per line.
     pub faults: Vec<String>,
     /// How long it took.
     pub load: Load,
 }
 
-/// How much of the time that it lasts a block takes to process.
+/// Processing time as a share of the audio's duration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
     processing: Duration,
     audio_seconds: f64,
     /// Processing time over duration of the slowest block.
     slowest: f64,
-    /// Blocks that took longer than they last: a stutter if it were a sound card.
+    /// Blocks that took longer than they last; a sound card would have stuttered.
     num_late: usize,
 }
 
@@ -59,7 +59,7 @@ impl Load {
         self.num_late += usize::from(load > 1.0);
     }
 
-    /// For people. No block is late where none is due.
+    /// The load in words. Late blocks count only live.
     pub fn describe(&self, pace: Pace) -> String {
         let mean = self.processing.as_secs_f64() / self.audio_seconds.max(f64::MIN_POSITIVE);
         let mean = format!("processing took {:.2} % of the time", 100.0 * mean);
@@ -75,10 +75,10 @@ impl Load {
 }
 
 /// Plays the whole song in blocks of at most `block_size`, with a stopped transport before and after it.
-/// `entering_bar` is told each bar, from 1, as the playhead comes to it.
+/// Calls `entering_bar` with each bar, from 1, as the playhead reaches it.
 ///
 /// # Errors
-/// If the plugin fails to process; what is wrong with its notes is in the performance.
+/// If the plugin fails to process. Faults in its notes are in the performance.
 pub fn play(
     host: &mut HostedPlugin,
     song: &Song,

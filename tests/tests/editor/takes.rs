@@ -121,8 +121,8 @@ fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
     Ok(())
 }
 
-/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length` ticks: on the grid,
-/// or as it was heard.
+/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length`
+/// ticks: on the grid, or as it was heard.
 fn tracks_of_first_take(
     session: &mut EditorSession,
     length: i64,

@@ -113,8 +113,8 @@ fn what_is_not_heard_does_not_take_the_turn() -> Result<()> {
 fn controllers_of_what_is_not_heard_pass_on_their_own_channel() -> Result<()> {
     for format in Format::BOTH {
         let hands = Hands::read(
-            "0 on 72, 100 on 60 c6, 200 bend 0.75 c6, 300 cc 64 1 c6, 400 cc 1 0.5 c6, 500 pressure 1 c6, 700 cc 64 0 c6, \
-             800 off 60 c6, 1000 off 72",
+            "0 on 72, 100 on 60 c6, 200 bend 0.75 c6, 300 cc 64 1 c6, 400 cc 1 0.5 c6, 500 pressure 1 c6, \
+             700 cc 64 0 c6, 800 off 60 c6, 1000 off 72",
         );
         let setting = Setting::new(format, "Harmonise").with("Your voice", "Bass").with("Hear channel", "1");
         let played = setting.play(&hands, 6.0)?;

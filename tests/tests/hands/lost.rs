@@ -69,7 +69,7 @@ fn a_key_whose_end_is_lost_is_harmonised_no_more() -> Result<()> {
                     let after: Vec<_> = starts.iter().filter(|n| **n >= BEFORE).collect();
                     ensure!(
                         after.is_empty(),
-                        "{format}, {what:?}, playing {playing}, pedal {pedal}: {} notes start after it, in blocks {after:?}",
+                        "{format}, {what:?}, playing {playing}, pedal {pedal}: {} late starts, in blocks {after:?}",
                         after.len()
                     );
                     checker.expect_silence();

@@ -12,7 +12,7 @@ fn of_key(played: &Played, key: u8) -> Vec<Heard> {
     played.played.iter().filter(|note| note.key == key).copied().collect()
 }
 
-/// The key sounds from `from` to `to` without a gap, starts anew at each of `starts`, and not a sample longer.
+/// The key sounds from `from` to `to` without a gap, not a sample longer, and is struck again at each of `starts`.
 fn expect_key(played: &Played, key: u8, starts: &[f64], to: f64) -> Result<()> {
     let notes = of_key(played, key);
     let at: Vec<u64> = notes.iter().map(|note| note.start).collect();

@@ -7,8 +7,8 @@ use continuo_tests::script::{Script, Stretch};
 
 use super::playing::*;
 
-/// When keys are released, milliseconds after a press at 500 ms: before the answer, just behind it, within and after its 60 ms, and
-/// long after.
+/// When keys are released, milliseconds after a press at 500 ms: before the answer, just behind it, within and after
+/// its 60 ms, and long after.
 const HELD: [f64; 8] = [10.0, 24.0, 26.0, 50.0, 84.0, 90.0, 333.0, 1250.0];
 
 #[test]

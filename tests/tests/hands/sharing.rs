@@ -12,7 +12,8 @@ use super::playing::*;
 #[test]
 fn the_network_never_cuts_a_key_that_is_held() -> Result<()> {
     for format in Format::BOTH {
-        // A pad that passes, on the alto's channel; and a voice that is dealt anew while its key sounds on another's channel.
+        // A pad that passes on the alto's channel; and a key that gets another voice while it sounds on the first one's
+        // channel.
         let pad = Hands::read("0 on 64 c2, 500 on 72 c1, 1000 off 72 c1, 1800 off 64 c2");
         let played = Setting::new(format, "Harmonise").with("Hear channel", "1").play(&pad, 6.0)?;
         let held: Vec<_> = played.played.iter().filter(|note| note.key == 64).collect();

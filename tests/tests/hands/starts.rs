@@ -10,7 +10,7 @@ use super::playing::*;
 
 const MODES: [&str; 4] = ["Harmonise", "Continue", "Respond", "Free"];
 
-/// Plays a script, and gives the note that starts on a sample, which the player holds, and the others.
+/// Plays a script; returns the note that the player holds from a sample on, and the other notes.
 fn play(setting: &Setting, script: &Script, start: u64, key: u8) -> Result<(Heard, Vec<Heard>)> {
     let (_, sent) = setting.run(script)?;
     let mut all = notes(&sent);

@@ -161,7 +161,8 @@ fn the_take_holds_a_turns_first_notes_on_the_bar() -> Result<()> {
     Ok(())
 }
 
-/// A song that begins in 4/4 and goes on in another metre from bar 4 on, with what its bars are: (start in beats, length).
+/// A song that begins in 4/4 and goes on in another metre from bar 4 on, with what its bars are: (start in beats,
+/// length).
 fn song(metre: (u16, u16), bars_after: usize) -> (Script, Vec<(f64, f64)>) {
     let bar_beats = f64::from(metre.0) * 4.0 / f64::from(metre.1);
     let after =
