@@ -1,4 +1,5 @@
-//! What a live host hears of what is due, judged from outside: against a render of the same session. Plain values, of no thread.
+//! Compares what a plugin sent live with a render of the same session: which answers came in time? Plain values, of no
+//! thread.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use crate::hands::Hands;
 use crate::heard::{Heard, notes};
 use crate::rack::Sent;
 
-/// An answer that comes later than this is missed.
+/// A later answer counts as missed.
 pub const LATEST_MS: f64 = 60.0;
 
 /// How many answers came when.
@@ -53,7 +54,7 @@ impl Verdict {
         }
     }
 
-    /// Both together.
+    /// The sum of two verdicts.
     pub fn and(self, other: Self) -> Self {
         Self {
             due: self.due + other.due,
@@ -64,7 +65,7 @@ impl Verdict {
         }
     }
 
-    /// The share of what is due, in percent.
+    /// A count as a share of the answers due, percent.
     pub fn percent(&self, count: usize) -> f64 {
         100.0 * count as f64 / self.due.max(1) as f64
     }

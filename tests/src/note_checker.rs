@@ -1,4 +1,5 @@
-//! Judges every note that a plugin sends: paired, sorted, inside its block, none left sounding. Runs on the test's thread.
+//! Checks every note that a plugin sends: paired, sorted, inside its block, none left sounding. Plain values, of no
+//! thread.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -79,7 +80,7 @@ impl NoteChecker {
         self
     }
 
-    /// States that what still sounds began in the last block: whatever sounded before has ended in it, as at a stop. Chains.
+    /// Expects that every note from before the last block has ended in it, as at a stop. Chains.
     pub fn expect_all_before_ended(&mut self) -> &mut Self {
         let last = self.num_blocks.saturating_sub(1);
         let left: Vec<_> =

@@ -66,7 +66,7 @@ impl Picture {
         colours.len()
     }
 
-    /// The share of pixels that look otherwise than in `other`, 0 to 1, in the tile of 16 pixels a side where it is greatest, and
+    /// The share of pixels that differ from `other`, 0 to 1, in the tile of 16 pixels a side where it is greatest, and
     /// that tile's left and top; `ignored` parts look the same.
     ///
     /// # Errors

@@ -4,20 +4,18 @@
 
 use anyhow::Result;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostedPlugin};
+use continuo_tests::host_clock::{BEAT, SAMPLE_RATE};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{self, choose};
+use continuo_tests::timeline::VOICE_NAMES;
 
-const SAMPLE_RATE: f64 = 48_000.0;
-/// A beat at 120, samples.
-const BEAT: u64 = 24_000;
 /// The default reply delay, 25 ms, samples.
 const REPLY: i64 = 1200;
 /// How long after the bar the network enters, 40 ms, samples.
 const ENTRY: i64 = 1920;
 
 fn hosted(format: Format, class: Class, mode: &str) -> Result<HostedPlugin> {
-    // It says that it renders offline: how a host is found out that does not say so is tested in bounce.rs, and until it is a
-    // machine that others share may be late.
+    // The host declares a render, so that a shared machine is never late. bounce.rs tests hosts that declare none.
     let mut plugin = session::hosted(format, class, SAMPLE_RATE, true)?;
     choose(&mut plugin, "Mode", mode)?;
     Ok(plugin)
@@ -90,7 +88,7 @@ fn formats_classes_and_block_sizes_give_the_same_events() -> Result<()> {
     for mode in ["Harmonise", "Continue"] {
         let expected = run(Format::Clap, Class::NoteEffect, mode, Blocks::Of(512))?;
         assert!(expected.len() > 40, "{mode}: only {} events", expected.len());
-        for format in [Format::Clap, Format::Vst3] {
+        for format in Format::BOTH {
             for class in [Class::Instrument, Class::NoteEffect] {
                 assert_eq!(run(format, class, mode, Blocks::Of(512))?, expected, "{mode}, {format}, {class:?}");
             }
@@ -148,7 +146,7 @@ fn emit_lets_one_voice_out_and_decides_nothing() -> Result<()> {
             Ok(starts(&script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?))
         };
         let all = play("All")?;
-        for (voice, name) in ["Soprano", "Alto", "Tenor", "Bass"].into_iter().enumerate() {
+        for (voice, name) in VOICE_NAMES.into_iter().enumerate() {
             let of_voice = |(_, channel, _): &(i64, u8, u8)| usize::from(*channel) == voice;
             let expected: Vec<_> = all.iter().copied().filter(of_voice).collect();
             assert_eq!(play(name)?, expected, "{mode}, {name}");
@@ -159,7 +157,7 @@ fn emit_lets_one_voice_out_and_decides_nothing() -> Result<()> {
 
 #[test]
 fn state_comes_back() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         let mut plugin = hosted(format, Class::NoteEffect, "Continue")?;
         choose(&mut plugin, "Your voice", "Tenor")?;
         plugin.set_param_by_name("Rng seed", 0.25)?;
@@ -194,7 +192,7 @@ fn everything_but_notes_is_passed_through() -> Result<()> {
         (20.0, EventKind::PitchBend { channel: 2, value: 0.0 }),
     ];
     let program = (20.5, EventKind::ProgramChange { channel: 3, program: 19 });
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         // VST3 has no program change towards a plugin.
         let given: Vec<_> = common.into_iter().chain((format == Format::Clap).then_some(program)).collect();
         for bypass in [false, true] {

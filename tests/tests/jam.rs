@@ -11,6 +11,7 @@ use continuo_model::midi_file;
 use continuo_model::phrase::{Note, Phrase, Track};
 use continuo_tests::bundles;
 use continuo_tests::fake_host::Format;
+use continuo_tests::timeline::VOICE_NAMES;
 
 /// A live jam that shall have no misses is played alone; all others may run beside each other.
 static ALONE: RwLock<()> = RwLock::new(());
@@ -34,7 +35,8 @@ fn jam(name: &str, args: &[&str]) -> Result<(Phrase, String, PathBuf)> {
     Ok((midi_file::read(&out.join("jam.mid"))?, last, out))
 }
 
-/// A jam with a fault in its worker, live unless `args` says otherwise: whether it was sound, what it printed, and its file.
+/// A jam with a fault in its worker, live unless `args` has `--offline`: whether it succeeded, what it printed, and its
+/// file.
 fn faulty_jam(name: &str, faults: &[(&str, &str)], args: &[&str]) -> Result<(bool, String, Phrase)> {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let bundle = bundles::path(Format::Clap);
@@ -78,7 +80,7 @@ fn a_starved_worker_is_waited_for_within_bounds_and_nothing_hangs() -> Result<()
 fn a_failed_worker_says_so_and_notes_go_through() -> Result<()> {
     let _beside_others = ALONE.read();
     let (sound, text, phrase) = faulty_jam("failed", &[("CONTINUO_FAIL_AFTER", "60")], &["--offline", "--bars", "16"])?;
-    assert!(!sound && text.contains("the plugin says: the network's thread has failed"), "{text}");
+    assert!(!sound && text.contains("the plugin reports: the network's thread has failed"), "{text}");
     assert!(!text.contains("note-on without"), "nothing hangs: {text}");
     assert_eq!(track_of(&phrase, "Soprano").notes, track_of(&phrase, "Played").notes);
     for name in ["Alto", "Tenor", "Bass"] {
@@ -113,7 +115,7 @@ fn a_jam_gives_four_voices_on_the_grid_in_tempo() -> Result<()> {
         assert!((phrase.tempo_bpm - 96.0).abs() < 1e-3);
         assert_eq!(phrase.time_signature, (4, 4));
         let played_until = track_of(&phrase, "Played").notes.last().context("the seed phrase has notes")?.end_beats();
-        for name in ["Soprano", "Alto", "Tenor", "Bass"] {
+        for name in VOICE_NAMES {
             let starts = track_of(&phrase, name).notes.iter().map(|note| note.start_beats);
             let generated: Vec<f64> = starts.filter(|start| *start >= played_until).collect();
             assert!(generated.len() > 8, "{format}, {name}: {generated:?}");
@@ -164,8 +166,8 @@ fn formats_classes_and_blocks_write_the_same_file() -> Result<()> {
 
 #[test]
 fn a_live_jam_and_an_offline_one_in_other_blocks_write_the_same_file() -> Result<()> {
-    // An answer to a note is due at once, and a live block waits for a quarter of its length: in long blocks a machine that others
-    // share is in time. Where the network goes on, it has two steps.
+    // An answer to a note is due at once, and a live block waits for a quarter of its length: in long blocks a machine
+    // that others share is in time. Where the network goes on, it has two steps.
     let ways = [("continue", "10", ["512", "4096"]), ("harmonise", "16", ["8192", "512"])];
     for (mode, bars, [live_block, offline_block]) in ways {
         let common = ["--mode", mode, "--tempo", "240", "--bars", bars];

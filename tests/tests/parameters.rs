@@ -6,11 +6,11 @@ use anyhow::{Context, Result, ensure};
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
 use continuo_tests::hands::Hands;
+use continuo_tests::host_clock::SAMPLE_RATE;
 use continuo_tests::rack::{Blocks, Pace, Sent};
+use continuo_tests::saved_state;
 use continuo_tests::script::{Happening, Script, Stretch};
 use continuo_tests::session::{choose, saved_takes, with_frozen};
-
-const SAMPLE_RATE: f64 = 48_000.0;
 
 /// What is played while a parameter has one value or the other.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +146,7 @@ fn frozen_project() -> Result<Vec<u8>> {
         ensure!(std::time::Instant::now() < patience, "expected {count} notes in the project");
         std::thread::sleep(std::time::Duration::from_millis(5));
     };
-    with_frozen(&plugin.save_state()?, &takes)
+    with_frozen(Format::Clap, &plugin.save_state()?, &takes)
 }
 
 /// Plays the session of a row with one of its values.
@@ -155,9 +155,8 @@ fn play(format: Format, row: &Row, text: &str) -> Result<Heard> {
     let class = if matches!(session, Session::Sound) { Class::Instrument } else { Class::NoteEffect };
     let mut plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
     if matches!(session, Session::Frozen) {
-        let state = frozen_project()?;
-        // A CLAP state has a length in front.
-        plugin.load_state(if format == Format::Clap { &state } else { &state[8..] })?;
+        let frozen = saved_state::read(Format::Clap, &frozen_project()?)?;
+        plugin.load_state(&saved_state::write(format, &frozen))?;
         set(&mut plugin, "Rng seed", "1")?;
     }
     for (name, text) in others {
@@ -191,7 +190,7 @@ fn sounds(plugin: &mut HostedPlugin) -> Result<bool> {
 #[test]
 fn every_parameter_changes_what_is_sent_or_what_sounds() -> Result<()> {
     let mut without_effect = Vec::new();
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         for row in TABLE {
             let (name, values, ..) = row;
             let [one, other] = values.map(|text| play(format, row, text));
@@ -210,7 +209,7 @@ fn every_parameter_changes_what_is_sent_or_what_sounds() -> Result<()> {
 
 #[test]
 fn every_parameter_is_in_the_table() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         for class in [Class::Instrument, Class::NoteEffect] {
             let plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
             let mut names: Vec<String> = plugin.params().into_iter().map(|param| param.name).collect();
@@ -225,7 +224,7 @@ fn every_parameter_is_in_the_table() -> Result<()> {
 
 #[test]
 fn an_answer_leaves_hands_time_to_fit_in() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
         let param = plugin.param_by_name("Reply delay")?;
         let text = plugin.param_text(param.id, param.default_normalised)?;

@@ -1,4 +1,4 @@
-//! The shipped styles in the built bundle, by the main command: each goes on with what was played and responds to it, in whatever key it was played.
+//! The shipped styles in the built bundle, run by `jam`: each continues what was played and responds to it, in any key.
 
 #![forbid(unsafe_code)]
 

@@ -7,11 +7,10 @@ use continuo_model::midi_file::{Conductor, KeySignature, TimeChange, to_bytes_wi
 use continuo_model::phrase::{Note, Phrase, Track};
 use continuo_tests::clip;
 use continuo_tests::fake_host::{EventKind, Format, HostedPlugin};
+use continuo_tests::host_clock::SAMPLE_RATE;
 use continuo_tests::script::{Blocks, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{note_effect, saved_takes};
 use serde_json::Value;
-
-const SAMPLE_RATE: f64 = 48_000.0;
 
 /// The same once the worker has taken down `count` notes.
 fn takes_of(plugin: &mut HostedPlugin, count: usize) -> Result<(usize, Value)> {

@@ -1,19 +1,17 @@
-//! Transports, from friendly to tricky, and random ones: whatever the host does, every note that starts ends, and nothing is
-//! doubled, lost or late.
+//! Transports from friendly to tricky, and random ones: whatever the host does, every note that starts ends, and none
+//! is doubled, lost or late.
 
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result};
 use continuo_model::random::SplitMix64;
-use continuo_tests::fake_host::{EventKind, Format, HostedPlugin, Transport};
+use continuo_tests::fake_host::{EventKind, Format, HostedPlugin};
 use continuo_tests::hands::Hands;
+use continuo_tests::host_clock::{BEAT, Bars, HostClock, SAMPLE_RATE};
 use continuo_tests::note_checker::NoteChecker;
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{choose, note_effect, starts, value_of, with_weights};
 
-const SAMPLE_RATE: f64 = 48_000.0;
-/// A beat at 120, samples.
-const BEAT: u64 = 24_000;
 const PHRASE: &str = "0 67 1, 1 69 1, 2 71 0.5, 2.5 72 0.5, 3 74 0.9";
 
 fn script(stretches: &[Stretch]) -> Script {
@@ -126,17 +124,17 @@ fn rounds(sent: &Sent, count: usize) -> Vec<Vec<(u64, u8, u8)>> {
 
 #[test]
 fn a_loop_repeats_or_evolves_without_a_seam() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         let script = loop_script(3);
         let sent = run(&script, format, "Continue", Blocks::Of(512))?;
         let rounds_of = rounds(&sent, 4);
         assert!(rounds_of[1].len() > 8, "{:?}", rounds_of[1]);
-        // From the first time round on each seam starts all four voices, those that the bar before it held included.
+        // After the first round, each loop start strikes all four voices, including those that the bar before it held.
         assert_eq!(rounds_of[2], rounds_of[1], "{format}: Repeat plays the same bars again");
         assert_eq!(rounds_of[3], rounds_of[1], "{format}");
-        let at_seam: Vec<u8> =
+        let at_loop_end: Vec<u8> =
             rounds_of[1].iter().filter(|(at, ..)| *at == 0).map(|(_, channel, _)| *channel).collect();
-        assert_eq!(at_seam.len(), 4, "{format}: at the seam {at_seam:?}");
+        assert_eq!(at_loop_end.len(), 4, "{format}: at the loop end {at_loop_end:?}");
         let held_over: Vec<_> = rounds_of[0].iter().filter(|start| !rounds_of[1].contains(start)).collect();
         assert!(held_over.is_empty(), "{format}: the first time round has {held_over:?} of its own");
 
@@ -315,7 +313,7 @@ fn random_hands(rng: &mut SplitMix64) -> Hands {
         }
         2 => {
             let (key, second) = (key(rng), [100.0, 300.0][rng.next_below(2)]);
-            // A host never gives a name twice.
+            // A host never uses an id twice.
             let id = rng.next_below(1_000_000);
             let names = if rng.next_below(2) == 0 {
                 [String::new(), String::new()]
@@ -387,7 +385,7 @@ fn blocks_do_not_matter(script: &Script) -> bool {
         && script.stretches.windows(2).all(|pair| !(1e-6..0.05).contains(&jump(pair)))
 }
 
-/// Plays blocks of 512 at 120 on a running transport, and gives the note-ons as (block, channel, key).
+/// Plays blocks of 512 at 120 on a running transport; returns the note-ons as (block, channel, key).
 fn play_blocks(
     plugin: &mut HostedPlugin,
     blocks: std::ops::Range<u64>,
@@ -395,15 +393,7 @@ fn play_blocks(
 ) -> Result<Vec<(u64, u8, u8)>> {
     let mut starts = Vec::new();
     for n in blocks {
-        let pos_beats = n as f64 * 512.0 / BEAT as f64;
-        let transport = Transport {
-            playing: true,
-            tempo_bpm: Some(120.0),
-            pos_beats: Some(pos_beats),
-            time_signature: Some((4, 4)),
-            bar_start_beats: Some((pos_beats / 4.0).floor() * 4.0),
-            ..Transport::default()
-        };
+        let transport = Bars::of((4, 4)).announced_in(HostClock::AT_120.transport(true, n as i64 * 512));
         let block = plugin.process(512, Some(&transport), &[], &[])?;
         checker.block(512, &block.events);
         starts.extend(block.events.iter().filter_map(|event| match event.kind {
@@ -426,12 +416,12 @@ fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Resu
         let mut plugin = plugin(Format::Clap, "Free")?;
         let mut checker = NoteChecker::new();
         let mut starts = play_blocks(&mut plugin, 0..half, &mut checker)?;
-        let state = with_weights(&plugin.save_state()?, path)?;
+        let state = with_weights(Format::Clap, &plugin.save_state()?, path)?;
         plugin.load_state(&state)?;
         // The machine takes its time to read the file; the music stands, and goes on where it stood.
         std::thread::sleep(std::time::Duration::from_millis(900));
         starts.extend(play_blocks(&mut plugin, half..bars_6, &mut checker)?);
-        assert!(String::from_utf8_lossy(&plugin.save_state()?).contains(path), "the choice is kept in the project");
+        assert!(String::from_utf8_lossy(&plugin.save_state()?).contains(path), "the project keeps the choice");
         // The next bar: one and a bit have gone by.
         let differs = starts.iter().zip(&expected).position(|(a, b)| a != b).map(|i| starts[i].0 * 512 / BEAT);
         match differs {
@@ -447,7 +437,7 @@ fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Resu
 
 /// The transport stops: everything that sounds ends.
 fn play_stop(plugin: &mut HostedPlugin, checker: &mut NoteChecker) -> Result<()> {
-    let stopped = Transport { tempo_bpm: Some(120.0), pos_beats: Some(24.0), ..Transport::default() };
+    let stopped = HostClock::AT_120.transport(false, 24 * BEAT as i64);
     checker.block(512, &plugin.process(512, Some(&stopped), &[], &[])?.events);
     checker.expect_silence();
     std::mem::take(checker).finish().map_err(anyhow::Error::msg)?;

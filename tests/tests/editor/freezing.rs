@@ -6,7 +6,7 @@ use continuo_tests::session::value_of;
 
 use crate::{TUNE, ruler};
 
-/// The rounds of a loop: what was heard, split where the song goes back, in 16ths and without what is early at a seam.
+/// The rounds of a loop: the heard notes in 16ths, split at each loop end, without notes that come early there.
 fn rounds(heard: &[(f64, u8, u8)]) -> Vec<Vec<(i64, u8, u8)>> {
     let mut rounds = vec![Vec::new()];
     let mut last = f64::MIN;

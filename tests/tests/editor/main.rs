@@ -12,8 +12,8 @@ use continuo_tests::fake_host::{Edit, Format};
 use continuo_tests::session::value_of;
 
 /// The first phrase of a hymn, two bars and a half of it twice.
-const TUNE: &str = "0 67 1, 1 67 1, 2 69 1, 3 71 1, 4 72 1, 5 71 1, 6 69 1.5, 7.5 67 0.5, 8 67 1, 9 69 1, 10 71 1, 11 67 1, \
-                    12 69 2, 14 67 2, 16 71 1, 17 71 1, 18 72 1, 19 74 1, 20 74 2, 22 72 2";
+const TUNE: &str = "0 67 1, 1 67 1, 2 69 1, 3 71 1, 4 72 1, 5 71 1, 6 69 1.5, 7.5 67 0.5, 8 67 1, 9 69 1, 10 71 1, \
+    11 67 1, 12 69 2, 14 67 2, 16 71 1, 17 71 1, 18 72 1, 19 74 1, 20 74 2, 22 72 2";
 
 /// Where the ruler is over the middle of a bar.
 fn ruler([left, top, width, _]: [i32; 4]) -> (i16, i16) {
@@ -93,7 +93,8 @@ fn drag_a_bar(session: &mut EditorSession, name: &str) -> Result<()> {
     // To the end that is farther away.
     let (from, to) = if default < 0.5 { (0.2, 0.7) } else { (0.8, 0.3) };
     let moved = session.until("a drag to move it", |session| {
-        // A machine that draws less often than the hand moves sees a click, which changes nothing: then again, until it sees a drag.
+        // A machine that draws more slowly than the hand moves sees a click, which changes nothing. So drag until it
+        // sees one.
         session.desktop.drag(at(from), at(to))?;
         let value = session.param_at_rest(name)?;
         Ok(((value - default).abs() > 0.2).then_some(value - default))
@@ -166,7 +167,7 @@ fn the_space_bar_is_the_hosts() -> Result<()> {
     Ok(())
 }
 
-/// Waits until the system has been asked to show a folder.
+/// Waits until the editor has opened a folder.
 fn expect_opened(session: &mut EditorSession, folder: &Path) -> Result<()> {
     let folder = folder.display().to_string();
     session.until("the folder to be shown", |_| {
@@ -295,7 +296,7 @@ fn weights_show_their_card_and_what_is_wrong() -> Result<()> {
     session.click("Weights path")?;
     session.desktop.type_text("no.safetensors\n")?;
     // The next bar line is where it is tried; the line with what is wrong then lifts the one with the figures.
-    session.until("the worker to say what is wrong", |session| {
+    session.until("the worker to report the problem", |session| {
         session.play(TUNE, 0.0, 5.0)?;
         session.stop()?;
         Ok((session.place("Figures")?[1] < before[1]).then_some(()))
@@ -368,8 +369,8 @@ fn opening_and_closing_leaves_nothing() -> Result<()> {
         let now = in_use()?;
         Ok((now.0 <= before.0 && now.1 <= before.1).then_some(()))
     })?;
-    // What the graphics driver keeps is taken in the first rounds. Were a window's pixels left each time, the last fifty would take
-    // 140 MiB.
+    // What the graphics driver keeps is taken in the first rounds. Were a window's pixels left each time, the last
+    // fifty would take 140 MiB.
     let grown = sizes[9].saturating_sub(sizes[4]);
     ensure!(grown < 64 * 1024, "expected memory to stay, got {grown} KiB more: {sizes:?}");
     Ok(())
@@ -380,12 +381,12 @@ fn num_entries(folder: &str) -> Result<usize> {
 }
 
 unsafe extern "C" {
-    /// glibc's: gives memory that was freed back to the system, in every arena.
+    /// Of glibc: returns freed memory to the system, from every arena.
     fn malloc_trim(pad: usize) -> i32;
 }
 
-/// Memory of this process that is in use, KiB. Each window has a thread, and each thread may allocate in an arena of its own, so what has
-/// been freed is not counted.
+/// Memory of this process that is in use, KiB. Each window has a thread, and each thread may allocate in an arena of
+/// its own, so what has been freed is not counted.
 fn resident_kib() -> Result<u64> {
     // SAFETY: it takes glibc's own locks and touches what is free alone.
     unsafe { malloc_trim(0) };

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use continuo_tests::clip::{self, Clip, ClipNote};
 use continuo_tests::editor_session::{EditorSession, music_folder};
 use continuo_tests::session::{saved_takes, value_of};
+use continuo_tests::timeline::VOICE_NAMES;
 
 use crate::{TUNE, expect_opened, ruler};
 
@@ -120,8 +121,8 @@ fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
     Ok(())
 }
 
-/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length` ticks: on the grid,
-/// or as it was heard.
+/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length`
+/// ticks: on the grid, or as it was heard.
 fn tracks_of_first_take(
     session: &mut EditorSession,
     length: i64,
@@ -142,5 +143,5 @@ fn tracks_of_first_take(
         let inside = |n: &(u8, u8, u8, i64, i64)| (n.0 % 16, n.1, n.2, n.3 as u32, n.4.min(length - n.3) as u32);
         (name.to_string(), notes.map(inside).collect())
     };
-    Ok(["Soprano", "Alto", "Tenor", "Bass"].into_iter().enumerate().map(of_voice).collect())
+    Ok(VOICE_NAMES.into_iter().enumerate().map(of_voice).collect())
 }

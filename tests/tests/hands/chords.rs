@@ -25,7 +25,7 @@ const CHORDS: [(&str, &[(u8, u8)]); 9] = [
 
 #[test]
 fn the_order_of_keys_at_one_sample_does_not_matter() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (voice, chord) in CHORDS {
             let keys: Vec<u8> = chord.iter().map(|(key, _)| *key).collect();
             let mut first: Option<Vec<Heard>> = None;
@@ -54,7 +54,7 @@ fn the_order_of_keys_at_one_sample_does_not_matter() -> Result<()> {
 
 #[test]
 fn every_mode_assigns_chords_alike() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Continue", "Respond", "Free"] {
             for (voice, chord) in CHORDS {
                 let keys: Vec<u8> = chord.iter().map(|(key, _)| *key).collect();
@@ -76,7 +76,7 @@ fn every_mode_assigns_chords_alike() -> Result<()> {
 
 #[test]
 fn rolled_chords_have_one_answer_and_no_ghosts() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (voice, keys) in [("Soprano", [76, 72, 67]), ("Bass", [48, 52, 55])] {
             for order in orders(&keys) {
                 for spread in [1.0, 3.0, 8.0, 12.0, 20.0, 30.0] {
@@ -114,7 +114,7 @@ fn rolled_chords_have_one_answer_and_no_ghosts() -> Result<()> {
 
 #[test]
 fn the_window_is_never_longer_than_the_reply_delay() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for reply_ms in [0.0, 5.0, 12.0, 25.0, 50.0] {
             for (order, spread) in orders(&[76, 72, 67]).into_iter().zip([8.0, 14.0, 3.0, 1.0, 20.0, 30.0]) {
                 for from in [500.0, 560.0] {
@@ -138,7 +138,7 @@ fn the_window_is_never_longer_than_the_reply_delay() -> Result<()> {
 
 #[test]
 fn a_chord_within_the_window_is_answered_as_if_struck_at_once() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for keys in [&[76, 72][..], &[76, 72, 67], &[76, 67, 48]] {
             let setting = Setting::new(format, "Harmonise");
             let at_once = setting.play(&Hands::chord(keys, 500.0, 0.0, 1500.0), 5.0)?;
@@ -199,7 +199,7 @@ pub fn taken_down(mut read: impl FnMut() -> Result<serde_json::Value>, count: us
 
 #[test]
 fn more_keys_than_voices_all_sound_and_all_end() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for keys in [&[72, 67, 60, 52][..], &[76, 72, 67, 60, 48], &[79, 76, 72, 67, 64, 60, 55, 52, 48, 43]] {
             for spread in [0.0, 1.0, 30.0] {
                 let hands = Hands::chord(keys, 500.0, spread, 2500.0);

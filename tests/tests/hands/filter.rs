@@ -1,7 +1,7 @@
 //! The input filter: a split keyboard, one channel of many. What lies outside passes untouched.
 
 use anyhow::{Context, Result, ensure};
-use continuo_tests::fake_host::EventKind;
+use continuo_tests::fake_host::{EventKind, Format};
 use continuo_tests::hands::Hands;
 use continuo_tests::heard::notes;
 use continuo_tests::script::Happening;
@@ -48,7 +48,7 @@ fn same(a: &(u64, EventKind), b: &(u64, EventKind)) -> bool {
 
 #[test]
 fn what_is_not_heard_passes_untouched_and_is_not_answered() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Harmonise", "Continue", "Respond", "Free"] {
             for (name, text, hands) in [
                 ("Hear from", "C4", outside(1, 40)),
@@ -78,7 +78,7 @@ fn what_is_not_heard_passes_untouched_and_is_not_answered() -> Result<()> {
 
 #[test]
 fn a_split_keyboard_is_harmonised_in_its_upper_half() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let low = Hands::tune(&[36, 38, 40, 41], 0.0, 500.0, 20.0);
         let high = Hands::tune(&[72, 71, 69, 67], 0.0, 500.0, 20.0);
         let setting = || Setting::new(format, "Harmonise").with("Hear from", "C3");
@@ -94,7 +94,7 @@ fn a_split_keyboard_is_harmonised_in_its_upper_half() -> Result<()> {
 
 #[test]
 fn what_is_not_heard_does_not_take_the_turn() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let pad = Hands::default().note(60, 1000.0, 5000.0).on_channel(9);
         for mode in ["Continue", "Free"] {
             let phrase = Hands::tune(&[67, 69, 71, 72], 0.0, 500.0, -20.0);
@@ -111,10 +111,10 @@ fn what_is_not_heard_does_not_take_the_turn() -> Result<()> {
 
 #[test]
 fn controllers_of_what_is_not_heard_pass_on_their_own_channel() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::read(
-            "0 on 72, 100 on 60 c6, 200 bend 0.75 c6, 300 cc 64 1 c6, 400 cc 1 0.5 c6, 500 pressure 1 c6, 700 cc 64 0 c6, \
-             800 off 60 c6, 1000 off 72",
+            "0 on 72, 100 on 60 c6, 200 bend 0.75 c6, 300 cc 64 1 c6, 400 cc 1 0.5 c6, 500 pressure 1 c6, \
+             700 cc 64 0 c6, 800 off 60 c6, 1000 off 72",
         );
         let setting = Setting::new(format, "Harmonise").with("Your voice", "Bass").with("Hear channel", "1");
         let played = setting.play(&hands, 6.0)?;
@@ -148,7 +148,7 @@ fn near(a: &(u64, EventKind), b: &(u64, EventKind)) -> bool {
 
 #[test]
 fn a_filter_that_moves_while_keys_are_down_hangs_nothing() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Harmonise", "Continue"] {
             for (name, away) in [("Hear from", "C6"), ("Hear to", "C2"), ("Hear channel", "5")] {
                 let setting = Setting::new(format, mode);
@@ -176,7 +176,7 @@ fn a_filter_that_moves_while_keys_are_down_hangs_nothing() -> Result<()> {
 
 #[test]
 fn by_channel_the_first_four_channels_are_the_voices() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for order in continuo_tests::hands::orders(&[0, 1, 3]) {
             // Crossed and in unison, as parts are; the tenor is left open.
             let keys = [60_u8, 67, 0, 60];

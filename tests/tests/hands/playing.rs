@@ -4,23 +4,19 @@ use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{Class, Format, HostConfig, HostedPlugin};
 use continuo_tests::hands::Hands;
 use continuo_tests::heard::{self, Heard};
+use continuo_tests::host_clock::SAMPLE_RATE;
+pub use continuo_tests::host_clock::{BEAT, STEP};
 use continuo_tests::rack::{Blocks, Pace, Sent};
 use continuo_tests::script::{Script, Stretch};
 use continuo_tests::session::{self, choose};
 use continuo_tests::{audio_thread, bundles};
 
-/// Both, as everything here holds in both.
-pub const FORMATS: [Format; 2] = [Format::Clap, Format::Vst3];
-/// The overlaps that tunes are played with, milliseconds: a key's start in front of the last one's end at one sample, one sample
-/// later, and as hands do.
+/// The overlaps of tunes, milliseconds: a note-on before the last note-off at one sample, one sample apart, and as
+/// hands do.
 pub const OVERLAPS: [f64; 5] = [0.0, continuo_tests::hands::SAMPLE_MS, 5.0, 20.0, 80.0];
-/// Block sizes that all give the same.
+/// Block sizes that must all give the same notes.
 pub const BLOCKS: [Blocks; 4] =
     [Blocks::Of(64), Blocks::Of(1024), Blocks::Random(900, 5), Blocks::WithEmptyBetween(256)];
-/// A beat at 120, samples.
-pub const BEAT: u64 = 24_000;
-/// A 16th, samples.
-pub const STEP: u64 = BEAT / 4;
 /// Where the transport starts, samples.
 pub const START: u64 = BEAT / 2;
 /// From a note to its answer, samples: 25 ms.
@@ -29,14 +25,13 @@ pub const REPLY: u64 = 1_200;
 pub const ENTRY: u64 = 1_920;
 /// The shortest that a generated note may be, samples: 60 ms.
 pub const SHORTEST: u64 = 2_880;
-const SAMPLE_RATE: f64 = 48_000.0;
 
 /// The sample of a time in the running stretch.
 pub fn at_ms(ms: f64) -> u64 {
     START + (ms * 48.0).round() as u64
 }
 
-/// An instance as a session begins with.
+/// The instance that a session begins with.
 pub struct Setting {
     pub format: Format,
     pub blocks: Blocks,
@@ -64,10 +59,10 @@ impl Setting {
         Self { blocks, ..self }
     }
 
-    /// Active, and told that it renders.
+    /// Active, in a host that declares a render.
     pub fn plugin(&self) -> Result<HostedPlugin> {
         let mut plugin = HostedPlugin::load(&bundles::path(self.format), self.format, Class::NoteEffect)?;
-        // As the default should be, so that what is found here is not that it is another.
+        // Set, so that these tests do not depend on the default.
         plugin.set_param_by_name("Reply delay", self.reply_ms / 50.0)?;
         for (name, text) in &self.params {
             choose(&mut plugin, name, text)?;
@@ -101,7 +96,7 @@ pub fn running(beats: f64) -> Script {
     Script { stretches: vec![Stretch::stand(0.5), Stretch::play(0.0, beats), Stretch::stand(4.0)], ..Script::default() }
 }
 
-/// What came out, told apart.
+/// What came out: the player's notes and the generated ones.
 pub struct Played {
     pub sent: Sent,
     /// What the hands played, in order of their starts.
@@ -139,8 +134,8 @@ impl Played {
         Ok(())
     }
 
-    /// The rules for everything that Harmonise adds: no note below 60 ms, no voice struck twice in a 16th, and at most one answer
-    /// off the grid in each.
+    /// The rules for all that Harmonise adds: no note shorter than 60 ms, no voice struck twice in a 16th, and at most
+    /// one answer off the grid in each.
     pub fn expect_sound_harmony(&self) -> Result<()> {
         for note in &self.generated {
             let taken = self.played.iter().any(|played| (played.start, played.key) == (note.end, note.key));
@@ -162,10 +157,10 @@ impl Played {
         Ok(())
     }
 
-    /// Nothing generated starts from `from` up to `to`.
+    /// No generated note starts from `from` up to `to`.
     pub fn expect_nothing_starts(&self, from: u64, to: u64) -> Result<()> {
         let started = self.generated.iter().find(|note| (from..to).contains(&note.start));
-        ensure!(started.is_none(), "{started:?} starts, and nothing was to start from {from} to {to}");
+        ensure!(started.is_none(), "{started:?} starts, but nothing may start from {from} to {to}");
         Ok(())
     }
 

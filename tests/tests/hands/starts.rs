@@ -1,6 +1,7 @@
 //! Keys that are held while the transport starts, jumps, comes round a loop, or stops.
 
 use anyhow::{Context, Result, ensure};
+use continuo_tests::fake_host::Format;
 use continuo_tests::hands::Hands;
 use continuo_tests::heard::{Heard, notes};
 use continuo_tests::script::{Script, Stretch};
@@ -9,7 +10,7 @@ use super::playing::*;
 
 const MODES: [&str; 4] = ["Harmonise", "Continue", "Respond", "Free"];
 
-/// Plays a script, and gives the note that starts on a sample, which the player holds, and the others.
+/// Plays a script; returns the note that the player holds from a sample on, and the other notes.
 fn play(setting: &Setting, script: &Script, start: u64, key: u8) -> Result<(Heard, Vec<Heard>)> {
     let (_, sent) = setting.run(script)?;
     let mut all = notes(&sent);
@@ -30,7 +31,7 @@ fn expect_cut_and_harmony(generated: &[Heard], cut: u64, until: u64, mode: &str)
 
 #[test]
 fn a_key_that_is_held_when_play_is_pressed_sounds_on() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in MODES {
             for before in [1.0, 10.0, 40.0, 600.0] {
                 let what = || format!("{format}, {mode}, pressed {before} ms before");
@@ -51,7 +52,7 @@ fn a_key_that_is_held_when_play_is_pressed_sounds_on() -> Result<()> {
 fn a_key_sounds_on_through_jumps_and_loops() -> Result<()> {
     let round =
         |announced: bool| Stretch { loop_range_beats: announced.then_some((4.0, 8.0)), ..Stretch::play(4.0, 4.0) };
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in MODES {
             for (name, stretches) in [
                 ("a jump", vec![Stretch::play(0.0, 4.3), Stretch::play(33.1, 8.0)]),
@@ -82,7 +83,7 @@ fn a_key_sounds_on_through_jumps_and_loops() -> Result<()> {
 
 #[test]
 fn a_key_on_a_loops_first_sample_sounds() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in MODES {
             for announced in [false, true] {
                 for off in [-1.0, 0.0, 1.0] {
@@ -109,7 +110,7 @@ fn a_key_on_a_loops_first_sample_sounds() -> Result<()> {
 
 #[test]
 fn a_stop_ends_a_held_key() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in MODES {
             // The key is let go some time after the stop, and struck again.
             let stop = START + 4 * BEAT;

@@ -14,7 +14,7 @@ const BAR: u64 = 4 * BEAT;
 
 #[test]
 fn it_waits_for_staccato_hands_that_are_late() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (mode, enter_on) in [("Continue", "Bar"), ("Continue", "Beat"), ("Free", "Bar"), ("Free", "Beat")] {
             for late in [8.0, 15.0, 30.0, 38.0] {
                 for length in [50.0, 100.0, 300.0] {
@@ -40,7 +40,7 @@ fn it_waits_for_staccato_hands_that_are_late() -> Result<()> {
 
 #[test]
 fn free_plays_the_first_beat() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for lookahead in ["1 steps", "2 steps", "16 steps"] {
             for (enter_on, blocks) in [("Bar", BLOCKS[0]), ("Beat", BLOCKS[1]), ("Bar", BLOCKS[2]), ("Bar", BLOCKS[3])]
             {
@@ -63,7 +63,7 @@ fn free_plays_the_first_beat() -> Result<()> {
 
 #[test]
 fn free_plays_the_first_beat_of_every_pass_of_a_loop() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for lookahead in ["1 steps", "2 steps", "16 steps"] {
             for announced in [false, true] {
                 let loop_range_beats = announced.then_some((4.0, 12.0));
@@ -92,7 +92,7 @@ fn full_phrase(end_ms: f64) -> Hands {
 
 #[test]
 fn the_answer_to_a_phrase_that_fills_its_bar_begins_on_the_bar() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Continue", "Respond"] {
             for (end, enter_on) in [
                 (3950.0, "Bar"),
@@ -126,7 +126,7 @@ fn the_answer_to_a_phrase_that_fills_its_bar_begins_on_the_bar() -> Result<()> {
 
 #[test]
 fn a_key_that_is_down_or_struck_by_the_entry_puts_it_off() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (enter_on, expected) in [("Bar", START + 3 * BAR + ENTRY), ("Beat", START + 2 * BAR + BEAT + ENTRY)] {
             for hands in [
                 full_phrase(4060.0),
@@ -161,7 +161,8 @@ fn the_take_holds_a_turns_first_notes_on_the_bar() -> Result<()> {
     Ok(())
 }
 
-/// A song that begins in 4/4 and goes on in another metre from bar 4 on, with what its bars are: (start in beats, length).
+/// A song that begins in 4/4 and goes on in another metre from bar 4 on, with what its bars are: (start in beats,
+/// length).
 fn song(metre: (u16, u16), bars_after: usize) -> (Script, Vec<(f64, f64)>) {
     let bar_beats = f64::from(metre.0) * 4.0 / f64::from(metre.1);
     let after =
@@ -174,7 +175,7 @@ fn song(metre: (u16, u16), bars_after: usize) -> (Script, Vec<(f64, f64)>) {
 
 #[test]
 fn turns_go_on_through_a_change_of_metre() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for metre in [(3, 4), (7, 8), (2, 4), (5, 4)] {
             for respond_bars in [1, 2] {
                 let what = || format!("{format}, from 4/4 to {}/{}, {respond_bars} bars", metre.0, metre.1);
@@ -213,7 +214,7 @@ fn turns_go_on_through_a_change_of_metre() -> Result<()> {
 
 #[test]
 fn the_player_takes_a_turn_back_at_his_sample() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Continue", "Free"] {
             // While the first notes of the turn have just sounded, and long after.
             for ms in [4041.0, 4060.0, 5300.0] {
@@ -238,7 +239,7 @@ fn the_player_takes_a_turn_back_at_his_sample() -> Result<()> {
 
 #[test]
 fn nothing_sounds_off_its_sample_in_any_block() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Continue", "Free", "Respond"] {
             let setting = || Setting::new(format, mode).with("Respond bars", "1 bars");
             let hands = full_phrase(4012.0);

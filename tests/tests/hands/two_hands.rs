@@ -1,6 +1,7 @@
 //! Two hands, and drones: the left hand is the bass, and what lies between is filled in.
 
 use anyhow::{Context, Result, ensure};
+use continuo_tests::fake_host::Format;
 use continuo_tests::hands::Hands;
 use continuo_tests::heard;
 
@@ -21,7 +22,7 @@ fn expect_inner_voices(played: &Played, (from, to): (u64, u64)) -> Result<()> {
 #[test]
 fn the_left_hand_is_the_bass() -> Result<()> {
     let right = [72, 74, 76, 77, 76, 74, 72, 71];
-    for format in FORMATS {
+    for format in Format::BOTH {
         for voice in ["Soprano", "Bass"] {
             // An octave and more below, or closer and below the alto's range.
             for (left, low) in [([48, 43, 45, 48], 0), ([47, 43, 45, 48], 14)] {
@@ -54,7 +55,7 @@ fn the_left_hand_is_the_bass() -> Result<()> {
 fn hands_that_are_not_quite_together_are_two_hands() -> Result<()> {
     // The left hand a little early or late on every note; the first one together, as a lone key is the tune.
     let right = Hands::tune(&[72, 74, 76, 77], 1000.0, 500.0, 10.0);
-    for format in FORMATS {
+    for format in Format::BOTH {
         for off in [-15.0, -5.0, 5.0, 15.0, 40.0] {
             let left = Hands::tune(&[43, 45, 48, 50], 1000.0 + off, 500.0, 10.0);
             let together = Hands::default().note(71, 0.0, 1010.0).note(47, 0.0, 1010.0 + off);
@@ -74,7 +75,7 @@ fn hands_that_are_not_quite_together_are_two_hands() -> Result<()> {
 #[test]
 fn a_drone_is_a_bass_and_silences_nobody() -> Result<()> {
     let tune = [72, 71, 69, 67, 69, 71, 72, 74, 76, 74, 72, 71];
-    for format in FORMATS {
+    for format in Format::BOTH {
         for lookahead in ["2 steps", "16 steps"] {
             for overlap in [0.0, OVERLAPS[1], 20.0] {
                 for before in [0.0, 500.0] {
@@ -100,7 +101,7 @@ fn a_drone_is_a_bass_and_silences_nobody() -> Result<()> {
 
 #[test]
 fn a_high_key_held_over_a_bass_is_the_soprano() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let left = Hands::tune(&[48, 47, 45, 43, 45, 47, 48, 50], 0.0, 500.0, 20.0);
         let hands = Hands::default().note(76, 0.0, 4000.0).with(&left);
         let played = Setting::new(format, "Harmonise").with("Your voice", "Bass").play(&hands, 10.0)?;
