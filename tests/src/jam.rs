@@ -2,10 +2,10 @@
 
 mod controls;
 mod figures;
+mod host_song;
 mod options;
 mod output;
 mod performance;
-mod score;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -18,9 +18,9 @@ use crate::fake_host::{Format, HostConfig, HostedPlugin};
 use crate::seed_phrases;
 
 pub use figures::Figures;
+pub use host_song::HostSong;
 pub use options::{Mode, Options, Voice};
 pub use performance::{Pace, Performance};
-pub use score::Score;
 
 /// In Hz.
 pub const SAMPLE_RATE: f64 = 48_000.0;
@@ -52,7 +52,7 @@ pub struct Report {
 /// If the seed phrase, an option, the bundle or the output folder is no use. Faults in what the plugin plays are in the report.
 pub fn run(options: &Options) -> Result<Report> {
     let (seed_name, seed_phrase) = seed_phrase(options)?;
-    let score = score(options, &seed_name, &seed_phrase)?;
+    let song = song(options, &seed_name, &seed_phrase)?;
     // Before the playing, which may last minutes.
     output::make_folder(&options.out)?;
     let report_path = options.out.join("report.json");
@@ -64,19 +64,19 @@ pub fn run(options: &Options) -> Result<Report> {
     let pace = if options.offline { Pace::AsFastAsPossible } else { Pace::RealTime };
     eprintln!(
         "playing {seed_name} and on to bar {} at {:.1} bpm: {:.0} s{}",
-        score.num_bars,
-        score.tempo_bpm,
-        score.seconds(),
+        song.num_bars,
+        song.tempo_bpm,
+        song.seconds(),
         if options.offline { ", offline" } else { "" },
     );
-    let performance = performance::play(&mut host, &score, options.block, pace, show_bar(score.num_bars))?;
+    let performance = performance::play(&mut host, &song, options.block, pace, show_bar(song.num_bars))?;
     host.deactivate();
     // It writes its report as it goes.
     drop(host);
     let figures = Figures::read(&report_path)?;
 
-    let phrase = performance.phrase(&score);
-    let written = output::write(&options.out, &phrase, &score, &performance)?;
+    let phrase = performance.phrase(&song);
+    let written = output::write(&options.out, &phrase, &song, &performance)?;
     let voices = performance.timeline.voices();
     let num_notes: usize = voices.iter().map(|track| track.notes.len()).sum();
     let mut remarks = written.remarks;
@@ -110,7 +110,7 @@ fn seed_phrase(options: &Options) -> Result<(String, Phrase)> {
 }
 
 /// Fits the options to the phrase: how long, how fast.
-fn score(options: &Options, seed_name: &str, seed_phrase: &Phrase) -> Result<Score> {
+fn song(options: &Options, seed_name: &str, seed_phrase: &Phrase) -> Result<HostSong> {
     let tempo_bpm = options.tempo.unwrap_or(seed_phrase.tempo_bpm);
     ensure!(
         (MIN_TEMPO_BPM..=MAX_TEMPO_BPM).contains(&tempo_bpm),
@@ -126,13 +126,13 @@ fn score(options: &Options, seed_name: &str, seed_phrase: &Phrase) -> Result<Sco
         num_bars >= seed_bars,
         "--bars {num_bars}: expected at least {seed_bars}, the length of {seed_name}; ask for more bars or give a shorter phrase"
     );
-    let score = Score::new(seed_phrase, tempo_bpm, num_bars, SAMPLE_RATE);
+    let song = HostSong::new(seed_phrase, tempo_bpm, num_bars, SAMPLE_RATE);
     ensure!(
-        score.seconds() <= MAX_SECONDS,
+        song.seconds() <= MAX_SECONDS,
         "{seed_name}: expected a jam of at most an hour, got {num_bars} bars at {tempo_bpm:.1} bpm, which last {:.1} hours; ask for fewer with --bars",
-        score.seconds() / 3600.0
+        song.seconds() / 3600.0
     );
-    Ok(score)
+    Ok(song)
 }
 
 /// Loads and activates the plugin.
@@ -168,9 +168,9 @@ mod tests {
     fn check(args: &str, expect: &str) {
         let options = Options::try_parse_from(["jam"].into_iter().chain(args.split_whitespace()))
             .unwrap_or_else(|error| panic!("{error}"));
-        let result = seed_phrase(&options).and_then(|(name, phrase)| score(&options, &name, &phrase));
+        let result = seed_phrase(&options).and_then(|(name, phrase)| song(&options, &name, &phrase));
         let got = match result {
-            Ok(score) => format!("{} bars at {:.1}", score.num_bars, score.tempo_bpm),
+            Ok(song) => format!("{} bars at {:.1}", song.num_bars, song.tempo_bpm),
             Err(error) => error.to_string(),
         };
         assert_eq!(got, expect, "jam {args}");

@@ -7,8 +7,8 @@ use continuo_model::midi_file;
 use continuo_model::phrase::Phrase;
 use continuo_pictures::piano_roll;
 
+use super::host_song::HostSong;
 use super::performance::Performance;
-use super::score::Score;
 
 /// What was written, and what is to be said about it.
 pub struct Written {
@@ -24,10 +24,10 @@ pub fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// Writes all files to the folder.
-pub fn write(folder: &Path, phrase: &Phrase, score: &Score, performance: &Performance) -> Result<Written> {
+pub fn write(folder: &Path, phrase: &Phrase, song: &HostSong, performance: &Performance) -> Result<Written> {
     let [mid, png, wav] = ["jam.mid", "jam.png", "jam.wav"].map(|name| folder.join(name));
     midi_file::write(&mid, phrase)?;
-    let picture = piano_roll::png(phrase, score.num_bars).with_context(|| png.display().to_string())?;
+    let picture = piano_roll::png(phrase, song.num_bars).with_context(|| png.display().to_string())?;
     std::fs::write(&png, picture).with_context(|| png.display().to_string())?;
     let mut written = Written { files: vec![mid, png], remarks: Vec::new() };
     if performance.audio[0].is_empty() {
@@ -38,7 +38,7 @@ pub fn write(folder: &Path, phrase: &Phrase, score: &Score, performance: &Perfor
         written.remarks.push("no jam.wav: this class of the plugin has no audio".into());
         return Ok(written);
     }
-    write_wav(&wav, score.sample_rate as u32, &performance.audio).with_context(|| wav.display().to_string())?;
+    write_wav(&wav, song.sample_rate as u32, &performance.audio).with_context(|| wav.display().to_string())?;
     let peak = performance.audio.iter().flatten().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
     if peak > 1.0 {
         written.remarks.push(format!("jam.wav is clipped: its peak was {:+.1} dB", 20.0 * peak.log10()));
@@ -79,14 +79,14 @@ mod tests {
     fn the_same_jam_gives_the_same_bytes() {
         let folder = std::env::temp_dir().join(format!("continuo-jam-{}", std::process::id()));
         make_folder(&folder).unwrap();
-        let score = Score::new(&seed_phrases::melody(), 92.0, 4, 48_000.0);
+        let song = HostSong::new(&seed_phrases::melody(), 92.0, 4, 48_000.0);
         let mut performance = Performance { audio: [vec![0.25; 480], vec![-0.25; 480]], ..Performance::default() };
-        let phrase = performance.phrase(&score);
+        let phrase = performance.phrase(&song);
         let mut write_all = |audio: bool| {
             if !audio {
                 performance.audio = Default::default();
             }
-            let written = write(&folder, &phrase, &score, &performance).unwrap();
+            let written = write(&folder, &phrase, &song, &performance).unwrap();
             let read = |path: &PathBuf| std::fs::read(path).unwrap();
             (written.files.iter().map(read).collect::<Vec<_>>(), written.remarks)
         };

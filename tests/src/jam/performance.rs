@@ -1,11 +1,11 @@
-//! Plays a score into the plugin block by block and takes down what comes out. Runs on the thread that loaded the plugin.
+//! Plays a song into the plugin block by block and takes down what comes out. Runs on the thread that loaded the plugin.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use continuo_model::phrase::Phrase;
 
-use super::score::Score;
+use super::host_song::HostSong;
 use crate::fake_host::{Event, HostedPlugin};
 use crate::note_checker::NoteChecker;
 use crate::timeline::Timeline;
@@ -50,10 +50,10 @@ pub struct Load {
 
 impl Performance {
     /// The plugin's voices and what was played, as a file holds them.
-    pub fn phrase(&self, score: &Score) -> Phrase {
+    pub fn phrase(&self, song: &HostSong) -> Phrase {
         let mut tracks = self.timeline.voices();
-        tracks.push(score.played());
-        Phrase { tempo_bpm: score.tempo_bpm, time_signature: score.time_signature, tracks }
+        tracks.push(song.played());
+        Phrase { tempo_bpm: song.tempo_bpm, time_signature: song.time_signature, tracks }
     }
 }
 
@@ -81,14 +81,14 @@ impl Load {
     }
 }
 
-/// Plays the whole score in blocks of at most `block_size`, with a stopped transport before and after it.
+/// Plays the whole song in blocks of at most `block_size`, with a stopped transport before and after it.
 /// `entering_bar` is told each bar, from 1, as the playhead comes to it.
 ///
 /// # Errors
 /// If the plugin fails to process; what is wrong with its notes is in the performance.
 pub fn play(
     host: &mut HostedPlugin,
-    score: &Score,
+    song: &HostSong,
     block_size: usize,
     pace: Pace,
     mut entering_bar: impl FnMut(u32),
@@ -98,25 +98,25 @@ pub fn play(
     let mut events = Vec::new();
     let mut next_event = 0;
     let mut last_bar = None;
-    let [start, end] = range(score);
+    let [start, end] = range(song);
     let mut pos = start;
     let clock = Instant::now();
     while pos < end {
-        let frames = frames_at(score, pos, block_size);
-        let transport = score.transport(pos);
+        let frames = frames_at(song, pos, block_size);
+        let transport = song.transport(pos);
         if transport.playing && last_bar.replace(transport.bar_number) != Some(transport.bar_number) {
             entering_bar(transport.bar_number as u32 + 1);
         }
-        next_event = gather(score, next_event, pos, frames, &mut events);
+        next_event = gather(song, next_event, pos, frames, &mut events);
 
         let block_clock = Instant::now();
         let block = host.process(frames, Some(&transport), &events, &[])?;
-        let block_seconds = frames as f64 / score.sample_rate;
+        let block_seconds = frames as f64 / song.sample_rate;
         performance.load.add(block_clock.elapsed(), block_seconds);
 
         checker.block(frames, &block.events);
         for event in &block.events {
-            let pos_beats = score.to_beats(pos + i64::from(event.timing)).max(0.0);
+            let pos_beats = song.to_beats(pos + i64::from(event.timing)).max(0.0);
             performance.timeline.push(pos_beats, &event.kind);
         }
         if pos >= 0 {
@@ -126,35 +126,35 @@ pub fn play(
         }
         pos += frames as i64;
         if pace == Pace::RealTime {
-            let due = Duration::from_secs_f64((pos - start) as f64 / score.sample_rate);
+            let due = Duration::from_secs_f64((pos - start) as f64 / song.sample_rate);
             std::thread::sleep(due.saturating_sub(clock.elapsed()));
         }
     }
-    performance.timeline.end_all(score.to_beats(end));
+    performance.timeline.end_all(song.to_beats(end));
     performance.faults.extend(checker.finish().err());
     performance.faults.extend(audio_fault(&performance.audio));
     Ok(performance)
 }
 
 /// The first sample that is processed and the one after the last; the song starts at 0.
-fn range(score: &Score) -> [i64; 2] {
-    let samples = |seconds: f64| (seconds * score.sample_rate).round() as i64;
-    [-samples(BEFORE_SECONDS), score.end_samples() + samples(AFTER_SECONDS)]
+fn range(song: &HostSong) -> [i64; 2] {
+    let samples = |seconds: f64| (seconds * song.sample_rate).round() as i64;
+    [-samples(BEFORE_SECONDS), song.end_samples() + samples(AFTER_SECONDS)]
 }
 
 /// How long the block at `pos` is: it ends early where the transport starts or stops.
-fn frames_at(score: &Score, pos: i64, block_size: usize) -> usize {
-    let bounds = [0, score.end_samples(), range(score)[1]];
+fn frames_at(song: &HostSong, pos: i64, block_size: usize) -> usize {
+    let bounds = [0, song.end_samples(), range(song)[1]];
     let bound = bounds.into_iter().find(|bound| *bound > pos);
     let left = bound.map_or(0, |bound| bound - pos);
     block_size.min(left as usize)
 }
 
-/// Collects the score's events of a block, from the event with index `next` on; returns the index of the one after them.
-fn gather(score: &Score, next: usize, pos: i64, frames: usize, events: &mut Vec<Event>) -> usize {
+/// Collects the song's events of a block, from the event with index `next` on; returns the index of the one after them.
+fn gather(song: &HostSong, next: usize, pos: i64, frames: usize, events: &mut Vec<Event>) -> usize {
     events.clear();
     let until = pos + frames as i64;
-    let of_block = score.events[next..].iter().take_while(|(at, _)| *at < until);
+    let of_block = song.events[next..].iter().take_while(|(at, _)| *at < until);
     events.extend(of_block.map(|(at, kind)| Event { timing: (at - pos) as u32, kind: *kind }));
     next + events.len()
 }
@@ -173,33 +173,33 @@ mod tests {
     use super::*;
     use crate::fake_host::EventKind;
 
-    fn score() -> Score {
+    fn song() -> HostSong {
         let note =
             |pitch, start_beats, length_beats| Note { pitch, velocity: 80, channel: 0, start_beats, length_beats };
         let notes = vec![note(60, 0.0, 1.0), note(62, 1.0, 2.5), note(64, 3.5, 0.5)];
         let phrase =
             Phrase { tempo_bpm: 133.0, time_signature: (4, 4), tracks: vec![Track { name: String::new(), notes }] };
-        Score::new(&phrase, 133.0, 1, 48_000.0)
+        HostSong::new(&phrase, 133.0, 1, 48_000.0)
     }
 
     #[test]
     fn every_event_is_played_once_at_its_sample_whatever_the_block() {
-        let score = score();
-        let [start, end] = range(&score);
+        let song = song();
+        let [start, end] = range(&song);
         for block_size in [1, 17, 512, 8192] {
             let mut played = Vec::new();
             let (mut pos, mut next, mut events) = (start, 0, Vec::new());
             while pos < end {
-                let frames = frames_at(&score, pos, block_size);
+                let frames = frames_at(&song, pos, block_size);
                 assert!((1..=block_size).contains(&frames));
                 let crosses = |bound: i64| pos < bound && bound < pos + frames as i64;
-                assert!(!crosses(0) && !crosses(score.end_samples()));
-                next = gather(&score, next, pos, frames, &mut events);
+                assert!(!crosses(0) && !crosses(song.end_samples()));
+                next = gather(&song, next, pos, frames, &mut events);
                 played.extend(events.iter().map(|event| (pos + i64::from(event.timing), event.kind)));
                 pos += frames as i64;
             }
             assert_eq!(pos, end);
-            assert_eq!(played, score.events, "blocks of {block_size}");
+            assert_eq!(played, song.events, "blocks of {block_size}");
         }
     }
 
@@ -210,7 +210,7 @@ mod tests {
         let on = EventKind::NoteOn { channel, key, velocity };
         performance.timeline.push(1.0, &on);
         performance.timeline.end_all(4.0);
-        let phrase = performance.phrase(&score());
+        let phrase = performance.phrase(&song());
         let names: Vec<&str> = phrase.tracks.iter().map(|track| track.name.as_str()).collect();
         assert_eq!(names, ["Bass", "Played"]);
         assert_eq!((phrase.tempo_bpm, phrase.time_signature), (133.0, (4, 4)));

@@ -6,7 +6,7 @@ use crate::fake_host::{EventKind, Transport};
 
 /// The song that the host plays, from sample 0, where the transport starts.
 #[derive(Clone, Debug)]
-pub struct Score {
+pub struct HostSong {
     /// Quarter notes a minute.
     pub tempo_bpm: f64,
     /// Beats in a bar, and which note is one of them.
@@ -21,10 +21,10 @@ pub struct Score {
     pub events: Vec<(i64, EventKind)>,
 }
 
-impl Score {
+impl HostSong {
     /// A song of `num_bars` bars that begins with the phrase, played on channel 0 (MIDI's first).
     pub fn new(seed_phrase: &Phrase, tempo_bpm: f64, num_bars: u32, sample_rate: f64) -> Self {
-        let mut score = Self {
+        let mut song = Self {
             tempo_bpm,
             time_signature: seed_phrase.time_signature,
             num_bars,
@@ -32,8 +32,8 @@ impl Score {
             notes: one_line(&seed_phrase.notes()),
             events: Vec::new(),
         };
-        score.events = score.note_events();
-        score
+        song.events = song.note_events();
+        song
     }
 
     /// How many samples last a quarter note.
@@ -144,18 +144,18 @@ mod tests {
         Note { pitch, velocity: 80, channel: 3, start_beats, length_beats }
     }
 
-    fn score(notes: &[Note], time_signature: (u8, u8)) -> Score {
+    fn song(notes: &[Note], time_signature: (u8, u8)) -> HostSong {
         let phrase = Phrase {
             tempo_bpm: 100.0,
             time_signature,
             tracks: vec![Track { name: "Seed".into(), notes: notes.to_vec() }],
         };
-        Score::new(&phrase, 120.0, 4, 48_000.0)
+        HostSong::new(&phrase, 120.0, 4, 48_000.0)
     }
 
     /// `24000 on 60` is a sample, what and a key.
     fn check(notes: &[Note], expect: &[&str]) {
-        let events = score(notes, (4, 4)).events;
+        let events = song(notes, (4, 4)).events;
         let found: Vec<String> = events
             .iter()
             .map(|(at, kind)| match kind {
@@ -181,9 +181,9 @@ mod tests {
 
     #[test]
     fn the_transport_runs_from_the_first_bar_to_the_last() {
-        let score = score(&[note(60, 0.0, 1.0)], (3, 4));
+        let song = song(&[note(60, 0.0, 1.0)], (3, 4));
         let check = |samples: i64, playing: bool, pos_beats: f64, bar: i32| {
-            let transport = score.transport(samples);
+            let transport = song.transport(samples);
             let found = (transport.playing, transport.pos_beats, transport.bar_number);
             assert_eq!(found, (playing, Some(pos_beats), bar), "sample {samples}");
             assert_eq!(transport.bar_start_beats, Some(f64::from(bar) * 3.0));
@@ -200,13 +200,13 @@ mod tests {
 
     #[test]
     fn a_bar_starts_at_or_before_the_playhead() {
-        let mut score = score(&[note(60, 0.0, 1.0)], (4, 4));
+        let mut song = song(&[note(60, 0.0, 1.0)], (4, 4));
         for tempo in [83.7, 91.999_987, 120.0, 133.3, 200.0 / 3.0] {
-            score.tempo_bpm = tempo;
+            song.tempo_bpm = tempo;
             for bar in 1..4 {
-                let line = score.to_samples(f64::from(bar) * 4.0);
+                let line = song.to_samples(f64::from(bar) * 4.0);
                 for samples in line - 2..=line + 2 {
-                    let transport = score.transport(samples);
+                    let transport = song.transport(samples);
                     let into_bar = transport.pos_beats.unwrap() - transport.bar_start_beats.unwrap();
                     assert!((-1e-9..4.0).contains(&into_bar), "tempo {tempo} sample {samples}: {into_bar}");
                 }
