@@ -1,4 +1,5 @@
-//! The music in tests/data, written down as text, and files that are no use; `cargo run -p continuo-tests --bin seeds` makes them.
+//! The music in tests/data, written down as text, and files that are no use; `cargo run -p continuo-tests --bin seeds`
+//! makes them.
 
 use continuo_model::midi_file;
 use continuo_model::phrase::{Note, Phrase, Track};
@@ -136,7 +137,8 @@ mod tests {
             let written = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
             assert!(
                 written == bytes,
-                "{path}: expected what seed_phrases.rs says, got something else; run `cargo run -p continuo-tests --bin seeds`"
+                "{path}: expected what seed_phrases.rs says, got something else; run `cargo run -p \
+                 continuo-tests --bin seeds`"
             );
         }
     }

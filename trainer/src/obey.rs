@@ -56,7 +56,7 @@ pub fn run(args: &ObeyArgs) -> Result<()> {
     let mut trial = Trial {
         performer: network.performer(),
         sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
-        pieces: args.pieces,
+        pieces: args.pieces as usize,
         steps: usize::from(args.bars) * 4 * STEPS_PER_BEAT,
     };
     let obedience = trial.run();

@@ -142,7 +142,7 @@ fn bad_files_say_what_to_do() {
         ("empty", "empty: expected music, got no file of a format that is read"),
         (
             "music.txt",
-            "music.txt: expected MIDI, kern, ABC, MusicXML, JSON, chorale CSV or notes TSV, got none of them",
+            "music.txt: expected MIDI, MusicXML, compressed MusicXML, notes TSV, chorale CSV, kern, ABC or JSON, got",
         ),
         ("wrong.csv", "wrong.csv: line 1: expected a header `note0,note1..`, got `ab`"),
         ("silent.csv", "silent.csv: expected notes, got none"),

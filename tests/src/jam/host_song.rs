@@ -73,7 +73,8 @@ impl HostSong {
 
     /// The bar of a sample, from 0.
     pub fn bar_of(&self, samples: i64) -> u32 {
-        // A block that starts at a bar line belongs to the bar that it opens, whatever the last bit of the division says.
+        // A block that starts at a bar line belongs to the bar that it opens, whatever the last bit of the division
+        // says.
         ((self.to_beats(samples) + 1e-9) / self.bar_beats()) as u32
     }
 
@@ -114,8 +115,8 @@ impl HostSong {
     }
 }
 
-/// Notes of several voices as one player's: a key that two voices want at once is struck once and held for the longer, and
-/// one that is struck again while it sounds is let go for it.
+/// Notes of several voices as one player's: a key that two voices want at once is struck once and held for the longer,
+/// and one that is struck again while it sounds is let go for it.
 fn one_line(notes: &[Note]) -> Vec<Note> {
     let mut line: Vec<Note> = Vec::with_capacity(notes.len());
     for note in notes {

@@ -1,4 +1,5 @@
-//! Draws music as a piano roll: time to the right in bars, pitch upwards in semitones, a colour a voice. On the caller's thread.
+//! Draws music as a piano roll: time to the right in bars, pitch upwards in semitones, a colour a voice. On the
+//! caller's thread.
 
 mod lettering;
 

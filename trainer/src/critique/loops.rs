@@ -10,9 +10,9 @@ fn times(pattern: usize) -> usize {
     repetition::times(pattern) + 1
 }
 
-/// How many steps lie in a passage in which a pattern of up to a bar comes four times or more in succession, or one of up
-/// to four bars three times, with at least one note start in the pattern. Two steps are the same if the same pitches sound and
-/// the same voices start a note. A chord that is held has no start in it and is not stuck.
+/// How many steps lie in a passage in which a pattern of up to a bar comes four times or more in succession, or one of
+/// up to four bars three times, with at least one note start in the pattern. Two steps are the same if the same pitches
+/// sound and the same voices start a note. A chord that is held has no start in it and is not stuck.
 pub fn stuck_steps(piece: &FourVoices) -> usize {
     let starts = piece.starts();
     let len = piece.rows.len();

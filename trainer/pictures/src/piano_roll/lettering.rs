@@ -8,8 +8,8 @@ use ttf_parser::{Face, GlyphId, OutlineBuilder};
 static FACE: LazyLock<Face> =
     LazyLock::new(|| Face::parse(epaint_default_fonts::UBUNTU_LIGHT, 0).expect("the font is a whole file"));
 
-/// The outlines of a text whose capitals are `size` pixels high, from its upper left corner on; `None` if it has none. A
-/// character that the font lacks is as wide as a space.
+/// The outlines of a text whose capitals are `size` pixels high, from its upper left corner on; `None` if it has none.
+/// A character that the font lacks is as wide as a space.
 pub fn path(text: &str, size: f32) -> Option<Path> {
     let mut outlines = Outlines { path: PathBuilder::new(), scale: scale(size), left: 0.0, baseline: size };
     for character in text.chars() {
