@@ -1,4 +1,4 @@
-//! The program behind `cargo xtask bench`: what a step costs, as a ratio to what it cannot cost less than.
+//! The program behind `cargo xtask bench`: times a step and compares it with its lower bound, reading the weights once.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ use continuo_model::tokeniser::step_reader::Controls;
 use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::Weights;
 
-/// Times a performer's steps. Machines differ and are shared: only the ratios in one run mean something.
+/// Times a performer's steps. Machines differ and are shared: compare ratios within one run.
 #[derive(Parser)]
 struct Options {
     /// Weights files.
@@ -26,7 +26,7 @@ struct Options {
     runs: usize,
 }
 
-/// How long the machine does something else before a cold step: the caches and the clock are then as in a host.
+/// The pause before a cold step, after which caches and processor clock are as in a host.
 const SLEEP: Duration = Duration::from_millis(20);
 
 fn main() -> Result<()> {
@@ -63,7 +63,7 @@ fn print_row(name: &str, time: Duration, unit: Duration) {
     println!("{name:<44} {us:>9.1} {:>7.2}", us / (unit.as_secs_f64() * 1e6));
 }
 
-/// As many bytes as a network's weights have in 16 bits.
+/// As many bytes as a network's weights take in 16 bits.
 struct Floor(Vec<u64>);
 
 impl Floor {
@@ -92,7 +92,7 @@ impl Bench {
             given: given.map(|symbol| symbol.map_or(Given::Free, Given::Symbol)),
             attack: false,
             settings: StepSettings {
-                // As shipped: below temperature 1 several chords are weighed.
+                // As shipped: below temperature 1 the performer weighs several chords.
                 sampler: Sampler { temperature: 0.6, top_p: 0.95, ..Sampler::PLAIN },
                 rng_seed: 1,
                 pass: 0,
