@@ -24,6 +24,8 @@ pub struct Sampler {
 impl Sampler {
     /// As the network has learnt it.
     pub const PLAIN: Self = Self { temperature: 1.0, top_p: 1.0, entropy: 0.0, rest_weight: 1.0, hold_weight: 1.0 };
+    /// As the plugin plays unless told otherwise: likely notes, none of the least likely.
+    pub const CAREFUL: Self = Self { temperature: 0.6, top_p: 0.95, ..Self::PLAIN };
 }
 
 impl Default for Sampler {

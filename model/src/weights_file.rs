@@ -5,16 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::config::{EnsembleConfig, NetworkConfig};
 use crate::lexicon::Lexicon;
-use crate::network::Network;
-use crate::network::config::{EnsembleConfig, NetworkConfig};
 use crate::stream::Rates;
-use crate::vocabulary::Vocabulary;
 
 /// The version of the format that this build writes and reads.
 pub const FORMAT: u32 = 1;
@@ -93,7 +90,7 @@ pub struct WeightsError {
     pub problem: WeightsProblem,
 }
 
-/// What can be wrong with a weights file.
+/// What can be wrong with a weights file, or with what one would be made of.
 #[derive(Debug)]
 pub enum WeightsProblem {
     /// It cannot be read or written.
@@ -156,23 +153,36 @@ impl fmt::Display for WeightsProblem {
     }
 }
 
+impl std::error::Error for WeightsProblem {}
+
 impl Weights {
-    /// Takes the weights out of a network, matrices rounded to 16 bits as they are kept and played.
-    pub fn of_network(network: &Network, description: Description) -> candle_core::Result<Self> {
-        let tensors = network
-            .variables()
-            .iter()
-            .map(|(name, var)| Ok((name.clone(), rounded(var.dims(), var.flatten_all()?.to_vec1()?))))
-            .collect::<candle_core::Result<_>>()?;
-        Ok(Self { description, tensors })
+    /// Weights of the tensors that the description's config lists, matrices rounded to 16 bits as they are kept and played.
+    ///
+    /// # Errors
+    /// If the description contradicts itself, or a tensor is missing, of another size or not finite.
+    pub fn new(description: Description, mut tensors: BTreeMap<String, Vec<f32>>) -> Result<Self, WeightsProblem> {
+        check_description(&description)?;
+        let mut checked = BTreeMap::new();
+        for (name, shape) in description.config.tensors() {
+            let values = tensors.remove(&name).ok_or_else(|| WeightsProblem::MissingTensor(name.clone()))?;
+            if values.len() != shape.iter().product::<usize>() {
+                let got = format!("{} numbers", values.len());
+                return Err(WeightsProblem::Shape(name, format!("{shape:?}"), got));
+            }
+            check_finite(&name, &values)?;
+            checked.insert(name, rounded(&shape, values));
+        }
+        Ok(Self { description, tensors: checked })
     }
 
     /// The weights of a network that has learnt nothing yet, as its description says; for tests of what plays it.
     ///
     /// # Errors
-    /// If candle cannot make its tensors.
-    pub fn untrained(description: Description, rng_seed: u64) -> candle_core::Result<Self> {
-        Self::of_network(&Network::init(description.config.clone(), rng_seed, &Device::Cpu)?, description)
+    /// If the description contradicts itself.
+    pub fn untrained(description: Description, rng_seed: u64) -> Result<Self, WeightsProblem> {
+        let tensors = description.config.initial_tensors(rng_seed).into_iter();
+        let tensors = tensors.map(|tensor| (tensor.name, tensor.values)).collect();
+        Self::new(description, tensors)
     }
 
     /// Puts weights of one shape together to an ensemble of which each is a member.
@@ -202,13 +212,6 @@ impl Weights {
         let config =
             NetworkConfig::Ensemble(EnsembleConfig { members: members.len(), member: member.clone(), adaptation });
         Ok(Self { description: Description { config, ..description }, tensors })
-    }
-
-    /// Puts the weights into a network on `device`.
-    pub fn to_network(&self, device: &Device) -> candle_core::Result<Network> {
-        Network::from_tensors(self.description.config.clone(), |name, shape| {
-            Tensor::from_slice(self.tensor(name), shape, device)
-        })
     }
 
     /// The numbers of a tensor that the config asks for, row by row.
@@ -252,8 +255,7 @@ impl Weights {
             return Err(WeightsProblem::Format(format));
         }
         let description: Description = serde_json::from_str(text).map_err(bad)?;
-        description.config.check().map_err(WeightsProblem::BadDescription)?;
-        check_vocabulary(&description)?;
+        check_description(&description)?;
         let mut tensors = BTreeMap::new();
         for (name, shape) in description.config.tensors() {
             let view = file.tensor(&name).map_err(|_| WeightsProblem::MissingTensor(name.clone()))?;
@@ -267,9 +269,7 @@ impl Weights {
                     return Err(WeightsProblem::Shape(name, format!("{shape:?} of F16 or F32"), got));
                 }
             };
-            if !values.iter().all(|x| x.is_finite()) {
-                return Err(WeightsProblem::NotFinite(name));
-            }
+            check_finite(&name, &values)?;
             tensors.insert(name, values);
         }
         Ok(Self { description, tensors })
@@ -308,20 +308,14 @@ impl Weights {
     }
 }
 
-/// A grid model speaks this build's vocabulary, a line model the one that it brings along.
-fn check_vocabulary(description: &Description) -> Result<(), WeightsProblem> {
-    if matches!(description.config, NetworkConfig::Line(_)) {
-        return description.words().map(|_| ()).map_err(WeightsProblem::BadDescription);
-    }
-    let (ours, size) = (Vocabulary::GRID.hash().to_string(), Vocabulary::GRID.size());
-    if description.vocabulary != ours {
-        return Err(WeightsProblem::Vocabulary(description.vocabulary.clone(), ours));
-    }
-    let got = description.config.vocab_size();
-    if got != size {
-        return Err(WeightsProblem::BadDescription(format!("expected {size} tokens, got {got}")));
-    }
-    Ok(())
+/// A config that a network can have, and the vocabulary that belongs to it.
+fn check_description(description: &Description) -> Result<(), WeightsProblem> {
+    description.config.check().map_err(WeightsProblem::BadDescription)?;
+    description.config.kind().check_vocabulary(description)
+}
+
+fn check_finite(name: &str, values: &[f32]) -> Result<(), WeightsProblem> {
+    if values.iter().all(|x| x.is_finite()) { Ok(()) } else { Err(WeightsProblem::NotFinite(name.to_string())) }
 }
 
 /// Whether a tensor is kept in 16 bits: a matrix is.

@@ -21,6 +21,7 @@ pub mod pace;
 mod player;
 pub mod preview;
 pub mod process;
+mod rows;
 pub mod sequencer;
 pub mod settings;
 mod timeline;

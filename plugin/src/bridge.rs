@@ -3,6 +3,7 @@
 
 mod saving;
 pub mod snapshot;
+mod told;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -11,14 +12,14 @@ use std::thread::Thread;
 use std::time::Instant;
 
 use atomic_float::AtomicF32;
+use continuo_model::decision::Decision;
 use continuo_model::generate::Step;
-use continuo_model::tokeniser::grid::NUM_VOICES;
-use continuo_model::vocabulary::Symbol;
 use crossbeam::utils::CachePadded;
 
-use crate::frozen::Score;
+use crate::frozen::FrozenPart;
 pub use saving::SavingEnd;
 use snapshot::Snapshot;
+pub use told::{Beginning, Changed, Looped, Played, Told};
 
 /// Requests under way at the most: some 16 s of music at 16 steps of lookahead and 120 beats a minute, however
 /// late the worker is.
@@ -26,8 +27,8 @@ pub const CAPACITY: usize = 1024;
 /// Notes that went out and have not been taken down yet, at the most.
 const PLAYED_CAPACITY: usize = 16_384;
 
-/// Scores under way at the most.
-const NUM_SCORES: usize = 4;
+/// Frozen parts under way at the most.
+const NUM_FROZEN: usize = 4;
 
 /// What a row goes on from; of two, the later one is the stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,85 +61,13 @@ pub struct Request {
     pub asked: Option<Instant>,
 }
 
-/// A decided row.
-#[derive(Clone, Copy, Debug)]
+/// A decided step.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
     /// The request's.
     pub id: u64,
-    /// What each voice does.
-    pub row: [Symbol; NUM_VOICES],
-    /// What each voice sounds then, as the network heard it.
-    pub sounding: [Option<u8>; NUM_VOICES],
-}
-
-/// What the worker takes down for the project.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Told {
-    /// Time starts, or goes on elsewhere: a take begins.
-    Began(Beginning),
-    /// Time goes on in another tempo or metre.
-    Changed(Changed),
-    /// The host's loop has come round.
-    Looped(Looped),
-    /// A note's start or end went out.
-    Played(Played),
-    /// A render went on without a decision: the take lacks notes.
-    Incomplete,
-}
-
-/// Where a take begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Beginning {
-    /// Where the take before it ended, in its own beats.
-    pub before_beats: f64,
-    /// Place in the song, beats.
-    pub song_beats: f64,
-    /// Where the bar that it is in began, beats.
-    pub bar_start_beats: f64,
-    /// Quarter notes a minute.
-    pub tempo_bpm: f64,
-    /// Beats in a bar and which note is one.
-    pub time_signature: (u8, u8),
-    /// Which performance.
-    pub rng_seed: u32,
-}
-
-/// Another tempo or metre within a take.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Changed {
-    /// Where in the take, beats.
-    pub take_beats: f64,
-    /// Quarter notes a minute.
-    pub tempo_bpm: f64,
-    /// Beats in a bar and which note is one.
-    pub time_signature: (u8, u8),
-}
-
-/// The host's loop comes round within a take.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Looped {
-    /// Where in the take, beats.
-    pub take_beats: f64,
-    /// The song's place from there on, beats.
-    pub song_beats: f64,
-}
-
-/// A note's start or end that went out.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Played {
-    /// Where in the take, beats: from the song's position at its start on, as if no loop came round. What is generated
-    /// lies on the grid, whatever delays its sound.
-    pub take_beats: f64,
-    /// Where it sounds, beats of the take.
-    pub heard_beats: f64,
-    /// MIDI channel, from 0.
-    pub channel: u8,
-    /// MIDI key.
-    pub key: u8,
-    /// 0 to 1; 0 is an end.
-    pub velocity: f32,
-    /// The network's, not the player's.
-    pub generated: bool,
+    /// What starts and ends, and what sounds then, as the model heard it.
+    pub decision: Decision,
 }
 
 /// When a worker of this process finished a step last, microseconds as [`microseconds`] counts them.
@@ -201,8 +130,8 @@ pub struct AudioEnd {
     requests: rtrb::Producer<Request>,
     answers: rtrb::Consumer<Answer>,
     told: rtrb::Producer<Told>,
-    scores: rtrb::Consumer<Box<Score>>,
-    spent: rtrb::Producer<Box<Score>>,
+    frozen: rtrb::Consumer<Box<FrozenPart>>,
+    spent: rtrb::Producer<Box<FrozenPart>>,
     snapshots: triple_buffer::Input<Snapshot>,
     /// Number of the last request that was taken; they count up from 1.
     last_asked: u64,
@@ -220,8 +149,8 @@ pub struct WorkerEnd {
     requests: rtrb::Consumer<Request>,
     answers: rtrb::Producer<Answer>,
     told: rtrb::Consumer<Told>,
-    scores: rtrb::Producer<Box<Score>>,
-    spent: rtrb::Consumer<Box<Score>>,
+    frozen: rtrb::Producer<Box<FrozenPart>>,
+    spent: rtrb::Consumer<Box<FrozenPart>>,
     worker: Arc<OnceLock<Thread>>,
     /// Counters and flags.
     pub shared: Arc<Shared>,
@@ -240,9 +169,9 @@ pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
     let (ask, asked) = rtrb::RingBuffer::new(CAPACITY);
     let (answer, answered) = rtrb::RingBuffer::new(CAPACITY);
     let (tell, told) = rtrb::RingBuffer::new(PLAYED_CAPACITY);
-    let (freeze, frozen) = rtrb::RingBuffer::new(NUM_SCORES);
+    let (freeze, frozen) = rtrb::RingBuffer::new(NUM_FROZEN);
     // One is kept by the audio thread, and another comes in its place before it goes back.
-    let (give_back, given_back) = rtrb::RingBuffer::new(NUM_SCORES + 1);
+    let (give_back, given_back) = rtrb::RingBuffer::new(NUM_FROZEN + 1);
     let (snap, snapped) = triple_buffer::triple_buffer(&Snapshot::default());
     let (worker, shared) = (Arc::new(OnceLock::new()), Arc::new(Shared::default()));
     (
@@ -250,7 +179,7 @@ pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
             requests: ask,
             answers: answered,
             told: tell,
-            scores: frozen,
+            frozen,
             spent: give_back,
             snapshots: snap,
             last_asked: 0,
@@ -263,7 +192,7 @@ pub fn new() -> (AudioEnd, WorkerEnd, EditorEnd) {
             requests: asked,
             answers: answer,
             told,
-            scores: freeze,
+            frozen: freeze,
             spent: given_back,
             worker: worker.clone(),
             shared: shared.clone(),
@@ -316,17 +245,17 @@ impl AudioEnd {
         }
     }
 
-    /// The next score to play, if there is one.
-    pub fn frozen_score(&mut self) -> Option<Box<Score>> {
-        self.scores.pop().ok()
+    /// The next frozen part to play, if there is one.
+    pub fn frozen_part(&mut self) -> Option<Box<FrozenPart>> {
+        self.frozen.pop().ok()
     }
 
-    /// Gives a score back to be freed.
-    pub fn give_back(&mut self, score: Box<Score>) {
-        if let Err(rtrb::PushError::Full(score)) = self.spent.push(score) {
+    /// Gives a frozen part back to be freed.
+    pub fn give_back(&mut self, part: Box<FrozenPart>) {
+        if let Err(rtrb::PushError::Full(part)) = self.spent.push(part) {
             // The worker hands out no more than it has room to take back.
-            debug_assert!(false, "expected room for a spent score, got none");
-            std::mem::forget(score);
+            debug_assert!(false, "expected room for a spent part, got none");
+            std::mem::forget(part);
         }
     }
 
@@ -363,10 +292,10 @@ impl WorkerEnd {
         self.shared.taken_down.fetch_add(count, Ordering::Release);
     }
 
-    /// Hands a score to the audio thread, and frees those that have come back; `false` if too many are under way.
-    pub fn freeze(&mut self, score: Score) -> bool {
+    /// Hands a frozen part to the audio thread, and frees those that have come back; `false` if too many are under way.
+    pub fn freeze(&mut self, part: FrozenPart) -> bool {
         while self.spent.pop().is_ok() {}
-        self.scores.push(Box::new(score)).is_ok()
+        self.frozen.push(Box::new(part)).is_ok()
     }
 
     /// Answers a request, in the order of requests. There is always room, as [`AudioEnd::ask`] sees to.
@@ -397,20 +326,12 @@ impl EditorEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_model::generate::{Given, StepSettings};
-    use continuo_model::sampling::Sampler;
+    use continuo_model::decision::Edge;
+    use continuo_model::generate::StepSettings;
 
     fn request(id: u64) -> Request {
-        let settings = StepSettings {
-            sampler: Sampler::default(),
-            rng_seed: id,
-            pass: id,
-            strict: false,
-            controls: Default::default(),
-            snap: false,
-        };
-        let step =
-            Step { step_idx: id as i64, step_in_beat: 0, given: [Given::Free; NUM_VOICES], attack: false, settings };
+        let settings = StepSettings { rng_seed: id, pass: id, ..StepSettings::default() };
+        let step = Step { step_idx: id as i64, settings, ..Step::default() };
         let count = id as i64;
         Request { id, from: From::Here, count, undo_from: count, step, begins_bar: false, asked: None }
     }
@@ -444,9 +365,9 @@ mod tests {
                 assert_eq!((request.id, request.count), (expected, expected as i64));
                 assert_eq!((request.step.settings.rng_seed, request.step.settings.pass), (expected, expected));
                 let key = (expected % 128) as u8;
-                let answer =
-                    Answer { id: expected, row: [Symbol::Pitch(key); NUM_VOICES], sounding: [Some(key); NUM_VOICES] };
-                worker.answer(answer);
+                let mut decision = Decision::SILENCE;
+                decision.push(Edge::On { lane: 3, key, velocity: 0, tick: 0 });
+                worker.answer(Answer { id: expected, decision });
             }
         });
         let (mut asked, mut answered) = (0, 0);
@@ -460,7 +381,9 @@ mod tests {
             while let Some(answer) = audio.answer() {
                 answered += 1;
                 let key = (answered % 128) as u8;
-                assert_eq!((answer.id, answer.row[3], answer.sounding[0]), (answered, Symbol::Pitch(key), Some(key)));
+                let started: Vec<u8> = answer.decision.starts(3).collect();
+                let sounds = answer.decision.sounding.contains(3, key);
+                assert_eq!((answer.id, started, sounds), (answered, vec![key], true));
             }
             assert!(!ended || answered == COUNT, "the worker's end gave up after {answered} answers");
         }
@@ -475,8 +398,7 @@ mod tests {
         let requests: Vec<Request> = std::iter::from_fn(|| worker.request()).collect();
         assert_eq!(requests.len(), CAPACITY);
         for request in &requests {
-            let answer = Answer { id: request.id, row: [Symbol::Hold; NUM_VOICES], sounding: [None; NUM_VOICES] };
-            worker.answer(answer);
+            worker.answer(Answer { id: request.id, decision: Decision::SILENCE });
         }
         // All requests are gone, but their answers fill the other ring: whatever was taken now could not be answered.
         assert_eq!(fill(), 0);
@@ -492,7 +414,7 @@ mod tests {
             while audio.ask(request(0)).is_some() {}
             // The worker answers the last of many that undo each other.
             let last = std::iter::from_fn(|| worker.request()).last().expect("it was asked");
-            worker.answer(Answer { id: last.id, row: [Symbol::Hold; NUM_VOICES], sounding: [None; NUM_VOICES] });
+            worker.answer(Answer { id: last.id, decision: Decision::SILENCE });
             assert!(audio.answer().is_some());
         }
     }

@@ -261,7 +261,7 @@ impl ContinuoEditor {
         // Held for as long as it takes to draw; the worker tries again later.
         let (Ok(takes), Ok(frozen)) = (params.project.takes.lock(), params.project.frozen.lock()) else { return };
         let voices: [bool; 4] = std::array::from_fn(|voice| params.freeze[voice].on.value());
-        let plays = |note: &&TakeNote| voices.get(usize::from(note.channel())) == Some(&true);
+        let plays = |note: &&TakeNote| voices.get(usize::from(note.lane)) == Some(&true);
         let again: Vec<TakeNote> = frozen.notes().iter().filter(plays).copied().collect();
         let shown = match self.take_list.chosen(&takes).filter(|_| self.tab == Tab::Takes) {
             Some((take, bars)) => Shown::Take(take, bars),

@@ -25,8 +25,8 @@ const MAX_CHANGES: usize = 512;
 /// Takes that are kept at the most.
 const MAX_STARTS: usize = 200;
 /// Rounds of loops that are told apart at the most, over all takes.
-const MAX_SEAMS: usize = 512;
-/// A generated note that starts so little before a seam and lasts beyond it, ticks, belongs to what comes: its player was early.
+const MAX_LOOP_ENDS: usize = 512;
+/// A generated note that starts so little before a loop end and lasts beyond it, ticks, belongs to what comes: its player was early.
 const EARLY_TICKS: i64 = 120;
 
 /// All takes that are kept.
@@ -62,11 +62,11 @@ pub struct Start {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     changes: Vec<Change>,
     /// Where the host's loop came round, in order of time.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    seams: Vec<Seam>,
-    /// There were more seams than are kept: nobody knows where in the song the music before the first one was.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    lost_seams: bool,
+    #[serde(rename = "seams", default, skip_serializing_if = "Vec::is_empty")]
+    loop_ends: Vec<LoopEnd>,
+    /// There were more than are kept: nobody knows where in the song the music before the first one was.
+    #[serde(rename = "lost_seams", default, skip_serializing_if = "std::ops::Not::not")]
+    lost_loop_ends: bool,
     /// Where the first note that is still kept starts, if earlier ones have been forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kept_from_ticks: Option<i64>,
@@ -78,10 +78,29 @@ pub struct Start {
     ended_ticks: Option<i64>,
 }
 
-/// A loop comes round: the place in the take, the song's place from there on, and where the round before it ended, ticks. That is
-/// the first of the places, or an earlier one if nothing was played in between.
+/// Where the host's loop came round, ticks. Saved as a list of three numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Seam(i64, i64, i64);
+#[serde(from = "(i64, i64, i64)", into = "(i64, i64, i64)")]
+struct LoopEnd {
+    /// The position in the take.
+    at: i64,
+    /// The song's position from there on.
+    song: i64,
+    /// Where in the take the round before ended: `at`, or earlier if nothing was played in between.
+    round_end: i64,
+}
+
+impl From<(i64, i64, i64)> for LoopEnd {
+    fn from((at, song, round_end): (i64, i64, i64)) -> Self {
+        Self { at, song, round_end }
+    }
+}
+
+impl From<LoopEnd> for (i64, i64, i64) {
+    fn from(end: LoopEnd) -> Self {
+        (end.at, end.song, end.round_end)
+    }
+}
 
 /// A stretch of a take in which the song goes straight on, ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,20 +111,39 @@ struct Round {
     shift: i64,
 }
 
-/// A tempo and a metre from a place in a take on: the place in ticks, microseconds a beat, beats in a bar and which note is one. A
-/// tuple, as hundreds of them are saved as text.
+/// A tempo and a metre from a position in a take on. Saved as a list of four numbers, as a project may hold hundreds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change(pub i64, u32, u8, u8);
+#[serde(from = "(i64, u32, u8, u8)", into = "(i64, u32, u8, u8)")]
+pub struct Change {
+    /// The position in the take, ticks.
+    pub at: i64,
+    us_per_beat: u32,
+    time_signature: (u8, u8),
+}
+
+impl From<(i64, u32, u8, u8)> for Change {
+    fn from((at, us_per_beat, beats, unit): (i64, u32, u8, u8)) -> Self {
+        Self { at, us_per_beat, time_signature: (beats, unit) }
+    }
+}
+
+impl From<Change> for (i64, u32, u8, u8) {
+    fn from(change: Change) -> Self {
+        let (beats, unit) = change.time_signature;
+        (change.at, change.us_per_beat, beats, unit)
+    }
+}
 
 impl Change {
     /// Quarter notes a minute.
     pub fn tempo_bpm(&self) -> f64 {
-        60e6 / f64::from(self.1.max(1))
+        60e6 / f64::from(self.us_per_beat.max(1))
     }
 
     /// Beats in a bar and which note is one.
     pub fn time_signature(&self) -> (u8, u8) {
-        (self.2.max(1), self.3.max(1))
+        let (beats, unit) = self.time_signature;
+        (beats.max(1), unit.max(1))
     }
 }
 
@@ -122,12 +160,12 @@ impl Start {
 
     /// The changes behind one place and before another, ticks.
     pub fn changes_within(&self, from: i64, to: i64) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(move |change| (from + 1..to).contains(&change.0))
+        self.changes.iter().filter(move |change| (from + 1..to).contains(&change.at))
     }
 
     /// Tempo and metre at a place.
     pub fn time_at(&self, ticks: i64) -> (f64, (u8, u8)) {
-        let last = self.changes.iter().rev().find(|change| change.0 <= ticks);
+        let last = self.changes.iter().rev().find(|change| change.at <= ticks);
         last.map_or((self.tempo_bpm, self.time_signature), |change| (change.tempo_bpm(), change.time_signature()))
     }
 
@@ -140,17 +178,18 @@ impl Start {
                 return None;
             }
             let length = bar_ticks(metre);
-            last = (change.0, bar + (change.0 - start + length - 1).div_euclid(length), change.time_signature());
+            last = (change.at, bar + (change.at - start + length - 1).div_euclid(length), change.time_signature());
             Some(last)
         });
         std::iter::once(last).chain(begun)
     }
 
-    /// The stretches between seams whose place in the song is known.
+    /// The stretches between loop ends whose position in the song is known.
     fn rounds(&self) -> impl Iterator<Item = Round> {
-        let first = (!self.lost_seams).then_some((i64::MIN, 0));
-        let begun = first.into_iter().chain(self.seams.iter().map(|seam| (seam.0, seam.1 - seam.0)));
-        let ends = self.seams.iter().skip(usize::from(self.lost_seams)).map(|seam| seam.2).chain([i64::MAX]);
+        let first = (!self.lost_loop_ends).then_some((i64::MIN, 0));
+        let begun = first.into_iter().chain(self.loop_ends.iter().map(|end| (end.at, end.song - end.at)));
+        let ends =
+            self.loop_ends.iter().skip(usize::from(self.lost_loop_ends)).map(|end| end.round_end).chain([i64::MAX]);
         begun.zip(ends).map(|((from, shift), to)| Round { from, to, shift })
     }
 
@@ -204,7 +243,7 @@ impl TakeView<'_> {
         let to = self.start.bar_start(bars.end).min(self.start.ended_ticks.unwrap_or(at_ticks).max(last_end));
         for round in self.start.rounds() {
             let Round { from, to, shift } = Round { from: round.from.max(from), to: round.to.min(to), ..round };
-            let generated = || self.notes.iter().filter(|note| note.is_generated());
+            let generated = || self.notes.iter().filter(|note| note.generated);
             if from >= to || !generated().any(|note| note.start < to && note.end() > from) {
                 continue;
             }
@@ -293,8 +332,8 @@ impl Takes {
             time_signature: beginning.time_signature,
             rng_seed: beginning.rng_seed,
             changes: Vec::new(),
-            seams: Vec::new(),
-            lost_seams: false,
+            loop_ends: Vec::new(),
+            lost_loop_ends: false,
             kept_from_ticks: None,
             incomplete: false,
             ended_ticks: None,
@@ -321,16 +360,17 @@ impl Takes {
         let at = ticks(looped.take_beats);
         let last_note = self.notes[start.first_note..].last().map_or(i64::MIN, |note| note.start);
         // A round in which nothing was played is none.
-        let silent = start.seams.pop_if(|seam| last_note < seam.0 - EARLY_TICKS && self.open.is_empty());
-        start.seams.push(Seam(at, ticks(looped.song_beats), silent.map_or(at, |seam| seam.2)));
-        self.thin_seams();
+        let silent = start.loop_ends.pop_if(|end| last_note < end.at - EARLY_TICKS && self.open.is_empty());
+        let round_end = silent.map_or(at, |end| end.round_end);
+        start.loop_ends.push(LoopEnd { at, song: ticks(looped.song_beats), round_end });
+        self.thin_loop_ends();
     }
 
-    fn thin_seams(&mut self) {
-        let too_many = self.starts.iter().map(|start| start.seams.len()).sum::<usize>() > MAX_SEAMS;
-        if let Some(start) = self.starts.iter_mut().find(|start| too_many && !start.seams.is_empty()) {
-            start.seams.remove(0);
-            start.lost_seams = true;
+    fn thin_loop_ends(&mut self) {
+        let too_many = self.starts.iter().map(|start| start.loop_ends.len()).sum::<usize>() > MAX_LOOP_ENDS;
+        if let Some(start) = self.starts.iter_mut().find(|start| too_many && !start.loop_ends.is_empty()) {
+            start.loop_ends.remove(0);
+            start.lost_loop_ends = true;
         }
     }
 
@@ -339,10 +379,9 @@ impl Takes {
         self.begin_version();
         let Some(start) = self.starts.last_mut() else { return };
         let us_per_beat = (60e6 / changed.tempo_bpm).round().clamp(1.0, f64::from(u32::MAX)) as u32;
-        let (beats, unit) = changed.time_signature;
-        let at = ticks(changed.take_beats).max(start.changes.last().map_or(start.bar_start_ticks, |last| last.0));
-        start.changes.retain(|earlier| earlier.0 != at);
-        start.changes.push(Change(at, us_per_beat, beats, unit));
+        let at = ticks(changed.take_beats).max(start.changes.last().map_or(start.bar_start_ticks, |last| last.at));
+        start.changes.retain(|earlier| earlier.at != at);
+        start.changes.push(Change { at, us_per_beat, time_signature: changed.time_signature });
         self.thin_changes();
     }
 
@@ -392,8 +431,8 @@ impl Takes {
         self.begin_version();
         let (at, heard) = (ticks(played.take_beats), ticks(played.heard_beats));
         self.forget_long_held(at);
-        let same = |i: &usize| (self.notes[*i].channel(), self.notes[*i].key) == (played.channel, played.key);
-        let own = |i: &usize| same(i) && self.notes[*i].is_generated() == played.generated;
+        let same = |i: &usize| (self.notes[*i].lane, self.notes[*i].key) == (played.channel, played.key);
+        let own = |i: &usize| same(i) && self.notes[*i].generated == played.generated;
         // The player and the network may sound one key in one voice.
         let open = self.open.iter().position(own);
         let open = open.or_else(|| self.open.iter().position(same).filter(|_| played.velocity == 0.0));

@@ -13,8 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use continuo_model::generate::Performer;
-use continuo_model::stream::State;
+use continuo_model::generate::{Capabilities, Checkpoint as State, Network, Performer};
 
 use crate::bridge::{Answer, CAPACITY, From, Request, Shared, Told, WorkerEnd};
 use crate::frozen::FrozenTake;
@@ -43,7 +42,7 @@ pub struct Status {
     pub problem: String,
     /// What a player may want to know once, or empty.
     pub notice: String,
-    /// What plays is a line model, which plays alone.
+    /// What plays cannot harmonise: it plays alone, in turn with the player.
     pub plays_alone: bool,
 }
 
@@ -92,7 +91,7 @@ impl Desk {
             status.style.clone_from(&loaded.name);
             status.path.clone_from(&loaded.path);
             status.problem.clone_from(&loaded.problem);
-            status.plays_alone = loaded.ensemble.performer.network().line().is_some();
+            status.plays_alone = !loaded.performance.capabilities().harmonises;
         }
     }
 
@@ -108,7 +107,7 @@ impl Desk {
     /// Hands another frozen take than the `last` to the audio thread.
     fn hand_over_frozen(&self, end: &mut WorkerEnd, last: &mut FrozenTake) {
         let Ok(frozen) = self.frozen.try_lock() else { return };
-        if *frozen != *last && end.freeze(frozen.score()) {
+        if *frozen != *last && end.freeze(frozen.part()) {
             last.clone_from(&frozen);
         }
     }
@@ -213,7 +212,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
     }
     desk.put_down(&loaded);
     let mut next_weights = NextWeights::after(&loaded);
-    let mut ensemble = loaded.ensemble;
+    let mut performance = loaded.performance;
     let mut retired = None;
     let mut last_step = 0;
     let mut waiting = VecDeque::with_capacity(CAPACITY);
@@ -224,21 +223,23 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
         }
         match waiting.pop_front() {
             // A chord's notes come one by one, and each asks anew for what the last one asked for.
-            Some(request) if waiting.iter().any(|later| later.undo_from <= request.count) => ensemble.prepare(&request),
+            Some(request) if waiting.iter().any(|later| later.undo_from <= request.count) => {
+                performance.prepare(&request)
+            }
             Some(request) => {
                 if request.begins_bar {
                     desk.hand_over_frozen(&mut end, &mut frozen);
                     // A worker that is never idle writes the take too.
                     desk.take_down(&mut end);
                     if let Some(loaded) = next_weights.take(desk) {
-                        retired = Some(ensemble.hand_over_to(loaded.ensemble, request.step.step_idx));
+                        retired = Some(performance.hand_over_to(loaded.performance, request.step.step_idx));
                     }
                 }
                 last_step = request.step.step_idx;
-                let answer = ensemble.decide(&request);
+                let answer = performance.decide(&request);
                 fault.strike();
                 end.answer(answer);
-                ensemble.publish(&request, &end.shared);
+                performance.publish(&request, &end.shared);
             }
             None => {
                 desk.take_down(&mut end);
@@ -248,7 +249,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
                 if !end.shared.time_runs.load(Ordering::Relaxed)
                     && let Some(loaded) = next_weights.take(desk)
                 {
-                    retired = Some(ensemble.hand_over_to(loaded.ensemble, last_step + 1));
+                    retired = Some(performance.hand_over_to(loaded.performance, last_step + 1));
                 }
                 drop(retired.take());
                 // An unpark between the pop and here is kept, and this returns at once. What goes out while nothing is
@@ -259,9 +260,9 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
     }
 }
 
-/// The performance and the states that it can go back to.
-struct Ensemble {
-    performer: Performer,
+/// A performer with the states that it can go back to.
+struct Performance {
+    performer: Box<dyn Performer>,
     song: SongMemory,
     /// In order of counts.
     checkpoints: Vec<Checkpoint>,
@@ -272,18 +273,20 @@ struct Ensemble {
     replies: Durations,
 }
 
-/// Where the performance stood before a row.
+/// Where the performer stood before a step.
 struct Checkpoint {
     count: i64,
     song_step: i64,
     state: State,
 }
 
-impl Ensemble {
-    fn new(performer: Performer) -> Self {
-        let spare = vec![performer.state().clone(); NUM_CHECKPOINTS];
+impl Performance {
+    /// A performance at the start of a piece, with all the room that it needs.
+    fn new(network: Arc<dyn Network>) -> Self {
+        let performer = network.performer();
+        let spare = (0..NUM_CHECKPOINTS).map(|_| performer.checkpoint()).collect();
         Self {
-            song: SongMemory::new(&performer),
+            song: SongMemory::new(&*performer),
             performer,
             checkpoints: Vec::with_capacity(NUM_CHECKPOINTS),
             spare,
@@ -293,13 +296,17 @@ impl Ensemble {
         }
     }
 
+    fn capabilities(&self) -> Capabilities {
+        self.performer.network().capabilities()
+    }
+
     /// Lets another network go on from what stands before `song_step`, and returns the one that played till then. It hears
-    /// the rows before the step; all else is there already.
+    /// the steps before; all else is there already.
     fn hand_over_to(&mut self, next: Self, song_step: i64) -> Self {
         let mut before = std::mem::replace(self, next);
         std::mem::swap(&mut self.steps, &mut before.steps);
         std::mem::swap(&mut self.replies, &mut before.replies);
-        self.song.hear(&mut self.performer, &before.song, song_step);
+        self.song.hear(&mut *self.performer, &before.song, song_step);
         before
     }
 
@@ -307,21 +314,20 @@ impl Ensemble {
         self.started = Instant::now();
         self.prepare(request);
         if request.begins_bar {
-            self.song.keep_state(request.step.step_idx, self.performer.state());
+            self.song.keep_state(request.step.step_idx, &*self.performer);
         }
-        let row = self.performer.step(&request.step);
-        self.song.keep_row(&request.step, row);
-        let state = self.performer.state();
-        Answer { id: request.id, row, sounding: std::array::from_fn(|voice| state.sounding(voice)) }
+        let decision = self.performer.decide(&request.step);
+        self.song.keep_step(&request.step, &decision);
+        Answer { id: request.id, decision }
     }
 
-    /// Goes to where the row begins, and remembers the place. All that is done for a row that a later request undoes
-    /// anyway: what is decided in the end is the same as if it had been decided.
+    /// Goes to where the step begins, and keeps a checkpoint there. Steps that a later request undoes anyway are
+    /// prepared and not decided: what is decided in the end is the same as if they had been.
     fn prepare(&mut self, request: &Request) {
         self.undo_from(request.undo_from);
         match request.from {
             From::Here => {}
-            From::Elsewhere => self.song.go_to(&mut self.performer, request.step.step_idx),
+            From::Elsewhere => self.song.go_to(&mut *self.performer, request.step.step_idx),
             From::Nothing => {
                 self.song.clear();
                 self.performer.reset();
@@ -330,11 +336,11 @@ impl Ensemble {
         self.keep_checkpoint(request.count, request.step.step_idx);
     }
 
-    /// Goes back to before row `count`, if that or anything later has been decided.
+    /// Goes back to before step `count`, if that or anything later has been decided.
     fn undo_from(&mut self, count: i64) {
         let keep = self.checkpoints.partition_point(|before| before.count < count);
         if let Some(checkpoint) = self.checkpoints.get(keep) {
-            self.performer.rewind(&checkpoint.state);
+            self.performer.restore(&checkpoint.state);
         }
         for undone in self.checkpoints.drain(keep..) {
             self.song.forget(undone.song_step);
@@ -348,7 +354,7 @@ impl Ensemble {
             self.spare.push(oldest.state);
         }
         let mut state = self.spare.pop().expect("there are as many states as checkpoints");
-        state.copy_from(self.performer.state());
+        self.performer.save(&mut state);
         self.checkpoints.push(Checkpoint { count, song_step, state });
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::network::config::NetworkConfig;
+use continuo_model::config::NetworkConfig;
 use continuo_model::weights_file::Weights;
 use continuo_tests::fake_host::{Class, Format, HostConfig, HostedPlugin};
 use continuo_tests::hands::Hands;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use continuo_model::config::NetworkConfig;
 use continuo_model::midi_file;
-use continuo_model::network::config::NetworkConfig;
 use continuo_model::phrase::{Note, Phrase};
 use continuo_model::weights_file::Weights;
 use continuo_tests::bundles;

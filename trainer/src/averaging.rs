@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{Tensor, Var};
-use continuo_model::network::Network;
+use continuo_network::Network;
 
 /// The averages, if a recipe asks for them. (Polyak and Juditsky, "Acceleration of stochastic approximation by
 /// averaging", 1992; here with an exponential window.)

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
-use continuo_model::network::Network;
+use continuo_network::Network;
 use serde::{Deserialize, Serialize};
 
 use crate::averaging::Averages;
-use crate::optimisers::Optimiser;
 use crate::training_log::EpochRow;
+use continuo_network::optimisers::Optimiser;
 
 /// Where training stands. The random numbers of an epoch follow from the rng seed and its number, so that between epochs
 /// nothing else is needed.

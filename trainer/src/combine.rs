@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
-use continuo_model::stream::{Rates, StreamingNetwork};
+use anyhow::{Result, ensure};
+use continuo_model::stream::Rates;
 use continuo_model::weights_file::{Description, Weights};
 
 use crate::CombineArgs;
-use crate::corpus;
-use crate::evaluate::evaluate;
+use crate::kinds::{self, Judging, Music};
 
 /// Writes the ensemble that the command line asks for, with its figures.
 pub fn run(args: &CombineArgs) -> Result<()> {
@@ -22,19 +21,17 @@ pub fn run(args: &CombineArgs) -> Result<()> {
         _ => None,
     };
     let mut weights = Weights::combine(&members, adaptation, description).map_err(anyhow::Error::msg)?;
-    let pieces = corpus::read_split(&args.data, &args.split)?;
-    ensure!(!pieces.is_empty(), "{}: split `{}` holds no piece", args.data.display(), args.split);
-    let network = StreamingNetwork::new(weights.clone())
-        .map_err(anyhow::Error::msg)
-        .with_context(|| args.out.display().to_string())?;
-    let evaluation = evaluate(&network, &pieces, Default::default());
-    weights.description.figures = evaluation.figures(&args.split);
+    let music = Music { paths: &args.data, strict: false };
+    let judging = Judging { music, split: &args.split, given: "" };
+    let judgement = kinds::of(&weights.description.config).judge(&weights, judging)?;
+    weights.description.figures = judgement.figures_of(&args.split);
     weights.write(&args.out)?;
     println!(
-        "{}: {} members, {:.4} nats per note on `{}`",
+        "{}: {} members, {:.4} {} on `{}`",
         args.out.display(),
         members.len(),
-        evaluation.micro,
+        judgement.loss,
+        judgement.unit,
         args.split
     );
     Ok(())

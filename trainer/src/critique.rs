@@ -1,20 +1,20 @@
-//! How well music is written: part-writing faults and texture, counted in files of four voices.
+//! How well music is written: part-writing faults and texture, counted in four voices.
 
 pub mod chords;
 mod copies;
 mod counts;
 mod figures;
 mod loops;
-mod piece;
+mod reading;
 
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
+use crate::preparation::four_voices::FourVoices;
 use copies::CorpusIndex;
 use counts::Counts;
 use figures::{Copied, CopiedPiece, Figures, Offender};
-use piece::Piece;
 
 /// How many pieces are named for their parallels.
 const NUM_OFFENDERS: usize = 5;
@@ -22,10 +22,10 @@ const NUM_OFFENDERS: usize = 5;
 /// What `critique` is asked on the command line.
 #[derive(clap::Args)]
 pub struct CritiqueArgs {
-    /// MIDI files of four tracks, grid JSON files, chorale CSV files, or folders of them.
+    /// Music files of any format in four voices, or folders of them.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-    /// Judge one split of grid JSON files; else all.
+    /// Judge one split of files that have splits (grid JSON); else all.
     #[arg(long)]
     split: Option<String>,
     /// Judge the first steps (16ths) of each piece only, so that pieces of different lengths compare.
@@ -37,6 +37,9 @@ pub struct CritiqueArgs {
     /// Take one split of the corpus (such as `train`); else all.
     #[arg(long, requires = "against")]
     against_split: Option<String>,
+    /// Stop at the first file or piece that cannot be read or is not in four voices, instead of skipping it.
+    #[arg(long)]
+    strict: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -44,7 +47,7 @@ pub struct CritiqueArgs {
 
 /// Prints the figures that the command line asks for.
 pub fn run(args: &CritiqueArgs) -> Result<()> {
-    let mut pieces = piece::read(&args.paths, args.split.as_deref())?;
+    let mut pieces = reading::read(&args.paths, args.split.as_deref(), args.strict)?;
     if let Some(steps) = args.first_steps {
         pieces.iter_mut().for_each(|piece| piece.truncate(steps as usize));
     }
@@ -53,7 +56,7 @@ pub fn run(args: &CritiqueArgs) -> Result<()> {
     ensure!(figures.counts.onsets > 0, "critique: expected pieces that hold notes, got {} without any", pieces.len());
     figures.worst = offenders(&pieces, &counts);
     if let Some(path) = &args.against {
-        let corpus = piece::read(std::slice::from_ref(path), args.against_split.as_deref())?;
+        let corpus = reading::read(std::slice::from_ref(path), args.against_split.as_deref(), args.strict)?;
         figures.copied = Some(copied(&pieces, &corpus));
     }
     if args.json {
@@ -65,7 +68,7 @@ pub fn run(args: &CritiqueArgs) -> Result<()> {
 }
 
 /// The pieces with the most parallels, the worst first.
-fn offenders(pieces: &[Piece], counts: &[Counts]) -> Vec<Offender> {
+fn offenders(pieces: &[FourVoices], counts: &[Counts]) -> Vec<Offender> {
     let mut worst: Vec<Offender> = pieces
         .iter()
         .zip(counts)
@@ -83,7 +86,7 @@ fn offenders(pieces: &[Piece], counts: &[Counts]) -> Vec<Offender> {
 }
 
 /// The runs that pieces have in common with `corpus`.
-fn copied(pieces: &[Piece], corpus: &[Piece]) -> Copied {
+fn copied(pieces: &[FourVoices], corpus: &[FourVoices]) -> Copied {
     let index = CorpusIndex::new(corpus);
     let runs: Vec<_> = pieces.iter().map(|piece| (piece, index.longest_run(piece))).collect();
     let total: usize = runs.iter().filter_map(|(_, run)| run.map(|run| run.steps)).sum();

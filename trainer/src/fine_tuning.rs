@@ -2,24 +2,20 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use candle_core::Tensor;
-use continuo_model::lexicon::Lexicon;
-use continuo_model::network::Network;
-use continuo_model::network::config::NetworkConfig;
 use continuo_model::weights_file::Weights;
+use continuo_network::Network;
 
-/// Puts the weights of a file into `network`, whose tokens have the meaning with the hash `vocabulary`.
+use crate::kinds;
+
+/// Puts the weights of the file at `path` into `network`, whose tokens have the meaning with the hash `vocabulary`.
 ///
 /// # Errors
-/// If the file cannot be read, or its network has another shape, sees other features, or speaks another vocabulary.
-pub fn start_from(path: &Path, network: &Network, vocabulary: &str) -> Result<()> {
-    let weights = Weights::read(path)?;
+/// If its network has another shape, sees other features, or speaks another vocabulary.
+pub fn start_from(path: &Path, weights: &Weights, network: &Network, vocabulary: &str) -> Result<()> {
     let (name, file) = (path.display(), &weights.description);
-    ensure!(
-        !matches!(file.config, NetworkConfig::Ensemble(_)),
-        "--from {name}: expected one network, got an ensemble; start from one of its members' files"
-    );
+    kinds::of(&file.config).check_start().map_err(|problem| anyhow!("--from {name}: {problem}"))?;
     let (expected, got) = (network.config(), &file.config);
     ensure!(
         got.sees() == expected.sees(),
@@ -53,18 +49,6 @@ pub fn start_from(path: &Path, network: &Network, vocabulary: &str) -> Result<()
         var.set(&Tensor::from_slice(weights.tensor(tensor), var.shape(), var.device())?)?;
     }
     Ok(())
-}
-
-/// The words of a line model's weights file.
-///
-/// # Errors
-/// If the file cannot be read, or is none of a line model.
-pub fn lexicon(path: &Path) -> Result<Lexicon> {
-    let words = Weights::read(path)?.description.lexicon;
-    let words = words.with_context(|| {
-        format!("--from {}: expected a line model, as the recipe's is, got one of four voices", path.display())
-    })?;
-    Lexicon::parse(&words).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())
 }
 
 fn listed(words: &[String]) -> String {

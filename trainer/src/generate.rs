@@ -6,10 +6,10 @@ mod outputs;
 mod sound;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::generate::{Given, Performer, Step, StepSettings};
+use continuo_model::decision::{Decision, Given};
+use continuo_model::generate::{self, Performer, Step, StepSettings, symbols_of};
 use continuo_model::phrase::Phrase;
 use continuo_model::sampling::Sampler;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::score;
 use continuo_model::tokeniser::step_reader::Controls;
@@ -29,12 +29,11 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         ensure!((0.0..=2.0).contains(&weight), "{name}: expected 0 to 2, got {weight}");
     }
     let weights = Weights::read(&args.weights)?;
-    let network = StreamingNetwork::new(weights)
-        .map_err(anyhow::Error::msg)
-        .with_context(|| args.weights.display().to_string())?;
-    let seeds = seeds::read(args, network.weights())?;
+    let network =
+        generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
+    let seeds = seeds::read(args, &weights)?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
-    let mut performer = Performer::new(network);
+    let mut performer = network.performer();
     for n in (0..args.pieces).progress() {
         let settings = StepSettings {
             sampler: Sampler {
@@ -51,7 +50,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
             snap: args.snap,
         };
         let seed = seeds::of_piece(&seeds, settings.rng_seed);
-        let phrase = piece(&mut performer, seed, args.bars.into(), settings);
+        let phrase = piece(&mut *performer, seed, args.bars.into(), settings);
         outputs::write(&args.out, &format!("piece-{n:03}"), &phrase, args)?;
     }
     println!("{}: {} pieces of {} bars", args.out.display(), args.pieces, args.bars);
@@ -76,26 +75,44 @@ pub fn key_of(name: &str) -> Result<u8, String> {
 }
 
 /// A piece of `bars` bars; its beginning is what `seed` gives, with the voices that it leaves open drawn.
-fn piece(performer: &mut Performer, seed: &Seed, bars: usize, settings: StepSettings) -> Phrase {
+fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: StepSettings) -> Phrase {
     let bar_steps = seed.bar_steps();
     performer.reset();
     let rows: Vec<[Symbol; NUM_VOICES]> = (0..bars * bar_steps)
         .map(|step| {
-            let given = seed
-                .rows
-                .get(step)
-                .map_or([Given::Free; NUM_VOICES], |row| row.map(|symbol| symbol.map_or(Given::Free, Given::Symbol)));
-            performer.step(&Step {
+            let given = seed.rows.get(step).map_or(Given::NOTHING, given_of);
+            let decision = performer.decide(&Step {
                 step_idx: step as i64,
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,
                 given,
                 // The first step after the seed is a new phrase.
                 attack: step == seed.rows.len(),
                 settings,
-            })
+            });
+            row_of(&decision)
         })
         .collect();
     score::to_phrase(&rows, seed.tempo_bpm, seed.time_signature)
+}
+
+/// The voices that a row gives.
+fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
+    let mut given = Given::NOTHING;
+    for (lane, symbol) in (0..).zip(row) {
+        match *symbol {
+            Some(Symbol::Pitch(pitch)) => given.strike(lane, pitch, 0),
+            // Which key is held does not matter on the grid: the voice holds what it sounds.
+            Some(Symbol::Hold) => given.hold(lane, 0),
+            Some(Symbol::Rest) => given.lanes = given.lanes.with(lane),
+            None => {}
+        }
+    }
+    given
+}
+
+/// What the four voices do in a decision.
+fn row_of(decision: &Decision) -> [Symbol; NUM_VOICES] {
+    symbols_of(&Given::all(*decision)).map(|symbol| symbol.unwrap_or(Symbol::Rest))
 }
 
 #[cfg(test)]

@@ -32,11 +32,18 @@ pub fn cross_entropy(logits: &Tensor, batch: &Batch, label_smoothing: f64) -> Re
     Ok(BatchLoss { tensor, nats, cells })
 }
 
+/// Minus the logarithm of the probability of `token`, in nats.
+pub fn surprise(logits: &[f32], token: u16) -> f64 {
+    let highest = logits.iter().copied().fold(f32::MIN, f32::max);
+    let sum: f64 = logits.iter().map(|&x| f64::from(x - highest).exp()).sum();
+    sum.ln() - f64::from(logits[usize::from(token)] - highest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
-    use continuo_model::network::{Inputs, StackInputs};
+    use continuo_network::{Inputs, StackInputs};
 
     /// Two cells, of which the second is not there.
     fn batch() -> Batch {

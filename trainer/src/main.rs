@@ -12,7 +12,6 @@ macro_rules! print {
 }
 
 mod averaging;
-mod baseline;
 mod batches;
 mod checkpoint;
 mod combine;
@@ -23,13 +22,10 @@ mod fine_tuning;
 mod generate;
 mod inspect;
 mod interrupt;
-mod line_evaluation;
-mod lines;
+mod kinds;
 mod loss_curve;
 mod losses;
-mod material;
 mod obey;
-mod optimisers;
 mod preparation;
 mod progress_bar;
 mod recipe;
@@ -80,8 +76,7 @@ enum Command {
 struct TrainArgs {
     /// The recipe, a TOML file (trainer/recipes holds those of the shipped weights).
     recipe: PathBuf,
-    /// For four voices grid JSON files with the splits that the recipe names; for a line model music files and folders of
-    /// any mix.
+    /// Music files and folders of any mix of formats.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
     /// Stop at the first file that cannot be read, instead of skipping it.
@@ -122,9 +117,9 @@ struct CombineArgs {
     /// Let it adapt to the piece that it plays: how fast each voice's bias moves, and its bias on each 16th of four beats.
     #[arg(long, num_args = 2, value_names = ["VOICE", "PLACE"])]
     adapt: Vec<f32>,
-    /// A grid JSON file to judge the whole by.
-    #[arg(long)]
-    data: PathBuf,
+    /// Music files and folders to judge the whole by.
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
     /// Which of its splits to judge on.
     #[arg(long, default_value = "valid")]
     split: String,
@@ -143,9 +138,12 @@ struct EvaluateArgs {
     /// The recipe whose words the n-gram has, without a weights file.
     #[arg(long, requires = "baseline")]
     recipe: Option<PathBuf>,
-    /// For four voices grid JSON files; for a line model the music that it was trained on.
+    /// Music files and folders of any mix of formats; for a line model those that it was trained on.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
+    /// Stop at the first file or piece that cannot be read, instead of skipping it.
+    #[arg(long)]
+    strict: bool,
     /// Which of its splits to judge on.
     #[arg(long, default_value = "valid")]
     split: String,
@@ -161,7 +159,7 @@ struct EvaluateArgs {
 struct GenerateArgs {
     /// The weights file.
     weights: PathBuf,
-    /// A MIDI file to begin with: a melody, or four tracks for four voices; for a line model any music file.
+    /// A music file to begin with; for four voices a melody, or music in four parts.
     #[arg(long)]
     seed: Option<PathBuf>,
     /// The training corpus: each piece begins as a random one of its training pieces does.

@@ -1,13 +1,11 @@
 //! Whether a network does what it is asked: its music with each wish, counted beside its music without.
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::generate::{Given, Performer, Step, StepSettings};
+use continuo_model::generate::{self, Performer, Step, StepSettings};
 use continuo_model::rules::Row;
 use continuo_model::sampling::Sampler;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::step_reader::{CONTROL_CLASSES, Controls};
-use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::Weights;
 use serde::Serialize;
 
@@ -53,11 +51,10 @@ pub fn run(args: &ObeyArgs) -> Result<()> {
         let known = sees.iter().any(|seen| seen == wish);
         ensure!(known, "{}: expected a network that sees `{wish}`, got {}", args.weights.display(), sees.join(", "));
     }
-    let network = StreamingNetwork::new(weights)
-        .map_err(anyhow::Error::msg)
-        .with_context(|| args.weights.display().to_string())?;
+    let network =
+        generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
     let mut trial = Trial {
-        performer: Performer::new(network),
+        performer: network.performer(),
         sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
         pieces: args.pieces,
         steps: usize::from(args.bars) * 4 * STEPS_PER_BEAT,
@@ -83,7 +80,7 @@ fn list(figures: &[f64]) -> String {
 }
 
 struct Trial {
-    performer: Performer,
+    performer: Box<dyn Performer>,
     sampler: Sampler,
     pieces: usize,
     steps: usize,
@@ -149,22 +146,21 @@ impl Trial {
         let mut music = Music { rows: Vec::new(), attacks: Vec::new() };
         self.performer.reset();
         for step in 0..self.steps {
-            let row = self.performer.step(&Step {
+            let decision = self.performer.decide(&Step {
                 step_idx: step as i64,
                 step_in_beat: step % STEPS_PER_BEAT,
-                given: [Given::Free; NUM_VOICES],
                 attack: step == 0,
                 settings: StepSettings {
                     sampler: self.sampler,
                     rng_seed: rng_seed as u64,
-                    pass: 0,
                     strict: true,
                     controls: controls(step),
-                    snap: false,
+                    ..StepSettings::default()
                 },
+                ..Step::default()
             });
-            music.rows.push(std::array::from_fn(|voice| self.performer.state().sounding(voice)));
-            music.attacks.push(row.map(|symbol| if let Symbol::Pitch(pitch) = symbol { Some(pitch) } else { None }));
+            music.rows.push(std::array::from_fn(|voice| decision.sounding.keys(voice as u8).next()));
+            music.attacks.push(std::array::from_fn(|voice| decision.starts(voice as u8).next()));
         }
         music
     }

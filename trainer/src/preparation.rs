@@ -1,6 +1,8 @@
 //! Preparation: from pieces of any format to songs, sequences of events on a grid of 16ths, split by piece.
 
+mod dealing;
 mod duplicates;
+pub mod four_voices;
 mod groups;
 mod keys;
 mod options;
@@ -15,14 +17,19 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::corpus::folder::{self, Corpus};
-use crate::corpus::piece::Piece;
-use duplicates::Families;
+use crate::corpus::piece::{Part, Piece};
+use dealing::Voice;
+pub use duplicates::Families;
 use options::Duplicates;
-pub use options::{KeyPlan, Modes, Preparation};
+#[cfg(test)]
+pub use options::Modes;
+pub use options::{KeyPlan, Preparation};
+use quantise::GridNote;
 pub use report::Report;
 #[cfg(test)]
 pub use song::Event;
-pub use song::Song;
+pub use song::{Song, metre, name_of};
+pub use split::{HoldOut, Identity, held_out};
 pub use words::{ALL_KEYS, Spelt, lexicon, spell};
 
 /// Songs to learn from, songs to be judged by, and what became of the rest.
@@ -42,11 +49,15 @@ pub struct Prepared {
 /// If a path does not exist; with `strict` at the first file or piece that cannot be read.
 pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool) -> Result<Prepared> {
     let corpus = folder::read(paths, folder::Options { as_written: options.as_written, strict })?;
-    let known = match &options.groups {
-        Some(name) => groups::read(paths, name)?,
-        None => Vec::new(),
-    };
-    Ok(prepare(corpus, options, &known))
+    Ok(prepare(corpus, options, &known_groups(paths, options.groups.as_deref())?))
+}
+
+/// The groups of pieces that belong together, if a recipe names a table of them.
+///
+/// # Errors
+/// If there is no such table, or it cannot be read.
+pub fn known_groups(paths: &[PathBuf], table: Option<&str>) -> Result<Vec<Vec<String>>> {
+    table.map_or_else(|| Ok(Vec::new()), |name| groups::read(paths, name))
 }
 
 /// Prepares pieces. `known` are names of pieces that belong together.
@@ -62,12 +73,13 @@ pub fn prepare(corpus: Corpus, options: &Preparation, known: &[Vec<String>]) -> 
             Err(reason) => *report.left_out.entry(reason).or_default() += 1,
         }
     }
-    let mut families = Families::of(&songs, options.shared_runs);
-    families.join_named(&songs, known);
+    let identities: Vec<Identity> = songs.iter().map(Song::identity).collect();
+    let mut families = Families::of(&identities, options.shared_runs);
+    families.join_named(&identities, known);
     let family_of = families.numbers();
     report.families = family_of.iter().copied().max().map_or(0, |last| last + 1);
     report.near_duplicates = songs.len() - report.families;
-    let held_out = split::held_out(&songs, &family_of, options.held_out, options.held_out_draw);
+    let held_out = split::held_out(&identities, &family_of, options.hold_out());
     let mut seen = vec![false; report.families];
     let mut prepared = Prepared { report, ..Prepared::default() };
     for (song, family) in songs.into_iter().zip(family_of) {
@@ -83,6 +95,13 @@ pub fn prepare(corpus: Corpus, options: &Preparation, known: &[Vec<String>]) -> 
     prepared
 }
 
+/// The highest notes of a piece on the grid, and how many 16ths of silence put its first step on a beat.
+pub fn melody(piece: &Piece) -> (usize, Voice) {
+    let on_grid = |part: &Part| quantise::part_on_grid(&part.notes, false).unwrap_or_default().notes;
+    let notes: Vec<GridNote> = piece.parts.iter().flat_map(on_grid).collect();
+    (four_voices::lead(piece), dealing::melody(&notes))
+}
+
 /// A piece as a song in the recipe's key, and how many of its notes found no place on the grid; or why it is left out.
 pub fn song_of(piece: &Piece, options: &Preparation) -> Result<(Song, usize), String> {
     let notes = quantise::on_grid(piece, options)?;
@@ -91,7 +110,7 @@ pub fn song_of(piece: &Piece, options: &Preparation) -> Result<(Song, usize), St
         return Err(format!("fewer than {} events", options.fewest_events));
     }
     let key = piece.key().ok_or("no key")?;
-    song.minor = keys::is_minor(key);
+    song.minor = key.mode.has_minor_third();
     if !options.modes.takes(song.minor) {
         return Err(format!("in {}", if song.minor { "minor" } else { "major" }));
     }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::network::config::{HomeKey, LineConfig, NetworkConfig};
-use continuo_model::vocabulary::Vocabulary;
+use continuo_model::config::NetworkConfig;
 use continuo_model::weights_file::Corpus;
+pub use continuo_network::optimisers::Rule;
 use serde::Deserialize;
 
-use crate::preparation::{KeyPlan, Preparation};
+use crate::kinds;
 use crate::schedules::Schedule;
 
 /// Everything that decides how weights come about, but for the data and the rng seed.
@@ -22,9 +22,9 @@ pub struct Recipe {
     pub split: (String, String),
     /// The sources, for the weights file's description.
     pub corpora: Vec<Corpus>,
-    /// How music becomes songs, for a line model.
+    /// How music becomes what the network reads; each kind has options of its own.
     #[serde(default)]
-    pub preparation: Option<Preparation>,
+    pub preparation: Option<toml::Table>,
     /// The network.
     pub network: NetworkConfig,
     /// The training.
@@ -73,20 +73,6 @@ pub struct Training {
     pub patience: usize,
 }
 
-/// The rule by which weights move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Adam with Nesterov momentum and its momentum schedule (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
-    Nadam,
-    /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
-    Adam,
-    /// Adam by the largest instead of the mean square gradient (the same paper, section 7).
-    Adamax,
-    /// Plain gradient descent with momentum.
-    Sgd,
-}
-
 impl Recipe {
     /// Reads a recipe; the text comes back with it, to be kept in the weights.
     pub fn read(path: &Path) -> Result<(Self, String)> {
@@ -110,26 +96,7 @@ impl Recipe {
     fn check(&self) -> Result<()> {
         let (network, training) = (&self.network, &self.training);
         network.check().map_err(anyhow::Error::msg).context("network")?;
-        ensure!(
-            !matches!(network, NetworkConfig::Ensemble(_)),
-            "network.kind: expected a network, got an ensemble; train its members one by one and put them together with \
-             `trainer combine`"
-        );
-        match network {
-            NetworkConfig::Line(line) => self.check_line(line)?,
-            _ => {
-                let vocab_size = Vocabulary::GRID.size();
-                ensure!(
-                    network.vocab_size() == vocab_size,
-                    "network.vocab_size: expected {vocab_size}, got {}",
-                    network.vocab_size()
-                );
-                ensure!(
-                    self.preparation.is_none(),
-                    "preparation: expected none beside a network of four voices; take it out, or ask for kind = \"line\""
-                );
-            }
-        }
+        kinds::of(network).check(self)?;
         for (what, value) in [
             ("batch", training.batch),
             ("window_steps", training.window_steps),
@@ -155,39 +122,10 @@ impl Recipe {
         }
         training.schedule.check().context("training.schedule")
     }
-
-    /// What a line model needs beside its shape, and what it has no use for.
-    fn check_line(&self, line: &LineConfig) -> Result<()> {
-        let preparation =
-            self.preparation.as_ref().context("preparation: expected one beside a line model, got none")?;
-        preparation.check()?;
-        ensure!(
-            line.vocab_size == 0,
-            "network.vocab_size: expected none, as it is the music that decides, got {}",
-            line.vocab_size
-        );
-        let home_key = if preparation.key == KeyPlan::Home { HomeKey::CMajorAMinor } else { HomeKey::None };
-        ensure!(
-            line.home_key == home_key,
-            "network.home_key: expected {home_key:?} beside preparation.key = {:?}, got {:?}",
-            preparation.key,
-            line.home_key
-        );
-        ensure!(
-            self.split == default_split(),
-            "split: expected none beside a line model, whose songs are split by [preparation], got {:?}",
-            self.split
-        );
-        ensure!(
-            !self.training.transpose && self.training.any_order == 0.0,
-            "training.transpose and any_order: expected neither beside a line model; preparation.key = \"all\" learns \
-             every key"
-        );
-        Ok(())
-    }
 }
 
-fn default_split() -> (String, String) {
+/// The splits of a recipe that names none.
+pub fn default_split() -> (String, String) {
     ("train".into(), "valid".into())
 }
 

@@ -1,20 +1,15 @@
 //! What generated music begins with: a file, or beginnings of pieces from the training corpus.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, ensure};
-use continuo_model::midi_file;
-use continuo_model::network::config::NetworkConfig;
+use anyhow::{Result, ensure};
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use continuo_model::tokeniser::score;
-use continuo_model::vocabulary::{Symbol, Vocabulary};
-use continuo_model::weights_file::{Description, Weights};
+use continuo_model::vocabulary::Symbol;
+use continuo_model::weights_file::Weights;
 
-use crate::corpus::folder::{self, Options};
-use crate::preparation::{self, KeyPlan, Modes, Preparation, Song};
-use crate::recipe::Recipe;
-use crate::{GenerateArgs, corpus};
+use crate::corpus::piece::Piece;
+use crate::preparation::four_voices::FourVoices;
+use crate::preparation::{self, Song};
+use crate::{GenerateArgs, kinds};
 
 /// The tempo of music that has none.
 const TEMPO_BPM: f64 = 84.0;
@@ -42,31 +37,63 @@ impl Seed {
         let (count, unit) = self.time_signature;
         (usize::from(count) * 4 * STEPS_PER_BEAT / usize::from(unit)).max(1)
     }
+
+    /// Four voices, all of them given.
+    pub fn of_voices(piece: &FourVoices) -> Self {
+        let starts = piece.starts();
+        let symbol = |step: usize, voice: usize| match piece.rows[step][voice] {
+            None => Symbol::Rest,
+            Some(pitch) if starts[step] >> voice & 1 == 1 => Symbol::Pitch(pitch),
+            Some(_) => Symbol::Hold,
+        };
+        let rows = (0..piece.rows.len()).map(|step| std::array::from_fn(|voice| Some(symbol(step, voice))));
+        Self { rows: rows.collect(), tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature: piece.metre }
+    }
+
+    /// The highest notes of a piece as the soprano; the voices below are left to the network.
+    pub fn of_melody(piece: &Piece) -> Self {
+        let (lead, notes) = preparation::melody(piece);
+        let num_steps = lead + notes.iter().map(|note| note.end as usize).max().unwrap_or(0);
+        let mut rows = vec![[None; NUM_VOICES]; num_steps];
+        rows.iter_mut().for_each(|row| row[0] = Some(Symbol::Rest));
+        for note in notes {
+            let (start, end) = (lead + note.start as usize, lead + note.end as usize);
+            rows[start..end].iter_mut().for_each(|row| row[0] = Some(Symbol::Hold));
+            rows[start][0] = Some(Symbol::Pitch(note.pitch));
+        }
+        let time_signature = preparation::metre(piece);
+        Self { rows, tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature }
+    }
+
+    /// An event's notes are dealt to the voices from the top; before the first note its bar is silent.
+    pub fn of_song(song: &Song) -> Self {
+        let silent = [Some(Symbol::Rest); NUM_VOICES];
+        let mut rows = vec![silent; song.first_step_in_bar];
+        for event in &song.events {
+            let pitch = |voice: usize| event.pitches.iter().rev().nth(voice);
+            let symbol = |start: Symbol, voice: usize| if pitch(voice).is_some() { start } else { Symbol::Rest };
+            let start = |voice: usize| pitch(voice).map_or(Symbol::Rest, |&pitch| Symbol::Pitch(pitch));
+            rows.push(std::array::from_fn(|voice| Some(start(voice))));
+            let held = std::array::from_fn(|voice| Some(symbol(Symbol::Hold, voice)));
+            rows.extend(std::iter::repeat_n(held, usize::from(event.steps) - 1));
+        }
+        Self { rows, tempo_bpm: song.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature: song.metre }
+    }
 }
 
 /// The seeds that the command line asks for; never none, but perhaps an empty one.
 pub fn read(args: &GenerateArgs, weights: &Weights) -> Result<Vec<Seed>> {
-    let description = &weights.description;
-    let is_line = matches!(description.config, NetworkConfig::Line(_));
-    let mut seeds = match (&args.seed, args.seed_corpus.is_empty()) {
-        (None, true) => return Ok(vec![Seed::default()]),
-        (Some(path), _) if is_line => vec![of_song(&song(path, description)?)],
-        (Some(path), _) => {
-            let phrase = midi_file::read(path)?;
-            let rows = score::from_phrase(&phrase);
-            vec![Seed { rows, tempo_bpm: phrase.tempo_bpm, time_signature: phrase.time_signature }]
-        }
-        (None, false) if is_line => {
-            let prepared = preparation::read(&args.seed_corpus, &as_it_is(description)?, false)?;
-            prepared.train.iter().map(of_song).collect()
-        }
-        (None, false) => grids(args)?,
-    };
+    let kind = kinds::of(&weights.description.config);
+    if let Some(path) = &args.seed {
+        return Ok(vec![kind.seed(weights, path)?]);
+    }
+    if args.seed_corpus.is_empty() {
+        return Ok(vec![Seed::default()]);
+    }
+    let mut seeds = kind.seeds(weights, &args.seed_corpus)?;
     ensure!(!seeds.is_empty(), "--seed-corpus: expected music to begin with, got none");
-    if args.seed.is_none() {
-        for seed in &mut seeds {
-            seed.rows.truncate(seed.bar_steps() * usize::from(args.seed_bars));
-        }
+    for seed in &mut seeds {
+        seed.rows.truncate(seed.bar_steps() * usize::from(args.seed_bars));
     }
     Ok(seeds)
 }
@@ -74,51 +101,6 @@ pub fn read(args: &GenerateArgs, weights: &Weights) -> Result<Vec<Seed>> {
 /// The seed of piece number `n`, one of `seeds` at random.
 pub fn of_piece(seeds: &[Seed], rng_seed: u64) -> &Seed {
     &seeds[SplitMix64::new(rng_seed).next_below(seeds.len())]
-}
-
-/// The preparation that a line model was trained with, but for what leaves music out or moves it.
-fn as_it_is(description: &Description) -> Result<Preparation> {
-    let recipe = Recipe::parse(&description.recipe).context("the recipe inside of the weights")?;
-    let options = recipe.preparation.context("expected a line model's recipe with a preparation, got none")?;
-    Ok(Preparation { key: KeyPlan::None, ..options })
-}
-
-fn song(path: &Path, description: &Description) -> Result<Song> {
-    let options = Preparation {
-        modes: Modes::Both,
-        drop_unquantised: false,
-        fewest_events: 1,
-        groups: None,
-        ..as_it_is(description)?
-    };
-    let corpus = folder::read(&[path.to_path_buf()], Options { as_written: options.as_written, strict: true })?;
-    let piece = corpus.pieces.first().with_context(|| format!("{}: expected music, got none", path.display()))?;
-    let song = preparation::song_of(piece, &options);
-    Ok(song.map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))?.0)
-}
-
-/// An event's notes are dealt to the voices from the top; before the first note its bar is silent.
-fn of_song(song: &Song) -> Seed {
-    let silent = [Some(Symbol::Rest); NUM_VOICES];
-    let mut rows = vec![silent; song.first_step_in_bar];
-    for event in &song.events {
-        let pitch = |voice: usize| event.pitches.iter().rev().nth(voice);
-        let symbol = |start: Symbol, voice: usize| if pitch(voice).is_some() { start } else { Symbol::Rest };
-        rows.push(std::array::from_fn(|voice| Some(pitch(voice).map_or(Symbol::Rest, |&pitch| Symbol::Pitch(pitch)))));
-        let held = std::array::from_fn(|voice| Some(symbol(Symbol::Hold, voice)));
-        rows.extend(std::iter::repeat_n(held, usize::from(event.steps) - 1));
-    }
-    Seed { rows, tempo_bpm: song.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature: song.metre }
-}
-
-/// The training pieces of grid JSON files.
-fn grids(args: &GenerateArgs) -> Result<Vec<Seed>> {
-    let pieces = args.seed_corpus.iter().map(|path| corpus::read_split(path, "train")).collect::<Result<Vec<_>>>()?;
-    let seed = |piece: &corpus::GridPiece| {
-        let rows = piece.grid.steps.iter().map(|row| row.map(|token| Vocabulary::GRID.symbol(token))).collect();
-        Seed { rows, ..Seed::default() }
-    };
-    Ok(pieces.iter().flatten().map(seed).collect())
 }
 
 #[cfg(test)]
@@ -130,7 +112,7 @@ mod tests {
     fn events_are_dealt_to_voices_from_the_top() {
         let event = |pitches: &[u8], steps| Event { pitches: pitches.into(), steps, step_in_beat: 0 };
         let events = vec![event(&[60, 64, 67], 2), event(&[], 1), event(&[62], 1)];
-        let seed = of_song(&Song { metre: (3, 8), first_step_in_bar: 1, events, ..Song::default() });
+        let seed = Seed::of_song(&Song { metre: (3, 8), first_step_in_bar: 1, events, ..Song::default() });
         let word = |symbol: &Option<Symbol>| match symbol {
             Some(Symbol::Pitch(pitch)) => pitch.to_string(),
             Some(Symbol::Hold) => "_".into(),

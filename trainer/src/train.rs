@@ -6,17 +6,16 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
-use continuo_model::network::{Network, Training as Dropout};
 use continuo_model::random::SplitMix64;
-use continuo_model::stream::StreamingNetwork;
 use continuo_model::weights_file::{Description, FORMAT, Weights};
+use continuo_network::optimisers::Optimiser;
+use continuo_network::{Network, Training as Dropout};
 
 use crate::TrainArgs;
 use crate::averaging::Averages;
 use crate::checkpoint::{self, BegunEpoch, Progress};
+use crate::kinds::{self, Material, Music};
 use crate::losses::cross_entropy;
-use crate::material::Material;
-use crate::optimisers::Optimiser;
 use crate::progress_bar::EpochBar;
 use crate::recipe::Recipe;
 use crate::training_log::{self, EpochRow};
@@ -24,7 +23,7 @@ use crate::{fine_tuning, interrupt};
 
 struct Run {
     recipe: Recipe,
-    material: Material,
+    material: Box<dyn Material>,
     network: Network,
     optimiser: Optimiser,
     averages: Averages,
@@ -45,11 +44,15 @@ enum Ended {
 pub fn run(args: &TrainArgs) -> Result<()> {
     let (mut recipe, recipe_text) = Recipe::read(&args.recipe)?;
     let device = open_device(args.device)?;
-    let material = Material::read(args, &mut recipe)?;
+    let start = args.from.as_deref().map(|path| Weights::read(path).map(|weights| (path, weights))).transpose()?;
+    let music = Music { paths: &args.data, strict: args.strict };
+    let weights = start.as_ref().map(|(_, weights)| weights);
+    let material = kinds::of(&recipe.network).material(&recipe, music, weights)?;
+    recipe.network = material.config();
     let network = Network::init(recipe.network.clone(), args.rng_seed, &device)?;
     let vocabulary = material.vocabulary().0;
-    if let Some(from) = args.from.as_deref().filter(|_| !args.resume) {
-        fine_tuning::start_from(from, &network, &vocabulary)?;
+    if let Some((path, weights)) = start.filter(|_| !args.resume) {
+        fine_tuning::start_from(path, &weights, &network, &vocabulary)?;
     }
     let training = &recipe.training;
     let optimiser = Optimiser::new(training.optimiser, training.weight_decay, network.trainable())?;
@@ -196,7 +199,7 @@ impl Run {
         let training = &self.recipe.training;
         // Its own stream for every epoch, so that a resumed run goes on with the same numbers.
         let mut rng = SplitMix64::new(self.progress.rng_seed.wrapping_add((epoch as u64) << 32));
-        let batches = self.material.epoch(&self.recipe, &mut rng);
+        let batches = self.material.epoch(training, &mut rng);
         let mut begun = self.progress.begun.take().unwrap_or_default();
         if begun.batches_done > 0 {
             rng = SplitMix64::new(begun.rng_state);
@@ -239,11 +242,10 @@ impl Run {
 
     /// The weights as they are now, with their figures, and their loss.
     fn validate(&self) -> Result<(Weights, f64)> {
-        let mut weights = Weights::of_network(&self.averages.network(&self.network)?, self.description())?;
-        let network = StreamingNetwork::new(weights.clone()).map_err(anyhow::Error::msg)?;
-        let (loss, figures) = self.material.judge(&network, &self.recipe.split.1);
-        weights.description.figures = figures;
-        Ok((weights, loss))
+        let mut weights = self.averages.network(&self.network)?.to_weights(self.description())?;
+        let judgement = self.material.judge(&weights)?;
+        weights.description.figures = judgement.figures_of(&self.recipe.split.1);
+        Ok((weights, judgement.loss))
     }
 
     fn description(&self) -> Description {

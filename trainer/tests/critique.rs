@@ -72,11 +72,15 @@ fn midi_csv_and_json_are_counted_alike() {
     // Notes are struck twice a quarter in the MIDI file, and the others do not tell.
     assert_eq!(figures.map(|f| f["attacks_per_quarter"].as_f64()), [Some(2.0), None, None]);
 
-    let attack: Vec<_> = (0..16).map(|step| if step % 8 == 0 { 15 } else { 0 }).collect();
+    let attack: Vec<_> = (0..16).map(|step| if step % 2 == 0 { 15 } else { 0 }).collect();
     let rows: Vec<_> = CHORDS.iter().flat_map(|chord| [chord; 4]).collect();
     let json = serde_json::json!({ "train": [{ "pitch": rows, "attack": attack }] });
     std::fs::write(folder.join("attacks.json"), json.to_string()).unwrap();
-    assert_eq!(self::figures(&folder, "attacks.json")["attacks_per_quarter"].as_f64(), Some(0.5));
+    assert_eq!(self::figures(&folder, "attacks.json")["attacks_per_quarter"].as_f64(), Some(2.0));
+    // A change of pitch starts a note, whatever a file says.
+    let json = serde_json::json!({ "train": [{ "pitch": rows, "attack": vec![0; 16] }] });
+    std::fs::write(folder.join("changes.json"), json.to_string()).unwrap();
+    assert_eq!(self::figures(&folder, "changes.json")["attacks_per_quarter"].as_f64(), Some(1.0));
 
     let table = succeed(&folder, "music.csv");
     assert!(table.starts_with("pieces 1, steps 16, onsets 16\n"), "{table}");
@@ -126,19 +130,27 @@ fn bad_files_say_what_to_do() {
     std::fs::write(folder.join("silent.csv"), "note0,note1,note2,note3\n0,0,0,0\n").unwrap();
     std::fs::write(folder.join("music.txt"), "la la").unwrap();
     std::fs::write(folder.join("music.json"), r#"{"train": []}"#).unwrap();
+    std::fs::write(folder.join("splits.json"), r#"{"train": [[[60, 55, 52, 48]]]}"#).unwrap();
+    std::fs::write(folder.join("five.abc"), "X:1\nM:4/4\nL:1/4\nK:C\nC[CEGce]C2|\n").unwrap();
+    write_csv(&folder.join("music.csv"), 0);
     let mut phrase = score::to_phrase(&[[Symbol::Pitch(60); 4]], 90.0, (4, 4));
     phrase.tracks.truncate(1);
     phrase.tracks[0].name = "Tune".into();
     midi_file::write(&folder.join("tune.mid"), &phrase).unwrap();
     let cases = [
         ("none.mid", "none.mid: cannot be opened"),
-        ("empty", "empty: expected files that end in .mid, .midi, .json, .csv, got none"),
-        ("music.txt", "music.txt: expected a file that ends in .mid, .midi, .json, .csv, got `.txt`"),
+        ("empty", "empty: expected music, got no file of a format that is read"),
+        (
+            "music.txt",
+            "music.txt: expected MIDI, kern, ABC, MusicXML, JSON, chorale CSV or notes TSV, got none of them",
+        ),
         ("wrong.csv", "wrong.csv: line 1: expected a header `note0,note1..`, got `ab`"),
-        ("silent.csv", "expected pieces that hold notes, got 1 without any"),
-        ("music.json --split test", "music.json: expected a split `test`, got only train"),
+        ("silent.csv", "silent.csv: expected notes, got none"),
+        ("splits.json --split test", "--split: expected pieces in `test`, got none"),
         ("music.json", "expected pieces that hold notes, got 0"),
-        ("tune.mid", "tune.mid: expected four tracks with notes"),
+        ("tune.mid", "tune.mid: expected four parts with notes, or parts named Soprano, Alto, Tenor, Bass, got 1"),
+        ("five.abc", "five.abc:1: expected four voices, got 5 notes together at beat 1; give each voice a part"),
+        ("music.csv tune.mid --strict", "tune.mid: expected four parts with notes"),
         ("tune.mid --first-steps 0", "--first-steps"),
         ("tune.mid --against-split train", "--against"),
     ];
@@ -148,4 +160,37 @@ fn bad_files_say_what_to_do() {
         assert!(!output.status.success() && !error.contains("panicked"), "critique {words}: {error}");
         assert!(error.contains(problem), "critique {words}: {error}");
     }
+}
+
+#[test]
+fn every_format_gives_the_figures_of_the_same_music() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/four-voices"));
+    let figures = |name: &str| {
+        let mut figures = figures(folder, name);
+        figures["worst"].take();
+        figures
+    };
+    let of_midi = figures("same.mid");
+    // Two steps of silence, a pickup of two, a bar of 16, and 14.
+    assert_eq!(of_midi["counts"]["steps"].as_u64(), Some(34), "{of_midi}");
+    assert_eq!(of_midi["counts"]["attacks"].as_u64(), Some(25), "{of_midi}");
+    for name in ["same.krn", "same.abc", "same.musicxml", "same.json"] {
+        assert_eq!(figures(name), of_midi, "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_in_four_voices_is_skipped_and_told() {
+    let folder = folder("skipped");
+    write_csv(&folder.join("a.csv"), 0);
+    std::fs::write(folder.join("tune.abc"), "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|\n").unwrap();
+    let output = critique(&folder, ". --json");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    assert!(
+        told.contains("1 files or pieces skipped\n  skipped ./tune.abc:1: expected four parts with notes"),
+        "{told}"
+    );
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["counts"]["pieces"].as_u64(), Some(1));
 }

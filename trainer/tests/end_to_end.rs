@@ -95,10 +95,23 @@ fn bad_calls_say_what_to_do() {
     let folder = folder("bad_calls");
     write_corpus(&folder);
     write_recipe(&folder, STACK, 1);
+    succeed(&folder, &format!("{TRAIN} tiny.safetensors"));
     let cases = [
         ("train none.toml --data corpus.json --out x", "none.toml: cannot be opened"),
         ("train tiny.toml --data none.json --out x", "none.json: cannot be opened"),
-        ("train tiny.toml --data tiny.toml --out x", "expected a JSON object of splits"),
+        ("train tiny.toml --data tiny.toml --out x", "skipped tiny.toml: expected MIDI, kern, ABC, MusicXML, JSON,"),
+        (
+            "evaluate tiny.safetensors --data corpus.json --split test",
+            "in split `test`, got only train, valid; name one",
+        ),
+        (
+            "evaluate tiny.safetensors --data corpus.json --baseline",
+            "expected a line model or its recipe, got one of four",
+        ),
+        (
+            "evaluate --recipe tiny.toml --data corpus.json --baseline",
+            "expected a line model or its recipe, got one of four",
+        ),
         ("train tiny.toml --data corpus.json --resume --out x", "leave out --resume"),
         ("train tiny.toml --data corpus.json --device cuda --out x", "--features cuda"),
         ("evaluate corpus.json --data corpus.json", "expected a whole safetensors file"),

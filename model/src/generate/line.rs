@@ -4,16 +4,21 @@
 //! It plays alone: where some voices are given the others rest. Of what it plays a chord's notes go to the voices from the
 //! top, so a melody is the soprano's.
 
-use super::{ALL_CLASSES, Given, Step};
+use std::sync::Arc;
+
+use super::rows::{decision_of, symbols_of};
+use super::{ALL_CLASSES, Capabilities, Checkpoint, Network, Performer, Step};
+use crate::config::HomeKey;
+use crate::decision::{Decision, Lanes};
 use crate::key;
 use crate::lexicon::{Grammar, Lexicon, Word};
 use crate::line_memory::{Event, LineMemory};
-use crate::network::config::{HomeKey, LineConfig};
 use crate::random::coin;
 use crate::sampling::{self, Sampler};
-use crate::stream::{Scratch, State, StreamingNetwork};
+use crate::stream::{LineNetwork, LineState, Scratch};
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::Symbol;
+use crate::weights_file::Description;
 
 /// A long note is shown to a melody's network as so many words at the most.
 const LONGEST_SHOWN: usize = 16;
@@ -23,43 +28,105 @@ const FREE_EVENTS: usize = 4;
 /// Words that may be drawn in a step: an event's two, and again after a piece's end.
 const DRAWS: u64 = 4;
 
-/// Decides a step and moves on.
-pub(super) fn step(
-    network: &StreamingNetwork,
-    state: &mut State,
-    scratch: &mut Scratch,
-    step: &Step,
-) -> [Symbol; NUM_VOICES] {
-    let (lexicon, config) = network.line().expect("the network is a line model");
-    let memory = memory(state);
-    if step.given.iter().any(|given| *given != Given::Free) {
-        let row = given_row(memory, step);
-        (memory.playing, memory.steps_left) = (false, 0);
-        memory.push(step.step_idx, row, true, lexicon.grammar() == Grammar::Melody);
-        return row;
-    }
-    let takes_over = !memory.playing;
-    if takes_over {
-        memory.take_over(step.step_idx, step.settings.controls.key);
-        memory.shift = home_shift(memory.key, config.home_key);
-    }
-    let mut line = Line { network, lexicon, config, state, scratch, step };
-    if takes_over {
-        line.begin(|_| true);
-    }
-    line.play()
+/// One performance of a line model.
+pub struct LinePerformer {
+    network: Arc<LineNetwork>,
+    state: LineState,
+    /// The state before a step that is replayed.
+    before: LineState,
+    scratch: Scratch,
 }
 
-fn memory(state: &mut State) -> &mut LineMemory {
-    state.line.as_mut().expect("a line model's state remembers a line")
+impl Network for LineNetwork {
+    fn description(&self) -> &Description {
+        self.description()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.description().config.kind().capabilities()
+    }
+
+    fn performer(self: Arc<Self>) -> Box<dyn Performer> {
+        Box::new(LinePerformer::new(self))
+    }
+}
+
+impl LinePerformer {
+    /// At the start of a piece.
+    pub fn new(network: Arc<LineNetwork>) -> Self {
+        Self { state: network.state(), before: network.state(), scratch: network.scratch(), network }
+    }
+
+    fn decide_row(&mut self, step: &Step) -> [Symbol; NUM_VOICES] {
+        let memory = &mut *self.state.memory;
+        if !step.given.lanes.is_empty() {
+            let row = given_row(memory, step);
+            (memory.playing, memory.steps_left) = (false, 0);
+            memory.push(step.step_idx, row, true, self.network.lexicon().grammar() == Grammar::Melody);
+            return row;
+        }
+        let takes_over = !memory.playing;
+        if takes_over {
+            memory.take_over(step.step_idx, step.settings.controls.key);
+            memory.shift = home_shift(memory.key, self.network.config().home_key);
+        }
+        let mut line = Line { network: &self.network, state: &mut self.state, scratch: &mut self.scratch, step };
+        if takes_over {
+            line.begin(|_| true);
+        }
+        line.play()
+    }
+}
+
+impl Performer for LinePerformer {
+    fn network(&self) -> &dyn Network {
+        &*self.network
+    }
+
+    fn reset(&mut self) {
+        self.state.reset();
+    }
+
+    /// A step in which any lane is given is the player's: the others rest.
+    fn decide(&mut self, step: &Step) -> Decision {
+        let before = self.state.memory.sounding;
+        let row = self.decide_row(step);
+        decision_of(row, before, self.state.memory.sounding)
+    }
+
+    /// A step that the model played is decided again: its state depends on more than what sounds.
+    fn replay(&mut self, step: &Step, decision: &Decision) {
+        let given = super::Given::all(*decision);
+        if step.given.lanes == Lanes::NONE {
+            self.before.copy_from(&self.state);
+            if self.decide_row(step).map(Some) == symbols_of(&given) {
+                return;
+            }
+            self.state.copy_from(&self.before);
+        }
+        self.decide_row(&Step { given, ..*step });
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(self.state.clone())
+    }
+
+    fn save(&self, checkpoint: &mut Checkpoint) {
+        checkpoint.state_mut::<LineState>().copy_from(&self.state);
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) {
+        self.state.copy_from(checkpoint.state());
+    }
 }
 
 /// What is given, and rests for all others.
 fn given_row(memory: &LineMemory, step: &Step) -> [Symbol; NUM_VOICES] {
-    std::array::from_fn(|voice| match step.given[voice] {
-        Given::Symbol(Symbol::Hold) if memory.sounding[voice].is_none() => Symbol::Rest,
-        Given::Symbol(symbol) => symbol,
-        Given::Free => Symbol::Rest,
+    let given = symbols_of(&step.given);
+    std::array::from_fn(|voice| match given[voice] {
+        Some(Symbol::Hold) if memory.sounding[voice].is_none() => Symbol::Rest,
+        Some(symbol) => symbol,
+        None => Symbol::Rest,
     })
 }
 
@@ -91,30 +158,28 @@ fn all_shifted(pitches: &[u8], semitones: i8) -> ([u8; NUM_VOICES], usize) {
 
 /// A step that the network plays.
 struct Line<'a> {
-    network: &'a StreamingNetwork,
-    lexicon: &'a Lexicon,
-    config: &'a LineConfig,
-    state: &'a mut State,
+    network: &'a LineNetwork,
+    state: &'a mut LineState,
     scratch: &'a mut Scratch,
     step: &'a Step,
 }
 
 impl Line<'_> {
     fn play(&mut self) -> [Symbol; NUM_VOICES] {
-        let melody = self.lexicon.grammar() == Grammar::Melody;
+        let melody = self.network.lexicon().grammar() == Grammar::Melody;
         self.state.set_step_in_beat(self.step.step_in_beat);
-        let goes_on = memory(self.state).steps_left > 0 && !self.step.attack;
+        let goes_on = self.state.memory.steps_left > 0 && !self.step.attack;
         let row = if goes_on {
-            memory(self.state).steps_left -= 1;
+            self.state.memory.steps_left -= 1;
             self.held()
         } else {
-            if memory(self.state).is_stuck() {
+            if self.state.memory.is_stuck() {
                 self.begin_anew();
             }
             self.draw_event()
         };
         let starts = row.iter().any(|symbol| matches!(symbol, Symbol::Pitch(_)));
-        let memory = memory(self.state);
+        let memory = &mut *self.state.memory;
         memory.push(self.step.step_idx, row, false, melody);
         memory.drawn += usize::from(starts);
         row
@@ -122,26 +187,26 @@ impl Line<'_> {
 
     /// What sounds goes on.
     fn held(&mut self) -> [Symbol; NUM_VOICES] {
-        memory(self.state).sounding.map(|pitch| if pitch.is_some() { Symbol::Hold } else { Symbol::Rest })
+        self.state.memory.sounding.map(|pitch| if pitch.is_some() { Symbol::Hold } else { Symbol::Rest })
     }
 
     /// The network reads the last events that are wanted, as a piece that leads up to this step.
     fn begin(&mut self, wanted: impl Fn(&Event) -> bool) {
-        self.state.begin_line();
+        self.state.begin_piece();
         let (seed, shift) = {
-            let memory = memory(self.state);
+            let memory = &mut *self.state.memory;
             (memory.seed.clone(), memory.shift)
         };
-        let count = self.config.context_events;
+        let count = self.network.config().context_events;
         let steps: usize = seed.last(count, &wanted).map(|event| self.shown_steps(event)).sum();
         let first = self.step.step_in_beat + STEPS_PER_BEAT - steps % STEPS_PER_BEAT;
         self.state.set_step_in_beat(first);
         for event in seed.last(count, &wanted) {
             let pitches = event.pitches.as_ref().map_or(&[][..], |chord| chord.as_slice());
             let (pitches, len) = all_shifted(pitches, shift);
-            self.read(self.lexicon.sound(&pitches[..len]));
-            match self.lexicon.grammar() {
-                Grammar::Events => self.read(self.lexicon.steps(event.steps)),
+            self.read(self.network.lexicon().sound(&pitches[..len]));
+            match self.network.lexicon().grammar() {
+                Grammar::Events => self.read(self.network.lexicon().steps(event.steps)),
                 Grammar::Melody => {
                     let hold = self.token(Word::Hold);
                     (1..self.shown_steps(event)).for_each(|_| self.read(hold));
@@ -153,9 +218,9 @@ impl Line<'_> {
 
     /// How long an event is to the network.
     fn shown_steps(&self, event: &Event) -> usize {
-        match self.lexicon.grammar() {
+        match self.network.lexicon().grammar() {
             Grammar::Melody => event.steps.min(LONGEST_SHOWN),
-            Grammar::Events => match self.lexicon.word(self.lexicon.steps(event.steps)) {
+            Grammar::Events => match self.network.lexicon().word(self.network.lexicon().steps(event.steps)) {
                 Word::Steps(n) => n.into(),
                 _ => unreachable!("a duration is a duration word"),
             },
@@ -163,17 +228,17 @@ impl Line<'_> {
     }
 
     fn read(&mut self, token: u16) {
-        self.network.logits(self.state, 0, self.scratch);
-        self.state.feed(0, token);
+        self.network.logits(self.state, self.scratch);
+        self.state.feed(token);
     }
 
     fn token(&self, word: Word) -> u16 {
-        self.lexicon.token(&word).expect("the grammar has this word")
+        self.network.lexicon().token(&word).expect("the grammar has this word")
     }
 
     /// From what the player played last, or from nothing: what the network played itself led to where it is.
     fn begin_anew(&mut self) {
-        let memory = memory(self.state);
+        let memory = &mut *self.state.memory;
         memory.restarts += 1;
         memory.drawn = 0;
         self.begin(|event| event.given);
@@ -181,7 +246,7 @@ impl Line<'_> {
 
     /// What starts now, or in a melody what goes on.
     fn draw_event(&mut self) -> [Symbol; NUM_VOICES] {
-        let delimiter = self.lexicon.delimiter();
+        let delimiter = self.network.lexicon().delimiter();
         let mut token = self.draw(0, |word| !matches!(word, Word::Steps(_)));
         if token == delimiter {
             // A piece is over: the music goes on from where it began.
@@ -191,16 +256,16 @@ impl Line<'_> {
         if token == delimiter {
             return [Symbol::Rest; NUM_VOICES]; // the network knows nothing else to say
         }
-        self.state.feed(0, token);
-        if self.lexicon.word(token) == Word::Hold {
+        self.state.feed(token);
+        if self.network.lexicon().word(token) == Word::Hold {
             return self.held();
         }
         let row = self.sounds(token);
-        if self.lexicon.grammar() == Grammar::Events {
+        if self.network.lexicon().grammar() == Grammar::Events {
             let steps = self.draw(2, |word| matches!(word, Word::Steps(_)));
-            self.state.feed(0, steps);
-            if let Word::Steps(n) = self.lexicon.word(steps) {
-                memory(self.state).steps_left = usize::from(n) - 1;
+            self.state.feed(steps);
+            if let Word::Steps(n) = self.network.lexicon().word(steps) {
+                self.state.memory.steps_left = usize::from(n) - 1;
             }
         }
         row
@@ -208,13 +273,13 @@ impl Line<'_> {
 
     /// The row in which a word starts.
     fn sounds(&mut self, token: u16) -> [Symbol; NUM_VOICES] {
-        let memory = memory(self.state);
+        let memory = &mut *self.state.memory;
         let shift = memory.shift;
         let before = memory.events.last(1, |event| event.pitches.is_some()).next();
         let before = before.and_then(|event| event.pitches);
         let (before, len) = all_shifted(before.as_ref().map_or(&[], |chord| chord.as_slice()), shift);
         let mut row = [Symbol::Rest; NUM_VOICES];
-        if let Some(chord) = self.lexicon.pitches(token, &before[..len]) {
+        if let Some(chord) = self.network.lexicon().pitches(token, &before[..len]) {
             for (symbol, pitch) in row.iter_mut().zip(chord.as_slice().iter().rev()) {
                 *symbol = Symbol::Pitch(shifted(*pitch, -shift));
             }
@@ -226,14 +291,14 @@ impl Line<'_> {
     fn draw(&mut self, n: u64, fits: impl Fn(&Word) -> bool) -> u16 {
         let Step { settings, step_idx, attack, .. } = *self.step;
         let (shift, sounds, drawn, restarts, key) = {
-            let memory = memory(self.state);
+            let memory = &mut *self.state.memory;
             let something = memory.events.back(0).is_some();
             (memory.shift, something, memory.drawn, memory.restarts, memory.key)
         };
         let scale = settings.controls.key.or(key).filter(|_| settings.snap).map_or(ALL_CLASSES, key::scale);
         let home_scale = key::transposed(scale, shift.into());
-        let lexicon = self.lexicon;
-        let logits = self.network.logits(self.state, 0, self.scratch);
+        let lexicon = self.network.lexicon();
+        let logits = self.network.logits(self.state, self.scratch);
         sampling::mask(logits, |token| fits(&lexicon.word(token)));
         weigh(logits, lexicon, &settings.sampler);
         sampling::mask(logits, |token| {

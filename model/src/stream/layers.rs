@@ -2,8 +2,8 @@
 
 use super::matrix::PackedMatrix;
 use super::{Scratch, update_cell};
-use crate::network::NORM_EPSILON;
-use crate::network::config::Convolution;
+use crate::config::Convolution;
+use crate::config::NORM_EPSILON;
 use crate::weights_file::Weights;
 
 /// Layers that follow each other.

@@ -1,17 +1,85 @@
 //! A split network: its trunk once a step, its head once a voice.
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
-
 use super::matrix::PackedMatrix;
-use super::{MAX_SLOTS, update_cell};
-use crate::network::config::SplitConfig;
-use crate::network::relative_columns;
-use crate::tokeniser::step_reader::{Controls, HEAD_SLOTS, INTERVALS, NO_ROW, StepReader};
+use super::table::Table;
+use super::{GridLayers, MAX_SLOTS, Rates, Scratch, update_cell};
+use crate::config::{EnsembleConfig, SplitConfig};
+use crate::tokeniser::GridReader;
+use crate::tokeniser::step_reader::{Controls, HEAD_SLOTS, INTERVALS, StepReader, relative_columns};
 use crate::weights_file::Weights;
+use crate::{math, sampling};
 
-/// A split network ready to play.
-pub(super) struct StreamingSplit {
+/// A split network, or several whose predictions are averaged.
+pub struct SplitLayers {
+    /// At least one, all of one shape.
+    members: Vec<Member>,
+    rates: Option<Rates>,
+}
+
+impl SplitLayers {
+    /// Packs the checked weights of one split network.
+    ///
+    /// # Errors
+    /// If the network looks up more numbers at once than a stream carries.
+    pub fn single(weights: &Weights, config: &SplitConfig) -> Result<Self, String> {
+        Ok(Self { members: vec![Member::new(weights, config, "")?], rates: None })
+    }
+
+    /// Packs the checked weights of an ensemble.
+    ///
+    /// # Errors
+    /// If its members look up more numbers at once than a stream carries.
+    pub fn ensemble(weights: &Weights, config: &EnsembleConfig) -> Result<Self, String> {
+        let member = |n: usize| Member::new(weights, &config.member, &format!("{n}."));
+        Ok(Self { members: (0..config.members).map(member).collect::<Result<_, _>>()?, rates: config.adaptation })
+    }
+}
+
+impl GridLayers for SplitLayers {
+    type Reader = StepReader;
+    const ANY_ORDER: bool = true;
+
+    fn state_len(&self) -> usize {
+        self.members.iter().map(|member| member.state_len).sum()
+    }
+
+    fn scratch(&self) -> Scratch {
+        Scratch::new(self.members[0].widest, self.members.iter().map(|member| member.trunk_len).sum())
+    }
+
+    fn adaptation(&self) -> Option<Rates> {
+        self.rates
+    }
+
+    fn begin_step(&self, reader: &StepReader, controls: Controls, values: &mut [f32], scratch: &mut Scratch) {
+        let Scratch { x, y, trunk, .. } = scratch;
+        let parts = self.members.iter().zip(values.chunks_exact_mut(self.members[0].state_len));
+        for ((member, values), trunk) in parts.zip(trunk.chunks_exact_mut(self.members[0].trunk_len)) {
+            member.run_trunk(reader, controls, values, (x, y), trunk);
+        }
+    }
+
+    /// The logits of one network, or the logarithms of the mean of the members' probabilities.
+    fn run(&self, reader: &StepReader, voice: usize, _: &mut [f32], _: usize, scratch: &mut Scratch) {
+        let Scratch { x, y, trunk, mix } = scratch;
+        let count = self.members.len();
+        mix.fill(0.0);
+        for (member, trunk) in self.members.iter().zip(trunk.chunks_exact(self.members[0].trunk_len)) {
+            member.run_head(reader, voice, (x, y), trunk);
+            if count > 1 {
+                let logits = &mut x[..mix.len()];
+                sampling::log_softmax(logits);
+                mix.iter_mut().zip(logits).for_each(|(sum, x)| *sum += math::exp(*x));
+            }
+        }
+        if count > 1 {
+            x.iter_mut().zip(&*mix).for_each(|(x, sum)| *x = (sum / count as f32).ln());
+        }
+    }
+}
+
+/// One split network.
+struct Member {
     config: SplitConfig,
     trunk_table: Table,
     lstm: Vec<PackedMatrix>,  // (inputs + units, 4 * units)
@@ -20,35 +88,14 @@ pub(super) struct StreamingSplit {
     head_layers: Vec<PackedMatrix>, // (head, head)
     out: PackedMatrix,              // (head, vocab_size + INTERVALS)
     /// Widest vector between two layers.
-    pub(super) widest: usize,
-    pub(super) trunk_len: usize,
-    pub(super) state_len: usize,
+    widest: usize,
+    trunk_len: usize,
+    state_len: usize,
 }
 
-/// Rows that are added up, in 16 bits.
-struct Table {
-    rows: Vec<f16>,
-    width: usize,
-}
-
-impl Table {
-    fn new(rows: &[f32], width: usize) -> Self {
-        Self { rows: rows.iter().map(|&x| f16::from_f32(x)).collect(), width }
-    }
-
-    /// Adds `rows` to `sum`, (width); `row` is room of that width.
-    fn add_up(&self, rows: &[u32], sum: &mut [f32], row: &mut [f32]) {
-        for &n in rows.iter().filter(|&&n| n != NO_ROW) {
-            let from = n as usize * self.width;
-            self.rows[from..from + self.width].convert_to_f32_slice(row);
-            sum.iter_mut().zip(&*row).for_each(|(sum, x)| *sum += x);
-        }
-    }
-}
-
-impl StreamingSplit {
+impl Member {
     /// Packs the tensors whose names begin with `prefix`.
-    pub(super) fn new(weights: &Weights, config: &SplitConfig, prefix: &str) -> Result<Self, String> {
+    fn new(weights: &Weights, config: &SplitConfig, prefix: &str) -> Result<Self, String> {
         if config.trunk_slots() > MAX_SLOTS {
             return Err(format!("expected at most {MAX_SLOTS} trunk slots, got {}", config.trunk_slots()));
         }
@@ -82,7 +129,7 @@ impl StreamingSplit {
     }
 
     /// Advances the trunk by one step; what it says to the heads goes to `trunk`. `x` and `y` are room to work in.
-    pub(super) fn run_trunk(
+    fn run_trunk(
         &self,
         reader: &StepReader,
         controls: Controls,
@@ -114,7 +161,7 @@ impl StreamingSplit {
     }
 
     /// Scores `voice`'s tokens; the logits are at the front of `x`. `y` is room to work in.
-    pub(super) fn run_head(&self, reader: &StepReader, voice: usize, (x, y): (&mut [f32], &mut [f32]), trunk: &[f32]) {
+    fn run_head(&self, reader: &StepReader, voice: usize, (x, y): (&mut [f32], &mut [f32]), trunk: &[f32]) {
         let width = self.config.head;
         let mut rows = [0; HEAD_SLOTS];
         reader.head_rows(voice, self.config.sees_echo(), &mut rows);

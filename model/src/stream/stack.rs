@@ -1,19 +1,28 @@
 //! A stack, one token at a time.
 
 use super::layers::Layers;
-use super::{MAX_SLOTS, Scratch, row};
-use crate::network::config::StackConfig;
+use super::table::Table;
+use super::{GridLayers, MAX_SLOTS, Scratch};
+use crate::config::StackConfig;
 use crate::tokeniser::grid::CellReader;
 use crate::weights_file::Weights;
 
-/// A stack ready to play.
-pub(super) struct StreamingStack {
+/// A stack's layers.
+pub struct StackLayers {
     config: StackConfig,
-    pub(super) layers: Layers,
+    /// Of the token before.
+    embedding: Table,
+    /// One table a feature.
+    features: Vec<Table>,
+    layers: Layers,
 }
 
-impl StreamingStack {
-    pub(super) fn new(weights: &Weights, config: &StackConfig) -> Result<Self, String> {
+impl StackLayers {
+    /// Packs checked weights.
+    ///
+    /// # Errors
+    /// If the network looks up more features at once than a stream carries.
+    pub fn new(weights: &Weights, config: &StackConfig) -> Result<Self, String> {
         if config.feature_slots() > MAX_SLOTS {
             return Err(format!("expected at most {MAX_SLOTS} feature slots, got {}", config.feature_slots()));
         }
@@ -21,40 +30,47 @@ impl StreamingStack {
             .convolutions(weights, &config.convolutions)
             .lstm(weights, &config.lstm)
             .dense(weights, &config.dense, config.vocab_size);
-        Ok(Self { config: config.clone(), layers })
-    }
-
-    /// Advances by one cell; the logits of its token are at the front of `scratch.x`.
-    pub(super) fn step(
-        &self,
-        weights: &Weights,
-        reader: &CellReader,
-        values: &mut [f32],
-        tokens_fed: usize,
-        scratch: &mut Scratch,
-    ) {
-        let width = self.embed(weights, reader, &mut scratch.x);
-        self.layers.run(width, values, tokens_fed, scratch);
+        let embedding = Table::new(weights.tensor("embedding.weight"), config.embedding);
+        let features = config.features.iter();
+        let features = features.map(|f| Table::new(weights.tensor(f.kind.tensor_name()), f.width)).collect();
+        Ok(Self { config: config.clone(), embedding, features, layers })
     }
 
     /// Writes the embedding of what is known to the front of `x`, and returns its width.
-    fn embed(&self, weights: &Weights, reader: &CellReader, x: &mut [f32]) -> usize {
-        let mut at = self.config.embedding;
+    fn embed(&self, reader: &CellReader, x: &mut [f32]) -> usize {
+        let mut at = self.embedding.width();
         match reader.previous() {
             None => x[..at].fill(0.0),
-            Some(token) => x[..at].copy_from_slice(row(weights.tensor("embedding.weight"), token.into(), at)),
+            Some(token) => self.embedding.look_up(token.into(), &mut x[..at]),
         }
-        let features = &self.config.features;
         let mut rows = [0; MAX_SLOTS];
-        reader.feature_rows(features, &mut rows);
+        reader.feature_rows(&self.config.features, &mut rows);
         let mut rows = rows.iter();
-        for feature in features {
-            let table = weights.tensor(feature.kind.tensor_name());
+        for (feature, table) in self.config.features.iter().zip(&self.features) {
             for &n in rows.by_ref().take(feature.kind.slots()) {
-                x[at..at + feature.width].copy_from_slice(row(table, n as usize, feature.width));
-                at += feature.width;
+                table.look_up(n as usize, &mut x[at..at + table.width()]);
+                at += table.width();
             }
         }
         at
+    }
+}
+
+impl GridLayers for StackLayers {
+    type Reader = CellReader;
+    const ANY_ORDER: bool = false;
+
+    fn state_len(&self) -> usize {
+        self.layers.state_len
+    }
+
+    fn scratch(&self) -> Scratch {
+        Scratch::new(self.layers.widest, 0)
+    }
+
+    fn run(&self, reader: &CellReader, voice: usize, values: &mut [f32], tokens: usize, scratch: &mut Scratch) {
+        debug_assert_eq!(reader.voice(), voice, "a stack decides voices from the top");
+        let width = self.embed(reader, &mut scratch.x);
+        self.layers.run(width, values, tokens, scratch);
     }
 }

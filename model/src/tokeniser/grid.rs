@@ -1,6 +1,7 @@
 //! Four voices on a grid of 16th steps, and the reading order of its cells: one token a voice and step.
 
-use crate::network::config::{Feature, FeatureKind, HELD_BUCKETS};
+use super::{GridReader, Reader};
+use crate::config::{Feature, FeatureKind, HELD_BUCKETS};
 use crate::vocabulary::{Symbol, Vocabulary};
 
 /// Soprano, alto, tenor and bass, in the order in which a step's cells are read.
@@ -92,40 +93,6 @@ impl CellReader {
         self.previous
     }
 
-    /// What `voice` sounds after the last token fed for it.
-    pub const fn sounding(&self, voice: usize) -> Option<u8> {
-        self.sounding[voice]
-    }
-
-    /// Says where in the beat the coming step is (0 to 3). Called at a step's first cell only: a host may
-    /// jump, and then the count must follow it.
-    pub fn set_step_in_beat(&mut self, step_in_beat: usize) {
-        debug_assert_eq!(self.voice, 0, "the beat position belongs to a whole step");
-        self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
-    }
-
-    /// Takes the next cell's token and moves on to the cell after it.
-    pub fn feed(&mut self, token: u16) {
-        let voice = self.voice;
-        match Vocabulary::GRID.symbol(token) {
-            Some(Symbol::Rest) | None => {
-                self.held[voice] = if self.sounding[voice].is_none() { longer(self.held[voice]) } else { 0 };
-                self.sounding[voice] = None;
-            }
-            Some(Symbol::Pitch(pitch)) => {
-                self.sounding[voice] = Some(pitch);
-                self.held[voice] = 0;
-            }
-            Some(Symbol::Hold) => self.held[voice] = longer(self.held[voice]),
-        }
-        self.previous = Some(token);
-        self.voice += 1;
-        if self.voice == NUM_VOICES {
-            self.voice = 0;
-            self.step_in_beat = (self.step_in_beat + 1) % STEPS_PER_BEAT;
-        }
-    }
-
     /// Writes the rows to look up for each of `features`, in their order, to the front of `rows` and
     /// returns how many there are.
     pub fn feature_rows(&self, features: &[Feature], rows: &mut [u32]) -> usize {
@@ -147,6 +114,49 @@ impl CellReader {
             }
         }
         n
+    }
+}
+
+impl Reader for CellReader {
+    fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        *self = *other;
+    }
+
+    fn set_step_in_beat(&mut self, step_in_beat: usize) {
+        debug_assert_eq!(self.voice, 0, "the beat position belongs to a whole step");
+        self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
+    }
+
+    /// Moves on to the cell after it.
+    fn feed(&mut self, voice: usize, token: u16) {
+        debug_assert_eq!(self.voice, voice, "cells are read from the top voice down");
+        match Vocabulary::GRID.symbol(token) {
+            Some(Symbol::Rest) | None => {
+                self.held[voice] = if self.sounding[voice].is_none() { longer(self.held[voice]) } else { 0 };
+                self.sounding[voice] = None;
+            }
+            Some(Symbol::Pitch(pitch)) => {
+                self.sounding[voice] = Some(pitch);
+                self.held[voice] = 0;
+            }
+            Some(Symbol::Hold) => self.held[voice] = longer(self.held[voice]),
+        }
+        self.previous = Some(token);
+        self.voice += 1;
+        if self.voice == NUM_VOICES {
+            self.voice = 0;
+            self.step_in_beat = (self.step_in_beat + 1) % STEPS_PER_BEAT;
+        }
+    }
+}
+
+impl GridReader for CellReader {
+    fn sounding(&self, voice: usize) -> Option<u8> {
+        self.sounding[voice]
     }
 }
 
@@ -199,7 +209,7 @@ mod tests {
             .map(|kind| Feature { kind, width: 1 });
         let mut reader = CellReader::new();
         for row in Grid::from_pitches(&ROWS, None).steps {
-            row.into_iter().for_each(|token| reader.feed(token));
+            row.into_iter().enumerate().for_each(|(voice, token)| reader.feed(voice, token));
         }
         let mut rows = [0; 10];
         assert_eq!(reader.feature_rows(&features, &mut rows), 10);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Reader;
 use super::grid::STEPS_PER_BEAT;
 use super::line_echo::{ECHO_CLASSES, LineEcho};
 use super::step_reader::NO_ROW;
@@ -75,51 +76,10 @@ impl LineReader {
         &self.lexicon
     }
 
-    /// Back to the start of a piece. Does not allocate.
-    pub fn reset(&mut self) {
-        let delimiter = self.lexicon.delimiter();
-        (self.previous, self.sounding, self.held, self.step_in_beat) = (delimiter, delimiter, 0, 0);
-        self.echo.reset();
-    }
-
-    /// Makes this the same as `other`, a reader of the same lexicon. Does not allocate.
-    pub fn copy_from(&mut self, other: &Self) {
-        (self.previous, self.sounding) = (other.previous, other.sounding);
-        (self.held, self.step_in_beat) = (other.held, other.step_in_beat);
-        self.echo.copy_from(&other.echo);
-    }
-
-    /// Says where in the beat the coming step is (0 to 3): at the start of a piece, and when a host has jumped.
-    pub fn set_step_in_beat(&mut self, step_in_beat: usize) {
-        self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
-    }
-
     /// Whether the next word is a duration.
     pub fn awaits_steps(&self) -> bool {
         self.lexicon.grammar() == Grammar::Events
             && matches!(self.lexicon.word(self.previous), Word::Rest | Word::Notes(_) | Word::Classes(_))
-    }
-
-    /// Takes the next word. A delimiter begins a new piece on the next beat.
-    pub fn feed(&mut self, token: u16) {
-        let word = self.lexicon.word(token);
-        self.echo.push(token, matches!(word, Word::Notes(_) | Word::Classes(_)));
-        let steps = match word {
-            Word::Delimiter => {
-                self.echo.reset();
-                (self.sounding, self.held, self.step_in_beat) = (token, 0, 0);
-                0
-            }
-            Word::Rest | Word::Notes(_) | Word::Classes(_) => {
-                (self.sounding, self.held) = (token, 0);
-                usize::from(self.lexicon.grammar() == Grammar::Melody)
-            }
-            Word::Hold => 1,
-            Word::Steps(n) => usize::from(n),
-        };
-        self.held += steps;
-        self.step_in_beat = (self.step_in_beat + steps) % STEPS_PER_BEAT;
-        self.previous = token;
     }
 
     /// Writes the rows to look up for the next word to the front of `rows`, the word before first, and returns how many
@@ -152,6 +112,46 @@ impl LineReader {
     }
 }
 
+impl Reader for LineReader {
+    fn reset(&mut self) {
+        let delimiter = self.lexicon.delimiter();
+        (self.previous, self.sounding, self.held, self.step_in_beat) = (delimiter, delimiter, 0, 0);
+        self.echo.reset();
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        (self.previous, self.sounding) = (other.previous, other.sounding);
+        (self.held, self.step_in_beat) = (other.held, other.step_in_beat);
+        self.echo.copy_from(&other.echo);
+    }
+
+    fn set_step_in_beat(&mut self, step_in_beat: usize) {
+        self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
+    }
+
+    /// Takes the next word, whatever the voice. A delimiter begins a new piece on the next beat.
+    fn feed(&mut self, _: usize, token: u16) {
+        let word = self.lexicon.word(token);
+        self.echo.push(token, matches!(word, Word::Notes(_) | Word::Classes(_)));
+        let steps = match word {
+            Word::Delimiter => {
+                self.echo.reset();
+                (self.sounding, self.held, self.step_in_beat) = (token, 0, 0);
+                0
+            }
+            Word::Rest | Word::Notes(_) | Word::Classes(_) => {
+                (self.sounding, self.held) = (token, 0);
+                usize::from(self.lexicon.grammar() == Grammar::Melody)
+            }
+            Word::Hold => 1,
+            Word::Steps(n) => usize::from(n),
+        };
+        self.held += steps;
+        self.step_in_beat = (self.step_in_beat + steps) % STEPS_PER_BEAT;
+        self.previous = token;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +169,7 @@ mod tests {
             let starts = [0, n, n + 4, n + 4 + n];
             found.push(std::array::from_fn(|i| if rows[i] == NO_ROW { -1 } else { i64::from(rows[i]) - starts[i] }));
             if let Some(word) = word {
-                reader.feed(words.iter().position(|w| *w == word).unwrap() as u16);
+                reader.feed(0, words.iter().position(|w| *w == word).unwrap() as u16);
             }
         }
         assert_eq!(found, expect, "{music}");
@@ -190,11 +190,11 @@ mod tests {
         for token in [3, 4, 5, 6, 7, 2, 2, 2, 3, 4, 5] {
             assert_eq!(reader.rows(&[LineFeature::Echo], &mut rows), 3);
             assert_eq!(rows[1..], [NO_ROW; 2]);
-            reader.feed(token);
+            reader.feed(0, token);
         }
         reader.rows(&[LineFeature::Echo], &mut rows);
         assert_eq!(rows, [5, 8 + 6, 8 + 8]);
-        reader.feed(0);
+        reader.feed(0, 0);
         reader.rows(&[LineFeature::Echo], &mut rows);
         assert_eq!(rows, [0, NO_ROW, NO_ROW], "another piece");
     }
@@ -205,7 +205,7 @@ mod tests {
         check("/ r 60 x1 x3", "60 x3 r x1 /", &expect);
         let mut reader = LineReader::new(Arc::new(Lexicon::parse("/ r 60 x1 x3").unwrap()));
         let awaits = [2, 3, 1, 4, 0].map(|token| {
-            reader.feed(token);
+            reader.feed(0, token);
             reader.awaits_steps()
         });
         assert_eq!(awaits, [true, false, true, false, false]);

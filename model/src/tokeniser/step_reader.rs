@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::echo::{ECHO_CLASSES, Echo};
 use super::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use crate::vocabulary::{Symbol, Vocabulary};
+use super::{GridReader, Reader};
+use crate::vocabulary::{LOWEST_PITCH, Symbol, Vocabulary};
 
 /// How many lengths of a held note are told apart; longer ones count as the longest.
 const HELD_CLASSES: usize = 16;
@@ -141,71 +142,8 @@ impl StepReader {
         }
     }
 
-    /// Hides the echo in this step and those after it: music that goes round in circles must not hear itself.
-    pub fn hide_echo(&mut self, steps: usize) {
-        self.deaf_steps = steps;
-    }
-
     fn heard_echo(&self) -> Option<([u16; NUM_VOICES], usize)> {
         self.echo.next().filter(|_| self.deaf_steps == 0)
-    }
-
-    /// Back to the start of a piece. Does not allocate.
-    pub fn reset(&mut self) {
-        self.echo.reset();
-        self.deaf_steps = 0;
-        self.sounding = [None; NUM_VOICES];
-        self.held = [0; NUM_VOICES];
-        self.step_in_beat = 0;
-        self.drawn = [None; NUM_VOICES];
-    }
-
-    /// Makes this the same as `other`. Does not allocate.
-    pub fn copy_from(&mut self, other: &Self) {
-        self.echo.copy_from(&other.echo);
-        self.deaf_steps = other.deaf_steps;
-        self.sounding = other.sounding;
-        self.held = other.held;
-        self.step_in_beat = other.step_in_beat;
-        self.drawn = other.drawn;
-    }
-
-    /// Says where in the beat the coming step is (0 to 3); before its first voice only.
-    pub fn set_step_in_beat(&mut self, step_in_beat: usize) {
-        debug_assert!(self.drawn.iter().all(Option::is_none), "the beat position belongs to a whole step");
-        self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
-    }
-
-    /// What `voice` sounded in the step before.
-    pub const fn sounding(&self, voice: usize) -> Option<u8> {
-        self.sounding[voice]
-    }
-
-    /// Decides a voice; with the last of them the step is over.
-    ///
-    /// # Panics
-    /// If the voice is decided already.
-    pub fn feed(&mut self, voice: usize, token: u16) {
-        assert!(self.drawn[voice].is_none(), "voice {voice} is decided twice in one step");
-        self.drawn[voice] = Some(token);
-        let [Some(s), Some(a), Some(t), Some(b)] = self.drawn else { return };
-        let row = [s, a, t, b];
-        let mut attacks = 0;
-        for (voice, &token) in row.iter().enumerate() {
-            let before = self.sounding[voice];
-            let (sounding, goes_on) = match Vocabulary::GRID.symbol(token) {
-                Some(Symbol::Pitch(pitch)) => (Some(pitch), false),
-                Some(Symbol::Hold) => (before, true),
-                Some(Symbol::Rest) | None => (None, before.is_none()),
-            };
-            attacks += usize::from(sounding.is_some() && !goes_on);
-            self.held[voice] = if goes_on { (self.held[voice] + 1).min(HELD_CLASSES as u8 - 1) } else { 0 };
-            self.sounding[voice] = sounding;
-        }
-        self.echo.push(row, attacks);
-        self.deaf_steps = self.deaf_steps.saturating_sub(1);
-        self.drawn = [None; NUM_VOICES];
-        self.step_in_beat = (self.step_in_beat + 1) % STEPS_PER_BEAT;
     }
 
     /// Writes the trunk's rows for the coming step to the front of `rows` and returns how many there are.
@@ -268,6 +206,70 @@ impl StepReader {
     }
 }
 
+impl Reader for StepReader {
+    fn reset(&mut self) {
+        self.echo.reset();
+        self.deaf_steps = 0;
+        self.sounding = [None; NUM_VOICES];
+        self.held = [0; NUM_VOICES];
+        self.step_in_beat = 0;
+        self.drawn = [None; NUM_VOICES];
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.echo.copy_from(&other.echo);
+        self.deaf_steps = other.deaf_steps;
+        self.sounding = other.sounding;
+        self.held = other.held;
+        self.step_in_beat = other.step_in_beat;
+        self.drawn = other.drawn;
+    }
+
+    fn set_step_in_beat(&mut self, step_in_beat: usize) {
+        debug_assert!(self.drawn.iter().all(Option::is_none), "the beat position belongs to a whole step");
+        self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
+    }
+
+    /// With the last of its voices the step is over.
+    ///
+    /// # Panics
+    /// If the voice is decided already.
+    fn feed(&mut self, voice: usize, token: u16) {
+        assert!(self.drawn[voice].is_none(), "voice {voice} is decided twice in one step");
+        self.drawn[voice] = Some(token);
+        let [Some(s), Some(a), Some(t), Some(b)] = self.drawn else { return };
+        let row = [s, a, t, b];
+        let mut attacks = 0;
+        for (voice, &token) in row.iter().enumerate() {
+            let before = self.sounding[voice];
+            let (sounding, goes_on) = match Vocabulary::GRID.symbol(token) {
+                Some(Symbol::Pitch(pitch)) => (Some(pitch), false),
+                Some(Symbol::Hold) => (before, true),
+                Some(Symbol::Rest) | None => (None, before.is_none()),
+            };
+            attacks += usize::from(sounding.is_some() && !goes_on);
+            self.held[voice] = if goes_on { (self.held[voice] + 1).min(HELD_CLASSES as u8 - 1) } else { 0 };
+            self.sounding[voice] = sounding;
+        }
+        self.echo.push(row, attacks);
+        self.deaf_steps = self.deaf_steps.saturating_sub(1);
+        self.drawn = [None; NUM_VOICES];
+        self.step_in_beat = (self.step_in_beat + 1) % STEPS_PER_BEAT;
+    }
+}
+
+impl GridReader for StepReader {
+    /// What `voice` sounded in the step before.
+    fn sounding(&self, voice: usize) -> Option<u8> {
+        self.sounding[voice]
+    }
+
+    /// Hides the echo in this step and those after it: music that goes round in circles must not hear itself.
+    fn hide_echo(&mut self, steps: usize) {
+        self.deaf_steps = steps;
+    }
+}
+
 impl Default for StepReader {
     fn default() -> Self {
         Self::new()
@@ -288,6 +290,17 @@ impl Rows<'_> {
         self.rows[self.n] = row.map_or(NO_ROW, |row| (self.base + row) as u32);
         self.n += 1;
         self.base += count;
+    }
+}
+
+/// For each token the column of its relative score, given what the voice sounded before; a token that is no pitch, and
+/// every token after a rest, has the column past the end, whose score is 0.
+pub fn relative_columns(before: Option<u8>, columns: &mut [u32]) {
+    columns.fill(INTERVALS as u32);
+    let pitches = Vocabulary::GRID_WITHOUT_HOLD.size() - 1;
+    if let Some(before) = before {
+        let lowest = INTERVALS as u32 / 2 + u32::from(LOWEST_PITCH) - u32::from(before);
+        (0..pitches).for_each(|i| columns[1 + i] = lowest + i as u32);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Weights files: whole, cut short, and wrong.
 
 use super::*;
-use crate::network::config::StackConfig;
+use crate::config::StackConfig;
+use crate::vocabulary::Vocabulary;
 
 fn weights() -> Weights {
     let config = NetworkConfig::Stack(StackConfig { lstm: vec![8], ..StackConfig::chorale(Vocabulary::GRID.size()) });
-    let network = Network::init(config.clone(), 1, &Device::Cpu).unwrap();
     let description = Description {
         format: FORMAT,
         name: "Test".into(),
@@ -17,7 +17,7 @@ fn weights() -> Weights {
         commit: String::new(),
         figures: BTreeMap::from([("valid_nats_per_note".into(), 0.5)]),
     };
-    Weights::of_network(&network, description).unwrap()
+    Weights::untrained(description, 1).unwrap()
 }
 
 fn problem(bytes: &[u8]) -> String {
@@ -39,11 +39,11 @@ fn line(lexicon: Option<&str>) -> Vec<u8> {
     let words = "/ r _ 60 62 64";
     let config = r#"{"kind": "line", "vocab_size": 6, "embedding": 4, "lstm": [4], "context_events": 8}"#;
     let config: NetworkConfig = serde_json::from_str(config).unwrap();
-    let network = Network::init(config.clone(), 1, &Device::Cpu).unwrap();
     let vocabulary = Lexicon::parse(words).unwrap().hash().to_string();
-    let lexicon = lexicon.map(|own| if own.is_empty() { words.into() } else { own.into() });
-    let description = Description { config, vocabulary, lexicon, ..weights().description };
-    Weights::of_network(&network, description).unwrap().to_bytes()
+    let description = Description { config, vocabulary, lexicon: Some(words.into()), ..weights().description };
+    let mut weights = Weights::untrained(description, 1).unwrap();
+    weights.description.lexicon = lexicon.map(|own| if own.is_empty() { words.into() } else { own.into() });
+    weights.to_bytes()
 }
 
 #[test]
@@ -95,4 +95,39 @@ fn bad_files_say_what_is_wrong() {
     assert!(problem(&named("dense.0.bias", "dense.0.blas")).contains("expected a tensor `dense.0.bias`"));
     let wide = named("\"shape\":[8,32]", "\"shape\":[4,64]");
     assert!(problem(&wide).contains("expected tensor `lstm.0.w_hh` to be [8, 32]"), "{}", problem(&wide));
+}
+
+/// Why no weights are made of these, after a change.
+fn refusal(change: impl Fn(&mut Weights)) -> String {
+    let mut weights = weights();
+    change(&mut weights);
+    Weights::new(weights.description, weights.tensors).unwrap_err().to_string()
+}
+
+#[test]
+fn weights_are_made_only_of_tensors_that_fit_the_description() {
+    let missing = refusal(|weights| drop(weights.tensors.remove("dense.0.bias")));
+    assert!(missing.contains("expected a tensor `dense.0.bias`, got none"), "{missing}");
+    let short = refusal(|weights| weights.tensors.get_mut("lstm.0.w_hh").unwrap().truncate(9));
+    assert!(short.contains("`lstm.0.w_hh` to be [8, 32], got 9 numbers"), "{short}");
+    let infinite = refusal(|weights| weights.tensors.get_mut("lstm.0.bias").unwrap()[0] = f32::INFINITY);
+    assert!(infinite.contains("finite numbers in tensor `lstm.0.bias`"), "{infinite}");
+    let foreign = refusal(|weights| weights.description.vocabulary = "3f2a91c0".into());
+    assert!(foreign.contains("vocabulary 3f2a91c0"), "{foreign}");
+    let shapeless = refusal(|weights| {
+        let NetworkConfig::Stack(config) = &mut weights.description.config else { unreachable!("a stack") };
+        config.lstm.clear();
+    });
+    assert!(shapeless.contains("expected at least one LSTM layer"), "{shapeless}");
+}
+
+#[test]
+fn matrices_are_kept_in_16_bits_and_all_else_in_32() {
+    let Weights { description, mut tensors } = weights();
+    for name in ["lstm.0.w_hh", "lstm.0.bias"] {
+        tensors.get_mut(name).unwrap()[0] = 1.0 / 3.0;
+    }
+    let weights = Weights::new(description, tensors).unwrap();
+    assert_eq!(weights.tensor("lstm.0.w_hh")[0], f16::from_f32(1.0 / 3.0).to_f32());
+    assert_eq!(weights.tensor("lstm.0.bias")[0], 1.0 / 3.0);
 }

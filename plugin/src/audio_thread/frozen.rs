@@ -1,16 +1,16 @@
 //! Frozen voices: they play a take again, note by note at its places in the song, wherever the transport goes. Audio
 //! thread.
 
-use continuo_model::generate::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use nice_plug::midi::VoiceID;
 
 use super::events::{Lag, Touch};
 use super::held_notes::Owner;
 use super::process::AudioThread;
+use super::rows::{self, Given};
 use super::settings::Block;
 use super::transport::{BlockTime, Motion, STEPS_PER_BEAT};
-use crate::frozen::{Score, ScoreNote};
+use crate::frozen::{FrozenNote, FrozenPart};
 
 /// Frozen notes that sound at once, at the most: a voice may hold a chord for a moment where takes overlap.
 const MAX_SOUNDING: usize = 16;
@@ -22,12 +22,12 @@ const LEAST_BEATS: f64 = 1.0 / 16.0;
 
 /// Plays a score.
 pub struct Frozen {
-    score: Option<Box<Score>>,
+    score: Option<Box<FrozenPart>>,
     /// The voices that are frozen.
     voices: [bool; NUM_VOICES],
     /// The first note that has not started.
     next: usize,
-    sounding: [Option<ScoreNote>; MAX_SOUNDING],
+    sounding: [Option<FrozenNote>; MAX_SOUNDING],
     /// Song step less counted step, for where the music is now: at a loop's seam it changes within a block.
     offset: i64,
 }
@@ -54,7 +54,8 @@ impl Frozen {
 
     /// What the frozen voices do in a step of the song; the others, and all where the take holds nothing, are free.
     pub fn row(&self, song_step: i64) -> [Given; NUM_VOICES] {
-        let row = self.score.as_ref().map_or([Given::Free; NUM_VOICES], |score| score.row(song_step));
+        let step = self.score.as_ref().and_then(|score| score.step(song_step));
+        let row = step.map_or([Given::Free; NUM_VOICES], rows::from_decision);
         std::array::from_fn(|voice| if self.voices[voice] { row[voice] } else { Given::Free })
     }
 
@@ -75,7 +76,7 @@ impl AudioThread {
     /// Takes another score, other voices and another place into account, at a block's start.
     pub(super) fn follow_frozen(&mut self, block: &Block, time: &BlockTime) {
         let mut moved = matches!(time.motion, Motion::Started | Motion::Jumped | Motion::Halted);
-        while let Some(score) = self.bridge.frozen_score() {
+        while let Some(score) = self.bridge.frozen_part() {
             let before = self.frozen.score.replace(score);
             if let Some(before) = before {
                 self.bridge.give_back(before);
@@ -125,7 +126,7 @@ impl AudioThread {
         match self.frozen.coming() {
             Some((_, Coming::End(n))) => {
                 if let Some(note) = self.frozen.sounding[n].take() {
-                    self.ledger.end(Owner::Frozen, (note.voice, note.key), at, 1, Lag::default());
+                    self.ledger.end(Owner::Frozen, (note.lane, note.key), at, 1, Lag::default());
                 }
             }
             Some((_, Coming::Start)) => {
@@ -139,14 +140,14 @@ impl AudioThread {
         }
     }
 
-    fn start_frozen(&mut self, block: &Block, note: ScoreNote, at: u64) {
-        let voice = usize::from(note.voice);
-        if !self.frozen.voices[voice] || !block.settings.emit[voice] {
+    fn start_frozen(&mut self, block: &Block, note: FrozenNote, at: u64) {
+        let is_on = |voices: &[bool; NUM_VOICES]| voices.get(usize::from(note.lane)).is_some_and(|is_on| *is_on);
+        if !is_on(&self.frozen.voices) || !is_on(&block.settings.emit) {
             return;
         }
         let Some(free) = self.frozen.sounding.iter_mut().find(|sounding| sounding.is_none()) else { return };
         *free = Some(note);
         let touch = Touch { voice_id: VoiceID::Wildcard, velocity: note.velocity };
-        self.start(Owner::Frozen, (note.voice, note.key), touch, Lag::default(), at);
+        self.start(Owner::Frozen, (note.lane, note.key), touch, Lag::default(), at);
     }
 }

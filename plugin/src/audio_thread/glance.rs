@@ -102,7 +102,7 @@ impl AudioThread {
             snapshot.num_ahead = 0;
             for (place, (step, row, played)) in snapshot.ahead.iter_mut().zip(planned.take(NUM_AHEAD)) {
                 let take_beats = take_beats + (step as f64 - time.pos_steps) / STEPS_PER_BEAT;
-                *place = Ahead { take_beats, row, played };
+                *place = Ahead { take_beats, decision: row, played };
                 snapshot.num_ahead += 1;
             }
         });

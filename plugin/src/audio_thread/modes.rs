@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use continuo_model::generate::{Given, Step, StepSettings};
+use continuo_model::generate::{Step, StepSettings};
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 
 use super::process::{AudioThread, Turn};
+use super::rows::{Given, from_given, to_given};
 use super::settings::Block;
 use super::transport::BlockTime;
 use crate::bridge::{From, Request};
@@ -70,7 +71,7 @@ impl AudioThread {
             let before = self.sequencer.request(step);
             let row = self.hands.row(step);
             let given = row.map(|row| self.with_frozen(time, step, row.given));
-            differs |= before.map(|request| request.step.given) != given;
+            differs |= before.map(|request| from_given(&request.step.given)) != given;
             match (differs, row) {
                 (false, _) => {}
                 (true, Some(row)) => {
@@ -115,7 +116,7 @@ impl AudioThread {
             from: if place.is_seam { From::Elsewhere } else { From::Here },
             count,
             undo_from: count,
-            step: Step { step_idx: place.song_step, step_in_beat, given, attack, settings },
+            step: Step { step_idx: place.song_step, step_in_beat, given: to_given(given), attack, settings },
             begins_bar: time.begins_bar(place.song_step),
             asked,
         };

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use continuo_model::generate::Given;
+use continuo_model::decision::{Decision, Lanes};
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 
+use super::rows::{lanes, row_of, to_decision};
 use crate::bridge::{AudioEnd, From, Request};
 
 /// Rows that are remembered; more than the longest lookahead.
@@ -139,7 +140,7 @@ impl Sequencer {
         }
         // Ten thousand notes in a block would else fill the bridge with answers.
         self.take_answers(bridge);
-        let played = request.step.given.map(|given| given != Given::Free);
+        let played = std::array::from_fn(|voice| request.step.given.lanes.contains(voice as u8));
         let settles = if request.asked.is_some() || request.from == From::Elsewhere {
             [true; NUM_VOICES]
         } else {
@@ -190,13 +191,13 @@ impl Sequencer {
 
     /// What is planned for `step`, if it has not been played: the row once it is known, and which voices are the
     /// player's.
-    pub fn planned(&self, step: i64) -> Option<(Option<Row>, [bool; NUM_VOICES])> {
+    pub fn planned(&self, step: i64) -> Option<(Option<Decision>, Lanes)> {
         let planned = self.rows[slot(step)].filter(|planned| planned.step == step)?;
         let row = match planned.content {
-            Content::Known(row, _) => Some(row),
+            Content::Known(row, sounding) => Some(to_decision(row, sounding)),
             Content::Asked(_) | Content::Refused => None,
         };
-        Some((row, planned.played))
+        Some((row, lanes(planned.played)))
     }
 
     /// Whether the row of `step` is due at some sample.
@@ -239,7 +240,8 @@ impl Sequencer {
         while let Some(answer) = bridge.answer() {
             for planned in self.rows.iter_mut().flatten() {
                 if planned.content == Content::Asked(answer.id) {
-                    planned.content = Content::Known(answer.row, answer.sounding);
+                    let (row, sounding) = row_of(&answer.decision);
+                    planned.content = Content::Known(row, sounding);
                 }
             }
         }

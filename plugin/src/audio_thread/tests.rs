@@ -144,7 +144,10 @@ fn answer_all(end: &mut WorkerEnd) -> u64 {
     while let Some(request) = end.request() {
         let root = 40 + (request.id % 12) as u8;
         let keys = [root + 24, root + 19, root + 12, root];
-        end.answer(Answer { id: request.id, row: keys.map(Symbol::Pitch), sounding: keys.map(Some) });
+        end.answer(Answer {
+            id: request.id,
+            decision: crate::audio_thread::rows::to_decision(keys.map(Symbol::Pitch), keys.map(Some)),
+        });
         answered += 1;
     }
     answered

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use continuo_model::tokeniser::grid::NUM_VOICES;
-use continuo_model::vocabulary::Symbol;
+use continuo_model::decision::{Decision, Lanes};
 
 /// Steps ahead that are shown at the most: more than the longest lookahead.
 pub const NUM_AHEAD: usize = 24;
@@ -13,10 +12,10 @@ pub const NUM_AHEAD: usize = 24;
 pub struct Ahead {
     /// Where in the take it lies, beats.
     pub take_beats: f64,
-    /// What the voices will do if the player changes nothing; `None` while the worker decides.
-    pub row: Option<[Symbol; NUM_VOICES]>,
-    /// The voices that are the player's in it.
-    pub played: [bool; NUM_VOICES],
+    /// What will happen if the player changes nothing; `None` while the worker decides.
+    pub decision: Option<Decision>,
+    /// The lanes that are the player's in it.
+    pub played: Lanes,
 }
 
 /// One block's view of time and plans.

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use continuo_model::network::config::NetworkConfig;
 use continuo_model::weights_file::Description;
 
 /// A header longer than this is none.
@@ -52,9 +51,10 @@ impl Card {
         let description: Description =
             serde_json::from_str(description).map_err(|_| "its description is of another version of Continuo")?;
         let corpora = description.corpora.iter().map(|corpus| format!("{} ({})", corpus.name, corpus.licence));
-        let plays = match description.config {
-            NetworkConfig::Line(_) => "one line: Continue, Respond, Free",
-            _ => "four voices: all modes",
+        let plays = if description.config.kind().capabilities().harmonises {
+            "four voices: all modes"
+        } else {
+            "one line: Continue, Respond, Free"
         };
         let parameters = thousands(description.config.num_parameters());
         let mut figures = vec![("plays".into(), plays.into()), ("parameters".into(), parameters)];

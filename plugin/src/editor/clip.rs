@@ -52,7 +52,7 @@ pub fn phrase(take: &TakeView, wanted: &Wanted) -> Phrase {
         let place = |note: &TakeNote| {
             if wanted.as_heard { (note.heard_start(), note.heard_end()) } else { (note.start, note.end()) }
         };
-        let of_voice = take.notes.iter().filter(|note| note.channel() == channel);
+        let of_voice = take.notes.iter().filter(|note| note.lane == channel);
         let inside = of_voice.map(|note| (note, place(note))).filter(|(_, (start, end))| *start < to && *end > from);
         let mut notes: Vec<Note> = inside
             .map(|(note, (start, end))| {
@@ -80,7 +80,7 @@ fn range(take: &TakeView, wanted: &Wanted) -> (i64, i64) {
 fn changes(take: &TakeView, wanted: &Wanted) -> Vec<TimeChange> {
     let (from, to) = range(take, wanted);
     let change = |change: &Change| TimeChange {
-        at_beats: (change.0 - from) as f64 / TICKS_PER_BEAT,
+        at_beats: (change.at - from) as f64 / TICKS_PER_BEAT,
         tempo_bpm: change.tempo_bpm(),
         time_signature: change.time_signature(),
     };

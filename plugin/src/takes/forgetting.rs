@@ -77,11 +77,11 @@ impl Takes {
         for (n, start) in self.starts.iter_mut().enumerate() {
             if n == 0 && (start.first_note < num_forgotten || !held.is_empty()) {
                 start.kept_from_ticks = self.notes.first().map(|note| note.start);
-                // Of the seams before it the last one says where it is.
+                // Of the loop ends before it the last one says where it is.
                 let first = self.notes.first().map_or(i64::MAX, |note| note.start);
-                let gone = start.seams.partition_point(|seam| seam.0 <= first).saturating_sub(1);
-                start.seams.drain(..gone);
-                start.lost_seams |= gone > 0;
+                let gone = start.loop_ends.partition_point(|end| end.at <= first).saturating_sub(1);
+                start.loop_ends.drain(..gone);
+                start.lost_loop_ends |= gone > 0;
             }
             start.first_note = start.first_note.saturating_sub(num_forgotten);
         }

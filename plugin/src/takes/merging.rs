@@ -1,6 +1,6 @@
 //! Takes of one recording that were saved at another time come together again. Plain values, of no thread.
 
-use super::{MAX_CHANGES, MAX_SEAMS, Start, TakeNote, Takes, VERSION};
+use super::{MAX_CHANGES, MAX_LOOP_ENDS, Start, TakeNote, Takes, VERSION};
 
 impl Takes {
     /// Whether nothing has been played.
@@ -61,8 +61,8 @@ impl Takes {
         for _ in 0..self.starts.iter().map(|start| start.changes.len()).sum::<usize>().saturating_sub(MAX_CHANGES) {
             self.thin_changes();
         }
-        for _ in 0..self.starts.iter().map(|start| start.seams.len()).sum::<usize>().saturating_sub(MAX_SEAMS) {
-            self.thin_seams();
+        for _ in 0..self.starts.iter().map(|start| start.loop_ends.len()).sum::<usize>().saturating_sub(MAX_LOOP_ENDS) {
+            self.thin_loop_ends();
         }
         self.forget_oldest_starts();
         self.forget_old(i64::MIN);

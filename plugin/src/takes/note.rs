@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// In a saved note this is added to the channel of what was generated.
+/// In a saved note this is added to the lane of what the network played.
 const GENERATED: u8 = 16;
 
 /// A note of a take. Times are 960ths of a beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TakeNote {
-    /// MIDI channel, with [`GENERATED`] added to what the network played.
-    saved_channel: u8,
+    /// The lane, which is the MIDI channel, from 0.
+    pub lane: u8,
+    /// The network's, not the player's.
+    pub generated: bool,
     /// MIDI key.
     pub key: u8,
     /// 1 to 127.
@@ -29,20 +31,14 @@ impl TakeNote {
     pub const MAX_SAVED_BYTES: usize = 2 + 3 + 3 + 14 + 10 + 6 + 6 + 9;
 
     /// A note that starts at a place on the grid and was heard at another; it has not ended.
-    pub fn new(channel: u8, is_generated: bool, key: u8, velocity: u8, start: i64, heard_start: i64) -> Self {
-        let saved_channel = channel % GENERATED + if is_generated { GENERATED } else { 0 };
+    pub fn new(lane: u8, generated: bool, key: u8, velocity: u8, start: i64, heard_start: i64) -> Self {
         let late = shift(heard_start.saturating_sub(start));
-        Self { saved_channel, key, velocity, start, length: 1, late, longer: 0 }
+        Self { lane: lane % GENERATED, generated, key, velocity, start, length: 1, late, longer: 0 }
     }
 
-    /// MIDI channel, from 0.
-    pub fn channel(&self) -> u8 {
-        self.saved_channel % GENERATED
-    }
-
-    /// The network's, not the player's.
-    pub fn is_generated(&self) -> bool {
-        self.saved_channel >= GENERATED
+    /// The lane as a project saves it.
+    fn saved_lane(&self) -> u8 {
+        self.lane + if self.generated { GENERATED } else { 0 }
     }
 
     /// Where it ends on the grid.
@@ -97,7 +93,7 @@ impl TakeNote {
     /// How many bytes it takes in a project, with the comma behind it.
     pub fn saved_bytes(&self) -> usize {
         let shifts = if self.is_shifted() { digits(self.late.into()) + digits(self.longer.into()) + 2 } else { 0 };
-        let bytes = [self.saved_channel, self.key, self.velocity].map(|number| digits(number.into()));
+        let bytes = [self.saved_lane(), self.key, self.velocity].map(|number| digits(number.into()));
         bytes.iter().sum::<usize>() + digits(self.start) + digits(self.length.into()) + 7 + shifts
     }
 
@@ -119,11 +115,12 @@ fn digits(number: i64) -> usize {
 /// length; then how much later it was heard to start and how much longer, unless both are 0.
 impl Serialize for TakeNote {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { saved_channel, key, velocity, start, length, late, longer } = *self;
+        let Self { key, velocity, start, length, late, longer, .. } = *self;
+        let saved_lane = self.saved_lane();
         if self.is_shifted() {
-            (saved_channel, key, velocity, start, length, late, longer).serialize(serializer)
+            (saved_lane, key, velocity, start, length, late, longer).serialize(serializer)
         } else {
-            (saved_channel, key, velocity, start, length).serialize(serializer)
+            (saved_lane, key, velocity, start, length).serialize(serializer)
         }
     }
 }
@@ -132,8 +129,9 @@ impl<'de> Deserialize<'de> for TakeNote {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Saved(u8, u8, u8, i64, u32, #[serde(default)] i64, #[serde(default)] i64);
-        let Saved(saved_channel, key, velocity, start, length, late, longer) = Saved::deserialize(deserializer)?;
-        Ok(Self { saved_channel, key, velocity, start, length, late: shift(late), longer: shift(longer) })
+        let Saved(saved_lane, key, velocity, start, length, late, longer) = Saved::deserialize(deserializer)?;
+        let (lane, generated) = (saved_lane % GENERATED, saved_lane >= GENERATED);
+        Ok(Self { lane, generated, key, velocity, start, length, late: shift(late), longer: shift(longer) })
     }
 }
 

@@ -34,16 +34,16 @@ impl From<SavedTakes> for Takes {
             start.kept_from_ticks.iter_mut().chain(&mut start.ended_ticks).for_each(place);
             start.number = start.number.min(u32::MAX / 2);
             start.changes.iter_mut().for_each(|change| {
-                place(&mut change.0);
-                (change.2, change.3) = sound_metre((change.2, change.3));
+                place(&mut change.at);
+                change.time_signature = sound_metre(change.time_signature);
             });
-            start.changes.sort_by_key(|change| change.0);
-            start.seams.iter_mut().for_each(|seam| {
-                place(&mut seam.0);
-                place(&mut seam.1);
-                place(&mut seam.2);
+            start.changes.sort_by_key(|change| change.at);
+            start.loop_ends.iter_mut().for_each(|end| {
+                place(&mut end.at);
+                place(&mut end.song);
+                place(&mut end.round_end);
             });
-            start.seams.sort_by_key(|seam| seam.0);
+            start.loop_ends.sort_by_key(|end| end.at);
         }
         let firsts: Vec<usize> = std::iter::once(0).chain(starts.iter().map(|start| start.first_note)).collect();
         let ends = firsts.iter().copied().skip(1).chain([notes.len()]);

@@ -128,7 +128,7 @@ fn what_is_generated_is_known_and_the_player_s_too() {
     takes.begin(&beginning(0.0, 0.0));
     takes.add(&Played { generated: true, ..played(0.0, 60, 1.0) });
     takes.add(&played(0.0, 67, 1.0));
-    let owners: Vec<_> = takes.notes.iter().map(|note| (note.channel(), note.is_generated())).collect();
+    let owners: Vec<_> = takes.notes.iter().map(|note| (note.lane, note.generated)).collect();
     assert_eq!(owners, [(1, true), (1, false)]);
     // An end does not say whose it is.
     takes.add(&played(1.0, 60, 0.0));
@@ -174,7 +174,7 @@ fn much_played(num_notes: u32, notes_in_take: u32) -> Takes {
         let note = Played { channel: 15, generated: true, ..played(1e5 + f64::from(n) / 128.0, 127, 1.0) };
         takes.add(&note);
     }
-    assert_eq!(takes.starts.iter().map(|start| start.seams.len()).sum::<usize>(), MAX_SEAMS);
+    assert_eq!(takes.starts.iter().map(|start| start.loop_ends.len()).sum::<usize>(), MAX_LOOP_ENDS);
     assert_eq!(takes.starts.iter().map(|start| start.changes.len()).sum::<usize>(), MAX_CHANGES);
     // As nice-plug saves it: JSON inside of JSON.
     let text = serde_json::to_string(&serde_json::to_string(&takes).unwrap()).unwrap();
@@ -230,11 +230,11 @@ fn rounds_whose_place_is_not_known_any_more_are_left_out() {
         take.in_song(bars, ticks(16.0)).iter().map(|note| note.key).collect()
     };
     // Rounds without a note are none, however many.
-    for n in 0..2 * MAX_SEAMS {
+    for n in 0..2 * MAX_LOOP_ENDS {
         takes.come_round(&Looped { take_beats: 16.0 + n as f64, song_beats: 4.0 });
     }
     assert_eq!((keys(&takes, 0..1), keys(&takes, 1..2)), (vec![60, 62], vec![64, 65]));
-    for n in 0..MAX_SEAMS {
+    for n in 0..MAX_LOOP_ENDS {
         let take_beats = 2000.0 + n as f64;
         takes.come_round(&Looped { take_beats, song_beats: 4.0 });
         takes.add(&Played { generated: true, ..played(take_beats, 70, 0.5) });
@@ -418,7 +418,7 @@ fn merged_takes_keep_within_bounds() {
         takes.notes.len() <= MAX_NOTES
             && takes.starts.iter().map(|start| start.changes.len()).sum::<usize>() <= MAX_CHANGES
     );
-    assert!(takes.starts.iter().map(|start| start.seams.len()).sum::<usize>() <= MAX_SEAMS);
+    assert!(takes.starts.iter().map(|start| start.loop_ends.len()).sum::<usize>() <= MAX_LOOP_ENDS);
     // What sounds still ends.
     takes.add(&played(1e5 + 61.0, 50, 0.0));
     assert_eq!(takes.list().next_back().unwrap().notes.last().map(|note| (note.key, note.length)), Some((50, 960)));

@@ -1,11 +1,8 @@
 //! The worker without its thread, and with it.
 
-use continuo_model::generate::{Given, Step, StepSettings};
-use continuo_model::sampling::Sampler;
-
+use continuo_model::decision::{Given, Lanes, Sounding};
+use continuo_model::generate::{self, Step, StepSettings};
 use continuo_model::lexicon::Lexicon;
-use continuo_model::stream::StreamingNetwork;
-use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::{Description, Weights};
 
 use super::*;
@@ -15,24 +12,16 @@ fn request(id: u64, step_idx: i64) -> Request {
     let step = Step {
         step_idx,
         step_in_beat: step_idx.rem_euclid(4) as usize,
-        given: [Given::Free; 4],
-        attack: false,
-        settings: StepSettings {
-            sampler: Sampler::default(),
-            rng_seed: 5,
-            pass: 0,
-            strict: false,
-            controls: Default::default(),
-            snap: false,
-        },
+        settings: StepSettings { rng_seed: 5, ..StepSettings::default() },
+        ..Step::default()
     };
     let begins_bar = step_idx.rem_euclid(16) == 0;
     Request { id, from: From::Here, count: step_idx, undo_from: step_idx, step, begins_bar, asked: None }
 }
 
-fn ensemble() -> Ensemble {
+fn performance() -> Performance {
     let weights = Weights::parse(&SHIPPED[0].source(), SHIPPED[0].bytes).unwrap();
-    Ensemble::new(Performer::new(StreamingNetwork::new(weights).unwrap()))
+    Performance::new(generate::network(&weights).unwrap())
 }
 
 /// A melody model that has learnt nothing, and plays all the same.
@@ -54,19 +43,19 @@ fn line_weights() -> Weights {
     Weights::untrained(description, 1).unwrap()
 }
 
-fn line_ensemble() -> Ensemble {
-    Ensemble::new(Performer::new(StreamingNetwork::new(line_weights()).unwrap()))
+fn line_performance() -> Performance {
+    Performance::new(generate::network(&line_weights()).unwrap())
 }
 
 #[test]
 fn asking_again_for_a_step_undoes_it_and_all_after() {
-    ask_again(ensemble());
-    ask_again(line_ensemble());
+    ask_again(performance());
+    ask_again(line_performance());
 }
 
-fn ask_again(mut ensemble: Ensemble) {
+fn ask_again(mut performance: Performance) {
     let mut decide = |steps: &mut dyn Iterator<Item = i64>| -> Vec<_> {
-        steps.map(|step| ensemble.decide(&request(0, step)).row).collect()
+        steps.map(|step| performance.decide(&request(0, step)).decision).collect()
     };
     let first = decide(&mut (0..100));
     assert_eq!(decide(&mut (60..100)), first[60..]);
@@ -77,11 +66,11 @@ fn ask_again(mut ensemble: Ensemble) {
 
 #[test]
 fn a_jump_goes_on_from_what_stood_there_and_a_start_begins_anew() {
-    jump(ensemble());
-    jump(line_ensemble());
+    jump(performance());
+    jump(line_performance());
 }
 
-fn jump(mut ensemble: Ensemble) {
+fn jump(mut performance: Performance) {
     let mut count = -1;
     let mut decide = |from: From, steps: std::ops::Range<i64>, pass: u64| -> Vec<_> {
         let start = steps.start;
@@ -94,7 +83,7 @@ fn jump(mut ensemble: Ensemble) {
                 ..request(0, step_idx)
             };
             request.step.settings.pass = pass;
-            ensemble.decide(&request).row
+            performance.decide(&request).decision
         });
         rows.collect()
     };
@@ -107,37 +96,55 @@ fn jump(mut ensemble: Ensemble) {
     assert_eq!(decide(From::Nothing, 0..80, 0), first);
 }
 
+/// What a performer believes to sound before a step: what goes on if nobody moves.
+fn sounding(performance: &mut Performance, step_idx: i64) -> Sounding {
+    let mut state = performance.performer.checkpoint();
+    performance.performer.save(&mut state);
+    let mut given = Given { lanes: Lanes::ALL, ..Given::NOTHING };
+    (0..4).for_each(|lane| given.hold(lane, 0));
+    let held = performance.performer.decide(&Step { given, ..request(0, step_idx).step });
+    performance.performer.restore(&state);
+    held.sounding
+}
+
 #[test]
 fn grid_and_line_models_hand_over_to_each_other() {
-    let play = |ensemble: &mut Ensemble, steps: std::ops::Range<i64>| -> Vec<_> {
-        steps.map(|step| ensemble.decide(&request(0, step))).collect()
+    let play = |performance: &mut Performance, steps: std::ops::Range<i64>| -> Vec<_> {
+        steps.map(|step| performance.decide(&request(0, step))).collect()
     };
     let run = || {
-        let mut ensemble = ensemble();
-        let chorale = play(&mut ensemble, 0..32);
-        let before = ensemble.hand_over_to(line_ensemble(), 32);
-        let sounding: [_; 4] = std::array::from_fn(|voice| ensemble.performer.state().sounding(voice));
-        assert_eq!(sounding, chorale[31].sounding, "the line model has heard what sounds");
-        assert_eq!(before.performer.network().weights().description.name, "Bach chorales");
-        let tune = play(&mut ensemble, 32..64);
-        assert!(tune.iter().all(|answer| answer.row[1..] == [Symbol::Rest; 3]), "a melody is one voice");
-        assert!(tune.iter().filter(|answer| matches!(answer.row[0], Symbol::Pitch(_))).count() > 2);
-        ensemble.hand_over_to(before, 64);
-        let sounding: [_; 4] = std::array::from_fn(|voice| ensemble.performer.state().sounding(voice));
-        assert_eq!(sounding, tune[31].sounding, "the grid model has heard what sounds");
-        [chorale, tune, play(&mut ensemble, 64..96)].concat().into_iter().map(|answer| answer.row).collect::<Vec<_>>()
+        let mut performance = performance();
+        let chorale = play(&mut performance, 0..32);
+        let before = performance.hand_over_to(line_performance(), 32);
+        assert_eq!(
+            sounding(&mut performance, 32),
+            chorale[31].decision.sounding,
+            "the line model has heard what sounds"
+        );
+        assert_eq!(before.performer.network().description().name, "Bach chorales");
+        let tune = play(&mut performance, 32..64);
+        let lanes = |answer: &Answer| Lanes::from_fn(|lane| !answer.decision.sounding.is_silent(lane));
+        assert!(tune.iter().all(|answer| (lanes(answer) & !Lanes::first(1)).is_empty()), "a melody is one voice");
+        assert!(tune.iter().filter(|answer| answer.decision.starts(0).count() > 0).count() > 2);
+        performance.hand_over_to(before, 64);
+        assert_eq!(sounding(&mut performance, 64), tune[31].decision.sounding, "the grid model has heard what sounds");
+        [chorale, tune, play(&mut performance, 64..96)]
+            .concat()
+            .into_iter()
+            .map(|answer| answer.decision)
+            .collect::<Vec<_>>()
     };
     let first = run();
     assert_eq!(run(), first);
-    let deaf = play(&mut line_ensemble(), 32..64);
-    assert!(deaf.iter().zip(&first[32..]).any(|(deaf, heard)| deaf.row != *heard), "what was heard matters");
+    let deaf = play(&mut line_performance(), 32..64);
+    assert!(deaf.iter().zip(&first[32..]).any(|(deaf, heard)| deaf.decision != *heard), "what was heard matters");
 }
 
 /// Where a row is decided memory is neither taken nor given back, whoever plays: the worker answers while a host waits.
 #[cfg(debug_assertions)]
 #[test]
 fn deciding_allocates_nothing() {
-    for mut ensemble in [ensemble(), line_ensemble()] {
+    for mut performance in [performance(), line_performance()] {
         for count in 0..200 {
             let mut request = Request {
                 from: if count == 150 { From::Elsewhere } else { From::Here },
@@ -145,10 +152,10 @@ fn deciding_allocates_nothing() {
             };
             request.count = count;
             if count % 50 < 20 {
-                request.step.given[1] = Given::Symbol(Symbol::Pitch(60 + (count % 7) as u8));
+                request.step.given.strike(1, 60 + (count % 7) as u8, 90);
             }
             request.step.settings.snap = count % 3 == 0;
-            nice_assert_no_alloc::assert_no_alloc(|| ensemble.decide(&request));
+            nice_assert_no_alloc::assert_no_alloc(|| performance.decide(&request));
         }
     }
 }

@@ -1,15 +1,15 @@
-//! From a weights file to an ensemble that can play, beside the worker's thread, so that reading a file never makes a row late.
+//! From a weights file to a performance that can play, beside the worker's thread, so that reading a file never makes a row late.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-use continuo_model::generate::Performer;
-use continuo_model::stream::StreamingNetwork;
+use continuo_model::generate::{self, Network};
 use continuo_model::weights_file::Weights;
 
 use super::shipped::{self, Shipped};
-use super::{Desk, Ensemble};
+use super::{Desk, Performance};
 use crate::folders;
 use crate::state::ChosenWeights;
 
@@ -27,7 +27,7 @@ pub struct Loaded {
     /// What there is to say of them, or empty.
     pub problem: String,
     /// They, at the start of a piece, with all the room that they need.
-    pub ensemble: Ensemble,
+    pub performance: Performance,
 }
 
 /// Reads the chosen weights, or says what is wrong. Weights that are not where the project says, as on another machine, are looked
@@ -91,10 +91,28 @@ fn load_found(chosen: &ChosenWeights, file: &Found, problem: &str) -> Option<Loa
 }
 
 fn loaded(name: &str, bytes: &[u8], chosen: ChosenWeights, path: String, problem: String) -> Result<Loaded, String> {
+    let network = shared_network(name, bytes)?;
+    let style = network.description().name.clone();
+    Ok(Loaded { chosen, path, name: style, problem, performance: Performance::new(network) })
+}
+
+/// The packed networks that some instance of this process plays, by the hash of their files.
+static SHARED: Mutex<Vec<(String, Weak<dyn Network>)>> = Mutex::new(Vec::new());
+
+/// The network of a weights file: the one that another instance of this process plays, if it is the same file. What is
+/// read is dropped once it is packed.
+fn shared_network(name: &str, bytes: &[u8]) -> Result<Arc<dyn Network>, String> {
+    let hash = fingerprint(bytes);
+    // Held while packing, so that instances that are loaded at once pack one network. No audio thread waits for it.
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.retain(|(_, network)| network.strong_count() > 0);
+    if let Some(network) = shared.iter().find(|(of, _)| *of == hash).and_then(|(_, network)| network.upgrade()) {
+        return Ok(network);
+    }
     let weights = Weights::parse(name, bytes).map_err(|error| error.to_string())?;
-    let description_name = weights.description.name.clone();
-    let network = StreamingNetwork::new(weights).map_err(|problem| format!("{name}: {problem}"))?;
-    Ok(Loaded { chosen, path, name: description_name, problem, ensemble: Ensemble::new(Performer::new(network)) })
+    let network = generate::network(&weights).map_err(|problem| format!("{name}: {problem}"))?;
+    shared.push((hash, Arc::downgrade(&network)));
+    Ok(network)
 }
 
 /// A file that may be the chosen one.
@@ -206,6 +224,23 @@ mod tests {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join(name), SHIPPED[shipped].bytes).unwrap();
         fingerprint(SHIPPED[shipped].bytes)
+    }
+
+    #[test]
+    fn instances_with_the_same_weights_share_one_network() {
+        // Files of their own: other tests play what is shipped.
+        let file = |name: &str| {
+            let mut weights = Weights::parse("folk", SHIPPED[2].bytes).unwrap();
+            weights.description.name = name.into();
+            weights.to_bytes()
+        };
+        let [first, second] = [0, 1].map(|_| shared_network("one", &file("One")).unwrap());
+        assert!(Arc::ptr_eq(&first, &second));
+        let other = shared_network("two", &file("Two")).unwrap();
+        assert_eq!((other.description().name.as_str(), Arc::strong_count(&first)), ("Two", 2));
+        let gone = Arc::downgrade(&first);
+        drop((first, second));
+        assert!(gone.upgrade().is_none(), "nobody plays it any more");
     }
 
     #[test]

@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use continuo_model::generate::{Given, Performer, Step, StepSettings};
+use continuo_model::decision::Given;
+use continuo_model::generate::{self, Performer, Step, StepSettings};
 use continuo_model::sampling::Sampler;
-use continuo_model::stream::StreamingNetwork;
-use continuo_model::tokeniser::step_reader::Controls;
-use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::Weights;
 
 /// Times a performer's steps. Machines differ and are shared: compare ratios within one run.
@@ -34,23 +32,23 @@ fn main() -> Result<()> {
     for path in &options.weights {
         let weights = Weights::read(path)?;
         let parameters = weights.description.config.num_parameters();
-        let network = StreamingNetwork::new(weights).map_err(anyhow::Error::msg).context(path.display().to_string())?;
+        let network = generate::network(&weights).map_err(anyhow::Error::msg).context(path.display().to_string())?;
         println!("{}: {parameters} parameters", path.display());
         println!("{:<44} {:>9} {:>7}", "", "us", "ratio");
         let floor = Floor::new(parameters);
         let unit = median(options.runs, || floor.read());
         print_row("reading the weights once, 16 bits: the floor", unit, unit);
-        let mut bench = Bench { performer: Performer::new(network), step_idx: 0 };
+        let mut bench = Bench { performer: network.performer(), step_idx: 0 };
         for (name, given) in [
-            ("a step, four voices drawn", [None; 4]),
-            ("a reply to the soprano", [Some(Symbol::Pitch(72)), None, None, None]),
-            ("a reply to the bass", [None, None, None, Some(Symbol::Pitch(48))]),
+            ("a step, four voices drawn", None),
+            ("a reply to the soprano", Some((0, 72))),
+            ("a reply to the bass", Some((3, 48))),
         ] {
             print_row(name, median(options.runs, || bench.step(given)), unit);
         }
         let cold = median(options.runs / 10, || {
             std::thread::sleep(SLEEP);
-            bench.step([None; 4])
+            bench.step(None)
         });
         print_row("a step, four voices drawn, after a 20 ms sleep", cold, unit);
         println!();
@@ -79,30 +77,28 @@ impl Floor {
 }
 
 struct Bench {
-    performer: Performer,
+    performer: Box<dyn Performer>,
     step_idx: i64,
 }
 
 impl Bench {
-    fn step(&mut self, given: [Option<Symbol>; 4]) -> Duration {
+    /// Decides a step in which the player strikes a key, if any, in a lane.
+    fn step(&mut self, struck: Option<(u8, u8)>) -> Duration {
         self.step_idx += 1;
+        let mut given = Given::NOTHING;
+        if let Some((lane, key)) = struck {
+            given.strike(lane, key, 100);
+        }
         let step = Step {
             step_idx: self.step_idx,
             step_in_beat: self.step_idx as usize % 4,
-            given: given.map(|symbol| symbol.map_or(Given::Free, Given::Symbol)),
-            attack: false,
-            settings: StepSettings {
-                // As shipped: below temperature 1 the performer weighs several chords.
-                sampler: Sampler { temperature: 0.6, top_p: 0.95, ..Sampler::PLAIN },
-                rng_seed: 1,
-                pass: 0,
-                strict: true,
-                controls: Controls::default(),
-                snap: false,
-            },
+            given,
+            // As shipped: below temperature 1 the performer weighs several chords.
+            settings: StepSettings { sampler: Sampler::CAREFUL, rng_seed: 1, strict: true, ..StepSettings::default() },
+            ..Step::default()
         };
         let start = Instant::now();
-        black_box(self.performer.step(&step));
+        black_box(self.performer.decide(&step));
         start.elapsed()
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::beats::Beats;
 use super::piece::{Metre, Piece};
 use super::repeats;
-use super::score::Score;
+use super::written::WrittenMusic;
 use voice::{Reach, Voice};
 
 /// The pieces of a file, one a tune, a part a voice. Each tune's source ends with the line of its `X:`. Grace notes are
@@ -50,7 +50,7 @@ fn tune(source: &str, file_header: &[(usize, &str)], lines: &[(usize, &str)], pl
             let rest =
                 lines.iter().find(|(after, line)| *after > number && line.contains('|') && !line.starts_with('%'));
             if let Some((after, _)) = rest.filter(|_| tune.in_music) {
-                tune.score.remarks.push(format!("line {after} comes after the empty line that ends the tune"));
+                tune.music.remarks.push(format!("line {after} comes after the empty line that ends the tune"));
             }
             break;
         }
@@ -63,7 +63,7 @@ fn tune(source: &str, file_header: &[(usize, &str)], lines: &[(usize, &str)], pl
 
 /// A tune while it is read.
 struct Tune {
-    score: Score,
+    music: WrittenMusic,
     /// Length of a note without a number, if `L:` said.
     unit: Option<Beats>,
     metre: Option<Metre>,
@@ -84,7 +84,7 @@ struct Tune {
 impl Tune {
     fn new(source: &str) -> Self {
         Self {
-            score: Score { source: source.to_string(), ..Score::default() },
+            music: WrittenMusic { source: source.to_string(), ..WrittenMusic::default() },
             unit: None,
             metre: None,
             tempo: None,
@@ -110,7 +110,7 @@ impl Tune {
         if self.in_music
             && let Some(rest) = line.strip_suffix("=20").or(line.strip_suffix('='))
         {
-            self.score.remarks.push(format!("line {number} ends in signs of a mail's encoding"));
+            self.music.remarks.push(format!("line {number} ends in signs of a mail's encoding"));
             line = rest;
         }
         if is_field(line, self.in_music) {
@@ -119,7 +119,7 @@ impl Tune {
             music::read(line, self)
         } else {
             if !line.trim().is_empty() {
-                self.score.remarks.push(format!("line {number} of the header is no field; it is passed over"));
+                self.music.remarks.push(format!("line {number} of the header is no field; it is passed over"));
             }
             Ok(())
         }
@@ -130,7 +130,7 @@ impl Tune {
         let (name, text) = field.split_once(':').context("expected a field with a colon")?;
         let text = text.trim();
         match name {
-            "T" if self.score.title.is_empty() && !self.in_music => self.score.title = text.to_string(),
+            "T" if self.music.title.is_empty() && !self.in_music => self.music.title = text.to_string(),
             "L" => {
                 let unit = fields::length(text)?;
                 self.unit = Some(unit);
@@ -180,7 +180,7 @@ impl Tune {
         let voice = &mut self.voices[self.voice];
         voice.transpose += properties.transpose;
         if !properties.name.is_empty() {
-            voice.line.name = properties.name;
+            voice.part.name = properties.name;
         }
         Ok(())
     }
@@ -205,7 +205,7 @@ impl Tune {
         }
         self.in_music = true;
         self.key = key;
-        self.score.written_key = self.key.written;
+        self.music.written_key = self.key.written;
         if self.voices.is_empty() {
             self.voices.push(self.new_voice("")?);
         } else {
@@ -214,7 +214,7 @@ impl Tune {
                 let mut fresh = self.new_voice(&self.voices[idx].id)?;
                 let voice = &mut self.voices[idx];
                 fresh.transpose += voice.transpose;
-                fresh.line.name = std::mem::take(&mut voice.line.name);
+                fresh.part.name = std::mem::take(&mut voice.part.name);
                 *voice = fresh;
             }
             self.voice = 0;
@@ -233,25 +233,25 @@ impl Tune {
     fn finish(mut self, played: bool) -> Result<Piece> {
         ensure!(self.in_music, "expected a key (`K:`) at the end of the header, got none");
         // The voice that goes on longest tells the bars and repeats of all.
-        self.voices.retain(|voice| !voice.line.notes.is_empty());
+        self.voices.retain(|voice| !voice.part.notes.is_empty());
         let Some(longest) = self.voices.iter().rev().max_by_key(|voice| voice.time) else {
             bail!("expected notes, got none");
         };
         let end = longest.time;
         if let Some(tempo) = &self.tempo {
-            self.score.tempo_bpm = fields::tempo(tempo, self.unit.unwrap_or(longest.unit));
+            self.music.tempo_bpm = fields::tempo(tempo, self.unit.unwrap_or(longest.unit));
         }
         if played {
             match self.order(longest, end) {
-                Ok(order) => self.score.order = order,
-                Err(error) => self.score.remarks.push(format!("read as written: {error:#}")),
+                Ok(order) => self.music.order = order,
+                Err(error) => self.music.remarks.push(format!("read as written: {error:#}")),
             }
         }
-        self.score.barlines = longest.barlines.iter().filter_map(|barline| barline.at).collect();
-        self.score.metres.clone_from(&longest.metres);
-        self.score.end = Some(end);
-        self.score.lines = self.voices.into_iter().map(|voice| voice.line).collect();
-        self.score.into_piece()
+        self.music.barlines = longest.barlines.iter().filter_map(|barline| barline.at).collect();
+        self.music.metres.clone_from(&longest.metres);
+        self.music.end = Some(end);
+        self.music.parts = self.voices.into_iter().map(|voice| voice.part).collect();
+        self.music.into_piece()
     }
 
     /// The stretches that repeats and the order of parts ask for, in the barlines of `voice`.

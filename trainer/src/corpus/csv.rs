@@ -1,32 +1,17 @@
 //! Chorale CSV: columns `note0..`, a row a 16th step, MIDI pitches, 0 a rest.
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::rules::Row;
-use continuo_model::tokeniser::grid::NUM_VOICES;
 
 use super::piece::Piece;
-use super::rows;
+use super::pitch_table;
 
 /// The piece of a file.
 ///
 /// # Errors
 /// If the header is not `note0,note1..`, or a row holds something else than as many pitches; with the line.
 pub fn read(source: &str, text: &str) -> Result<Piece> {
-    let score = rows::score(&pitches(text)?, None)?;
-    super::score::Score { source: source.to_string(), ..score }.into_piece()
-}
-
-/// The steps of a piece in four voices.
-///
-/// # Errors
-/// As [`read`], and if there are not four columns.
-pub fn four_voices(text: &str) -> Result<Vec<Row>> {
-    let four = |row: Vec<Option<u8>>| {
-        let columns = row.len();
-        let row = Row::try_from(row).ok();
-        row.with_context(|| format!("expected {NUM_VOICES} columns, soprano first, got {columns}"))
-    };
-    pitches(text)?.into_iter().map(four).collect()
+    let music = pitch_table::written(&pitches(text)?, None)?;
+    super::written::WrittenMusic { source: source.to_string(), ..music }.into_piece()
 }
 
 fn pitches(text: &str) -> Result<Vec<Vec<Option<u8>>>> {
@@ -51,7 +36,7 @@ fn pitches(text: &str) -> Result<Vec<Vec<Option<u8>>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::score::notes_in_words;
+    use crate::corpus::written::notes_in_words;
 
     fn error(text: &str) -> String {
         format!("{:#}", read("a.csv", text).expect_err("an error"))
@@ -62,15 +47,6 @@ mod tests {
         let piece = read("a.csv", "note0,note1,note2,note3\n60,55,52,48\n60,0,52,47\n").unwrap();
         assert_eq!(notes_in_words(&piece), ["0+1/2:60", "0+1/4:55", "0+1/2:52", "0+1/4:48 1/4+1/4:47"]);
         assert_eq!(piece.parts[3].name, "Bass");
-    }
-
-    #[test]
-    fn four_voices_are_read_and_only_four() {
-        let text = "note0,note1,note2,note3\n72,64,55,48\n 72, 0 ,55,127\n";
-        let rows = [[Some(72), Some(64), Some(55), Some(48)], [Some(72), None, Some(55), Some(127)]];
-        assert_eq!(four_voices(text).unwrap(), rows);
-        let error = format!("{:#}", four_voices("note0,note1\n60,60\n").unwrap_err());
-        assert_eq!(error, "expected 4 columns, soprano first, got 2");
     }
 
     #[test]

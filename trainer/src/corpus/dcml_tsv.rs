@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::beats::Beats;
 use super::key::WrittenKey;
 use super::piece::{Metre, Piece};
-use super::score::{Line, Score, Written};
+use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
 /// Whether a file's first line is the header of a table of notes.
 pub fn is(text: &str) -> bool {
@@ -21,8 +21,8 @@ pub fn is(text: &str) -> bool {
 /// # Errors
 /// If a column is missing or a field is not what its column holds; with the line.
 pub fn read(source: &str, notes: &str, measures: Option<&str>) -> Result<Piece> {
-    let mut score = Score { source: source.to_string(), ..Score::default() };
-    let mut lines: BTreeMap<(u32, u32), Line> = BTreeMap::new();
+    let mut music = WrittenMusic { source: source.to_string(), ..WrittenMusic::default() };
+    let mut parts: BTreeMap<(u32, u32), WrittenPart> = BTreeMap::new();
     let table = Table::parse(notes)?;
     let at = table.column("quarterbeats_all_endings").or_else(|_| table.column("quarterbeats"))?;
     let [length, midi, tied] = ["duration_qb", "midi", "tied"].map(|name| table.column(name));
@@ -46,7 +46,7 @@ pub fn read(source: &str, notes: &str, measures: Option<&str>) -> Result<Piece> 
             other => anyhow::bail!(row.expected("a tie (1, 0, -1 or nothing)", other)),
         };
         let time = |column| fraction(field(column)).with_context(|| row.expected("quarter notes", field(column)));
-        lines.entry((number(staff)?, number(voice)?)).or_default().notes.push(Written {
+        parts.entry((number(staff)?, number(voice)?)).or_default().notes.push(WrittenNote {
             at: time(at)?,
             length: time(length)?,
             pitch: pitch.with_context(|| row.expected("a MIDI pitch", field(midi)))?,
@@ -54,16 +54,16 @@ pub fn read(source: &str, notes: &str, measures: Option<&str>) -> Result<Piece> 
             tied_back,
         });
     }
-    for ((staff, voice), line) in lines {
-        score.lines.push(Line { name: format!("Staff {staff} voice {voice}"), ..line });
+    for ((staff, voice), part) in parts {
+        music.parts.push(WrittenPart { name: format!("Staff {staff} voice {voice}"), ..part });
     }
     if let Some(measures) = measures {
-        read_measures(&mut score, measures).context("in the table of measures")?;
+        read_measures(&mut music, measures).context("in the table of measures")?;
     }
-    score.into_piece()
+    music.into_piece()
 }
 
-fn read_measures(score: &mut Score, text: &str) -> Result<()> {
+fn read_measures(music: &mut WrittenMusic, text: &str) -> Result<()> {
     let table = Table::parse(text)?;
     let at = table.column("quarterbeats_all_endings").or_else(|_| table.column("quarterbeats"))?;
     let [length, keysig, timesig] = ["duration_qb", "keysig", "timesig"].map(|name| table.column(name));
@@ -72,13 +72,13 @@ fn read_measures(score: &mut Score, text: &str) -> Result<()> {
         let field = |column: usize| row.fields[column].as_str();
         let time = |column| fraction(field(column)).with_context(|| row.expected("quarter notes", field(column)));
         let begins = time(at)?;
-        score.barlines.push(begins);
-        score.metres.push((begins, Metre::parse(field(timesig)).with_context(|| format!("line {}", row.line))?));
-        score.end = score.end.max(Some(begins.plus(time(length)?)?));
-        if score.written_key.is_none() {
+        music.barlines.push(begins);
+        music.metres.push((begins, Metre::parse(field(timesig)).with_context(|| format!("line {}", row.line))?));
+        music.end = music.end.max(Some(begins.plus(time(length)?)?));
+        if music.written_key.is_none() {
             let fifths = field(keysig).parse().ok().filter(|fifths| (-7..=7).contains(fifths));
             let fifths = fifths.with_context(|| row.expected("7 flats (-7) to 7 sharps", field(keysig)))?;
-            score.written_key = Some(WrittenKey { fifths, mode: None });
+            music.written_key = Some(WrittenKey { fifths, mode: None });
         }
     }
     Ok(())
@@ -135,7 +135,7 @@ fn fraction(text: &str) -> Result<Beats> {
 pub mod tests {
     use super::*;
     use crate::corpus::piece::TICKS_PER_BEAT;
-    use crate::corpus::score::notes_in_words;
+    use crate::corpus::written::notes_in_words;
 
     pub const NOTES: &str = "mc\tquarterbeats\tduration_qb\tstaff\tvoice\ttied\tmidi\tgracenote\n\
         1\t0\t1.0\t2\t1\t\t48\t\n1\t0\t1\t1\t1\t1\t60\t\n2\t1\t3/2\t1\t1\t-1\t60\t\n2\t5/2\t1/3\t1\t1\t\t62\t\n\

@@ -11,6 +11,9 @@ use super::{abc, csv, dcml_tsv, decoding, grid_json, kern, leadsheets, midi, mus
 /// A larger file is no music that is learnt from.
 const MAX_BYTES: u64 = 512 << 20;
 
+/// As many skipped files as are named.
+const NAMED: usize = 20;
+
 /// How to read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -62,8 +65,7 @@ impl Format {
 
     /// The format of a file by its extension, and if that says too little by how it begins.
     fn of(path: &Path, bytes: &[u8]) -> Option<Self> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        match extension.to_lowercase().as_str() {
+        match extension_of(path).as_str() {
             "mid" | "midi" | "smf" => Some(Self::Midi),
             "krn" | "kern" => Some(Self::Kern),
             "abc" => Some(Self::Abc),
@@ -94,6 +96,22 @@ impl Format {
             None
         }
     }
+}
+
+/// How many files and pieces were skipped, and of the first which and why, a line each.
+pub fn skipped_in_words(skipped: &[(String, String)]) -> String {
+    let mut text = format!("{} files or pieces skipped", skipped.len());
+    for (source, reason) in skipped.iter().take(NAMED) {
+        text += &format!("\n  skipped {source}: {reason}");
+    }
+    if skipped.len() > NAMED {
+        text += &format!("\n  and {} more; `trainer inspect` lists what cannot be read", skipped.len() - NAMED);
+    }
+    text
+}
+
+fn extension_of(path: &Path) -> String {
+    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase()
 }
 
 /// Reads files, and folders with all that is in them, in order of their paths.
@@ -138,7 +156,10 @@ impl Corpus {
             Ok(bytes) => bytes,
             Err(error) => return self.skip(source, error, options),
         };
-        let Some(format) = Format::of(path, &bytes) else {
+        // A table that someone names is meant to be music; in a folder it may be anything.
+        let is_named_table = !in_folder && extension_of(path) == "csv";
+        let format = Format::of(path, &bytes).or(is_named_table.then_some(Format::Csv));
+        let Some(format) = format else {
             if in_folder {
                 let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
                 *self.passed_over.entry(extension).or_default() += 1;

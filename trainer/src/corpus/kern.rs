@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::beats::Beats;
 use super::piece::Piece;
-use super::score::{Score, Written};
+use super::written::{WrittenMusic, WrittenNote};
 use spines::Spines;
 
 /// More remarks of one kind are only counted.
@@ -18,7 +18,7 @@ const REMARKS_SHOWN: usize = 3;
 /// A file while it is read.
 #[derive(Default)]
 struct Reader {
-    score: Score,
+    music: WrittenMusic,
     spines: Spines,
     /// When the last line with notes stood.
     now: Beats,
@@ -44,7 +44,7 @@ struct Reader {
 /// with the line.
 pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
     let mut reader = Reader::default();
-    reader.score.source = source.to_string();
+    reader.music.source = source.to_string();
     let mut num_lines = 0;
     for (idx, line) in text.lines().enumerate() {
         let line = line.trim_end_matches('\r');
@@ -63,9 +63,9 @@ impl Reader {
     fn line(&mut self, number: usize, line: &str) -> Result<()> {
         if let Some(reference) = line.strip_prefix("!!!") {
             if let Some(title) = reference.strip_prefix("OTL").and_then(|rest| rest.split_once(':'))
-                && self.score.title.is_empty()
+                && self.music.title.is_empty()
             {
-                self.score.title = title.1.trim().to_string();
+                self.music.title = title.1.trim().to_string();
             }
             return Ok(());
         }
@@ -75,7 +75,7 @@ impl Reader {
         let tokens: Vec<&str> = line.split('\t').collect();
         if self.spines.is_empty() {
             ensure!(line.starts_with("**"), "expected spines to begin with `**`, got `{}`", cut(line));
-            self.spines.begin(&tokens, self.now, &mut self.score.lines)?;
+            self.spines.begin(&tokens, self.now, &mut self.music.parts)?;
             return Ok(());
         }
         ensure!(
@@ -101,12 +101,12 @@ impl Reader {
         }
         for (spine, token) in self.spines.iter().zip(tokens).filter(|(spine, _)| spine.kern) {
             let name = token.strip_prefix("*I\"");
-            if let Some(name) = name.filter(|_| self.score.lines[spine.line].name.is_empty()) {
-                self.score.lines[spine.line].name = name.trim().to_string();
+            if let Some(name) = name.filter(|_| self.music.parts[spine.part].name.is_empty()) {
+                self.music.parts[spine.part].name = name.trim().to_string();
             }
-            tokens::interpretation(token, time, &mut self.score)?;
+            tokens::interpretation(token, time, &mut self.music)?;
         }
-        self.spines.change(tokens, time, &mut self.score.lines)
+        self.spines.change(tokens, time, &mut self.music.parts)
     }
 
     /// `A` begins a section, `[A,A,B]` is the default order of sections, `name[A,B]` another one.
@@ -127,7 +127,7 @@ impl Reader {
             self.mended.push(number);
         }
         self.now = self.now.max(time);
-        self.score.barlines.push(time);
+        self.music.barlines.push(time);
     }
 
     fn data(&mut self, number: usize, tokens: &[&str]) -> Result<()> {
@@ -149,9 +149,9 @@ impl Reader {
             self.odd.push(number);
         }
         for (idx, event) in events {
-            let line = self.spines.line_of(idx);
+            let part = self.spines.part_of(idx);
             self.spines.set_end(idx, time.plus(event.length)?);
-            self.score.lines[line].notes.extend(event.notes.into_iter().map(|note| Written {
+            self.music.parts[part].notes.extend(event.notes.into_iter().map(|note| WrittenNote {
                 at: time,
                 length: event.length,
                 pitch: note.pitch,
@@ -165,11 +165,11 @@ impl Reader {
 
     fn finish(mut self, played: bool) -> Result<Piece> {
         let end = self.spines.latest().max(self.now);
-        self.score.end = Some(end);
+        self.music.end = Some(end);
         if played && !self.expansion.is_empty() {
             match self.order(end) {
-                Ok(order) => self.score.order = order,
-                Err(error) => self.score.remarks.push(format!("read as written: {error:#}")),
+                Ok(order) => self.music.order = order,
+                Err(error) => self.music.remarks.push(format!("read as written: {error:#}")),
             }
         }
         let mended = [(&self.mended, "spines do not end together before"), (&self.odd, "neither note nor rest in")];
@@ -177,11 +177,11 @@ impl Reader {
             let places: Vec<String> = lines.iter().take(REMARKS_SHOWN).map(|line| format!("line {line}")).collect();
             let more = lines.len().saturating_sub(REMARKS_SHOWN);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            self.score.remarks.push(format!("{what} {}{more}", places.join(", ")));
+            self.music.remarks.push(format!("{what} {}{more}", places.join(", ")));
         }
         // Kern is written from the bass up.
-        self.score.lines.reverse();
-        self.score.into_piece()
+        self.music.parts.reverse();
+        self.music.into_piece()
     }
 
     /// The stretches that the expansion list names.

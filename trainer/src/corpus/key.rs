@@ -32,6 +32,11 @@ impl Mode {
         })
     }
 
+    /// Whether the third above the tonic is minor.
+    pub fn has_minor_third(self) -> bool {
+        matches!(self, Self::Minor | Self::Dorian | Self::Phrygian | Self::Locrian)
+    }
+
     /// How many fifths the tonic lies above that of the major key with the same signature.
     pub fn fifths_above_major(self) -> i8 {
         match self {
@@ -68,6 +73,13 @@ impl Key {
     /// Pitch class of the tonic, 0 = C.
     pub fn tonic(self) -> u8 {
         (7 * (i32::from(self.fifths) + i32::from(self.mode.fifths_above_major()))).rem_euclid(12) as u8
+    }
+}
+
+impl Key {
+    /// 0 to 11 major from C up, 12 to 23 minor; a mode counts as the one of the two that has its third.
+    pub fn number(self) -> u8 {
+        self.tonic() + if self.mode.has_minor_third() { 12 } else { 0 }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::beats::Beats;
 use super::key::WrittenKey;
 use super::piece::{Metre, Piece};
-use super::score::{Line, Score, Written};
+use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
 #[derive(Deserialize)]
 struct Sheet {
@@ -46,28 +46,29 @@ fn read_sheet(source: &str, sheet: &Value) -> Result<Piece> {
         ensure!(length >= 0, "note {idx}: expected a length in ticks, got {length}");
         let length = Beats::new(length, sheet.tpq)?;
         match u8::try_from(pitch) {
-            Ok(pitch @ ..=127) => notes.push(Written { at: time, length, pitch, tied_on: false, tied_back: false }),
+            Ok(pitch @ ..=127) => notes.push(WrittenNote { at: time, length, pitch, tied_on: false, tied_back: false }),
             _ => ensure!(pitch == -1, "note {idx}: expected a MIDI pitch or -1, got {pitch}"),
         }
         time = time.plus(length)?;
     }
-    let mut score = Score { source: source.to_string(), title: sheet.title, end: Some(time), ..Score::default() };
-    score.lines.push(Line { name: "Melody".into(), notes });
+    let mut music =
+        WrittenMusic { source: source.to_string(), title: sheet.title, end: Some(time), ..WrittenMusic::default() };
+    music.parts.push(WrittenPart { name: "Melody".into(), notes });
     // Where a metre or key changes it does not say: only one that holds throughout is known.
     if let [metre] = sheet.ts.as_slice() {
-        score.metres.push((Beats::ZERO, Metre::parse(metre)?));
+        music.metres.push((Beats::ZERO, Metre::parse(metre)?));
     }
     if let Some(&fifths) = sheet.fifths.first() {
         ensure!((-7..=7).contains(&fifths), "expected 7 flats to 7 sharps, got {fifths}");
-        score.written_key = Some(WrittenKey { fifths, mode: None });
+        music.written_key = Some(WrittenKey { fifths, mode: None });
     }
-    score.into_piece()
+    music.into_piece()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::score::notes_in_words;
+    use crate::corpus::written::notes_in_words;
 
     fn check(text: &str, expect: Result<&str, &str>) {
         let mut pieces = read("a.json", &serde_json::from_str(text).unwrap());

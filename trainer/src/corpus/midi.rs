@@ -1,164 +1,89 @@
-//! MIDI files of types 0, 1 and 2 as music to learn from.
-
-use std::collections::{BTreeMap, VecDeque};
+//! MIDI files of types 0, 1 and 2 as music to learn from, by the reader that everything else in the workspace has too.
 
 use anyhow::{Context, Result, ensure};
-use continuo_model::midi_file;
-use midly::{EventIter, Format, MetaMessage, MidiMessage, Timing, TrackEvent, TrackEventKind};
+use continuo_model::midi_file::{Change, KeySignature, MidiFile, MidiNote, MidiPart, MidiPiece};
 
 use super::beats::Beats;
 use super::key::{Mode, WrittenKey};
 use super::piece::{Metre, Piece};
-use super::score::{Line, Score, Written};
+use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
-/// General MIDI's channel for drums, counted from 0: its pitches are none.
-const DRUMS: u8 = 9;
-
-/// The piece of a file; of a type 2 file each track that holds notes. A track and channel is a part.
-///
-/// Notes of one pitch that overlap in a part end in the order in which they began. Where note-offs are missing a note
-/// ends when its pitch is struck again, or with its track. A key signature of C major counts as none: it is what
-/// programs write when nobody chose one.
+/// The piece of a file; of a type 2 file each track that holds notes. What parts and notes are, [`MidiFile`] says. A key
+/// signature of C major counts as none: it is what programs write when nobody chose one.
 ///
 /// # Errors
-/// If the bytes are no MIDI file, are cut short, count in SMPTE frames, or hold an event that makes no sense; the last
-/// with its track and tick.
+/// If the bytes are no MIDI file, are cut short, count in SMPTE frames, or hold a metre or a key that makes no sense; the
+/// last with its track and tick.
 pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Result<Piece>>> {
-    midi_file::check_length(bytes).map_err(|problem| anyhow::anyhow!("{problem}"))?;
-    let (header, tracks) = midly::parse(bytes).context("expected a Standard MIDI File")?;
-    let ticks_per_beat = match header.timing {
-        Timing::Metrical(ticks) if ticks.as_int() > 0 => i64::from(ticks.as_int()),
-        Timing::Metrical(_) => anyhow::bail!("expected ticks per quarter note, got 0; export it again"),
-        Timing::Timecode(..) => anyhow::bail!("expected times in beats, got SMPTE frames"),
+    let file = MidiFile::parse(bytes).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    let ticks_per_beat = i64::from(file.ticks_per_beat);
+    let several = file.pieces.len() > 1;
+    let mut pieces = Vec::with_capacity(file.pieces.len());
+    for piece in &file.pieces {
+        let source = match piece.track_idx {
+            0 => source.to_string(),
+            idx => format!("{source}#track-{}", idx + 1),
+        };
+        let music = written(source, piece, ticks_per_beat)?;
+        if !several || !piece.parts.is_empty() {
+            pieces.push(music.into_piece());
+        }
+    }
+    ensure!(!pieces.is_empty(), "expected notes, got none");
+    Ok(pieces)
+}
+
+fn written(source: String, piece: &MidiPiece, ticks_per_beat: i64) -> Result<WrittenMusic> {
+    let beats = |tick: u64| Beats::new(i64::try_from(tick)?, ticks_per_beat);
+    let note = |note: &MidiNote| -> Result<WrittenNote> {
+        let at = beats(note.tick)?;
+        let length = beats(note.end_tick)?.minus(at)?;
+        Ok(WrittenNote { at, length, pitch: note.key, tied_on: false, tied_back: false })
     };
-    let mut scores = vec![Score { source: source.to_string(), ..Score::default() }];
-    for (idx, events) in tracks.enumerate() {
-        let events = events.with_context(|| format!("track {}", idx + 1))?;
-        if header.format == Format::Sequential && idx > 0 {
-            scores.push(Score { source: format!("{source}#track-{}", idx + 1), ..Score::default() });
-        }
-        let score = scores.last_mut().expect("there is a first score");
-        read_track(score, events, ticks_per_beat).with_context(|| format!("track {}", idx + 1))?;
-    }
-    if header.format == Format::Sequential {
-        scores.retain(|score| score.lines.iter().any(|line| !line.notes.is_empty()));
-        ensure!(!scores.is_empty(), "expected notes, got none");
-    }
-    Ok(scores.into_iter().map(Score::into_piece).collect())
+    let part = |part: &MidiPart| -> Result<WrittenPart> {
+        Ok(WrittenPart { name: part.name.clone(), notes: part.notes.iter().map(note).collect::<Result<_>>()? })
+    };
+    let metre = |change: &Change<(u8, u8)>| -> Result<(Beats, Metre)> {
+        let (count, power) = change.value;
+        let unit = 1_u16.checked_shl(power.into()).unwrap_or(0);
+        let metre = Metre::new(count.into(), unit).with_context(|| {
+            format!("{}: expected a metre, got {count} over 2 to the power of {power}", place(change))
+        })?;
+        Ok((beats(change.tick)?, metre))
+    };
+    let chosen = |change: &&Change<KeySignature>| change.value != KeySignature { sharps: 0, minor: false };
+    let missing = piece
+        .missing_note_offs
+        .iter()
+        .map(|missing| format!("{missing} note-offs are missing; those notes end where their pitch is struck again"));
+    let drums = piece.drum_strokes.iter().map(|drums| format!("{drums} drum strokes on channel 10 are left out"));
+    Ok(WrittenMusic {
+        source,
+        title: piece.title.clone(),
+        parts: piece.parts.iter().map(part).collect::<Result<_>>()?,
+        metres: piece.metres.iter().map(metre).collect::<Result<_>>()?,
+        written_key: piece.keys.iter().find(chosen).map(written_key).transpose()?,
+        tempo_bpm: piece.tempo_bpm(),
+        remarks: missing.chain(drums).collect(),
+        ..WrittenMusic::default()
+    })
 }
 
-/// What strikes and releases the keys of one channel, by pitch: tick, and whether it strikes.
-type Keys = BTreeMap<u8, Vec<(i64, bool)>>;
-
-fn read_track(score: &mut Score, events: EventIter, ticks_per_beat: i64) -> Result<()> {
-    let mut tick = 0;
-    let mut name = String::new();
-    let mut channels: BTreeMap<u8, Keys> = BTreeMap::new();
-    let mut drums = 0;
-    for event in events {
-        let TrackEvent { delta, kind } = event.with_context(|| format!("tick {tick}"))?;
-        tick += i64::from(delta.as_int());
-        match kind {
-            TrackEventKind::Meta(MetaMessage::TrackName(bytes)) => {
-                name = super::decoding::text(bytes).trim_end_matches('\0').trim().to_string();
-            }
-            TrackEventKind::Meta(message) => read_meta(score, message, Beats::new(tick, ticks_per_beat)?, tick)?,
-            TrackEventKind::Midi { channel, message } => {
-                let (key, strikes) = match message {
-                    MidiMessage::NoteOn { key, vel } => (key.as_int(), vel.as_int() > 0),
-                    MidiMessage::NoteOff { key, .. } => (key.as_int(), false),
-                    _ => continue,
-                };
-                if channel.as_int() == DRUMS {
-                    drums += usize::from(strikes);
-                    continue;
-                }
-                channels.entry(channel.as_int()).or_default().entry(key).or_default().push((tick, strikes));
-            }
-            _ => {}
-        }
-    }
-    let mut endless = 0;
-    let several = channels.len() > 1;
-    for (channel, keys) in channels {
-        let mut notes = Vec::new();
-        for (pitch, keys) in keys {
-            let (spans, missing) = spans(&keys, tick);
-            endless += missing;
-            for (from, to) in spans.into_iter().filter(|(from, to)| to > from) {
-                let (at, end) = (Beats::new(from, ticks_per_beat)?, Beats::new(to, ticks_per_beat)?);
-                notes.push(Written { at, length: end.minus(at)?, pitch, tied_on: false, tied_back: false });
-            }
-        }
-        let name = if several { format!("{name} channel {}", channel + 1).trim().to_string() } else { name.clone() };
-        score.lines.push(Line { name, notes });
-    }
-    if endless > 0 {
-        score
-            .remarks
-            .push(format!("{endless} note-offs are missing; those notes end where their pitch is struck again"));
-    }
-    if drums > 0 {
-        score.remarks.push(format!("{drums} drum strokes on channel 10 are left out"));
-    }
-    // A title is the name of a track without notes of its own, as notation programs write it.
-    if score.title.is_empty() && score.lines.is_empty() {
-        score.title = name;
-    }
-    Ok(())
+fn written_key(change: &Change<KeySignature>) -> Result<WrittenKey> {
+    let KeySignature { sharps, minor } = change.value;
+    ensure!((-7..=7).contains(&sharps), "{}: expected 7 flats to 7 sharps, got {sharps}", place(change));
+    let mode = if minor { Mode::Minor } else { Mode::Major };
+    Ok(WrittenKey { fifths: sharps, mode: Some(mode) })
 }
 
-fn read_meta(score: &mut Score, message: MetaMessage, at: Beats, tick: i64) -> Result<()> {
-    match message {
-        MetaMessage::Tempo(us) if us.as_int() > 0 && score.tempo_bpm.is_none() => {
-            score.tempo_bpm = Some(60e6 / f64::from(us.as_int()));
-        }
-        MetaMessage::TimeSignature(count, power, ..) => {
-            let unit = 1_u16.checked_shl(power.into()).unwrap_or(0);
-            let metre = Metre::new(count.into(), unit).with_context(|| {
-                format!("tick {tick}: expected a metre, got {count} over 2 to the power of {power}")
-            })?;
-            score.metres.push((at, metre));
-        }
-        MetaMessage::KeySignature(fifths, minor) if score.written_key.is_none() && (fifths != 0 || minor) => {
-            ensure!((-7..=7).contains(&fifths), "tick {tick}: expected 7 flats to 7 sharps, got {fifths}");
-            let mode = if minor { Mode::Minor } else { Mode::Major };
-            score.written_key = Some(WrittenKey { fifths, mode: Some(mode) });
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// When a pitch sounds, ticks, and how many note-offs are missing.
-fn spans(keys: &[(i64, bool)], end: i64) -> (Vec<(i64, i64)>, usize) {
-    let mut spans = Vec::new();
-    let mut sounding = VecDeque::new();
-    for &(tick, strikes) in keys {
-        if strikes {
-            sounding.push_back(tick);
-        } else if let Some(from) = sounding.pop_front() {
-            spans.push((from, tick));
-        }
-    }
-    let missing = sounding.len();
-    if missing > 0 {
-        // Which of the notes lost its end is not known, so the next stroke ends each that is still sounding.
-        spans.clear();
-        let mut from = None;
-        for &(tick, strikes) in keys {
-            spans.extend(from.take().map(|from| (from, tick)));
-            from = strikes.then_some(tick);
-        }
-        spans.extend(from.map(|from| (from, end)));
-    }
-    (spans, missing)
+fn place<T>(change: &Change<T>) -> String {
+    format!("track {}: tick {}", change.track_idx + 1, change.tick)
 }
 
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::corpus::score::notes_in_words;
+    use crate::corpus::written::notes_in_words;
 
     /// A file of one track a slice of events, each a delta of under 128 and the bytes after it.
     pub fn file(format: u8, division: u16, tracks: &[&[u8]]) -> Vec<u8> {

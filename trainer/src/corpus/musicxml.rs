@@ -11,7 +11,7 @@ use super::beats::Beats;
 use super::decoding;
 use super::piece::Piece;
 use super::repeats;
-use super::score::{Line, Score};
+use super::written::{WrittenMusic, WrittenPart};
 use measures::Reader;
 
 /// More, unpacked, is a mistake or malice.
@@ -62,52 +62,52 @@ pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
         "score-timewise" => bail!("expected a partwise score, got a timewise one; export it as partwise"),
         other => bail!("expected MusicXML (`score-partwise`), got `{other}`"),
     }
-    let mut score = Score { source: source.to_string(), title: title(root), ..Score::default() };
+    let mut music = WrittenMusic { source: source.to_string(), title: title(root), ..WrittenMusic::default() };
     let mut readers: Vec<Reader> = Vec::new();
     for part in children(root, "part") {
         let name = part.attribute("id").map(|id| part_name(root, id)).unwrap_or_default();
         let mut reader = Reader::new(name);
         for measure in children(part, "measure") {
-            reader.measure(measure, &mut score)?;
+            reader.measure(measure, &mut music)?;
         }
         readers.push(reader);
     }
     let (starts, short) = starts(&readers)?;
     if short > 0 {
-        score.remarks.push(format!("{short} measures are shorter than in another part; they were aligned at the next"));
+        music.remarks.push(format!("{short} measures are shorter than in another part; they were aligned at the next"));
     }
     let mut barlines = Vec::new();
     for (idx, reader) in readers.into_iter().enumerate() {
         let several = reader.num_staves > 1;
-        let mut lines: Vec<Line> = (1..=reader.num_staves)
+        let mut parts: Vec<WrittenPart> = (1..=reader.num_staves)
             .map(|staff| {
                 let name = if several { format!("{} staff {staff}", reader.name) } else { reader.name.clone() };
-                Line { name: name.trim().to_string(), notes: Vec::new() }
+                WrittenPart { name: name.trim().to_string(), notes: Vec::new() }
             })
             .collect();
         for (measure, &start) in reader.measures.iter().zip(&starts) {
             for (staff, note) in &measure.notes {
                 let mut note = *note;
                 note.at = note.at.plus(start)?;
-                lines[*staff].notes.push(note);
+                parts[*staff].notes.push(note);
             }
             // Metres, bars and repeats are the same in all parts.
             if idx == 0 {
                 for (at, metre) in &measure.metres {
-                    score.metres.push((at.plus(start)?, *metre));
+                    music.metres.push((at.plus(start)?, *metre));
                 }
-                score.barlines.push(start);
+                music.barlines.push(start);
                 barlines.extend(measure.barlines_from(start)?);
             }
         }
-        score.lines.append(&mut lines);
+        music.parts.append(&mut parts);
     }
     let end = *starts.last().context("the end is there")?;
-    score.end = Some(end);
+    music.end = Some(end);
     if played {
-        score.order = repeats::order(&barlines, Beats::ZERO, end)?;
+        music.order = repeats::order(&barlines, Beats::ZERO, end)?;
     }
-    score.into_piece()
+    music.into_piece()
 }
 
 /// When each measure starts, and when the last one ends: a measure is as long as it is in the part where it is longest.

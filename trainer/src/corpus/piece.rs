@@ -30,6 +30,12 @@ pub struct Piece {
     pub bars: Vec<u64>,
     /// When its last bar or note ends, whichever is later.
     pub length: u64,
+    /// Whether the file tells only what sounds: a note that is struck again looks like one that goes on.
+    pub attacks_unknown: bool,
+    /// Stretches under a fermata, from and to, in order; `None` if the file does not tell.
+    pub fermatas: Option<Vec<(u64, u64)>>,
+    /// The piece of another file that this one is the same as, if its file says so.
+    pub same_as: Option<String>,
     /// What was mended or left out in reading, in words, with the place.
     pub remarks: Vec<String>,
 }

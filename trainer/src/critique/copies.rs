@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use continuo_model::rules::Row;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 
-use super::piece::Piece;
+use crate::preparation::four_voices::FourVoices;
 
 /// Pitches relative to one that is the same for both rows of a [`Move`].
 type Shape = [Option<i16>; NUM_VOICES];
@@ -42,7 +42,7 @@ pub struct Run {
 
 impl CorpusIndex {
     /// Indexes `corpus`.
-    pub fn new(corpus: &[Piece]) -> Self {
+    pub fn new(corpus: &[FourVoices]) -> Self {
         let mut numbers = HashMap::new();
         let (mut moves, mut beginnings) = (Vec::new(), Vec::new());
         for (i, piece) in corpus.iter().enumerate() {
@@ -60,7 +60,7 @@ impl CorpusIndex {
 
     /// The longest run of two steps or more that `piece` shares with the corpus: the same four pitches in each step, all
     /// of them higher or lower by the same interval. Silence ends a run.
-    pub fn longest_run(&self, piece: &Piece) -> Option<Run> {
+    pub fn longest_run(&self, piece: &FourVoices) -> Option<Run> {
         let silent = |shape: Shape| shape == [None; NUM_VOICES];
         let number = |step: Move| match silent(step.0) || silent(step.1) {
             true => UNKNOWN,
@@ -98,8 +98,8 @@ fn moves_of(rows: &[Row]) -> impl Iterator<Item = Move> {
 mod tests {
     use continuo_model::random::SplitMix64;
 
-    use super::super::piece::tests::piece;
     use super::*;
+    use crate::preparation::four_voices::tests::piece;
 
     const CORPUS: [&str; 2] = [
         "72 64 55 48 | 72 65 57 53 | 71 62 55 43 | 72 64 55 48 | 72 64 . 48",
@@ -139,14 +139,14 @@ mod tests {
     #[test]
     fn random_music_gives_what_a_plain_search_gives() {
         let mut rng = SplitMix64::new(3);
-        let mut random_piece = |steps: usize| -> Piece {
+        let mut random_piece = |steps: usize| -> FourVoices {
             let mut chord = || match rng.next_below(12) {
                 0 => [None; 4],
                 n => {
                     [Some(70 + n as u8 % 2), None, Some(60), Some(50 + n as u8 % 3)].map(|p| p.map(|p| p + n as u8 / 6))
                 }
             };
-            Piece { name: String::new(), rows: (0..steps).map(|_| chord()).collect(), attacks: None }
+            FourVoices { rows: (0..steps).map(|_| chord()).collect(), ..FourVoices::default() }
         };
         for _ in 0..200 {
             let corpus = [random_piece(30), random_piece(1), random_piece(40)];

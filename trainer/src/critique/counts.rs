@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::chords::ChordClass;
 use super::loops;
-use super::piece::Piece;
+use crate::preparation::four_voices::FourVoices;
 
 /// The counts of one piece or of many. A note is an onset: a voice that starts a pitch it did not sound in the step before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ pub struct Counts {
 
 impl Counts {
     /// Counts in one piece.
-    pub fn of(piece: &Piece) -> Self {
+    pub fn of(piece: &FourVoices) -> Self {
         let mut counts = Self { pieces: 1, stuck_steps: loops::stuck_steps(piece), ..Self::default() };
         if let Some(first) = piece.rows.first() {
             counts.add_onsets(&[None; NUM_VOICES], first);
@@ -144,8 +144,8 @@ impl std::iter::Sum for Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::piece::tests::piece;
     use super::*;
+    use crate::preparation::four_voices::tests::piece;
 
     fn check(count: fn(&Counts) -> usize, cases: &[(&str, usize)]) {
         for (music, expect) in cases {

@@ -195,8 +195,8 @@ fn label(class: ChordClass) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::piece::tests::piece;
     use super::*;
+    use crate::preparation::four_voices::tests::piece;
 
     fn figures(music: &str) -> Figures {
         Figures::new(Counts::of(&piece(music)))

@@ -1,6 +1,6 @@
 //! Stuck loops: passages that say the same thing over and over.
 
-use super::piece::Piece;
+use crate::preparation::four_voices::FourVoices;
 
 /// The longest pattern that is looked for, steps: four bars of four beats.
 const LONGEST_PATTERN: usize = 64;
@@ -15,7 +15,7 @@ fn times(pattern: usize) -> usize {
 /// How many steps lie in a passage in which a pattern of up to a bar comes four times or more in succession, or one of up
 /// to four bars three times, with at least one note start in the pattern. Two steps are the same if the same pitches sound and
 /// the same voices start a note. A chord that is held has no start in it and is not stuck.
-pub fn stuck_steps(piece: &Piece) -> usize {
+pub fn stuck_steps(piece: &FourVoices) -> usize {
     let starts = piece.starts();
     let len = piece.rows.len();
     let same = |a: usize, b: usize| piece.rows[a] == piece.rows[b] && starts[a] == starts[b];
@@ -37,8 +37,8 @@ pub fn stuck_steps(piece: &Piece) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::piece::tests::piece;
     use super::*;
+    use crate::preparation::four_voices::tests::piece;
 
     fn check(steps: &[&str], expect: usize) {
         assert_eq!(stuck_steps(&piece(&steps.join("|"))), expect, "{steps:?}");

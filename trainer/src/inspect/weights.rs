@@ -5,9 +5,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use continuo_model::network::config::NetworkConfig;
 use continuo_model::weights_file::{Corpus, Weights};
 use serde::Serialize;
+
+use crate::kinds;
 
 /// What is printed of a weights file.
 #[derive(Debug, Serialize)]
@@ -46,7 +47,7 @@ impl WeightsFigures {
             source: path.display().to_string(),
             parameters: config.num_parameters(),
             vocab_size: config.vocab_size(),
-            network: layers(config).join(" > "),
+            network: kinds::of(config).layers().join(" > "),
             sees: config.sees(),
             name: description.name,
             vocabulary: description.vocabulary,
@@ -74,41 +75,5 @@ impl WeightsFigures {
             writeln!(text, "commit     {}", self.commit)?;
         }
         Ok(text)
-    }
-}
-/// The layers of a network, first to last, in words.
-fn layers(config: &NetworkConfig) -> Vec<String> {
-    let lstm = |sizes: &[usize]| -> Vec<String> { sizes.iter().map(|size| format!("LSTM {size}")).collect() };
-    match config {
-        NetworkConfig::Stack(config) => {
-            let mut layers = vec![format!("embedding {}", config.embedding)];
-            let convolutions = config.convolutions.iter();
-            layers.extend(
-                convolutions
-                    .map(|c| format!("convolution {} (kernel {}, dilation {})", c.channels, c.kernel, c.dilation)),
-            );
-            layers.push(format!("dropout {}", config.dropout));
-            layers.extend(lstm(&config.lstm));
-            layers.extend(config.dense.iter().map(|size| format!("dense {size}")));
-            layers
-        }
-        NetworkConfig::Line(config) => {
-            let mut layers = vec![format!("rows of {}", config.embedding)];
-            layers.extend(lstm(&config.lstm));
-            layers.extend(config.dense.iter().map(|size| format!("dense {size}")));
-            layers
-        }
-        NetworkConfig::Ensemble(config) => {
-            let mut all = vec![format!("the mean of {} networks", config.members)];
-            all.extend(layers(&NetworkConfig::Split(config.member.clone())));
-            all
-        }
-        NetworkConfig::Split(config) => {
-            let mut layers = vec![format!("trunk: rows of {}", config.embedding)];
-            layers.extend(lstm(&config.lstm));
-            layers.push(format!("head: rows of {}", config.head));
-            layers.push(format!("{} residual layers of {}", config.head_layers, config.head));
-            layers
-        }
     }
 }

@@ -1,25 +1,27 @@
-//! Near-duplicates: songs whose top lines share long runs, in any key and any rhythm, are one family.
+//! Near-duplicates: pieces whose top lines share long runs, in any key and any rhythm, are one family.
 
 use std::collections::HashMap;
 
-use super::song::Song;
+use continuo_model::hash::fnv1a;
+
+use super::split::Identity;
 
 /// Intervals in a run.
 const RUN_INTERVALS: usize = 12;
-/// A run that more songs have than this is a figure (a scale, a repeated note), not a sign of kinship.
+/// A run that more pieces have than this is a figure (a scale, a repeated note), not a sign of kinship.
 const COMMONPLACE: usize = 60;
 
-/// Songs in families.
+/// Pieces in families.
 pub struct Families {
-    /// For each song another of its family, or itself: the family's root.
+    /// For each piece another of its family, or itself: the family's root.
     parents: Vec<usize>,
 }
 
 impl Families {
-    /// Puts songs that share more than `shared_runs` of the shorter one's runs together.
-    pub fn of(songs: &[Song], shared_runs: f64) -> Self {
-        let mut families = Self { parents: (0..songs.len()).collect() };
-        let runs: Vec<Vec<u64>> = songs.iter().map(runs_of).collect();
+    /// Puts pieces that share more than `shared_runs` of the shorter one's runs together.
+    pub fn of(pieces: &[Identity], shared_runs: f64) -> Self {
+        let mut families = Self { parents: (0..pieces.len()).collect() };
+        let runs: Vec<Vec<u64>> = pieces.iter().map(|piece| runs_of(&piece.top_line)).collect();
         let mut songs_with: HashMap<u64, Vec<u32>> = HashMap::new();
         for (song, runs) in runs.iter().enumerate() {
             for run in runs {
@@ -46,11 +48,11 @@ impl Families {
         families
     }
 
-    /// Puts songs together whose names are in one group.
-    pub fn join_named(&mut self, songs: &[Song], groups: &[Vec<String>]) {
+    /// Puts pieces together whose names are in one group.
+    pub fn join_named(&mut self, pieces: &[Identity], groups: &[Vec<String>]) {
         let mut of_name: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (idx, song) in songs.iter().enumerate() {
-            of_name.entry(&song.name).or_default().push(idx);
+        for (idx, piece) in pieces.iter().enumerate() {
+            of_name.entry(&piece.name).or_default().push(idx);
         }
         for group in groups {
             let members: Vec<usize> =
@@ -59,7 +61,7 @@ impl Families {
         }
     }
 
-    /// For each song its family's number; families are numbered in order of their first songs.
+    /// For each piece its family's number; families are numbered in order of their first pieces.
     pub fn numbers(&self) -> Vec<usize> {
         let mut numbers = HashMap::new();
         (0..self.parents.len())
@@ -84,10 +86,10 @@ impl Families {
     }
 }
 
-/// The distinct runs of a song's top line; one that is shorter than a run is one run.
-fn runs_of(song: &Song) -> Vec<u64> {
-    let line: Vec<u8> = song.top_line().collect();
+/// The distinct runs of a top line; one that is shorter than a run is one run.
+fn runs_of(line: &[u8]) -> Vec<u64> {
     let intervals: Vec<i16> = line.windows(2).map(|pair| i16::from(pair[1]) - i16::from(pair[0])).collect();
+    let hash = |run: &[i16]| fnv1a(run.iter().flat_map(|interval| interval.to_le_bytes()));
     let mut runs: Vec<u64> = match intervals.len() {
         0..RUN_INTERVALS => vec![hash(&intervals)],
         _ => intervals.windows(RUN_INTERVALS).map(hash).collect(),
@@ -97,23 +99,12 @@ fn runs_of(song: &Song) -> Vec<u64> {
     runs
 }
 
-/// FNV-1a, 64 bits.
-fn hash(intervals: &[i16]) -> u64 {
-    intervals
-        .iter()
-        .flat_map(|interval| interval.to_le_bytes())
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::song::Event;
     use super::*;
 
-    fn song(name: &str, pitches: impl IntoIterator<Item = u8>) -> Song {
-        let events =
-            pitches.into_iter().map(|pitch| Event { pitches: vec![pitch], steps: 2, step_in_beat: 0 }).collect();
-        Song { name: name.into(), events, ..Song::default() }
+    fn song(name: &str, pitches: impl IntoIterator<Item = u8>) -> Identity {
+        Identity { name: name.into(), split: None, top_line: pitches.into_iter().collect() }
     }
 
     /// A line that goes its own way for each `seed`.

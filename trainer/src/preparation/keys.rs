@@ -1,16 +1,11 @@
 //! The home key: how far a piece is from C major or A minor.
 
-use crate::corpus::key::{Key, Mode};
-
-/// Whether the third above the tonic is minor.
-pub fn is_minor(key: Key) -> bool {
-    matches!(key.mode, Mode::Minor | Mode::Dorian | Mode::Phrygian | Mode::Locrian)
-}
+use crate::corpus::key::Key;
 
 /// The way to C, or to A for a key with a minor third: -6 to 5 semitones. So a mode keeps its tonic's place: D dorian
 /// goes to A, with an F sharp.
 pub fn shift_home(key: Key) -> i8 {
-    let home = if is_minor(key) { 9 } else { 0 };
+    let home = if key.mode.has_minor_third() { 9 } else { 0 };
     let up = (home + 12 - key.tonic()) % 12;
     if up > 5 { up as i8 - 12 } else { up as i8 }
 }
@@ -18,6 +13,7 @@ pub fn shift_home(key: Key) -> i8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::key::Mode;
 
     #[test]
     fn every_key_goes_home_by_the_shorter_way() {

@@ -1,7 +1,10 @@
 //! What a recipe's `[preparation]` may ask for.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+
+use super::split::HoldOut;
+use crate::recipe::Recipe;
 
 /// How music becomes songs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -132,8 +135,30 @@ impl Modes {
 }
 
 impl Preparation {
+    /// What a recipe for a line model asks for.
+    ///
+    /// # Errors
+    /// If it asks for nothing, or for what cannot be.
+    pub fn of(recipe: &Recipe) -> Result<Self> {
+        let table = recipe.preparation.clone();
+        let table = table.context("preparation: expected one beside a line model, got none")?;
+        let options: Self = table.try_into().context("preparation")?;
+        options.check()?;
+        Ok(options)
+    }
+
+    /// The same, but for what leaves music out or moves it.
+    pub fn for_a_seed(self) -> Self {
+        Self { key: KeyPlan::None, modes: Modes::Both, drop_unquantised: false, fewest_events: 1, groups: None, ..self }
+    }
+
+    /// How pieces are held out.
+    pub fn hold_out(&self) -> HoldOut {
+        HoldOut { share: self.held_out, draw: self.held_out_draw, shared_runs: self.shared_runs }
+    }
+
     /// Says what is wrong with options that no music can be prepared by.
-    pub fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         ensure!(
             self.longest_event_steps > 0,
             "preparation.longest_event_steps: expected at least 1, got {}",
@@ -142,16 +167,7 @@ impl Preparation {
         for (what, value) in [("chord_occurrences", self.chord_occurrences), ("fewest_events", self.fewest_events)] {
             ensure!(value > 0, "preparation.{what}: expected at least 1, got 0");
         }
-        ensure!(
-            self.held_out > 0.0 && self.held_out < 1.0,
-            "preparation.held_out: expected a share between 0 and 1, got {}",
-            self.held_out
-        );
-        ensure!(
-            self.shared_runs > 0.0 && self.shared_runs <= 1.0,
-            "preparation.shared_runs: expected a share above 0 up to 1, got {}",
-            self.shared_runs
-        );
+        self.hold_out().check()?;
         ensure!(
             self.grammar == Grammar::Events || self.chords == Chords::Top,
             "preparation.chords: expected \"top\", as a melody has one note at a time; or grammar = \"events\""
@@ -173,9 +189,9 @@ fn default_fewest() -> usize {
 }
 
 fn default_held_out() -> f64 {
-    0.1
+    HoldOut::default().share
 }
 
 fn default_shared_runs() -> f64 {
-    0.4
+    HoldOut::default().shared_runs
 }

@@ -1,10 +1,12 @@
 //! Notes on a grid of 16ths, or why a piece does not fit it.
 
+use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
+
 use super::options::{Parts, Preparation};
 use crate::corpus::piece::{Note, Piece, TICKS_PER_BEAT};
 
 /// Ticks in a 16th.
-pub const TICKS_PER_STEP: u64 = TICKS_PER_BEAT / 4;
+pub const TICKS_PER_STEP: u64 = TICKS_PER_BEAT / STEPS_PER_BEAT as u64;
 /// Notes of one part that start no further apart are meant to start together.
 const TOGETHER_TICKS: u64 = TICKS_PER_STEP / 4;
 
@@ -39,22 +41,38 @@ pub fn on_grid(piece: &Piece, options: &Preparation) -> Result<OnGrid, String> {
     };
     let mut on_grid = OnGrid::default();
     for part in parts {
-        if options.drop_unquantised && !part.notes.iter().all(fits) {
-            return Err("an onset or duration that is no whole number of 16ths".into());
-        }
-        let before = on_grid.notes.len();
-        on_grid.notes.extend(part.notes.iter().filter(|note| !is_crowded_out(note, &part.notes)).map(rounded));
-        on_grid.left_out += part.notes.len() - (on_grid.notes.len() - before);
+        let part = part_on_grid(&part.notes, options.drop_unquantised)?;
+        on_grid.notes.extend(part.notes);
+        on_grid.left_out += part.left_out;
     }
-    on_grid.notes.sort_by_key(|note| (note.start, std::cmp::Reverse((note.pitch, note.end))));
+    sort(&mut on_grid.notes);
     Ok(on_grid)
+}
+
+/// Puts the notes of one part, which are in order of onset, on the grid.
+///
+/// # Errors
+/// In words, if notes that do not fit are to be dropped, and one of these does not.
+pub fn part_on_grid(notes: &[Note], drop_unquantised: bool) -> Result<OnGrid, String> {
+    if drop_unquantised && !notes.iter().all(fits) {
+        return Err("an onset or duration that is no whole number of 16ths".into());
+    }
+    let mut on_grid: Vec<GridNote> = notes.iter().filter(|note| !is_crowded_out(note, notes)).map(rounded).collect();
+    sort(&mut on_grid);
+    Ok(OnGrid { left_out: notes.len() - on_grid.len(), notes: on_grid })
+}
+
+/// In order of start, then from the top.
+fn sort(notes: &mut [GridNote]) {
+    notes.sort_by_key(|note| (note.start, std::cmp::Reverse((note.pitch, note.end))));
 }
 
 fn fits(note: &Note) -> bool {
     note.onset.is_multiple_of(TICKS_PER_STEP) && note.duration.is_multiple_of(TICKS_PER_STEP)
 }
 
-fn nearest_step(ticks: u64) -> u64 {
+/// The 16th nearest to a time.
+pub fn nearest_step(ticks: u64) -> u64 {
     (ticks + TICKS_PER_STEP / 2) / TICKS_PER_STEP
 }
 

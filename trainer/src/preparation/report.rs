@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::song::Song;
+use crate::corpus::folder;
 
-/// As many skipped files as are named.
+/// As many held-out songs as are named.
 const NAMED: usize = 20;
 
 /// What became of the music.
@@ -43,13 +44,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} pieces read, {} files or pieces skipped", self.pieces, self.unreadable.len())?;
-        for (source, reason) in self.unreadable.iter().take(NAMED) {
-            write!(f, "\n  skipped {source}: {reason}")?;
-        }
-        if self.unreadable.len() > NAMED {
-            write!(f, "\n  and {} more; `trainer inspect` lists them", self.unreadable.len() - NAMED)?;
-        }
+        write!(f, "{} pieces read, {}", self.pieces, folder::skipped_in_words(&self.unreadable))?;
         for (reason, count) in &self.left_out {
             write!(f, "\n  left out: {count} ({reason})")?;
         }

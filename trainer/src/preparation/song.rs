@@ -1,13 +1,14 @@
 //! A song: what starts, one after the other, and how long it is until the next.
 
+use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
+
 use super::options::{Chords, Grammar, Preparation};
 use super::quantise::{GridNote, TICKS_PER_STEP};
+use super::split::Identity;
 use crate::corpus::piece::Piece;
 
 /// The most notes that an event holds.
 pub const MOST_NOTES: usize = 4;
-/// 16th steps in a quarter.
-const STEPS_PER_BEAT: u64 = 4;
 
 /// What starts, and for how long nothing else does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,11 @@ impl Song {
     pub fn transposed(&self, semitones: i8) -> Option<Self> {
         let events = self.events.iter().map(|event| event.transposed(semitones)).collect::<Option<_>>()?;
         Some(Self { events, ..self.clone() })
+    }
+
+    /// What it is known by.
+    pub fn identity(&self) -> Identity {
+        Identity { name: self.name.clone(), split: self.split.clone(), top_line: self.top_line().collect() }
     }
 
     /// The highest pitch of each event that is no rest.
@@ -86,16 +92,21 @@ pub fn from_notes(piece: &Piece, notes: &[GridNote], options: &Preparation) -> S
         }
         rest = later;
     }
-    let metre = piece.metres.first().map(|at| (u8::try_from(at.metre.count), u8::try_from(at.metre.unit)));
     Song {
         name: name_of(piece),
         split: piece.split.clone(),
         minor: false,
-        metre: if let Some((Ok(count), Ok(unit))) = metre { (count, unit) } else { (4, 4) },
+        metre: metre(piece),
         tempo_bpm: piece.tempo_bpm,
         first_step_in_bar: notes.first().map_or(0, |note| step_in_bar(piece, note.start) as usize),
         events,
     }
+}
+
+/// The first metre, count and unit; 4/4 if there is none.
+pub fn metre(piece: &Piece) -> (u8, u8) {
+    let metre = piece.metres.first().map(|at| (u8::try_from(at.metre.count), u8::try_from(at.metre.unit)));
+    if let Some((Ok(count), Ok(unit))) = metre { (count, unit) } else { (4, 4) }
 }
 
 /// The pitches of notes that start together, ascending. Of more than four the outer ones stay, then inner ones from the
@@ -138,12 +149,12 @@ fn step_in_bar(piece: &Piece, step: u64) -> u64 {
 }
 
 /// Which 16th of the beat a step is.
-fn step_in_beat(piece: &Piece, step: u64) -> u8 {
-    (step_in_bar(piece, step) % STEPS_PER_BEAT) as u8
+pub fn step_in_beat(piece: &Piece, step: u64) -> u8 {
+    (step_in_bar(piece, step) % STEPS_PER_BEAT as u64) as u8
 }
 
 /// The file's name without its folders and ending, then the title, or else the place in the file.
-fn name_of(piece: &Piece) -> String {
+pub fn name_of(piece: &Piece) -> String {
     // What a reader says of the place in the file comes after the file's ending.
     let ending = piece.source.rfind('.').unwrap_or(0);
     let end = piece.source[ending..].find([':', '#']).map_or(piece.source.len(), |at| ending + at);

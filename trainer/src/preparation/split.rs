@@ -1,24 +1,77 @@
 //! Which pieces are held out: a share of the families, by names alone, so that others stay where they are when music is
 //! added.
 
-use super::song::Song;
+use anyhow::{Result, ensure};
+use continuo_model::hash::fnv1a;
+use continuo_model::random::SplitMix64;
 
-/// For each family whether it is held out. A family is asked by the first of its songs' names; one whose file puts a song
-/// in a split goes there. One is held out, and one stays, if there are two. Another `draw` holds out others.
-pub fn held_out(songs: &[Song], family_of: &[usize], share: f64, draw: u64) -> Vec<bool> {
+/// What a piece is known by when pieces are split.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Its file's name and its title, which do not change when the folder moves.
+    pub name: String,
+    /// The split that its file puts it in.
+    pub split: Option<String>,
+    /// Its highest pitches, one after the other.
+    pub top_line: Vec<u8>,
+}
+
+/// How pieces are held out where files do not say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HoldOut {
+    /// The share of pieces.
+    pub share: f64,
+    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be none.
+    pub draw: u64,
+    /// Two pieces that share more than this of the shorter one's runs of 13 notes are near-duplicates.
+    pub shared_runs: f64,
+}
+
+impl Default for HoldOut {
+    fn default() -> Self {
+        Self { share: 0.1, draw: 0, shared_runs: 0.4 }
+    }
+}
+
+impl HoldOut {
+    /// Finds shares that are none.
+    ///
+    /// # Errors
+    /// If there is one, with its name in recipes.
+    pub fn check(self) -> Result<()> {
+        ensure!(
+            self.share > 0.0 && self.share < 1.0,
+            "preparation.held_out: expected a share between 0 and 1, got {}",
+            self.share
+        );
+        ensure!(
+            self.shared_runs > 0.0 && self.shared_runs <= 1.0,
+            "preparation.shared_runs: expected a share above 0 up to 1, got {}",
+            self.shared_runs
+        );
+        Ok(())
+    }
+}
+
+/// For each family whether it is held out. A family is asked by the first of its pieces' names. Where files hold pieces
+/// out, a family with a piece in a split goes there. One is held out, and one stays, if there are two.
+pub fn held_out(pieces: &[Identity], family_of: &[usize], hold_out: HoldOut) -> Vec<bool> {
     let num_families = family_of.iter().max().map_or(0, |last| last + 1);
     let mut first: Vec<Option<&str>> = vec![None; num_families];
     let mut told: Vec<Option<bool>> = vec![None; num_families];
-    for (song, &family) in songs.iter().zip(family_of) {
-        first[family] = Some(first[family].map_or(&*song.name, |name| name.min(&song.name)));
-        if let Some(split) = &song.split {
+    for (piece, &family) in pieces.iter().zip(family_of) {
+        first[family] = Some(first[family].map_or(&*piece.name, |name| name.min(&piece.name)));
+        if let Some(split) = &piece.split {
             // What a file holds out is not learnt from, whatever it is like.
             let held = split != "train";
             told[family] = Some(told[family].unwrap_or(false) || held);
         }
     }
-    let hashes: Vec<u64> = first.iter().map(|name| hash(name.unwrap_or_default(), draw)).collect();
-    let below = (share * u64::MAX as f64) as u64;
+    if !told.contains(&Some(true)) {
+        told.fill(None);
+    }
+    let hashes: Vec<u64> = first.iter().map(|name| hash(name.unwrap_or_default(), hold_out.draw)).collect();
+    let below = (hold_out.share * u64::MAX as f64) as u64;
     let mut held_out: Vec<bool> = hashes.iter().zip(&told).map(|(&hash, told)| told.unwrap_or(hash < below)).collect();
     if num_families > 1 {
         let by_hash = |family: &usize| hashes[*family];
@@ -33,24 +86,22 @@ pub fn held_out(songs: &[Song], family_of: &[usize], share: f64, draw: u64) -> V
     held_out
 }
 
-/// FNV-1a with a finish that spreads it over all 64 bits.
+/// A hash of a name, spread over all 64 bits.
 fn hash(name: &str, draw: u64) -> u64 {
-    let fnv =
-        name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    continuo_model::random::SplitMix64::new(fnv ^ draw.rotate_left(32)).next_u64()
+    SplitMix64::new(fnv1a(name.bytes()) ^ draw.rotate_left(32)).next_u64()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn songs(names: impl IntoIterator<Item = String>) -> Vec<Song> {
-        names.into_iter().map(|name| Song { name, ..Song::default() }).collect()
+    fn songs(names: impl IntoIterator<Item = String>) -> Vec<Identity> {
+        names.into_iter().map(|name| Identity { name, ..Identity::default() }).collect()
     }
 
-    fn held(songs: &[Song]) -> Vec<&str> {
+    fn held(songs: &[Identity]) -> Vec<&str> {
         let families: Vec<usize> = (0..songs.len()).collect();
-        let held = held_out(songs, &families, 0.1, 0);
+        let held = held_out(songs, &families, HoldOut::default());
         songs.iter().zip(held).filter(|(_, held)| *held).map(|(song, _)| song.name.as_str()).collect()
     }
 
@@ -70,7 +121,7 @@ mod tests {
     fn another_draw_holds_out_others() {
         let songs = songs((0..1000).map(|n| format!("tune {n}")));
         let families: Vec<usize> = (0..1000).collect();
-        let [first, second] = [0, 1].map(|draw| held_out(&songs, &families, 0.1, draw));
+        let [first, second] = [0, 1].map(|draw| held_out(&songs, &families, HoldOut { draw, ..HoldOut::default() }));
         let both = first.iter().zip(&second).filter(|(a, b)| **a && **b).count();
         assert!((1..30).contains(&both), "{both}");
     }
@@ -86,11 +137,11 @@ mod tests {
     fn a_family_is_on_one_side_and_what_a_file_says_counts() {
         let mut songs = songs((0..100).map(|n| format!("tune {n}")));
         let families: Vec<usize> = (0..100).map(|n| n / 2).collect();
-        assert_eq!(held_out(&songs, &families, 0.1, 0).len(), 50);
+        assert_eq!(held_out(&songs, &families, HoldOut::default()).len(), 50);
         for (n, song) in songs.iter_mut().enumerate() {
             song.split = Some(if n == 7 { "valid" } else { "train" }.into());
         }
-        let held = held_out(&songs, &families, 0.1, 0);
+        let held = held_out(&songs, &families, HoldOut::default());
         assert_eq!((0..50).filter(|&family| held[family]).collect::<Vec<_>>(), [3]);
     }
 }

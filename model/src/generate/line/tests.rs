@@ -1,11 +1,9 @@
 //! Performances of small line models with fresh weights: what holds whatever they have learnt.
 
-use candle_core::Device;
-
 use super::*;
-use crate::generate::{Performer, StepSettings};
-use crate::network::Network;
-use crate::network::config::NetworkConfig;
+use crate::config::{InitialTensor, LineConfig, NetworkConfig};
+use crate::generate::StepSettings;
+use crate::generate::testing::{RowPerformer as Performer, given as given_row, row_of};
 use crate::tokeniser::line_reader::LineFeature;
 use crate::tokeniser::step_reader::Controls;
 use crate::weights_file::{Description, FORMAT, Weights};
@@ -55,12 +53,15 @@ fn performer(words: &str, home_key: HomeKey) -> Performer {
         context_events: 12,
         home_key,
     });
-    let network = Network::init(config.clone(), 3, &Device::Cpu).unwrap();
     // Strong weights, so that what went before matters.
-    for (name, var) in network.variables().iter().filter(|(name, _)| !name.ends_with("bias")) {
-        let by = if name.starts_with("lstm") { 1.5 } else { 8.0 };
-        var.set(&(var.as_detached_tensor() * by).unwrap()).unwrap();
-    }
+    let tensors = config.initial_tensors(3).into_iter().map(|InitialTensor { name, mut values, .. }| {
+        if !name.ends_with("bias") {
+            let by = if name.starts_with("lstm") { 1.5 } else { 8.0 };
+            values.iter_mut().for_each(|x| *x *= by);
+        }
+        (name, values)
+    });
+    let tensors = tensors.collect();
     let description = Description {
         format: FORMAT,
         name: "Test".into(),
@@ -72,7 +73,8 @@ fn performer(words: &str, home_key: HomeKey) -> Performer {
         commit: String::new(),
         figures: Default::default(),
     };
-    Performer::new(StreamingNetwork::new(Weights::of_network(&network, description).unwrap()).unwrap())
+    let weights = Weights::new(description, tensors).unwrap();
+    Performer::new(crate::generate::network(&weights).unwrap().performer())
 }
 
 fn performers() -> [Performer; 2] {
@@ -81,17 +83,17 @@ fn performers() -> [Performer; 2] {
 
 type Row = [Symbol; NUM_VOICES];
 
-fn ask(step_idx: i64, given: [Given; NUM_VOICES]) -> Step {
+fn ask(step_idx: i64, given: [Option<Symbol>; NUM_VOICES]) -> Step {
     let step_in_beat = step_idx.rem_euclid(4) as usize;
-    Step { step_idx, step_in_beat, given, attack: false, settings: SETTINGS }
+    Step { step_idx, step_in_beat, given: given_row(given), attack: false, settings: SETTINGS }
 }
 
 /// Plays a phrase in eighths on the soprano, from step 0 on.
 fn give(performer: &mut Performer, phrase: &[u8]) {
     for (n, &pitch) in (0..).zip(phrase) {
         for (step_idx, symbol) in [(2 * n, Pitch(pitch)), (2 * n + 1, Hold)] {
-            let mut given = [Given::Free; NUM_VOICES];
-            given[0] = Given::Symbol(symbol);
+            let mut given = [None; NUM_VOICES];
+            given[0] = Some(symbol);
             assert_eq!(performer.step(&ask(step_idx, given)), [symbol, Rest, Rest, Rest]);
         }
     }
@@ -99,7 +101,7 @@ fn give(performer: &mut Performer, phrase: &[u8]) {
 
 fn play(performer: &mut Performer, steps: std::ops::Range<i64>, settings: StepSettings) -> Vec<Row> {
     let first = steps.start;
-    let step = |step_idx| Step { settings, attack: step_idx == first, ..ask(step_idx, [Given::Free; NUM_VOICES]) };
+    let step = |step_idx| Step { settings, attack: step_idx == first, ..ask(step_idx, [None; NUM_VOICES]) };
     steps.map(|step_idx| performer.step(&step(step_idx))).collect()
 }
 
@@ -121,14 +123,14 @@ fn the_same_is_decided_from_the_same() {
         assert_ne!(whole(&SEED[2..]), first, "what was played matters");
         performer.reset();
         give(&mut performer, &SEED);
-        let saved = performer.state().clone();
+        let saved = performer.state();
         assert_eq!(play(&mut performer, 20..60, SETTINGS), first[..40]);
-        let within = performer.state().clone();
+        let within = performer.state();
         assert_eq!(play(&mut performer, 60..61, SETTINGS).len(), 1);
         performer.rewind(&saved);
         assert_eq!(play(&mut performer, 20..60, SETTINGS), first[..40]);
         performer.rewind(&within);
-        let rest: Vec<_> = (60..100).map(|i| performer.step(&ask(i, [Given::Free; NUM_VOICES]))).collect();
+        let rest: Vec<_> = (60..100).map(|i| performer.step(&ask(i, [None; NUM_VOICES]))).collect();
         assert_eq!(rest, first[40..]);
         let other = StepSettings { rng_seed: 8, ..SETTINGS };
         performer.rewind(&saved);
@@ -140,21 +142,24 @@ fn the_same_is_decided_from_the_same() {
 fn what_is_replayed_stands_where_it_stood() {
     for mut performer in performers() {
         give(&mut performer, &SEED);
-        let saved = performer.state().clone();
-        let steps: Vec<_> = (20..60).map(|i| ask(i, [Given::Free; NUM_VOICES])).collect();
-        let rows: Vec<_> = steps.iter().map(|step| performer.step(step)).collect();
+        let saved = performer.state();
+        let steps: Vec<_> = (20..60).map(|i| ask(i, [None; NUM_VOICES])).collect();
+        let decisions: Vec<_> = steps.iter().map(|step| performer.performer.decide(step)).collect();
         performer.rewind(&saved);
-        steps[..27].iter().zip(&rows).for_each(|(step, row)| performer.replay(step, *row));
-        let again: Vec<_> = steps[27..].iter().map(|step| performer.step(step)).collect();
-        assert_eq!(again, rows[27..]);
+        steps[..27].iter().zip(&decisions).for_each(|(step, decision)| performer.performer.replay(step, decision));
+        let again: Vec<_> = steps[27..].iter().map(|step| performer.performer.decide(step)).collect();
+        assert_eq!(again, decisions[27..]);
         // Another outcome is heard like a player's, as if nothing else had been decided.
         let row = [Pitch(90), Rest, Rest, Rest];
         performer.rewind(&saved);
-        performer.step(&Step { given: row.map(Given::Symbol), ..steps[0] });
+        performer.step(&Step { given: given_row(row.map(Some)), ..steps[0] });
         let heard = play(&mut performer, 21..60, SETTINGS);
         performer.rewind(&saved);
-        performer.replay(&steps[0], row);
-        assert_eq!(performer.state().sounding(0), Some(90));
+        let mut decision = Decision::SILENCE;
+        decision.push(crate::decision::Edge::On { lane: 0, key: 90, velocity: 0, tick: 0 });
+        assert_eq!(row_of(&decision), row);
+        performer.performer.replay(&steps[0], &decision);
+        assert_eq!(performer.state().state::<LineState>().memory.sounding[0], Some(90));
         assert_eq!(play(&mut performer, 21..60, SETTINGS), heard);
     }
 }
@@ -220,10 +225,9 @@ fn holds_last_as_long_as_was_drawn() {
 fn other_voices_rest_where_some_are_given() {
     for mut performer in performers() {
         play(&mut performer, 0..9, SETTINGS);
-        let alto = [Given::Free, Given::Symbol(Pitch(64)), Given::Free, Given::Symbol(Hold)];
+        let alto = [None, Some(Pitch(64)), None, Some(Hold)];
         assert_eq!(performer.step(&ask(9, alto)), [Rest, Pitch(64), Rest, Rest]);
-        let sounding: [_; 4] = std::array::from_fn(|voice| performer.state().sounding(voice));
-        assert_eq!(sounding, [None, Some(64), None, None]);
+        assert_eq!(performer.sounding, [None, Some(64), None, None]);
     }
 }
 
@@ -246,8 +250,8 @@ fn a_loop_is_left_for_a_new_beginning() {
         // At temperature 0 a fresh network does the same for ever.
         let settings = StepSettings { sampler: Sampler { temperature: 0.0, ..Sampler::PLAIN }, ..SETTINGS };
         let rows = play(&mut performer, 20..1000, settings);
-        let memory = performer.state().line.as_ref().unwrap();
-        assert!(memory.restarts > 1, "it has begun anew {} times", memory.restarts);
+        let restarts = performer.state().state::<LineState>().memory.restarts;
+        assert!(restarts > 1, "it has begun anew {restarts} times");
         assert!(starts(&rows) > 50);
         let mut different: Vec<_> = rows.iter().map(|row| format!("{row:?}")).collect();
         different.sort_unstable();
@@ -269,7 +273,7 @@ fn snapping_leaves_the_scale_to_nothing_else() {
         let snapped = StepSettings { snap: true, ..SETTINGS };
         let in_d = SEED.map(|pitch| pitch + 2);
         give(&mut performer, &in_d);
-        let saved = performer.state().clone();
+        let saved = performer.state();
         assert!(!scale(2, &play(&mut performer, 20..120, SETTINGS)));
         performer.rewind(&saved);
         assert!(scale(2, &play(&mut performer, 20..120, snapped)), "the key that is heard");

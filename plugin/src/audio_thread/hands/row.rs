@@ -1,12 +1,12 @@
 //! The keys of a step, dealt to the voices. Audio thread.
 
-use continuo_model::generate::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 
 use super::keys::{PlayedKey, belongs_to};
 use super::{Hands, MAX_KEYS};
 use crate::audio_thread::dealing::{Dealt, Player, deal};
+use crate::audio_thread::rows::Given;
 
 /// A row of the grid as the player gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]

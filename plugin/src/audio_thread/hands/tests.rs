@@ -1,7 +1,7 @@
 //! What hands do, in words: when each key goes down and comes up, and what belongs to each step then.
 
 use super::*;
-use continuo_model::generate::Given;
+use crate::audio_thread::rows::Given;
 use continuo_model::vocabulary::Symbol;
 
 const SAMPLE_RATE: f64 = 48_000.0;

@@ -82,17 +82,17 @@ fn word(event: &NoteEvent<()>) -> Option<String> {
 
 /// The answer in words for a request.
 fn worded(request: &bridge::Request, words: &str) -> Answer {
-    let mut answer = Answer { id: request.id, row: [Symbol::Hold; 4], sounding: [None; 4] };
+    let (mut row, mut sounding) = ([Symbol::Hold; 4], [None; 4]);
     for (voice, word) in words.split_whitespace().enumerate() {
         let key = word.trim_start_matches('-').parse().ok();
-        answer.sounding[voice + 1] = key;
-        answer.row[voice + 1] = match key {
+        sounding[voice + 1] = key;
+        row[voice + 1] = match key {
             None => Symbol::Rest,
             Some(_) if word.starts_with('-') => Symbol::Hold,
             Some(key) => Symbol::Pitch(key),
         };
     }
-    answer
+    Answer { id: request.id, decision: crate::audio_thread::rows::to_decision(row, sounding) }
 }
 
 /// A soprano's key is held, from step 3 on another one. `rows` are the answers for the steps; `late` is never given.
@@ -331,7 +331,7 @@ pub fn frozen_take() -> crate::frozen::FrozenTake {
 #[test]
 fn a_frozen_take_plays_wherever_the_transport_goes() {
     let mut parts = Parts::new(Mode::Free);
-    assert!(parts.end.freeze(frozen_take().score()));
+    assert!(parts.end.freeze(frozen_take().part()));
     parts.settings.frozen = [true; 4];
     let nobody = |_| panic!("everything is frozen: nothing is asked for");
     let sent: Vec<_> = (0..17).map(|_| parts.step(&[], nobody)).collect();
@@ -360,7 +360,7 @@ fn a_frozen_take_plays_wherever_the_transport_goes() {
 #[test]
 fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
     let mut parts = Parts::new(Mode::Harmonise);
-    assert!(parts.end.freeze(frozen_take().score()));
+    assert!(parts.end.freeze(frozen_take().part()));
     parts.settings.frozen = [false, false, false, true];
     parts.settings.lookahead_steps = 2;
     let mut given = Vec::new();
@@ -378,7 +378,7 @@ fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     while let Some(request) = end.request() {
-                        given.push((request.count, request.step.given[3]));
+                        given.push((request.count, crate::audio_thread::rows::from_given(&request.step.given)[3]));
                         end.answer(worded(&request, "67 60 -48"));
                     }
                     std::thread::yield_now();
@@ -392,7 +392,7 @@ fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
         });
     }
     let bass = |step| given.iter().rev().find(|(count, _)| *count == step).map(|(_, given)| *given);
-    use continuo_model::generate::Given;
+    use crate::audio_thread::rows::Given;
     assert_eq!(bass(0), Some(Given::Symbol(Symbol::Pitch(48))));
     assert_eq!(bass(1), Some(Given::Symbol(Symbol::Hold)));
     assert_eq!(sent.iter().filter(|word| *word == "on 48").count(), 1, "{sent:?}");
@@ -402,7 +402,7 @@ fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
 #[test]
 fn a_frozen_take_comes_round_with_the_hosts_loop() {
     let mut parts = Parts::new(Mode::Free);
-    assert!(parts.end.freeze(frozen_take().score()));
+    assert!(parts.end.freeze(frozen_take().part()));
     parts.settings.frozen = [true; 4];
     parts.loop_range_beats = Some((1.0, 3.0));
     let mut round = Vec::new();

@@ -26,7 +26,10 @@ fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
                     asked.push((n, request.from, request.step.step_idx, request.step.given));
                 }
                 let keys = [72, 67, 60, 48];
-                end.answer(Answer { id: request.id, row: keys.map(Symbol::Pitch), sounding: keys.map(Some) });
+                end.answer(Answer {
+                    id: request.id,
+                    decision: crate::audio_thread::rows::to_decision(keys.map(Symbol::Pitch), keys.map(Some)),
+                });
             }
         }
         asked

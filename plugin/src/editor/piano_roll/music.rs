@@ -1,7 +1,7 @@
 //! What the roll draws: notes that went out, and what is planned to follow. Runs on the host's window thread.
 
-use continuo_model::tokeniser::grid::NUM_VOICES;
-use continuo_model::vocabulary::Symbol;
+use continuo_model::decision::{Edge, TICKS_PER_STEP};
+use continuo_model::tokeniser::grid::VOICE_NAMES;
 
 use crate::bridge::snapshot::Snapshot;
 use crate::takes::{TICKS_PER_BEAT, TakeNote, TakeView, Takes};
@@ -38,10 +38,9 @@ pub struct Mark {
 impl Mark {
     /// What a player calls it.
     pub fn voice_name(&self) -> &'static str {
-        let names = ["Soprano", "Alto", "Tenor", "Bass"];
         match self.kind {
             Kind::Played => "You:",
-            _ => names.get(usize::from(self.channel)).copied().unwrap_or("Other:"),
+            _ => VOICE_NAMES.get(usize::from(self.channel)).copied().unwrap_or("Other:"),
         }
     }
 }
@@ -58,19 +57,18 @@ impl Music {
     /// The take that is under way, and what is to come: plans, and what frozen voices will play again, in beats of the song.
     pub fn now(takes: &Takes, snapshot: &Snapshot, playhead: f64, frozen: &[TakeNote]) -> Self {
         let mut marks = Vec::new();
-        // What each voice sounds now: where it is among the marks.
-        let mut sounding = [None; NUM_VOICES];
+        let mut sounding = Vec::new();
         for (note, is_open) in takes.current() {
             let mut mark = mark(&note);
             if is_open {
                 mark.end = playhead.max(mark.start + STEP_BEATS / 8.0);
             }
-            if is_open && mark.kind == Kind::Generated && usize::from(mark.channel) < NUM_VOICES {
-                sounding[usize::from(mark.channel)] = Some(mark);
+            if is_open && mark.kind == Kind::Generated {
+                sounding.push(mark);
             }
             marks.push(mark);
         }
-        let (planned, decided_to) = plans(snapshot, sounding, playhead);
+        let (planned, decided_to) = plans(snapshot, &sounding, playhead);
         let (frozen, from, to) = frozen_marks(snapshot, playhead, frozen);
         // What is frozen is planned too, as far as that goes.
         let is_twice = |mark: &Mark| {
@@ -98,9 +96,9 @@ fn order(mark: &Mark) -> (bool, std::cmp::Reverse<u8>) {
 
 /// A note where it was heard.
 fn mark(note: &TakeNote) -> Mark {
-    let kind = if note.is_generated() { Kind::Generated } else { Kind::Played };
+    let kind = if note.generated { Kind::Generated } else { Kind::Played };
     let (start, end) = (note.heard_start() as f64 / TICKS_PER_BEAT, note.heard_end() as f64 / TICKS_PER_BEAT);
-    Mark { kind, channel: note.channel(), key: note.key, velocity: note.velocity, start, end }
+    Mark { kind, channel: note.lane, key: note.key, velocity: note.velocity, start, end }
 }
 
 /// How far ahead of the playhead frozen notes are shown, beats.
@@ -134,38 +132,39 @@ fn frozen_marks(snapshot: &Snapshot, playhead: f64, notes: &[TakeNote]) -> (Vec<
     (marks, first, last)
 }
 
-/// What follows if the player changes nothing: planned rows as notes, those that sound now drawn out.
-fn plans(snapshot: &Snapshot, sounding: [Option<Mark>; NUM_VOICES], playhead: f64) -> (Vec<Mark>, Option<f64>) {
-    let mut marks = Vec::new();
+/// What follows if the player changes nothing: planned decisions as notes, those that sound now drawn out.
+fn plans(snapshot: &Snapshot, sounding: &[Mark], playhead: f64) -> (Vec<Mark>, Option<f64>) {
     let mut decided_to = None;
-    let mut open =
-        sounding.map(|mark| mark.map(|mark| Mark { kind: Kind::Planned, start: playhead, end: playhead, ..mark }));
+    let (mut marks, mut open) = (Vec::new(), Vec::new());
+    open.extend(sounding.iter().map(|mark| Mark { kind: Kind::Planned, start: playhead, end: playhead, ..*mark }));
     for ahead in snapshot.ahead() {
-        let Some(row) = ahead.row else { continue };
+        let Some(decision) = ahead.decision else { continue };
         let end = ahead.take_beats + STEP_BEATS;
         if end <= playhead {
             continue;
         }
         decided_to = Some(end);
-        for voice in 0..NUM_VOICES {
-            let symbol = if ahead.played[voice] { Symbol::Rest } else { row[voice] };
-            match symbol {
-                Symbol::Hold => {
-                    if let Some(mark) = &mut open[voice] {
-                        mark.end = end;
-                    }
-                }
-                Symbol::Rest => marks.extend(open[voice].take()),
-                Symbol::Pitch(key) => {
-                    let start = ahead.take_beats.max(playhead);
-                    let (channel, velocity) = (voice as u8, PLANNED_VELOCITY);
-                    let new = Mark { kind: Kind::Planned, channel, key, velocity, start, end };
-                    marks.extend(open[voice].replace(new));
-                }
+        let at = |tick: u8| (ahead.take_beats + STEP_BEATS * f64::from(tick) / f64::from(TICKS_PER_STEP)).max(playhead);
+        for edge in decision.edges().iter().filter(|edge| !ahead.played.contains(edge.lane())) {
+            let (channel, key, at) = (edge.lane(), edge.key(), at(edge.tick()));
+            let ended = open.iter().position(|mark: &Mark| (mark.channel, mark.key) == (channel, key));
+            marks.extend(ended.map(|ended| open.swap_remove(ended)).map(|mark| Mark { end: at, ..mark }));
+            if let Edge::On { velocity, .. } = *edge {
+                let velocity = if velocity > 0 { velocity } else { PLANNED_VELOCITY };
+                open.push(Mark { kind: Kind::Planned, channel, key, velocity, start: at, end: at });
             }
         }
+        // A lane without edges goes on with what it sounds, even if the model thinks of another key.
+        let goes_on = |&Mark { channel, key, .. }: &Mark| {
+            let moves = decision.edges().iter().any(|edge| edge.lane() == channel);
+            let holds =
+                if moves { decision.sounding.contains(channel, key) } else { !decision.sounding.is_silent(channel) };
+            holds && !ahead.played.contains(channel)
+        };
+        marks.extend(open.extract_if(.., |mark: &mut Mark| !goes_on(mark)));
+        open.iter_mut().for_each(|mark| mark.end = end);
     }
-    marks.extend(open.into_iter().flatten());
+    marks.extend(open);
     marks.retain(|mark| mark.end > mark.start);
     (marks, decided_to)
 }
@@ -175,6 +174,7 @@ mod tests {
     use super::*;
     use crate::bridge::snapshot::Ahead;
     use crate::bridge::{Beginning, Played};
+    use continuo_model::decision::{Decision, Lanes};
 
     /// As `kind channel key start-end`, in beats.
     fn words(music: &Music) -> Vec<String> {
@@ -198,18 +198,26 @@ mod tests {
         takes.add(&played(0.0, 0, 72, false));
         takes.add(&played(0.0, 1, 67, true));
         takes.add(&played(0.0, 3, 48, true));
-        use Symbol::{Hold, Pitch, Rest};
         let mut snapshot = Snapshot { take_beats: 0.5, num_ahead: 4, ..Snapshot::default() };
-        let row = |take_beats, row| Ahead { take_beats, row: Some(row), played: [true, false, false, false] };
-        snapshot.ahead[0] = row(0.25, [Hold, Rest, Rest, Rest]);
-        snapshot.ahead[1] = row(0.5, [Hold, Hold, Pitch(60), Hold]);
-        snapshot.ahead[2] = row(0.75, [Hold, Pitch(65), Hold, Rest]);
-        snapshot.ahead[3] = Ahead { take_beats: 1.0, row: None, played: [false; 4] };
+        let ahead = |take_beats, sounding: &[(u8, u8)], edges: &[Edge]| {
+            let mut decision = Decision::SILENCE;
+            sounding.iter().for_each(|(lane, key)| decision.sounding.insert(*lane, *key));
+            edges.iter().for_each(|edge| assert!(decision.push(*edge)));
+            Ahead { take_beats, decision: Some(decision), played: Lanes::first(1) }
+        };
+        let on = |lane, key, tick| Edge::On { lane, key, velocity: 0, tick };
+        let off = |lane, key| Edge::Off { lane, key, tick: 0 };
+        snapshot.ahead[0] = ahead(0.25, &[(0, 72)], &[]);
+        snapshot.ahead[1] = ahead(0.5, &[(0, 72), (1, 67), (3, 48)], &[on(2, 60, 0)]);
+        snapshot.ahead[2] =
+            ahead(0.75, &[(0, 72), (2, 60), (1, 67), (3, 48)], &[off(1, 67), on(1, 65, 0), off(3, 48), on(2, 64, 12)]);
+        snapshot.ahead[3] = Ahead { take_beats: 1.0, decision: None, played: Lanes::NONE };
         let music = Music::now(&takes, &snapshot, 0.5, &[]);
         let expected = [
             "Generated 3 48 0-0.5",
             "Planned 3 48 0.5-0.75",
             "Planned 2 60 0.5-1",
+            "Planned 2 64 0.875-1",
             "Generated 1 67 0-0.5",
             "Planned 1 67 0.5-0.75",
             "Planned 1 65 0.75-1",
@@ -239,8 +247,11 @@ mod tests {
             num_ahead: 1,
             ..Snapshot::default()
         };
-        let row = [Symbol::Rest, Symbol::Pitch(67), Symbol::Rest, Symbol::Pitch(48)];
-        snapshot.ahead[0] = Ahead { take_beats: 8.5, row: Some(row), played: [false; 4] };
+        let mut decision = Decision::SILENCE;
+        for (lane, key) in [(1, 67), (3, 48)] {
+            decision.push(Edge::On { lane, key, velocity: 0, tick: 0 });
+        }
+        snapshot.ahead[0] = Ahead { take_beats: 8.5, decision: Some(decision), played: Lanes::NONE };
         let music = Music::now(&Takes::default(), &snapshot, 8.5, &frozen);
         let expected = [
             "Frozen 3 48 8.5-9",

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::corpus::piece::TICKS_PER_BEAT;
-use crate::corpus::score::notes_in_words;
+use crate::corpus::written::notes_in_words;
 
 /// Two tunes with most of what ABC has; the fuzz tests feed on it too.
 pub const ABC: &str = "% a file\nM:3/4\n\nX:1\nT:First\nL:1/8\nQ:1/4=90\nK:Gmix\n|:G>A {c}B2 \"Am\"!trill!c2-|[1c(3def [ce]2 z2:|\\\n\

@@ -8,7 +8,7 @@ use super::fields::Signature;
 use crate::corpus::beats::Beats;
 use crate::corpus::piece::Metre;
 use crate::corpus::repeats::Barline;
-use crate::corpus::score::{Line, Written};
+use crate::corpus::written::{WrittenNote, WrittenPart};
 
 /// How far an accidental reaches within its bar (`%%propagate-accidentals`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Voice {
     /// What `V:` calls it.
     pub id: String,
     /// Its notes.
-    pub line: Line,
+    pub part: WrittenPart,
     /// What stands at its barlines.
     pub barlines: Vec<Barline>,
     /// Its metres.
@@ -76,7 +76,7 @@ impl Voice {
     pub fn new(id: &str, unit: Beats) -> Self {
         Self {
             id: id.to_string(),
-            line: Line { name: id.to_string(), notes: Vec::new() },
+            part: WrittenPart { name: id.to_string(), notes: Vec::new() },
             barlines: Vec::new(),
             metres: Vec::new(),
             signature: [0; 7],
@@ -109,7 +109,7 @@ impl Voice {
             factor = factor.times(tuplet)?;
             self.tuplet = (left > 1).then_some((left - 1, tuplet));
         }
-        let first = self.line.notes.len();
+        let first = self.part.notes.len();
         let mut spelt = Vec::with_capacity(notes.len());
         for (note, length, tied_on) in notes {
             let bend = self.bend(note);
@@ -117,7 +117,7 @@ impl Voice {
             let degree = [9, 11, 0, 2, 4, 5, 7][usize::from(note.letter - b'A')];
             let midi = 12 * note.octave + degree + i64::from(bend) + self.transpose;
             let pitch = u8::try_from(midi).ok().filter(|pitch| *pitch <= 127);
-            self.line.notes.push(Written {
+            self.part.notes.push(WrittenNote {
                 at: self.time,
                 length: length.times(factor)?,
                 pitch: pitch.with_context(|| format!("expected a pitch that MIDI has, got {midi}"))?,
@@ -151,7 +151,7 @@ impl Voice {
     /// A tie leads on from the event before.
     pub fn tie(&mut self) {
         if let Some((first, ..)) = self.last {
-            self.line.notes[first..].iter_mut().for_each(|note| note.tied_on = true);
+            self.part.notes[first..].iter_mut().for_each(|note| note.tied_on = true);
             self.tied.clone_from(&self.spelt);
         }
     }
@@ -166,7 +166,7 @@ impl Voice {
         let whole = 1_i64 << count.abs();
         let (long, short) = (Beats::new(2 * whole - 1, whole)?, Beats::new(1, whole)?);
         let (before, after) = if count > 0 { (long, short) } else { (short, long) };
-        for note in &mut self.line.notes[first..] {
+        for note in &mut self.part.notes[first..] {
             note.length = note.length.times(before)?;
         }
         let length = length.times(before)?;

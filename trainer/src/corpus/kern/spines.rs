@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::corpus::beats::Beats;
-use crate::corpus::score::Line;
+use crate::corpus::written::WrittenPart;
 
 /// More are a mistake in the file.
 const MAX_SPINES: usize = 1000;
@@ -14,7 +14,7 @@ pub struct Spine {
     /// Whether it holds notes.
     pub kern: bool,
     /// The part that it belongs to, if it holds notes.
-    pub line: usize,
+    pub part: usize,
     /// When its last note ends.
     end: Beats,
 }
@@ -30,31 +30,31 @@ pub struct Spines {
 
 impl Spines {
     /// The spines that a line of exclusive interpretations begins, from `time` on.
-    pub fn begin(&mut self, tokens: &[&str], time: Beats, lines: &mut Vec<Line>) -> Result<()> {
+    pub fn begin(&mut self, tokens: &[&str], time: Beats, parts: &mut Vec<WrittenPart>) -> Result<()> {
         for token in tokens {
-            self.list.push(Spine { kern: false, line: 0, end: time });
-            self.interpret(self.list.len() - 1, token, time, lines)?;
+            self.list.push(Spine { kern: false, part: 0, end: time });
+            self.interpret(self.list.len() - 1, token, time, parts)?;
         }
         ensure!(self.list.len() <= MAX_SPINES, "expected at most {MAX_SPINES} spines, got {}", self.list.len());
         Ok(())
     }
 
     /// `**kern` makes a spine a part of its own; another `**` makes it none.
-    fn interpret(&mut self, idx: usize, token: &str, time: Beats, lines: &mut Vec<Line>) -> Result<()> {
+    fn interpret(&mut self, idx: usize, token: &str, time: Beats, parts: &mut Vec<WrittenPart>) -> Result<()> {
         let Some(kind) = token.strip_prefix("**") else {
             bail!("expected every spine to begin with `**`, got `{}`", super::cut(token));
         };
         let kern = kind == "kern";
         if kern && !self.list[idx].kern {
-            lines.push(Line::default());
+            parts.push(WrittenPart::default());
             self.seen_kern = true;
         }
-        self.list[idx] = Spine { kern, line: lines.len().saturating_sub(1), end: time };
+        self.list[idx] = Spine { kern, part: parts.len().saturating_sub(1), end: time };
         Ok(())
     }
 
     /// Follows a line of interpretations that may split, join, exchange, add or end spines at `time`.
-    pub fn change(&mut self, tokens: &[&str], time: Beats, lines: &mut Vec<Line>) -> Result<()> {
+    pub fn change(&mut self, tokens: &[&str], time: Beats, parts: &mut Vec<WrittenPart>) -> Result<()> {
         let old = std::mem::take(&mut self.list);
         let mut exchanged: Option<usize> = None;
         let joins = joins(&old, tokens);
@@ -73,12 +73,12 @@ impl Spines {
                         None => exchanged = Some(here),
                     }
                 }
-                "*+" => self.list.extend([spine, Spine { kern: false, line: 0, end: time }]),
+                "*+" => self.list.extend([spine, Spine { kern: false, part: 0, end: time }]),
                 "*-" => self.over = self.over.max(Some(spine.end)),
                 token => {
                     self.list.push(spine);
                     if token.starts_with("**") {
-                        self.interpret(self.list.len() - 1, token, time, lines)?;
+                        self.interpret(self.list.len() - 1, token, time, parts)?;
                     }
                 }
             }
@@ -136,8 +136,8 @@ impl Spines {
     }
 
     /// The part that a spine belongs to.
-    pub fn line_of(&self, idx: usize) -> usize {
-        self.list[idx].line
+    pub fn part_of(&self, idx: usize) -> usize {
+        self.list[idx].part
     }
 
     /// A spine's note ends at `end`.
@@ -153,7 +153,7 @@ fn joins(spines: &[Spine], tokens: &[&str]) -> Vec<bool> {
     let mut from = 0;
     while let Some(first) = (from..tokens.len()).find(|&idx| tokens[idx] == "*v") {
         from = (first..tokens.len()).find(|&idx| tokens[idx] != "*v").unwrap_or(tokens.len());
-        let part = |idx: usize| (spines[idx].kern, spines[idx].line);
+        let part = |idx: usize| (spines[idx].kern, spines[idx].part);
         let beside =
             |idx: usize| idx > first && part(idx) == part(idx - 1) || idx + 1 < from && part(idx) == part(idx + 1);
         let by_part = (first..from).all(beside);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::corpus::piece::TICKS_PER_BEAT;
-use crate::corpus::score::notes_in_words;
+use crate::corpus::written::notes_in_words;
 
 /// Two spines that split, join, tie, trill about and repeat; the fuzz tests feed on it too.
 pub const KERN: &str = "!!!OTL: A study\n**kern\t**kern\t**dynam\n*I\"Left\t*I\"Right\t*\n*k[b-]\t*k[b-]\t*\n\

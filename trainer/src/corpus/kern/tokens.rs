@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use crate::corpus::beats::Beats;
 use crate::corpus::key::{Mode, WrittenKey};
 use crate::corpus::piece::Metre;
-use crate::corpus::score::Score;
+use crate::corpus::written::WrittenMusic;
 
 /// A note, chord or rest.
 #[derive(Debug, PartialEq)]
@@ -108,30 +108,30 @@ fn pitch(word: &str) -> Result<u8> {
 ///
 /// # Errors
 /// If it begins as one of those and does not go on so.
-pub fn interpretation(token: &str, time: Beats, score: &mut Score) -> Result<()> {
+pub fn interpretation(token: &str, time: Beats, music: &mut WrittenMusic) -> Result<()> {
     let word = token.strip_prefix('*').unwrap_or(token);
     if let Some(list) = word.strip_prefix("k[") {
         let list = list.strip_suffix(']').with_context(|| format!("expected a key signature, got `{token}`"))?;
         let signs = |sign| list.bytes().filter(|&c| c == sign).count() as i8;
-        if list != "cancel" && list.len() <= 28 && score.written_key.is_none() {
-            score.written_key = Some(WrittenKey { fifths: signs(b'#') - signs(b'-'), mode: None });
+        if list != "cancel" && list.len() <= 28 && music.written_key.is_none() {
+            music.written_key = Some(WrittenKey { fifths: signs(b'#') - signs(b'-'), mode: None });
         }
     } else if let Some(tempo) = word.strip_prefix("MM") {
         if let Ok(tempo) = tempo.parse::<f64>()
             && tempo.is_finite()
             && tempo > 0.0
         {
-            score.tempo_bpm.get_or_insert(tempo);
+            music.tempo_bpm.get_or_insert(tempo);
         }
     } else if let Some(metre) = word.strip_prefix('M').filter(|metre| metre.starts_with(|c: char| c.is_ascii_digit())) {
         // `*M4/4%2` and the like exist; a metre that is none of ours is no metre.
         if let Ok(metre) = Metre::parse(metre) {
-            score.metres.push((time, metre));
+            music.metres.push((time, metre));
         }
     } else if let Some(key) = designation(word) {
         // A signature before it said how many accidentals; the designation knows more.
-        if score.written_key.is_none_or(|key| key.mode.is_none()) && time == Beats::ZERO {
-            score.written_key = Some(key);
+        if music.written_key.is_none_or(|key| key.mode.is_none()) && time == Beats::ZERO {
+            music.written_key = Some(key);
         }
     }
     Ok(())

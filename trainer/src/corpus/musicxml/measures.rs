@@ -8,7 +8,7 @@ use crate::corpus::beats::Beats;
 use crate::corpus::key::{Mode, WrittenKey};
 use crate::corpus::piece::Metre;
 use crate::corpus::repeats::Barline;
-use crate::corpus::score::{Score, Written};
+use crate::corpus::written::{WrittenMusic, WrittenNote};
 
 /// More are a mistake in the file.
 const MAX_STAVES: usize = 16;
@@ -37,7 +37,7 @@ pub struct Measure {
     /// How long it is: to where its last note, rest or gap ends.
     pub length: Beats,
     /// Its notes and their staves, counted from 0.
-    pub notes: Vec<(usize, Written)>,
+    pub notes: Vec<(usize, WrittenNote)>,
     /// Metres that begin in it.
     pub metres: Vec<(Beats, Metre)>,
     opens: bool,
@@ -74,38 +74,38 @@ impl Reader {
     ///
     /// # Errors
     /// If something in it makes no sense; with the line.
-    pub fn measure(&mut self, node: Node, score: &mut Score) -> Result<()> {
+    pub fn measure(&mut self, node: Node, music: &mut WrittenMusic) -> Result<()> {
         let mut measure = Measure::default();
         self.time = Beats::ZERO;
         self.chord_at = Beats::ZERO;
         for item in node.children().filter(Node::is_element) {
             // Counting lines takes as long as the file is, so it is done only to tell of an error.
             let line = || item.document().text_pos_at(item.range().start).row;
-            self.item(item, &mut measure, score).with_context(|| format!("line {}", line()))?;
+            self.item(item, &mut measure, music).with_context(|| format!("line {}", line()))?;
             measure.length = measure.length.max(self.time);
         }
         self.measures.push(measure);
         Ok(())
     }
 
-    fn item(&mut self, item: Node, measure: &mut Measure, score: &mut Score) -> Result<()> {
+    fn item(&mut self, item: Node, measure: &mut Measure, music: &mut WrittenMusic) -> Result<()> {
         match item.tag_name().name() {
-            "attributes" => self.attributes(item, measure, score)?,
+            "attributes" => self.attributes(item, measure, music)?,
             "note" => self.note(item, measure)?,
             "backup" => self.time = self.time.minus(self.duration(item)?)?.max(Beats::ZERO),
             "forward" => self.time = self.time.plus(self.duration(item)?)?,
             "barline" => barline(item, measure)?,
-            "direction" | "sound" if score.tempo_bpm.is_none() => {
+            "direction" | "sound" if music.tempo_bpm.is_none() => {
                 let sound = item.descendants().find_map(|node| node.attribute("tempo"));
                 let tempo = sound.and_then(|tempo| tempo.trim().parse::<f64>().ok());
-                score.tempo_bpm = tempo.filter(|tempo| tempo.is_finite() && *tempo > 0.0);
+                music.tempo_bpm = tempo.filter(|tempo| tempo.is_finite() && *tempo > 0.0);
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn attributes(&mut self, node: Node, measure: &mut Measure, score: &mut Score) -> Result<()> {
+    fn attributes(&mut self, node: Node, measure: &mut Measure, music: &mut WrittenMusic) -> Result<()> {
         if let Some(divisions) = number(node, "divisions")? {
             ensure!((1..=1_000_000).contains(&divisions), "expected divisions of a quarter note, got {divisions}");
             self.divisions = divisions;
@@ -117,7 +117,7 @@ impl Reader {
             self.transpose = semitones + 12 * octaves;
         }
         if let Some(key) = child(node, "key")
-            && score.written_key.is_none()
+            && music.written_key.is_none()
             && let Some(fifths) = number(key, "fifths")?
         {
             ensure!((-7..=7).contains(&fifths), "expected 7 flats (-7) to 7 sharps, got {fifths}");
@@ -125,7 +125,7 @@ impl Reader {
             let fifths = fifths as i8 + (7 * self.transpose).rem_euclid(12) as i8;
             let fifths = if fifths > 6 { fifths - 12 } else { fifths };
             let mode = child(key, "mode").and_then(|mode| mode.text()).and_then(|mode| Mode::from_word(mode.trim()));
-            score.written_key = Some(WrittenKey { fifths, mode });
+            music.written_key = Some(WrittenKey { fifths, mode });
         }
         for time in children(node, "time") {
             if let (Some(beats), Some(unit)) = (text(time, "beats"), text(time, "beat-type")) {
@@ -172,7 +172,7 @@ impl Reader {
         let staff = usize::try_from(staff).ok().filter(|staff| (1..=MAX_STAVES).contains(staff));
         let staff = staff.with_context(|| format!("expected a staff from 1 to {MAX_STAVES}"))?;
         self.num_staves = self.num_staves.max(staff);
-        measure.notes.push((staff - 1, Written { at, length, pitch: midi as u8, tied_on, tied_back: true }));
+        measure.notes.push((staff - 1, WrittenNote { at, length, pitch: midi as u8, tied_on, tied_back: true }));
         Ok(())
     }
 

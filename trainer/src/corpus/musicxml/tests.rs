@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::*;
 use crate::corpus::piece::TICKS_PER_BEAT;
-use crate::corpus::score::notes_in_words;
+use crate::corpus::written::notes_in_words;
 
 /// A piano of two staves with a chord, a tie, a grace note, a backup and endings, and a clarinet; the fuzz tests feed on
 /// it too.

@@ -1,0 +1,300 @@
+//! A performance of a grid model: four voices, any of them given by the player or drawn.
+
+use std::sync::Arc;
+
+use super::rows::{decision_of, symbols_of};
+use super::{ALL_CLASSES, Capabilities, Checkpoint, Network, Performer, Step};
+use crate::decision::Decision;
+use crate::key;
+use crate::random::coin;
+use crate::repetition::Stuck;
+use crate::rules::{self, Row};
+use crate::sampling;
+use crate::stream::{GridLayers, GridNetwork, GridState, Scratch};
+use crate::tokeniser::grid::NUM_VOICES;
+use crate::vocabulary::{Symbol, Vocabulary};
+use crate::weights_file::Description;
+
+/// How many continuations are weighed against each other when a lower voice is given and a higher one is not.
+const NUM_CANDIDATES: usize = 12;
+/// How many chords are weighed against each other below temperature 1.
+const NUM_CHORDS: usize = 8;
+/// The draw that chooses among candidates; draws 0 to `NUM_VOICES * NUM_CANDIDATES` belong to the voices.
+const CHOOSE: u64 = 1 << 16;
+/// One performance of a grid network.
+pub struct GridPerformer<L: GridLayers> {
+    network: Arc<GridNetwork<L>>,
+    state: GridState<L::Reader>,
+    scratch: Scratch,
+    candidates: Vec<Candidate<L::Reader>>,
+}
+
+/// A step whose voices may be given.
+struct GridStep<'a> {
+    step: &'a Step,
+    /// What the player decides; `None` for free voices.
+    given: [Option<Symbol>; NUM_VOICES],
+}
+
+/// How a step's voices are drawn.
+#[derive(Clone, Copy)]
+struct Plan {
+    order: [usize; NUM_VOICES],
+    stuck: Option<Stuck>,
+    /// Pitch classes that may be drawn, bit n for class n.
+    scale: u16,
+    /// With a rhythm, those that hold in it do, and no other.
+    holds: Option<[bool; NUM_VOICES]>,
+    /// Candidates will be weighed against each other.
+    weighs: bool,
+}
+
+struct Candidate<R> {
+    state: GridState<R>,
+    row: [u16; NUM_VOICES],
+    /// Natural logarithm of the probability of what was given.
+    given: f64,
+    /// The same of what was drawn, before temperature and whatever the rhythm.
+    drawn: f64,
+}
+
+impl<L: GridLayers> Network for GridNetwork<L> {
+    fn description(&self) -> &Description {
+        self.description()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.description().config.kind().capabilities()
+    }
+
+    fn performer(self: Arc<Self>) -> Box<dyn Performer> {
+        Box::new(GridPerformer::new(self))
+    }
+}
+
+impl<L: GridLayers> Performer for GridPerformer<L> {
+    fn network(&self) -> &dyn Network {
+        &*self.network
+    }
+
+    fn reset(&mut self) {
+        self.state.reset();
+    }
+
+    fn decide(&mut self, step: &Step) -> Decision {
+        let before = self.sounding();
+        let row = self.decide_row(&GridStep { step, given: symbols_of(&step.given) });
+        decision_of(row, before, self.sounding())
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(self.state.clone())
+    }
+
+    fn save(&self, checkpoint: &mut Checkpoint) {
+        checkpoint.state_mut::<GridState<L::Reader>>().copy_from(&self.state);
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) {
+        self.state.copy_from(checkpoint.state());
+    }
+}
+
+impl<L: GridLayers> GridPerformer<L> {
+    /// At the start of a piece.
+    pub fn new(network: Arc<GridNetwork<L>>) -> Self {
+        let candidate = |_| Candidate { state: network.state(), row: [0; NUM_VOICES], given: 0.0, drawn: 0.0 };
+        let candidates = (0..NUM_CANDIDATES).map(candidate).collect();
+        Self { state: network.state(), scratch: network.scratch(), candidates, network }
+    }
+
+    /// What the voices sound.
+    fn sounding(&self) -> Row {
+        std::array::from_fn(|voice| self.state.sounding(voice))
+    }
+
+    /// Decides what all voices do.
+    ///
+    /// A split network decides what is given first, then the free voices from the top. Below temperature 1 it draws
+    /// several chords with the same rhythm and prefers those that are likelier as a whole: a chord is as good as its
+    /// worst note.
+    ///
+    /// A stack knows one order only: if a voice is given below one that is free, several candidates for the free ones
+    /// are drawn, and one is chosen with the probability that it gives to what is given. Both are sampling by importance
+    /// (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in practice", 2001, chapter 1).
+    fn decide_row(&mut self, step: &GridStep) -> [Symbol; NUM_VOICES] {
+        let Step { step_in_beat, settings, .. } = *step.step;
+        self.state.set_step_in_beat(step_in_beat);
+        let stuck = self.state.stuck();
+        let key = settings.controls.key.or_else(|| self.state.key());
+        let scale = key.filter(|_| settings.snap).map_or(ALL_CLASSES, key::scale);
+        self.network.begin_step(&mut self.state, settings.controls, &mut self.scratch);
+        let is_free = |voice: &usize| step.given[*voice].is_none();
+        let order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
+        let first_free = order.iter().position(is_free).unwrap_or(NUM_VOICES);
+        let given_below_free = !order[first_free..].iter().all(is_free);
+        let mut plan = Plan { order, stuck, scale, holds: None, weighs: false };
+        let chosen = if L::ANY_ORDER {
+            // A stable sort: what is given first, then the free voices from the top.
+            plan.order.sort_by_key(is_free);
+            self.decide_together(step, plan)
+        } else if given_below_free {
+            plan.weighs = true;
+            (0..NUM_CANDIDATES).for_each(|n| self.draw_candidate(n, step, plan));
+            self.choose(step.step, NUM_CANDIDATES, |candidate| candidate.given)
+        } else {
+            self.draw_candidate(0, step, plan);
+            0
+        };
+        let chosen = &self.candidates[chosen];
+        self.state.copy_from(&chosen.state);
+        chosen.row.map(|token| Vocabulary::GRID.symbol(token).expect("only tokens of the vocabulary are drawn"))
+    }
+
+    /// Draws a step, and if a note starts in it others with the same rhythm; returns the number of the one that is chosen.
+    fn decide_together(&mut self, step: &GridStep, mut plan: Plan) -> usize {
+        let hold = Vocabulary::GRID.token(Symbol::Hold);
+        let temperature = f64::from(step.step.settings.sampler.temperature);
+        plan.weighs = temperature > 0.0 && temperature < 1.0;
+        self.draw_candidate(0, step, plan);
+        let holds = self.candidates[0].row.map(|token| token == hold);
+        let notes_start = (0..NUM_VOICES).any(|voice| step.given[voice].is_none() && !holds[voice]);
+        if !notes_start || !plan.weighs {
+            return 0;
+        }
+        plan.holds = Some(holds);
+        (1..NUM_CHORDS).for_each(|n| self.draw_candidate(n, step, plan));
+        self.choose(step.step, NUM_CHORDS, |candidate| candidate.drawn * (1.0 / temperature - 1.0))
+    }
+
+    /// Decides the voices as planned.
+    fn draw_candidate(&mut self, n: usize, step: &GridStep, plan: Plan) {
+        let before = self.sounding();
+        let candidate = &mut self.candidates[n];
+        candidate.state.copy_from(&self.state);
+        (candidate.given, candidate.drawn) = (0.0, 0.0);
+        let mut parts = Parts::new(before);
+        for voice in plan.order {
+            let token = match step.given[voice] {
+                None => {
+                    let logits = self.network.logits(&mut candidate.state, voice, &mut self.scratch);
+                    restrict(logits, voice, step.step, &plan, &parts);
+                    let (token, log_prob) = draw(logits, n, voice, step.step, &plan);
+                    candidate.drawn += log_prob;
+                    token
+                }
+                Some(symbol) => {
+                    let rests = symbol == Symbol::Hold && candidate.state.sounding(voice).is_none();
+                    let token = Vocabulary::GRID.token(if rests { Symbol::Rest } else { symbol });
+                    // A stack has to run through every cell; a head runs only for what is to be drawn.
+                    if !L::ANY_ORDER {
+                        let logits = self.network.logits(&mut candidate.state, voice, &mut self.scratch);
+                        if plan.weighs {
+                            candidate.given += f64::from(log_probs_of(logits)[usize::from(token)]);
+                        }
+                    }
+                    token
+                }
+            };
+            candidate.state.feed(voice, token);
+            candidate.row[voice] = token;
+            parts.decide(voice, token);
+        }
+    }
+
+    /// One of the first `count` candidates, drawn with the probabilities whose logarithms `log_weight` gives.
+    fn choose(&self, step: &Step, count: usize, log_weight: impl Fn(&Candidate<L::Reader>) -> f64) -> usize {
+        let weights = || self.candidates[..count].iter().map(&log_weight);
+        let highest = weights().fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = weights().map(|w| (w - highest).exp()).sum();
+        let mut left = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, CHOOSE) * total;
+        for (n, weight) in weights().enumerate() {
+            left -= (weight - highest).exp();
+            if left < 0.0 {
+                return n;
+            }
+        }
+        weights().position(|w| w == highest).expect("one of them is the highest")
+    }
+}
+
+/// Weighs rests and holds as the sampler says, and takes out of the draw what `voice` must not do.
+fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &Parts) {
+    let [hold, rest] = [Symbol::Hold, Symbol::Rest].map(|symbol| Vocabulary::GRID.token(symbol));
+    let nothing_to_hold = parts.before[voice].is_none();
+    sampling::weigh(logits, rest, step.settings.sampler.rest_weight);
+    sampling::weigh(logits, hold, step.settings.sampler.hold_weight);
+    sampling::mask(logits, |token| token != hold || !(nothing_to_hold || step.attack));
+    sampling::mask(logits, |token| token != rest || !step.attack);
+    if plan.scale != ALL_CLASSES {
+        sampling::mask(logits, |token| match Vocabulary::GRID.symbol(token) {
+            Some(Symbol::Pitch(pitch)) => plan.scale >> (pitch % 12) & 1 == 1,
+            _ => true,
+        });
+    }
+    if let Some(stuck) = plan.stuck {
+        sampling::mask(logits, |token| stuck.allows(voice, token));
+    }
+    if step.settings.strict {
+        sampling::mask(logits, |token| parts.is_in_range(voice, token));
+        sampling::mask(logits, |token| !parts.makes_parallel(voice, token));
+    }
+}
+
+/// Draws a token for candidate `n`; if candidates are weighed, with the logarithm of its probability before temperature
+/// and whatever the rhythm.
+fn draw(logits: &mut [f32], n: usize, voice: usize, step: &Step, plan: &Plan) -> (u16, f64) {
+    let hold = Vocabulary::GRID.token(Symbol::Hold);
+    let log_probs = plan.weighs.then(|| log_probs_of(logits));
+    if let Some(holds) = plan.holds {
+        sampling::mask(logits, |token| (token == hold) == holds[voice]);
+    }
+    let settings = &step.settings;
+    let coin = coin(settings.rng_seed, settings.pass, step.step_idx, (n * NUM_VOICES + voice) as u64);
+    let token = sampling::sample_beside_hold(logits, hold, settings.sampler, coin);
+    (token, log_probs.map_or(0.0, |log_probs| f64::from(log_probs[usize::from(token)])))
+}
+
+fn log_probs_of(logits: &[f32]) -> [f32; Vocabulary::GRID.size()] {
+    let mut log_probs = [f32::NEG_INFINITY; Vocabulary::GRID.size()];
+    log_probs.copy_from_slice(logits);
+    sampling::log_softmax(&mut log_probs);
+    log_probs
+}
+
+/// The voices of a step that is being decided: what they sounded, and what those that are decided sound now.
+struct Parts {
+    before: Row,
+    now: Row,
+}
+
+impl Parts {
+    fn new(before: Row) -> Self {
+        Self { before, now: [None; NUM_VOICES] }
+    }
+
+    fn sounds(&self, voice: usize, token: u16) -> Option<u8> {
+        Vocabulary::GRID.sounds(token, self.before[voice])
+    }
+
+    fn decide(&mut self, voice: usize, token: u16) {
+        self.now[voice] = self.sounds(voice, token);
+    }
+
+    /// Whether `token` leaves the voice where its singers can sing it; what it sounds already may go on.
+    fn is_in_range(&self, voice: usize, token: u16) -> bool {
+        let sounds = self.sounds(voice, token);
+        sounds == self.before[voice] || sounds.is_none_or(|pitch| rules::RANGES[voice].contains(&pitch))
+    }
+
+    /// Whether `token` would move in parallel fifths or octaves with a voice that is decided.
+    fn makes_parallel(&self, voice: usize, token: u16) -> bool {
+        let mut row = self.now;
+        row[voice] = self.sounds(voice, token);
+        let with_this = rules::PAIRS.into_iter().filter(|&(upper, lower)| upper == voice || lower == voice);
+        with_this.into_iter().any(|pair| rules::parallel(&self.before, &row, pair).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! Performances of a small network with fresh weights: what holds whatever it has learnt.
+
+use super::*;
+use crate::config::{Feature, FeatureKind, InitialTensor, NetworkConfig, SplitConfig, StackConfig};
+use crate::generate::StepSettings;
+use crate::generate::testing::{RowPerformer as Performer, Symbols, given as given_row};
+use crate::sampling::Sampler;
+use crate::tokeniser::grid::CellReader;
+use crate::tokeniser::step_reader::{Controls, StepFeature, StepReader};
+use crate::weights_file::{Description, FORMAT, Weights};
+use Symbol::{Hold, Pitch, Rest};
+
+const SETTINGS: StepSettings = StepSettings {
+    sampler: Sampler::PLAIN,
+    rng_seed: 7,
+    pass: 0,
+    strict: false,
+    controls: Controls { key: None, fermata_in: None, density: None, register: None },
+    snap: false,
+};
+
+/// A stack, which decides voices from the top.
+fn performer() -> Performer {
+    with(NetworkConfig::Stack(StackConfig {
+        features: vec![Feature { kind: FeatureKind::Sounding, width: 4 }],
+        convolutions: Vec::new(),
+        lstm: vec![12],
+        ..StackConfig::chorale(48)
+    }))
+}
+
+/// One of each kind.
+fn performers() -> [Performer; 2] {
+    let split = SplitConfig {
+        vocab_size: 48,
+        features: vec![StepFeature::Sounding, StepFeature::Echo],
+        embedding: 8,
+        lstm: vec![12],
+        head: 8,
+        head_layers: 1,
+        dropout: 0.0,
+        row_dropout: 0.0,
+        weight_dropout: 0.0,
+    };
+    [performer(), with(NetworkConfig::Split(split))]
+}
+
+fn with(config: NetworkConfig) -> Performer {
+    // Strong output weights, so that what is given matters.
+    let tensors = config.initial_tensors(3).into_iter().map(|InitialTensor { name, mut values, .. }| {
+        if name.contains("weight") {
+            let by = if name.starts_with("dense") { 6.0 } else { 20.0 };
+            values.iter_mut().for_each(|x| *x *= by);
+        }
+        (name, values)
+    });
+    let tensors = tensors.collect();
+    let description = Description {
+        format: FORMAT,
+        name: "Test".into(),
+        config,
+        vocabulary: Vocabulary::GRID.hash().to_string(),
+        lexicon: None,
+        recipe: String::new(),
+        corpora: Vec::new(),
+        commit: String::new(),
+        figures: Default::default(),
+    };
+    let weights = Weights::new(description, tensors).unwrap();
+    Performer::new(crate::generate::network(&weights).unwrap().performer())
+}
+
+fn step(step_idx: i64, given: [Option<Symbol>; 4]) -> Step {
+    let step_in_beat = step_idx.rem_euclid(4) as usize;
+    Step { step_idx, step_in_beat, given: given_row(given), attack: false, settings: SETTINGS }
+}
+
+const FREE: Option<Symbol> = None;
+
+fn given(symbol: Symbol) -> Option<Symbol> {
+    Some(symbol)
+}
+
+/// The key that a performer hears.
+fn heard_key(performer: &Performer) -> Option<u8> {
+    let state = performer.state();
+    let of_stack = state.0.downcast_ref::<GridState<CellReader>>().map(GridState::key);
+    of_stack.unwrap_or_else(|| state.state::<GridState<StepReader>>().key())
+}
+
+#[test]
+fn given_voices_are_kept_whichever_they_are() {
+    for mut performer in performers() {
+        for subset in 0..16_u8 {
+            performer.reset();
+            let pitches = [Pitch(72), Pitch(64), Pitch(57), Pitch(45)];
+            let ask = std::array::from_fn(|v| if subset >> v & 1 == 1 { given(pitches[v]) } else { FREE });
+            let row = performer.step(&step(0, ask));
+            for voice in 0..4 {
+                assert!(subset >> voice & 1 == 0 || row[voice] == pitches[voice], "subset {subset:04b}: {row:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_held_that_does_not_sound_and_an_attack_holds_nothing() {
+    for mut performer in performers() {
+        for rng_seed in 0..200 {
+            performer.reset();
+            let settings = StepSettings { rng_seed, ..SETTINGS };
+            let first = performer.step(&Step { settings, ..step(0, [given(Hold), FREE, FREE, FREE]) });
+            assert_eq!(first[0], Rest);
+            assert!(!first.contains(&Hold), "{first:?}");
+            for step_idx in 1..4 {
+                performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
+            }
+            let attack = performer.step(&Step { settings, attack: true, ..step(4, [FREE; 4]) });
+            assert!(!attack.contains(&Hold) && !attack.contains(&Rest), "{attack:?}");
+        }
+    }
+}
+
+#[test]
+fn a_step_is_a_function_of_what_went_before_and_its_number() {
+    for mut performer in performers() {
+        let play = |performer: &mut Performer, range: std::ops::Range<i64>| -> Vec<_> {
+            range.map(|i| performer.step(&step(i, [FREE; 4]))).collect()
+        };
+        let whole = play(&mut performer, 0..40);
+        performer.reset();
+        play(&mut performer, 0..17);
+        let saved = performer.state();
+        let tail = play(&mut performer, 17..40);
+        assert_eq!(tail, whole[17..]);
+        play(&mut performer, 40..60);
+        performer.rewind(&saved);
+        assert_eq!(play(&mut performer, 17..40), tail);
+    }
+}
+
+#[test]
+fn a_given_bass_is_heard_by_the_voices_above_it() {
+    // With a bass given, what is drawn above it must come as often as the network says that it does beside this bass:
+    // compared with plain draws of all four voices, of which those with this bass are kept.
+    let mut performer = performer();
+    let bass = Pitch(45);
+    let mut soprano = |row_given: [Option<Symbol>; 4], keep: &dyn Fn(&Symbols) -> bool, draws: u64| -> Vec<f64> {
+        let mut counts = vec![0.0; 48];
+        let mut kept = 0.0;
+        for rng_seed in 0..draws {
+            performer.reset();
+            let row = performer.step(&Step { settings: StepSettings { rng_seed, ..SETTINGS }, ..step(0, row_given) });
+            if keep(&row) {
+                counts[usize::from(Vocabulary::GRID.token(row[0]))] += 1.0;
+                kept += 1.0;
+            }
+        }
+        assert!(kept > 200.0, "too few draws to compare: {kept}");
+        counts.into_iter().map(|count| count / kept).collect()
+    };
+    let truth = soprano([FREE; 4], &|row| row[3] == bass, 40_000);
+    let blind = soprano([FREE; 4], &|_| true, 4_000);
+    let heard = soprano([FREE, FREE, FREE, given(bass)], &|_| true, 4_000);
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>() / 2.0;
+    let (deaf, hearing) = (distance(&truth, &blind), distance(&truth, &heard));
+    assert!(hearing < 0.75 * deaf, "{hearing} is not nearer to the truth than {deaf}");
+}
+
+#[test]
+fn strict_settings_make_no_parallels_and_break_loops() {
+    for mut performer in performers() {
+        let mut parallels = |strict: bool| -> usize {
+            let mut count = 0;
+            for rng_seed in 0..40 {
+                performer.reset();
+                let mut before: Row = [None; NUM_VOICES];
+                for step_idx in 0..32 {
+                    let settings = StepSettings { rng_seed, strict, ..SETTINGS };
+                    performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
+                    let now: Row = performer.sounding;
+                    count +=
+                        rules::PAIRS.iter().filter(|&&pair| rules::parallel(&before, &now, pair).is_some()).count();
+                    before = now;
+                }
+            }
+            count
+        };
+        assert!(parallels(false) > 50);
+        assert_eq!(parallels(true), 0);
+    }
+}
+
+#[test]
+fn a_loop_is_left() {
+    for mut performer in performers() {
+        // At temperature 0 a fresh network does the same for ever.
+        let settings = StepSettings { sampler: Sampler { temperature: 0.0, ..Sampler::PLAIN }, ..SETTINGS };
+        let mut longest = 0;
+        let mut since_new = 0;
+        let mut rows = Vec::new();
+        for step_idx in 0..400 {
+            let row = performer.step(&Step { settings, ..step(step_idx, [FREE; 4]) });
+            since_new = if rows.iter().rev().take(16).any(|before| *before == row) { since_new + 1 } else { 0 };
+            longest = longest.max(since_new);
+            rows.push(row);
+        }
+        assert!(longest < 100, "{longest} steps with nothing new");
+    }
+}
+
+#[test]
+fn snapping_keeps_to_the_key_that_is_told_or_heard() {
+    let out_of = |key: u8, row: &[Symbol; 4]| -> usize {
+        row.iter().filter(|symbol| matches!(symbol, Pitch(pitch) if key::scale(key) >> (pitch % 12) & 1 == 0)).count()
+    };
+    for mut performer in performers() {
+        let mut faults = |snap: bool, told: Option<u8>| -> usize {
+            performer.reset();
+            let settings = StepSettings { snap, controls: Controls { key: told, ..Controls::default() }, ..SETTINGS };
+            // D major, for long enough.
+            let chords = [[74, 69, 66, 50], [73, 69, 64, 45], [71, 67, 62, 55], [74, 69, 66, 50]];
+            for (n, chord) in (0..).zip(chords) {
+                performer.step(&step(n, chord.map(|pitch| given(Pitch(pitch)))));
+            }
+            let mut faults = 0;
+            for n in 4..68 {
+                let key = told.or_else(|| heard_key(&performer)).expect("enough has sounded");
+                assert!(n > 4 || told.is_some() || key == 2);
+                faults += out_of(key, &performer.step(&Step { settings, ..step(n, [FREE; 4]) }));
+            }
+            faults
+        };
+        assert!(faults(false, None) > 10 && faults(false, Some(8)) > 10);
+        assert_eq!((faults(true, None), faults(true, Some(8))), (0, 0));
+    }
+}
+
+#[test]
+fn symbol_weights_make_rests_and_holds_rarer() {
+    for mut performer in performers() {
+        let mut count = |rest_weight: f32, hold_weight: f32| -> [usize; 2] {
+            performer.reset();
+            let sampler = Sampler { rest_weight, hold_weight, ..Sampler::PLAIN };
+            let settings = StepSettings { sampler, ..SETTINGS };
+            let rows: Vec<_> = (0..100).map(|n| performer.step(&Step { settings, ..step(n, [FREE; 4]) })).collect();
+            [Rest, Hold].map(|symbol| rows.iter().flatten().filter(|s| **s == symbol).count())
+        };
+        let (plain, no_rests, no_holds) = (count(1.0, 1.0), count(0.0, 1.0), count(1.0, 0.0));
+        assert!(plain[0] > 0 && no_rests[0] == 0, "{plain:?} {no_rests:?}");
+        // This network hardly ever holds by itself.
+        let (more_rests, more_holds) = (count(1e3, 1.0), count(1.0, 1e6));
+        assert!(
+            more_rests[0] > plain[0] && more_holds[1] > plain[1] && no_holds[1] == 0,
+            "{more_rests:?} {more_holds:?}"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! The networks on candle, which the trainer trains, and which the streaming networks are tested against; their gradients, and
+//! the optimisers. Runs in the trainer only: the plugin plays through [`continuo_model::stream`].
+
+mod affine;
+mod bag;
+mod conv_norm;
+mod layers;
+mod line;
+mod lstm_sequence;
+pub mod optimisers;
+mod product;
+mod split;
+mod stack;
+
+use candle_core::{Device, Error, Result, Tensor, Var, bail};
+use continuo_model::config::{InitialTensor, NetworkConfig};
+use continuo_model::random::SplitMix64;
+use continuo_model::weights_file::{Description, Weights};
+
+pub use line::LineInputs;
+pub use split::SplitInputs;
+pub use stack::StackInputs;
+
+/// How much of a running mean or variance stays at each training step (the value that Keras uses).
+const NORM_MOMENTUM: f64 = 0.99;
+
+/// A batch for a network of any kind.
+#[derive(Clone)]
+pub enum Inputs {
+    /// For a stack.
+    Stack(StackInputs),
+    /// For a split network.
+    Split(SplitInputs),
+    /// For a line model.
+    Line(LineInputs),
+}
+
+/// The network's tensors as candle variables, and its forward pass.
+pub struct Network {
+    config: NetworkConfig,
+    /// In the order of [`NetworkConfig::tensors`].
+    variables: Vec<(String, Var)>,
+}
+
+/// Where dropout's random numbers come from. Without it the network runs as in performance: no dropout, batch
+/// normalisation by its running figures.
+pub struct Training<'a> {
+    /// candle's own generator cannot be seeded on CPU; this one can.
+    pub rng: &'a mut SplitMix64,
+}
+
+impl Network {
+    /// A network that has learnt nothing yet: see [`NetworkConfig::initial_tensors`].
+    pub fn init(config: NetworkConfig, rng_seed: u64, device: &Device) -> Result<Self> {
+        let variables = config
+            .initial_tensors(rng_seed)
+            .into_iter()
+            .map(|InitialTensor { name, shape, values }| {
+                Ok((name, Var::from_tensor(&Tensor::from_vec(values, shape, device)?)?))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { config, variables })
+    }
+
+    /// A network with given weights, named and shaped as [`NetworkConfig::tensors`] says.
+    ///
+    /// # Errors
+    /// If `tensor` has none of that name and shape.
+    pub fn from_tensors(
+        config: NetworkConfig,
+        mut tensor: impl FnMut(&str, &[usize]) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let variables = config
+            .tensors()
+            .into_iter()
+            .map(|(name, shape)| Ok((name.clone(), Var::from_tensor(&tensor(&name, &shape)?)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { config, variables })
+    }
+
+    /// A network on `device` with the weights of a file.
+    pub fn from_weights(weights: &Weights, device: &Device) -> Result<Self> {
+        Self::from_tensors(weights.description.config.clone(), |name, shape| {
+            Tensor::from_slice(weights.tensor(name), shape, device)
+        })
+    }
+
+    /// The network's weights, matrices rounded to 16 bits as a file keeps them.
+    ///
+    /// # Errors
+    /// If a number is not finite, or the description is not of this network.
+    pub fn to_weights(&self, description: Description) -> Result<Weights> {
+        let values = |(name, var): &(String, Var)| Ok((name.clone(), var.flatten_all()?.to_vec1()?));
+        let tensors = self.variables.iter().map(values).collect::<Result<_>>()?;
+        Weights::new(description, tensors).map_err(Error::wrap)
+    }
+
+    /// The network's shape.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// All tensors with their names, in the order of [`NetworkConfig::tensors`].
+    pub fn variables(&self) -> &[(String, Var)] {
+        &self.variables
+    }
+
+    /// The variables that training moves: all but batch normalisation's running figures.
+    pub fn trainable(&self) -> impl Iterator<Item = &(String, Var)> {
+        self.variables.iter().filter(|(name, _)| !name.ends_with("norm.mean") && !name.ends_with("norm.var"))
+    }
+
+    fn var(&self, name: &str) -> &Var {
+        let found = self.variables.iter().find(|(n, _)| n == name);
+        &found.unwrap_or_else(|| panic!("the network has no tensor {name}")).1
+    }
+
+    /// The logits of every cell, (cells, vocab_size); cells are (steps, batch), in a split network (steps, batch,
+    /// voices), in a line model (words, batch). State is zero before the first step.
+    ///
+    /// # Errors
+    /// If the inputs are for the other kind of network, or this is an ensemble: its members are run one by one.
+    pub fn forward(&self, inputs: &Inputs, mut training: Option<Training>) -> Result<Tensor> {
+        match (&self.config, inputs) {
+            (NetworkConfig::Stack(config), Inputs::Stack(inputs)) => self.forward_stack(config, inputs, &mut training),
+            (NetworkConfig::Split(config), Inputs::Split(inputs)) => self.forward_split(config, inputs, &mut training),
+            (NetworkConfig::Line(config), Inputs::Line(inputs)) => self.forward_line(config, inputs, &mut training),
+            _ => bail!("expected inputs for the same kind of network"),
+        }
+    }
+}
+
+/// Zeroes a share `p` of the values while training, and makes up for it in the others.
+fn drop_out(x: Tensor, p: f32, training: &mut Option<Training>) -> Result<Tensor> {
+    let Some(training) = training.as_mut().filter(|_| p > 0.0) else { return Ok(x) };
+    let mask = mask(training.rng, x.elem_count(), p);
+    &x * Tensor::from_vec(mask, x.shape(), x.device())?
+}
+
+/// The same with units that are gone for a whole sequence: `x` is (steps * batch, units). (Gal and Ghahramani, "A
+/// theoretically grounded application of dropout in recurrent neural networks", 2016.)
+fn drop_units(x: Tensor, p: f32, steps: usize, training: &mut Option<Training>) -> Result<Tensor> {
+    let Some(training) = training.as_mut().filter(|_| p > 0.0) else { return Ok(x) };
+    let mask = mask(training.rng, x.elem_count() / steps, p).repeat(steps);
+    &x * Tensor::from_vec(mask, x.shape(), x.device())?
+}
+
+fn mask(rng: &mut SplitMix64, len: usize, p: f32) -> Vec<f32> {
+    let keep = 1.0 / (1.0 - p);
+    (0..len).map(|_| if rng.next_f32() < p { 0.0 } else { keep }).collect()
+}
+
+#[cfg(test)]
+mod tests;

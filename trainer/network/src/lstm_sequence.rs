@@ -1,0 +1,197 @@
+//! A whole LSTM layer over a whole sequence as one differentiable operation (training; CPU).
+//!
+//! candle has the layer only a step at a time: the graph then holds a dozen small tensors a step, and its
+//! gradient of the sliced input costs O(steps^2). Here a step is one matrix product and one pass over the gates.
+
+use std::sync::Mutex;
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use continuo_model::math::{sigmoid, tanh};
+use multiversion::multiversion;
+
+use super::product::{Matrix, Output, contiguous, flat, multiply};
+
+/// Runs the recurrence. `gates` holds the input's share of the gates with the bias, (steps, batch, 4 * units)
+/// in the order input, forget, cell, output; `w_hh` is (units, 4 * units). State starts at zero. Returns the
+/// hidden states, (steps, batch, units).
+pub fn lstm_sequence(gates: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
+    if gates.device().is_cpu() {
+        gates.contiguous()?.apply_op2(&w_hh.contiguous()?, LstmSequence::default())
+    } else {
+        lstm_step_by_step(gates, w_hh)
+    }
+}
+
+/// The same in candle's own operations: the reference that the fast one is tested against, and what other
+/// devices run.
+pub fn lstm_step_by_step(gates: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
+    let (steps, batch, width) = gates.dims3()?;
+    let units = width / 4;
+    let mut h = Tensor::zeros((batch, units), gates.dtype(), gates.device())?;
+    let mut c = h.clone();
+    let mut out = Vec::with_capacity(steps);
+    for gates in gates.chunk(steps, 0)? {
+        let z = (gates.squeeze(0)? + h.matmul(w_hh)?)?;
+        let gate = |i: usize| z.narrow(1, i * units, units);
+        let (i, f, g, o) = (
+            candle_nn::ops::sigmoid(&gate(0)?)?,
+            candle_nn::ops::sigmoid(&gate(1)?)?,
+            gate(2)?.tanh()?,
+            candle_nn::ops::sigmoid(&gate(3)?)?,
+        );
+        c = ((f * c)? + (i * g)?)?;
+        h = (o * c.tanh()?)?;
+        out.push(h.clone());
+    }
+    Tensor::stack(&out, 0)
+}
+
+/// What the forward pass keeps for the backward pass.
+#[derive(Default)]
+struct Trace {
+    /// (steps, batch, 4 * units), after sigmoid and tanh.
+    activations: Vec<f32>,
+    /// (steps, batch, units).
+    cells: Vec<f32>,
+}
+
+#[derive(Default)]
+struct LstmSequence {
+    trace: Mutex<Trace>,
+}
+
+impl CustomOp2 for LstmSequence {
+    fn name(&self) -> &'static str {
+        "lstm-sequence"
+    }
+
+    fn cpu_fwd(
+        &self,
+        gates: &CpuStorage,
+        gates_layout: &Layout,
+        w_hh: &CpuStorage,
+        w_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (steps, batch, width) = gates_layout.shape().dims3()?;
+        let units = width / 4;
+        if w_layout.dims() != [units, width] {
+            bail!("lstm-sequence: expected w_hh of [{units}, {width}], got {:?}", w_layout.dims());
+        }
+        let gates = contiguous(self.name(), gates, gates_layout)?;
+        let w_hh = contiguous(self.name(), w_hh, w_layout)?;
+        let mut activations = gates.to_vec();
+        let mut cells = vec![0.0; steps * batch * units];
+        let mut hidden = vec![0.0; steps * batch * units];
+        for (step, z) in activations.chunks_exact_mut(batch * width).enumerate() {
+            let (cells_before, cells) = cells.split_at_mut(step * batch * units);
+            let (hidden_before, hidden) = hidden.split_at_mut(step * batch * units);
+            let c_before = cells_before.rchunks_exact(batch * units).next();
+            if let Some(h) = hidden_before.rchunks_exact(batch * units).next() {
+                multiply(Matrix::rows(h, batch, units), Matrix::rows(w_hh, units, width), z, Output::Add);
+            }
+            for row in 0..batch {
+                let state = row * units..(row + 1) * units;
+                forward_row(
+                    &mut z[row * width..(row + 1) * width],
+                    c_before.map(|c| &c[state.clone()]),
+                    &mut cells[state.clone()],
+                    &mut hidden[state],
+                );
+            }
+        }
+        *self.trace.lock().expect("no thread panics with the trace") = Trace { activations, cells };
+        Ok((CpuStorage::F32(hidden), (steps, batch, units).into()))
+    }
+
+    fn bwd(
+        &self,
+        gates: &Tensor,
+        w_hh: &Tensor,
+        hidden: &Tensor,
+        grad_hidden: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (steps, batch, width) = gates.dims3()?;
+        let units = width / 4;
+        let trace = std::mem::take(&mut *self.trace.lock().expect("no thread panics with the trace"));
+        let grad_hidden = flat(grad_hidden)?;
+        let hidden = flat(hidden)?;
+        let w = flat(w_hh)?;
+        let slab = batch * units;
+        let mut grad_gates = trace.activations;
+        let mut grad_h = vec![0.0_f32; slab];
+        let mut grad_c = vec![0.0_f32; slab];
+        for step in (0..steps).rev() {
+            grad_h.iter_mut().zip(&grad_hidden[step * slab..]).for_each(|(a, b)| *a += b);
+            let dz = &mut grad_gates[step * batch * width..(step + 1) * batch * width];
+            for row in 0..batch {
+                let state = row * units..(row + 1) * units;
+                let at = |step: usize| &trace.cells[step * slab..][state.clone()];
+                backward_row(
+                    &mut dz[row * width..(row + 1) * width],
+                    at(step),
+                    step.checked_sub(1).map(at),
+                    &grad_h[state.clone()],
+                    &mut grad_c[state.clone()],
+                );
+            }
+            // What flows on to the step before: dz (batch, 4 units) times w_hh transposed.
+            let w = Matrix::rows(&w, units, width).transposed();
+            multiply(Matrix::rows(dz, batch, width), w, &mut grad_h, Output::Overwrite);
+        }
+        let mut grad_w = vec![0.0; units * width];
+        if steps > 1 {
+            let rows = (steps - 1) * batch;
+            let h = Matrix::rows(&hidden[..rows * units], rows, units).transposed();
+            multiply(h, Matrix::rows(&grad_gates[batch * width..], rows, width), &mut grad_w, Output::Overwrite);
+        }
+        Ok((
+            Some(Tensor::from_vec(grad_gates, gates.shape(), gates.device())?),
+            Some(Tensor::from_vec(grad_w, w_hh.shape(), w_hh.device())?),
+        ))
+    }
+}
+
+/// One batch row of one step: gates in, activations out, and the new cell and hidden state.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn forward_row(z: &mut [f32], c_before: Option<&[f32]>, c: &mut [f32], h: &mut [f32]) {
+    let units = c.len();
+    let (i, rest) = z.split_at_mut(units);
+    let (f, rest) = rest.split_at_mut(units);
+    let (g, o) = rest.split_at_mut(units);
+    for gate in [&mut *i, &mut *f, &mut *o] {
+        gate.iter_mut().for_each(|x| *x = sigmoid(*x));
+    }
+    g.iter_mut().for_each(|x| *x = tanh(*x));
+    for u in 0..units {
+        c[u] = i[u] * g[u];
+    }
+    if let Some(before) = c_before {
+        for u in 0..units {
+            c[u] += f[u] * before[u];
+        }
+    }
+    for u in 0..units {
+        h[u] = o[u] * tanh(c[u]);
+    }
+}
+
+/// Turns a row of activations into the gradient of its gates; `grad_c` goes in for this step and comes out
+/// for the step before.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn backward_row(z: &mut [f32], c: &[f32], c_before: Option<&[f32]>, grad_h: &[f32], grad_c: &mut [f32]) {
+    let units = c.len();
+    let (zi, rest) = z.split_at_mut(units);
+    let (zf, rest) = rest.split_at_mut(units);
+    let (zg, zo) = rest.split_at_mut(units);
+    let (zo, grad_h, grad_c) = (&mut zo[..units], &grad_h[..units], &mut grad_c[..units]);
+    for u in 0..units {
+        let (i, f, g, o) = (zi[u], zf[u], zg[u], zo[u]);
+        let tanh_c = tanh(c[u]);
+        let dc = grad_c[u] + grad_h[u] * o * (1.0 - tanh_c * tanh_c);
+        zo[u] = grad_h[u] * tanh_c * o * (1.0 - o);
+        zi[u] = dc * g * i * (1.0 - i);
+        zf[u] = dc * c_before.map_or(0.0, |c| c[u]) * f * (1.0 - f);
+        zg[u] = dc * i * (1.0 - g * g);
+        grad_c[u] = dc * f;
+    }
+}

@@ -1,0 +1,216 @@
+//! What all kinds of four voices share: the music that they learn, its keys and windows, their loss, how music begins.
+
+mod corpus;
+mod evaluation;
+mod options;
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use continuo_model::config::NetworkConfig;
+use continuo_model::random::SplitMix64;
+use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
+use continuo_model::vocabulary::{Symbol, Vocabulary};
+use continuo_model::weights_file::Weights;
+
+use super::{Judgement, Judging, Material, Music};
+use crate::batches::{Epoch, Sequences};
+use crate::corpus::folder;
+use crate::preparation::four_voices::FourVoices;
+use crate::recipe::{Recipe, Training};
+use crate::seeds::Seed;
+use corpus::Learnable;
+use evaluation::UNIT;
+pub use evaluation::{given_voices, judgement};
+use options::Options;
+
+/// A piece in four voices as tokens, with what is known of it beside the notes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GridPiece {
+    /// The notes.
+    pub grid: Grid,
+    /// 0 to 11 major from C up, 12 to 23 minor.
+    pub key: Option<u8>,
+    /// For each step, whether it lies under a fermata; empty if that is not known.
+    pub fermatas: Vec<bool>,
+}
+
+impl GridPiece {
+    /// The tokens of a piece.
+    ///
+    /// # Errors
+    /// If a pitch has none.
+    pub fn of(piece: &FourVoices) -> Result<Self> {
+        Ok(Self { grid: piece.grid()?, key: piece.key, fermatas: piece.fermatas.clone() })
+    }
+
+    /// The same music `semitones` higher. The caller sees to it that it stays in the vocabulary's range.
+    pub fn transposed(&self, semitones: i8) -> Self {
+        let key = self.key.map(|key| key / 12 * 12 + (key as i8 % 12 + semitones).rem_euclid(12) as u8);
+        Self { grid: self.grid.transposed(semitones), key, fermatas: self.fermatas.clone() }
+    }
+}
+
+/// A kind that learns from grids.
+pub trait ReadsGrids {
+    /// Its shape.
+    fn config(&self) -> NetworkConfig;
+
+    /// The loss of weights of this shape.
+    ///
+    /// # Errors
+    /// If they cannot be packed.
+    fn judge(&self, weights: &Weights, pieces: &[GridPiece]) -> Result<Judgement>;
+
+    /// Pieces, in this epoch's keys, as it reads them.
+    fn sequences(&self, pieces: &[GridPiece], training: &Training, rng: &mut SplitMix64) -> Box<dyn Sequences>;
+}
+
+/// Finds what a recipe for four voices lacks, or holds in vain.
+///
+/// # Errors
+/// If it cannot be trained by the recipe, with the option's name.
+pub fn check(recipe: &Recipe) -> Result<()> {
+    let (expected, got) = (Vocabulary::GRID.size(), recipe.network.vocab_size());
+    ensure!(got == expected, "network.vocab_size: expected {expected}, got {got}");
+    Options::of(recipe)?.check()
+}
+
+/// Four voices to learn from and to be judged by.
+pub struct Grids<R> {
+    reader: R,
+    train: Vec<GridPiece>,
+    valid: Vec<GridPiece>,
+}
+
+impl<R: ReadsGrids> Grids<R> {
+    /// Reads what a recipe asks for.
+    ///
+    /// # Errors
+    /// If the music cannot be read, or nothing is left to learn from or to be judged by.
+    pub fn read(reader: R, recipe: &Recipe, music: Music) -> Result<Self> {
+        let sides = corpus::read(music, &recipe.split, &Options::of(recipe)?)?;
+        for (name, pieces) in [(&recipe.split.0, &sides.train), (&recipe.split.1, &sides.valid)] {
+            ensure!(!pieces.is_empty(), "{}\n{}", corpus::none_in(name, &sides.splits()), sides.report);
+        }
+        println!("{}", sides.report);
+        let grids = |pieces: Vec<Learnable>| pieces.into_iter().map(|piece| piece.grid).collect();
+        Ok(Self { reader, train: grids(sides.train), valid: grids(sides.valid) })
+    }
+}
+
+impl<R: ReadsGrids> Material for Grids<R> {
+    fn config(&self) -> NetworkConfig {
+        self.reader.config()
+    }
+
+    fn num_pieces(&self) -> (usize, usize) {
+        (self.train.len(), self.valid.len())
+    }
+
+    /// Puts the pieces into their keys for this epoch and cuts windows.
+    fn epoch(&self, training: &Training, rng: &mut SplitMix64) -> Epoch {
+        let ranges = voice_ranges(&self.train);
+        let mut transposed = Vec::with_capacity(self.train.len());
+        let mut windows = Vec::new();
+        for (i, piece) in self.train.iter().enumerate() {
+            let semitones = if training.transpose {
+                let keys: Vec<i8> = allowed_shifts(&piece.grid, &ranges).collect();
+                keys[rng.next_below(keys.len())]
+            } else {
+                0
+            };
+            transposed.push(piece.transposed(semitones));
+            let steps = piece.grid.steps.len();
+            let last_start = steps.saturating_sub(training.window_steps);
+            // A random phase, so that an epoch's windows do not start where the last one's did.
+            let phase = rng.next_below(training.window_hop_steps);
+            let starts = (phase..last_start).step_by(training.window_hop_steps).chain([0, last_start]);
+            let mut starts: Vec<_> = starts.collect();
+            starts.sort_unstable();
+            starts.dedup();
+            windows.extend(starts.into_iter().map(|step| (i, step)));
+        }
+        rng.shuffle(&mut windows);
+        let sequences = self.reader.sequences(&transposed, training, rng);
+        Epoch { sequences, windows, batch: training.batch }
+    }
+
+    fn judge(&self, weights: &Weights) -> Result<Judgement> {
+        self.reader.judge(weights, &self.valid)
+    }
+
+    fn unit(&self) -> &'static str {
+        UNIT
+    }
+
+    fn targets_per_unit(&self) -> f64 {
+        1.0
+    }
+
+    fn vocabulary(&self) -> (String, Option<String>) {
+        (Vocabulary::GRID.hash().to_string(), None)
+    }
+}
+
+/// Lowest and highest pitch of each voice.
+type Ranges = [RangeInclusive<u8>; NUM_VOICES];
+
+fn voice_ranges(pieces: &[GridPiece]) -> Ranges {
+    std::array::from_fn(|voice| {
+        let pitches = || pieces.iter().flat_map(move |piece| voice_pitches(&piece.grid, voice));
+        pitches().min().unwrap_or(0)..=pitches().max().unwrap_or(0)
+    })
+}
+
+fn voice_pitches(grid: &Grid, voice: usize) -> impl Iterator<Item = u8> {
+    grid.steps.iter().filter_map(move |row| match Vocabulary::GRID.symbol(row[voice]) {
+        Some(Symbol::Pitch(pitch)) => Some(pitch),
+        _ => None,
+    })
+}
+
+/// The transpositions, in semitones, that leave every voice in its range; 0 is always one.
+fn allowed_shifts<'a>(grid: &'a Grid, ranges: &'a Ranges) -> impl Iterator<Item = i8> + 'a {
+    (-12..=12).filter(move |&shift: &i8| {
+        (0..NUM_VOICES).all(|voice| {
+            voice_pitches(grid, voice)
+                .all(|pitch| pitch.checked_add_signed(shift).is_some_and(|p| ranges[voice].contains(&p)))
+        })
+    })
+}
+
+/// The pieces that weights are judged by.
+///
+/// # Errors
+/// If the music cannot be read, or nothing of it is in the split.
+pub fn to_judge(weights: &Weights, judging: Judging) -> Result<Vec<GridPiece>> {
+    let options = Options::of_weights(&weights.description)?;
+    let pieces = corpus::read_split(judging.music, judging.split, &options)?;
+    Ok(pieces.into_iter().map(|piece| piece.grid).collect())
+}
+
+/// A file to begin with: its four voices, or else its highest notes as the soprano, with the others left open.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn seed(path: &Path) -> Result<Seed> {
+    let corpus = folder::read(&[path.to_path_buf()], folder::Options { as_written: false, strict: true })?;
+    let piece = corpus.pieces.first().with_context(|| format!("{}: expected music, got none", path.display()))?;
+    Ok(FourVoices::of(piece, false).map_or_else(|_| Seed::of_melody(piece), |voices| Seed::of_voices(&voices)))
+}
+
+/// The training pieces of a corpus.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn seeds(weights: &Weights, paths: &[PathBuf]) -> Result<Vec<Seed>> {
+    let options = Options::of_weights(&weights.description)?;
+    let music = Music { paths, strict: false };
+    let pieces = corpus::read_split(music, "train", &options)?;
+    Ok(pieces.iter().map(|piece| Seed::of_voices(&piece.voices)).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! A piece in four voices on the grid of 16ths: what four-voice models learn, and what `critique` judges.
+
+use anyhow::{Result, anyhow, ensure};
+use continuo_model::rules::{self, Row};
+use continuo_model::tokeniser::grid::{Grid, NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
+use continuo_model::vocabulary::{HIGHEST_PITCH, LOWEST_PITCH};
+
+use super::dealing::{self, Voice};
+use super::quantise::{self, TICKS_PER_STEP};
+use super::song;
+use crate::corpus::piece::Piece;
+
+/// A piece on the grid; step 0 is on a beat.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FourVoices {
+    /// The file, and the place in it if it holds several.
+    pub name: String,
+    /// The split that its file puts it in.
+    pub split: Option<String>,
+    /// What sounds, one row a step.
+    pub rows: Vec<Row>,
+    /// One number a step: bit 0 (soprano) to 3 (bass) says that a note starts. `None` if the file tells only what sounds.
+    pub attacks: Option<Vec<u8>>,
+    /// For each step, whether it lies under a fermata; empty if that is not known.
+    pub fermatas: Vec<bool>,
+    /// 0 to 11 major from C up, 12 to 23 minor, if the file says.
+    pub key: Option<u8>,
+    /// The first metre, count and unit; 4/4 if it has none.
+    pub metre: (u8, u8),
+    /// The first tempo, quarter notes a minute, if the file says.
+    pub tempo_bpm: Option<f64>,
+    /// How many notes had to go, as they come after each other within one 16th.
+    pub left_out: usize,
+}
+
+impl FourVoices {
+    /// A piece in four voices. `drop_unquantised` refuses it if an onset or a duration is no whole number of 16ths;
+    /// else such notes go to the nearest 16th.
+    ///
+    /// # Errors
+    /// If it is not in four voices (see [`dealing::four_voices`]) or does not fit the grid.
+    pub fn of(piece: &Piece, drop_unquantised: bool) -> Result<Self> {
+        let mut left_out = 0;
+        let mut parts = Vec::with_capacity(piece.parts.len());
+        for part in &piece.parts {
+            let on_grid =
+                quantise::part_on_grid(&part.notes, drop_unquantised).map_err(|reason| anyhow!("{reason}"))?;
+            left_out += on_grid.left_out;
+            parts.push((part.name.as_str(), on_grid.notes));
+        }
+        let voices = dealing::four_voices(&parts)?;
+        let lead = lead(piece);
+        let ends = voices.iter().flatten().map(|note| note.end).chain([quantise::nearest_step(piece.length)]);
+        let num_steps = lead + ends.max().unwrap_or(0) as usize;
+        let (rows, attacks) = rows(&voices, lead, num_steps);
+        let under = |step: usize, stretches: &[(u64, u64)]| {
+            let tick = (step.saturating_sub(lead) as u64) * TICKS_PER_STEP;
+            step >= lead && stretches.iter().any(|(from, to)| (*from..*to).contains(&tick))
+        };
+        let fermatas = piece
+            .fermatas
+            .as_ref()
+            .map_or_else(Vec::new, |stretches| (0..num_steps).map(|step| under(step, stretches)).collect());
+        Ok(Self {
+            name: piece.source.clone(),
+            split: piece.split.clone(),
+            rows,
+            attacks: (!piece.attacks_unknown).then_some(attacks),
+            fermatas,
+            key: piece.written_key.filter(|key| key.mode.is_some()).and(piece.key()).map(|key| key.number()),
+            metre: song::metre(piece),
+            tempo_bpm: piece.tempo_bpm,
+            left_out,
+        })
+    }
+
+    /// Its tokens.
+    ///
+    /// # Errors
+    /// If a pitch has none, with its place.
+    pub fn grid(&self) -> Result<Grid> {
+        for (step, row) in self.rows.iter().enumerate() {
+            for (name, pitch) in VOICE_NAMES.iter().zip(row) {
+                let known = pitch.is_none_or(|pitch| (LOWEST_PITCH..=HIGHEST_PITCH).contains(&pitch));
+                ensure!(
+                    known,
+                    "step {step} (beat {}), {}: expected a pitch from {LOWEST_PITCH} to {HIGHEST_PITCH}, got {}; \
+                     transpose the piece",
+                    step as f64 / STEPS_PER_BEAT as f64,
+                    name.to_lowercase(),
+                    pitch.unwrap_or_default()
+                );
+            }
+        }
+        Ok(Grid::from_pitches(&self.rows, self.attacks.as_deref()))
+    }
+
+    /// The step before and the step, from the second one on.
+    pub fn moves(&self) -> impl Iterator<Item = (&Row, &Row)> {
+        self.rows.iter().zip(self.rows.iter().skip(1))
+    }
+
+    /// For each step, which voices start a note, as bits: the attacks, or the changes of pitch where they are not known.
+    pub fn starts(&self) -> Vec<u8> {
+        if let Some(attacks) = &self.attacks {
+            return attacks.clone();
+        }
+        let silence = [None; NUM_VOICES];
+        let before = std::iter::once(&silence).chain(&self.rows);
+        let bits = |(before, row): (&Row, &Row)| {
+            (0..NUM_VOICES).map(|v| u8::from(rules::changes_pitch(before, row, v)) << v).sum()
+        };
+        before.zip(&self.rows).map(bits).collect()
+    }
+
+    /// The pitches that the soprano starts.
+    pub fn top_line(&self) -> Vec<u8> {
+        self.starts().iter().zip(&self.rows).filter(|(bits, _)| **bits & 1 == 1).filter_map(|(_, row)| row[0]).collect()
+    }
+
+    /// The piece without what comes after its first `steps`.
+    pub fn truncate(&mut self, steps: usize) {
+        self.rows.truncate(steps);
+        self.fermatas.truncate(steps);
+        if let Some(attacks) = &mut self.attacks {
+            attacks.truncate(steps);
+        }
+    }
+}
+
+/// How many 16ths of silence put a piece's first step on a beat, as a pickup of an eighth begins between two.
+pub fn lead(piece: &Piece) -> usize {
+    // MIDI files write a pickup as a bar of its own metre.
+    if let ([short, full, ..], [_, second, ..]) = (piece.metres.as_slice(), piece.bars.as_slice()) {
+        let (short, bar) = (short.metre.bar_ticks(), full.metre.bar_ticks());
+        if full.at == *second && short == *second && short < bar {
+            return ((bar - short) / TICKS_PER_STEP) as usize % STEPS_PER_BEAT;
+        }
+    }
+    usize::from(song::step_in_beat(piece, 0))
+}
+
+/// What sounds in each step, and which voices start a note; `lead` steps of silence come first.
+fn rows(voices: &[Voice; NUM_VOICES], lead: usize, num_steps: usize) -> (Vec<Row>, Vec<u8>) {
+    let mut rows = vec![[None; NUM_VOICES]; num_steps];
+    let mut attacks = vec![0; num_steps];
+    for (voice, notes) in voices.iter().enumerate() {
+        for note in notes {
+            let (start, end) = (lead + note.start as usize, lead + note.end as usize);
+            rows[start..end].iter_mut().for_each(|row| row[voice] = Some(note.pitch));
+            attacks[start] |= 1 << voice;
+        }
+    }
+    (rows, attacks)
+}
+
+#[cfg(test)]
+pub mod tests;
