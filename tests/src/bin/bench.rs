@@ -11,6 +11,7 @@ use clap::Parser;
 use continuo_model::decision::Given;
 use continuo_model::generate::{self, Performer, Step, StepSettings};
 use continuo_model::sampling::Sampler;
+use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
 use continuo_model::weights_file::Weights;
 
 /// Times a performer's steps. Machines differ and are shared: compare ratios within one run.
@@ -91,7 +92,7 @@ impl Bench {
         }
         let step = Step {
             step_idx: self.step_idx,
-            step_in_beat: self.step_idx as usize % 4,
+            step_in_beat: self.step_idx as usize % STEPS_PER_BEAT,
             given,
             // As shipped: below temperature 1 the performer weighs several chords.
             settings: StepSettings { sampler: Sampler::CAREFUL, rng_seed: 1, strict: true, ..StepSettings::default() },
