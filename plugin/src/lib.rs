@@ -108,7 +108,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     // Blocks are split where a parameter changes in them, or automation would act at a block's start: earlier in a bounce,
     // whose blocks are long, than live.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
-    const INPUT_EVENT_CAPACITY: usize = audio_thread::events::MAX_EVENTS;
+    const INPUT_EVENT_CAPACITY: usize = audio_thread::output::MAX_EVENTS;
 
     type Editor = EditorWindow;
     type SysExMessage = ();
@@ -154,7 +154,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         self.says_offline = config.process_mode == ProcessMode::Offline;
         #[cfg(debug_assertions)]
         {
-            self.audio.fails_in = std::env::var(FAIL_VARIABLE).ok().and_then(|blocks| blocks.parse().ok());
+            self.audio.fail_in(std::env::var(FAIL_VARIABLE).ok().and_then(|blocks| blocks.parse().ok()));
         }
         self.audio.activate(f64::from(config.sample_rate), config.max_buffer_size as usize);
         self.organ = Organ::new(config.sample_rate);

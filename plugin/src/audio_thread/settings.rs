@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use continuo_model::generate::StepSettings;
 use continuo_model::tokeniser::grid::NUM_VOICES;
+use nice_plug::prelude::NoteEvent;
 
 use super::hands::ByVoice;
 use super::transport::HostTime;
@@ -59,6 +60,21 @@ impl Settings {
         is_voice
             && self.hear_channel.is_none_or(|heard| heard == channel)
             && key.is_none_or(|key| (from..=to).contains(&key))
+    }
+
+    /// Whether a note starts that is meant for us.
+    pub(super) fn starts_a_note(&self, event: &NoteEvent<()>) -> bool {
+        match *event {
+            NoteEvent::NoteOn { channel, key, velocity, .. } if velocity > 0.0 => {
+                self.bypass || channel.number().is_some_and(|channel| self.hears(channel, key.number()))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether played notes are answered.
+    pub(super) fn harmonises(&self) -> bool {
+        self.mode == Mode::Harmonise && !self.bypass
     }
 
     /// How the player's keys become voices.

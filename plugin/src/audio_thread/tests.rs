@@ -113,7 +113,7 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
                         audio.hear(NoteEvent::MidiPitchBend { timing: 0, channel: 0, value });
                     }
                 }
-                audio.process(&block, |_| {
+                audio.process(&block, &mut (), |_| {
                     sent += 1;
                     sent % 50 != 0
                 });
@@ -184,7 +184,7 @@ impl Starved {
         block.now = now;
         input.iter().for_each(|event| self.audio.hear(*event));
         let mut sent = Vec::new();
-        self.audio.process(&block, |event| {
+        self.audio.process(&block, &mut (), |event| {
             let (on, channel, key) = match event {
                 NoteEvent::NoteOn { channel, key, .. } => (true, channel, key),
                 NoteEvent::NoteOff { channel, key, .. } => (false, channel, key),
@@ -251,7 +251,7 @@ fn a_host_without_a_tempo_is_noticed() {
         let mut block = block(Mode::Harmonise, starved.n, starved.began);
         starved.n += 1;
         block.host.tempo_bpm = tempo_bpm;
-        starved.audio.process(&block, |_| true);
+        starved.audio.process(&block, &mut (), |_| true);
         starved.shared.host_without_time.load(Ordering::Relaxed)
     };
     assert_eq!([Some(0.0), None, Some(120.0)].map(&mut noticed), [true, true, false]);
@@ -296,11 +296,11 @@ fn a_note_that_begins_time_anew_in_the_block_of_its_end_is_not_cut() {
         (block.host.playing, block.frames) = (false, frames);
         input.iter().for_each(|event| starved.audio.hear(*event));
         let mut sent = Vec::new();
-        starved.audio.process(&block, |event| {
+        starved.audio.process(&block, &mut (), |event| {
             sent.push((event.timing(), matches!(event, NoteEvent::NoteOn { .. })));
             true
         });
-        (sent, starved.audio.clock.is_free_running())
+        (sent, starved.audio.is_free_running())
     };
     // Its own time ends 65 steps after the note, which is in the middle of the second block.
     play(64 * 6000, &[note(0, 60, true), note(3000, 60, false)]);
@@ -341,7 +341,7 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
         input.iter().for_each(|event| starved.audio.hear(*event));
         block.settings.input = Input::AsItIs;
         let mut sent = Vec::new();
-        starved.audio.process(&block, |event| {
+        starved.audio.process(&block, &mut (), |event| {
             sent.push(event);
             true
         });
@@ -349,7 +349,7 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
         assert_eq!(sent, expected, "bypass {bypass}");
         // What is said to lie behind the block's end goes out at the next one's start.
         sent.clear();
-        starved.audio.process(&block, |event| {
+        starved.audio.process(&block, &mut (), |event| {
             sent.push(event);
             true
         });

@@ -4,9 +4,10 @@ use continuo_model::generate::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::vocabulary::Symbol;
 
+use super::dealing::{Dealt, Player, deal};
 use super::keys::{PlayedKey, belongs_to};
 use super::{Hands, MAX_KEYS};
-use crate::audio_thread::dealing::{Dealt, Player, deal};
+use crate::audio_thread::positions::CountedStep;
 
 /// A row of the grid as the player gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,7 +47,7 @@ struct Chosen {
 
 impl Hands {
     /// What the player does in `step`, or `None` if nothing.
-    pub fn row(&mut self, step: i64) -> Option<PlayedRow> {
+    pub fn row(&mut self, step: CountedStep) -> Option<PlayedRow> {
         let chosen = self.choose(|key| belongs_to(key, step));
         if chosen.count == 0 {
             return None;

@@ -42,7 +42,7 @@ impl Parts {
             if from == 0 {
                 input.iter().for_each(|event| self.audio.hear(*event));
             }
-            self.audio.process(&block, |event| {
+            self.audio.process(&block, &mut (), |event| {
                 sent.extend(word(&event));
                 true
             });
@@ -172,14 +172,14 @@ fn more_requests_than_the_bridge_holds_leave_the_plan_in_step() {
         if step == 0 {
             parts.audio.hear(note(0, 72, true));
         }
-        parts.audio.process(&block, |_| true);
+        parts.audio.process(&block, &mut (), |_| true);
     }
     assert!(parts.shared.misses.load(Ordering::Relaxed) > bridge::CAPACITY as u64 + 900, "rows went missing uncounted");
     while parts.end.request().is_some() {}
     parts.step = bridge::CAPACITY + 1000;
     // The player lets go: that needs no worker, and nothing is planned any more.
     parts.step(&[note(0, 72, false)], |_| None);
-    assert_eq!(parts.audio.sequencer.unplayed().count(), 0);
+    assert_eq!(parts.audio.num_planned(), 0);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn an_event_on_the_sample_where_a_block_is_split_is_the_next_ones() {
             parts.audio.hear(note(100, 60, true));
             parts.audio.hear(note(500, 62, true));
         }
-        parts.audio.process(&block, |event| {
+        parts.audio.process(&block, &mut (), |event| {
             timings.push((frames, event.timing()));
             true
         });
@@ -286,8 +286,7 @@ fn a_live_block_waits_for_a_quarter_of_its_length_and_no_longer() {
     audio_end.shared.worker_runs.store(true, Ordering::Release);
     let began = Instant::now();
     CLOCK.set(Some(began));
-    let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, watch);
-    audio.budget = Box::leak(Box::default());
+    let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, watch).with_own_budget();
     let mut waits = Vec::new();
     for n in 0..100 {
         let block = block(Mode::Harmonise, n, began);
@@ -295,7 +294,7 @@ fn a_live_block_waits_for_a_quarter_of_its_length_and_no_longer() {
         if n == 60 {
             audio.hear(note(0, 72, true));
         }
-        audio.process(&block, |_| true);
+        audio.process(&block, &mut (), |_| true);
         let took = watch() - block.now;
         if took > Duration::from_micros(500) {
             waits.push((n, took.as_micros()));
@@ -384,7 +383,7 @@ fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
                     std::thread::yield_now();
                 }
             });
-            audio.process(&block, |event| {
+            audio.process(&block, &mut (), |event| {
                 sent.extend(word(&event));
                 true
             });
@@ -467,7 +466,7 @@ fn a_key_goes_on_where_a_host_turns_out_to_be_without_time() {
         if n == 8 {
             parts.audio.hear(note(0, 72, true));
         }
-        parts.audio.process(&block, |event| {
+        parts.audio.process(&block, &mut (), |event| {
             sent.extend(word(&event).map(|word| (n, word)));
             true
         });
@@ -481,5 +480,5 @@ fn a_key_goes_on_where_a_host_turns_out_to_be_without_time() {
         ["67", "60", "48"].iter().all(|key| last(key).is_some_and(|(n, word)| n > 8 && word.starts_with("on"))),
         "{sent:?}"
     );
-    assert!(parts.audio.hands.is_holding());
+    assert!(parts.audio.is_holding());
 }

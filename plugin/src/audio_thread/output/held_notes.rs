@@ -3,6 +3,7 @@
 use nice_plug::midi::VoiceID;
 
 use super::events::{Lag, NoteMessage, OutEvents, Touch};
+use crate::audio_thread::positions::Sample;
 
 const NUM_CHANNELS: usize = 16;
 const NUM_KEYS: usize = 128;
@@ -30,7 +31,7 @@ enum Entry {
     #[default]
     Silent,
     /// Sounding since this sample, and the host's handle of it, which its end must carry too.
-    Sounding(Owner, VoiceID, u64),
+    Sounding(Owner, VoiceID, Sample),
     /// Ended by us, but the host has not taken the note-off yet.
     Ending(Ending),
 }
@@ -45,9 +46,9 @@ pub struct Ending {
     /// How far behind its nominal position it is.
     pub lag: Lag,
     /// Sounding since this sample.
-    pub since: u64,
+    pub since: Sample,
     /// To be sent at this sample, or as soon as the host takes it.
-    pub at: u64,
+    pub at: Sample,
 }
 
 /// What sounds, by channel and key.
@@ -72,7 +73,7 @@ impl HeldNotes {
         (channel, key): (u8, u8),
         touch: Touch,
         lag: Lag,
-        now: u64,
+        now: Sample,
     ) -> bool {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
         let ended = match *entry {
@@ -109,7 +110,7 @@ impl HeldNotes {
 
     /// Ends a note at sample `now`, if it sounds and is the owner's, but not before it has sounded for `least` samples.
     /// No note has length zero.
-    pub fn end(&mut self, owner: Owner, (channel, key): (u8, u8), now: u64, least: u64, lag: Lag) {
+    pub fn end(&mut self, owner: Owner, (channel, key): (u8, u8), now: Sample, least: u64, lag: Lag) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
         end_entry(entry, Some(owner), 0.0, now, least, lag);
     }
@@ -122,13 +123,13 @@ impl HeldNotes {
     }
 
     /// Ends a note of the player's as it was let go, with this velocity.
-    pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: u64) {
+    pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: Sample) {
         let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
         end_entry(entry, Some(Owner::Player), velocity, now, 1, Lag::default());
     }
 
     /// Ends everything of `owner`, or of all, once it has sounded for `least` samples.
-    pub fn end_all(&mut self, owner: Option<Owner>, now: u64, least: u64) {
+    pub fn end_all(&mut self, owner: Option<Owner>, now: Sample, least: u64) {
         if self.count == 0 {
             return;
         }
@@ -138,7 +139,7 @@ impl HeldNotes {
     }
 
     /// Sends the note-offs that are owed before sample `block_end`.
-    pub fn send_offs(&mut self, out: &mut OutEvents, block_end: u64) {
+    pub fn send_offs(&mut self, out: &mut OutEvents, block_end: Sample) {
         if self.count == 0 {
             return;
         }
@@ -175,7 +176,7 @@ impl HeldNotes {
 }
 
 /// Lets an entry end, if it sounds and is the owner's; one that ends already ends no later.
-fn end_entry(entry: &mut Entry, owner: Option<Owner>, velocity: f32, now: u64, least: u64, lag: Lag) {
+fn end_entry(entry: &mut Entry, owner: Option<Owner>, velocity: f32, now: Sample, least: u64, lag: Lag) {
     let is_meant = |whose: Owner| owner.is_none_or(|owner| owner == whose);
     match *entry {
         Entry::Sounding(owner, voice_id, since) if is_meant(owner) => {
