@@ -15,7 +15,7 @@ mod positions;
 pub mod preview;
 pub mod process;
 pub mod settings;
-mod stages;
+pub mod stages;
 mod take_clock;
 pub mod transport;
 mod turns;

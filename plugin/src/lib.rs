@@ -1,6 +1,8 @@
 //! Continuo, a plugin that plays with you: what a host sees of it. The two classes differ in their audio output alone.
 
 mod audio_thread;
+#[cfg(any(test, feature = "bench"))]
+pub mod bench;
 mod bridge;
 mod clap;
 mod editor;

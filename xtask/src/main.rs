@@ -44,9 +44,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Time the networks' steps (only the ratios within one run mean something), or with `--live` what a live host hears in time.
+    /// Time the networks' steps (only the ratios within one run mean something), with `--stages` the audio thread's
+    /// stages, or with `--live` what a live host hears in time.
     Bench {
-        /// Weights files, else all shipped ones; behind `--live` the options of `live`. Handed on as they are.
+        /// Weights files, else all shipped ones; or `--stages`; or `--live` and the options of `live`. Handed on as
+        /// they are.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

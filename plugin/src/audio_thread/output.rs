@@ -114,7 +114,8 @@ impl Output {
         self.events.send(&mut self.ledger, send);
     }
 
-    /// The generated notes' starts and ends that the host has taken, each with how far behind its positions it went out.
+    /// The generated notes' starts and ends that the host has taken, each with how far behind its positions it went
+    /// out.
     pub fn generated(&self) -> impl Iterator<Item = (&NoteEvent<()>, Lag)> {
         self.events.generated()
     }

@@ -1,4 +1,4 @@
-//! The plan: which steps the worker is asked for, and when each is due. Audio thread.
+//! The plan: which steps are requested of the worker, and when each is due. Audio thread.
 
 mod cadence;
 mod harmony;

@@ -97,8 +97,12 @@ impl AudioThread {
         self.input.push(event);
     }
 
-    /// Processes a block; `send` offers an event to the host and returns whether it took it. `false` if the host renders
-    /// and notes are missing, as no worker of the process has finished a step for two seconds.
+    /// Processes a block in stages. What each costs stands beside it, as `cargo xtask bench --stages` prints it: its
+    /// mean over blocks of 512 samples of a tune in Harmonise, where not another mode is named. All of them take about
+    /// 1 us.
+    ///
+    /// `send` offers an event to the host and returns whether it took it. `false` if the host
+    /// renders and notes are missing, as no worker of the process has finished a step for two seconds.
     pub fn process(
         &mut self,
         block: &Block,
@@ -110,11 +114,11 @@ impl AudioThread {
             self.input.end_block();
             return true;
         }
-        // Where the block lies, and whether time runs.
+        // Where the block lies, and whether time runs: 0.1 us.
         stages.enter(Stage::Time);
         let time = self.begin_block(block);
 
-        // A start, a stop or a jump ends what sounds and begins or ends a take.
+        // A start, a stop or a jump ends what sounds and begins or ends a take: 0.02 us.
         stages.enter(Stage::Discontinuities);
         self.follow_discontinuities(block, &time);
 
@@ -125,30 +129,32 @@ impl AudioThread {
         while let Some((at, next)) = self.next_in(block, &now) {
             stages.enter(next.stage());
             match next {
-                // What time alone makes of the hands, and what they do. Their notes pass; the plan follows them.
+                // What time alone makes of the hands, and what they do: their notes pass, 0.3 us. The plan follows
+                // them, and steps are requested: 0.4 us.
                 Next::Hands => self.on_hands_timer(block, &now, at),
                 Next::Input => self.on_input(block, &mut now, stages),
-                // A turn of the network begins if nobody plays; a step begins, and the worker is asked for one ahead.
+                // A turn of the network begins if nobody plays; a step begins, and one ahead is requested: in Respond
+                // 0.1 us.
                 Next::Entry => self.on_entry(block, &now, at),
                 Next::Step => self.on_step(block, &now, at, stages),
-                // What is due is waited for, and its voices sound.
+                // What is due is waited for: 0.03 us without the wait. Its voices sound: 0.01 us.
                 Next::Due => self.on_due(block, &now, at, stages),
                 Next::CatchUp => self.on_catch_up(block, &now, at),
                 Next::Frozen => self.frozen.play_next(&block.settings, &mut self.output, at),
             }
         }
 
-        // Notes and controllers go to the host.
+        // Notes and controllers go to the host: 0.04 us without the host.
         stages.enter(Stage::Output);
         self.output.send(time.begin + block.frames as u64, send);
 
-        // The worker takes down what the host has taken.
+        // The worker takes down what the host has taken: 0.01 us.
         stages.enter(Stage::Take);
         for (event, lag) in self.output.generated() {
             self.take.tell_generated(&time, event, lag, &mut self.bridge);
         }
 
-        // The editor sees where the music stands.
+        // The editor sees where the music stands: 0.1 us.
         stages.enter(Stage::Glance);
         glance::show(&mut self.bridge, block, &time, &mut self.take, &self.plan, self.turns.next_step());
 

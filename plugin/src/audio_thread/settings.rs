@@ -36,7 +36,7 @@ pub struct Settings {
     pub bypass: bool,
     /// The player's voice, 0 = soprano.
     pub voice: usize,
-    /// A cadence is asked for where this turns on.
+    /// Where this turns on the player requests a cadence.
     pub cadence: bool,
     /// The voices that go out.
     pub emit: [bool; NUM_VOICES],

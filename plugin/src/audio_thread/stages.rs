@@ -27,6 +27,41 @@ pub enum Stage {
     Glance,
 }
 
+#[cfg(any(test, feature = "bench"))]
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Time,
+        Self::Discontinuities,
+        Self::Hands,
+        Self::Turns,
+        Self::Plan,
+        Self::Deadline,
+        Self::Voices,
+        Self::Frozen,
+        Self::Output,
+        Self::Take,
+        Self::Glance,
+    ];
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Discontinuities => "discontinuities",
+            Self::Hands => "hands",
+            Self::Turns => "turns",
+            Self::Plan => "plan",
+            Self::Deadline => "deadline",
+            Self::Voices => "voices",
+            Self::Frozen => "frozen",
+            Self::Output => "output",
+            Self::Take => "take",
+            Self::Glance => "glance",
+        }
+    }
+}
+
 /// Takes down which stage is at work. The plugin's is `()`, of which nothing is left when it is compiled; the bench's
 /// reads a clock.
 pub trait StageClock {

@@ -329,11 +329,11 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
             let (voice_id, channel, key) = place(key);
             NoteEvent::NoteOff { timing, voice_id, channel, key, velocity }
         };
-        // An end that names one of two notes by its handle alone; a wheel that is said to move behind the block's end.
+        // An end that names one of two notes by its handle alone; a wheel that the host puts behind the block's end.
         let (channel, key) = (Channel::Wildcard, Key::Wildcard);
         let by_handle = NoteEvent::NoteOff { timing: 20, voice_id: VoiceID::ID(962), channel, key, velocity: 0.5 };
         let wheel = |timing| NoteEvent::MidiPitchBend { timing, channel: 2, value: 0.75 };
-        // And what is said of one note.
+        // And expressions of one note.
         let (voice_id, channel, key) = place(60);
         let tuning = NoteEvent::PolyTuning { timing: 8, voice_id, channel, key, tuning: 0.3 };
         let pressure = NoteEvent::PolyPressure { timing: 9, voice_id, channel, key, pressure: 0.6 };
@@ -347,7 +347,7 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
         });
         let expected = [on(3, 60), on(4, 62), tuning, pressure, off(20, 62, 0.5), off(30, 60, 0.25)];
         assert_eq!(sent, expected, "bypass {bypass}");
-        // What is said to lie behind the block's end goes out at the next one's start.
+        // What the host puts behind the block's end goes out at the next one's start.
         sent.clear();
         starved.audio.process(&block, &mut (), |event| {
             sent.push(event);

@@ -27,7 +27,8 @@ impl Player {
         Self { hands }
     }
 
-    /// `0 on 72, 500 off 72, 600 pedal, 700 up` in order of time; what time alone changes happens between. Then it is `until`.
+    /// `0 on 72, 500 off 72, 600 pedal, 700 up` in order of time; what time alone changes happens between. Then it is
+    /// `until`.
     fn play(&mut self, words: &str, until_ms: f64) -> &mut Self {
         for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             let parts: Vec<&str> = word.split_whitespace().collect();
@@ -79,7 +80,7 @@ fn check(voice: usize, words: &str, until_ms: f64, rows: &[(i64, &str)]) {
     let mut player = Player::new(voice);
     player.play(words, until_ms);
     for (step, expect) in rows {
-        // Rows are asked for in order.
+        // Rows are read in order.
         (0..*step).for_each(|step| {
             player.row(step);
         });

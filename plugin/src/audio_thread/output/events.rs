@@ -171,8 +171,8 @@ impl OutEvents {
         self.events.iter().map(|e| &e.event)
     }
 
-    /// Offers the sorted events to the host, which takes one if `send` returns `true`. What the host refuses is put right
-    /// in the ledger: an end is owed again, a start never was.
+    /// Offers the sorted events to the host, which takes one if `send` returns `true`. What the host refuses is put
+    /// right in the ledger: an end is owed again, a start never was.
     ///
     /// After a first refusal nothing more of that key is offered in this block, or an end without a start could
     /// go out.
@@ -203,7 +203,8 @@ impl OutEvents {
         }
     }
 
-    /// The generated notes' starts and ends that the host has taken, each with how far behind its positions it went out.
+    /// The generated notes' starts and ends that the host has taken, each with how far behind its positions it went
+    /// out.
     pub fn generated(&self) -> impl Iterator<Item = (&NoteEvent<()>, Lag)> {
         self.events.iter().filter(|event| event.taken).filter_map(|Outgoing { event, note, .. }| match note {
             Note::Start(owner, lag) if owner.is_generated() => Some((event, *lag)),

@@ -9,8 +9,8 @@ use crate::audio_thread::positions::{CountedStep, Sample};
 
 impl Plan {
     /// Answers the open chord, of which a note was played in step `current`: requests the step that it falls on, and
-    /// those after it that had been planned without it. A step is answered once; what else is played in it is heard from
-    /// the next one on. `asked` is the present.
+    /// those after it that had been planned without it. A step is answered once; what else is played in it is heard
+    /// from the next one on. `asked` is the present.
     pub fn answer(&mut self, asking: &mut Asking, current: CountedStep, asked: Instant) {
         let onset = asking.hands.chord_onset();
         let ahead = current + asking.settings.lookahead_steps;

@@ -38,9 +38,9 @@ impl Next {
 }
 
 impl AudioThread {
-    /// What happens next in the block, and at which sample; `None` once all of it has happened. At one sample: first what
-    /// hands have done by then, then what is played, as it may change what follows; then what the network does, then
-    /// what is frozen.
+    /// What happens next in the block, and at which sample; `None` once all of it has happened. At one sample: first
+    /// what hands have done by then, then what is played, as it may change what follows; then what the network does,
+    /// then what is frozen.
     pub(super) fn next_in(&self, block: &Block, time: &BlockTime) -> Option<(Sample, Next)> {
         let within = |at: Sample| at.since(time.begin) as i64;
         let begins = time.runs() && !self.transport.free_run_is_over();

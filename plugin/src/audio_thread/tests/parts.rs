@@ -26,9 +26,10 @@ impl Parts {
         Self { audio, end, shared, settings, loop_range_beats: None, step: 0 }
     }
 
-    /// A step in which this is played at its start. `answer` gives alto, tenor and bass of a step of the song in words: a key,
-    /// `rest`, or `-60`, a hold where the network sounds 60; where it gives nothing the row is never answered. What is asked
-    /// for in the first 100 samples is answered before it is due, at 240. Gives what was sent but the soprano's.
+    /// A step in which this is played at its start. `answer` gives alto, tenor and bass of a step of the song in words:
+    /// a key, `rest`, or `-60`, a hold where the network sounds 60; where it gives nothing the row is never answered.
+    /// What is asked for in the first 100 samples is answered before it is due, at 240. Gives what was sent but the
+    /// soprano's.
     fn step<'a>(&mut self, input: &[NoteEvent<()>], answer: impl Fn(i64) -> Option<&'a str>) -> String {
         let mut sent = Vec::new();
         for (from, frames) in [(0, 100), (100, STEP - 100)] {
@@ -332,7 +333,7 @@ fn a_frozen_take_plays_wherever_the_transport_goes() {
     let mut parts = Parts::new(Mode::Free);
     assert!(parts.end.freeze(frozen_take().score()));
     parts.settings.frozen = [true; 4];
-    let nobody = |_| panic!("everything is frozen: nothing is asked for");
+    let nobody = |_| panic!("everything is frozen: nothing is requested");
     let sent: Vec<_> = (0..17).map(|_| parts.step(&[], nobody)).collect();
     assert_eq!((sent[0].as_str(), sent[8].as_str()), ("on 67, on 60, on 48", "off 67, on 65"));
     assert_eq!(sent[16], "off 65, off 60, off 48");
@@ -418,7 +419,7 @@ fn a_frozen_take_comes_round_with_the_hosts_loop() {
 
 #[test]
 fn the_take_knows_where_the_loop_came_round() {
-    // Nobody plays, and nothing is asked for.
+    // Nobody plays, and nothing is requested.
     let mut parts = Parts::new(Mode::Harmonise);
     parts.loop_range_beats = Some((1.0, 3.0));
     for n in 0..20 {
@@ -426,17 +427,17 @@ fn the_take_knows_where_the_loop_came_round() {
         parts.step(&[], |_| None);
     }
     let told = std::iter::from_fn(|| parts.end.told());
-    let seams: Vec<_> = told
+    let rounds: Vec<_> = told
         .filter_map(|told| match told {
             Told::Looped(looped) => Some((looped.take_beats, looped.song_beats)),
             _ => None,
         })
         .collect();
-    assert_eq!(seams, [(3.0, 1.0), (5.0, 1.0)]);
+    assert_eq!(rounds, [(3.0, 1.0), (5.0, 1.0)]);
 }
 
 #[test]
-fn an_early_note_at_a_loops_seam_keeps_its_harmony() {
+fn an_early_note_at_a_loops_end_keeps_its_harmony() {
     let mut parts = Parts::new(Mode::Harmonise);
     parts.loop_range_beats = Some((1.0, 2.0));
     let answer = |_| Some("67 60 48");
@@ -444,7 +445,7 @@ fn an_early_note_at_a_loops_seam_keeps_its_harmony() {
     for _ in 0..3 {
         parts.step(&[], answer);
     }
-    // 20 ms before the seam: answered at once, for the loop's first step, which lies in the next block.
+    // 20 ms before the loop's end: answered at once, for the loop's first step, which lies in the next block.
     assert_eq!(parts.step(&[note(STEP as u32 - 960, 72, true)], answer), "");
     parts.step = 4;
     let held = |_| Some("-67 -60 -48");

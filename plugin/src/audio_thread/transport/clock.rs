@@ -1,5 +1,5 @@
-//! Follows the host's musical time, checks it and makes it gapless: where each block lies in steps, and whether it goes on
-//! from the last one. Audio thread.
+//! Follows the host's musical time, checks it and makes it gapless: where each block lies in steps, and whether it goes
+//! on from the last one. Audio thread.
 
 use super::bars::Bars;
 use super::block_time::BlockTime;
