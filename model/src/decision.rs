@@ -1,6 +1,10 @@
 //! Decisions: the notes that start and end in a step, on lanes. What the plugin speaks of; how a network spells a step
 //! stays inside its kind.
 
+mod keys;
+
+pub use keys::Keys;
+
 /// Lanes: musical parts, each sent on the MIDI channel of its number.
 pub const NUM_LANES: usize = 16;
 /// Positions within a step, 96 in a quarter note: exact for 32nds and for triplets.
