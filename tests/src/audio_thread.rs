@@ -1,4 +1,4 @@
-//! An audio thread as a DAW has one: another thread than the one that loads the plugin, with real-time priority.
+//! Starts an audio thread like a DAW's: separate from the thread that loads the plugin, at real-time priority.
 
 use std::thread;
 
@@ -7,19 +7,19 @@ use thread_priority::{
     thread_native_id,
 };
 
-/// What audio servers use: above everything ordinary, below the system's own threads.
+/// The priority that audio servers use: above ordinary threads, below the system's own.
 const PRIORITY: u8 = 70;
 
-/// What the system made of the thread.
+/// How the system schedules the thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scheduling {
-    /// It comes before every ordinary thread.
+    /// Before every ordinary thread.
     RealTime,
-    /// It is a thread like others, as asked or for this reason.
+    /// Like any other thread, for this reason.
     Ordinary(String),
 }
 
-/// Runs `work` on a thread of its own, and waits for it.
+/// Runs `work` on a new thread and waits for it.
 ///
 /// # Panics
 /// If `work` does.
@@ -27,7 +27,7 @@ pub fn run<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
 
-/// The same with real-time priority where the system allows it.
+/// Like [`run`], at real-time priority if the system allows it.
 ///
 /// # Panics
 /// If `work` does.

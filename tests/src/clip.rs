@@ -1,11 +1,11 @@
-//! A MIDI file as another parser than the project's own reads it. Plain values, of no thread.
+//! Reads a MIDI file with an independent parser, not the project's own. Plain values, of no thread.
 
 use anyhow::{Context, Result, ensure};
 use midi_file::MidiFile;
 use midi_file::core::Message;
 use midi_file::file::{Division, Event, Format, KeyMode, MetaEvent, Track};
 
-/// All that a clip says; times in ticks.
+/// The contents of a clip; times are in ticks.
 #[derive(Debug, Default, PartialEq)]
 pub struct Clip {
     /// Ticks a quarter note.
@@ -16,7 +16,7 @@ pub struct Clip {
     pub metres: Vec<(u32, u8, u16)>,
     /// Time, sharps (flats below 0), and whether it is minor.
     pub keys: Vec<(u32, i8, bool)>,
-    /// Where each track ends, the one without notes first.
+    /// The end of each track, first the one without notes.
     pub ends: Vec<u32>,
     /// Name and notes of each track that has notes.
     pub tracks: Vec<(String, Vec<ClipNote>)>,
@@ -28,7 +28,7 @@ pub type ClipNote = (u8, u8, u8, u32, u32);
 /// Reads a file's bytes.
 ///
 /// # Errors
-/// If it is no file of type 1 with times in beats, a note-off has no note-on, or a note never ends.
+/// If the file is not of type 1 with times in beats, a note-off has no note-on, or a note never ends.
 pub fn read(bytes: &[u8]) -> Result<Clip> {
     let file = MidiFile::read(bytes).context("the other parser")?;
     ensure!(file.header().format() == Format::Multi, "expected a file of type 1, got {:?}", file.header());

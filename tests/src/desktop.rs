@@ -1,4 +1,5 @@
-//! A screen without a monitor: an X server in memory, with a mouse, a keyboard and a camera. One for the process, on the test's thread.
+//! A screen without a monitor: an X server in memory, with a mouse, a keyboard and pictures of its windows. There is
+//! one in the process; tests use it on their own threads, one at a time.
 
 mod clipboard;
 mod keys;
@@ -20,9 +21,9 @@ use keys::Keyboard;
 
 /// Large enough for the editor at twice its size.
 const SCREEN: (u16, u16) = (2400, 1600);
-/// At the end of a drag it rests.
+/// How long the mouse rests at the end of a drag.
 const REST: Duration = Duration::from_millis(250);
-/// A hand is no faster than this, and a window that draws 60 pictures a second sees each thing it does.
+/// The time between two actions: no hand is faster, and a window that draws 60 frames a second sees each of them.
 const HAND: Duration = Duration::from_millis(50);
 
 // Event types of the XTEST extension's fake input.
@@ -32,14 +33,14 @@ const BUTTON_PRESS: u8 = 4;
 const BUTTON_RELEASE: u8 = 5;
 const MOTION: u8 = 6;
 
-/// The display that was started for this process, if one could be.
+/// The display of this process, or why there is none.
 static DISPLAY: OnceLock<Result<Display, String>> = OnceLock::new();
 /// There is one mouse: tests take turns.
 static TURN: Mutex<()> = Mutex::new(());
 
 struct Display {
     name: String,
-    /// The server ends with the last client: this one, which lives as long as the process.
+    /// The server ends with its last client, and this one lives as long as the process.
     _keeper: RustConnection,
 }
 
@@ -53,7 +54,7 @@ pub struct Desktop {
 
 /// The mouse's buttons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "they say it")]
+#[allow(missing_docs, reason = "the names are enough")]
 pub enum Button {
     Left = 1,
     Right = 3,
@@ -62,10 +63,10 @@ pub enum Button {
 }
 
 impl Desktop {
-    /// Waits for the screen; starts it if this is the first to ask. `variables` are set for the process by the first.
+    /// Waits until the screen is free. The first call starts it and sets `variables` for the process.
     ///
     /// # Errors
-    /// If there is no X server to be had: tests that need one then fail and say so.
+    /// If no X server can be started.
     pub fn open(variables: &[(&str, &str)]) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let display = DISPLAY.get_or_init(|| Display::start(variables).map_err(|error| format!("{error:#}")));
@@ -100,7 +101,7 @@ impl Desktop {
         Ok(self.connection.configure_window(window, &size)?.check()?)
     }
 
-    /// Takes a window away.
+    /// Closes a window.
     ///
     /// # Errors
     /// If the server refuses.
@@ -108,7 +109,7 @@ impl Desktop {
         Ok(self.connection.destroy_window(window)?.check()?)
     }
 
-    /// How many windows there are inside of a window, or of the screen.
+    /// The number of windows inside a window, or on the screen.
     ///
     /// # Errors
     /// If the server refuses.
@@ -125,7 +126,7 @@ impl Desktop {
         Ok((size.width.into(), size.height.into()))
     }
 
-    /// What the eye sees of a window.
+    /// What a window shows.
     ///
     /// # Errors
     /// If the server refuses.
@@ -144,7 +145,7 @@ impl Desktop {
         self.fake(MOTION, 0, (x, y))
     }
 
-    /// Presses or lets go of a button.
+    /// Presses or releases a button.
     ///
     /// # Errors
     /// If the server refuses.
@@ -173,12 +174,12 @@ impl Desktop {
             let between = |a: i16, b: i16| a + (b - a) * part / 4;
             self.move_to((between(from.0, to.0), between(from.1, to.1)))?;
         }
-        // A window that draws seldom still sees where it ends.
+        // A window that draws rarely must still see the end of the drag.
         std::thread::sleep(REST);
         self.button(Button::Left, false)
     }
 
-    /// Types what has a key of its own: digits, small letters, `.`, `\n` for Enter.
+    /// Types characters that have a key of their own: digits, small letters, `.`, `\n` for Enter.
     ///
     /// # Errors
     /// If there is no such key.
@@ -192,7 +193,7 @@ impl Desktop {
         Ok(())
     }
 
-    /// Holds shift, or lets go of it.
+    /// Holds or releases shift.
     ///
     /// # Errors
     /// If the keyboard has none.
@@ -201,7 +202,7 @@ impl Desktop {
         self.fake(if down { KEY_PRESS } else { KEY_RELEASE }, key, (0, 0))
     }
 
-    /// Holds control, or lets go of it.
+    /// Holds or releases control.
     ///
     /// # Errors
     /// If the keyboard has none.
@@ -233,8 +234,8 @@ impl Display {
         let name = format!(":{}", number.trim());
         let (keeper, _) = x11rb::connect(Some(&name)).context("connecting to Xvfb")?;
         for (variable, value) in [("DISPLAY", name.as_str()), ("LIBGL_ALWAYS_SOFTWARE", "1")].iter().chain(variables) {
-            // SAFETY: every test of the process waits for this before it loads a plugin or starts a thread of its own, so that nobody
-            // reads the environment meanwhile.
+            // SAFETY: every test of the process waits for this before it loads a plugin or starts a thread of its own,
+            // so that nobody reads the environment meanwhile.
             unsafe { std::env::set_var(variable, value) };
         }
         Ok(Self { name, _keeper: keeper })

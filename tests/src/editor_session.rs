@@ -1,31 +1,28 @@
-//! The editor of an instance on the screen: finds its controls, plays music into it, photographs it. On the test's thread.
+//! An instance with its editor open on the screen: plays music into it, works its controls, takes pictures. On the
+//! test's thread.
 
-use std::collections::BTreeMap;
+mod controls;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use x11rb::protocol::xproto::Window;
 
-use crate::desktop::{Button, Desktop};
+use crate::desktop::Desktop;
 use crate::fake_host::{Class, Event, EventKind, Format, HostConfig, HostedPlugin, Transport};
-use crate::picture::{Part, Picture};
+use crate::host_clock::{Bars, HostClock, SAMPLE_RATE};
+use crate::saved_state;
+use crate::script::read_notes;
 use crate::session::hosted;
 
-const SAMPLE_RATE: f64 = 48_000.0;
 const FRAMES: usize = 512;
 const CONFIG: HostConfig = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: FRAMES, offline: true };
-/// How long something may take that a slow machine does in the end.
+/// How long a slow machine may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a control stays in one place before it is taken to rest there.
-const REST: Duration = Duration::from_millis(250);
-/// Blocks at the end of what is played that are given time.
+/// At the end of a phrase, this many blocks are played slowly.
 const LAST_BLOCKS: usize = 6;
-/// Renews the pictures that are kept, where it is set.
-pub const BLESS_VARIABLE: &str = "CONTINUO_BLESS";
-/// The share of a tile's pixels that may look otherwise than in the picture that is kept.
-const TOLERANCE: f64 = 0.2;
 
 /// An instance whose editor is open.
 pub struct EditorSession {
@@ -41,22 +38,22 @@ pub struct EditorSession {
     pub loop_range_beats: Option<(f64, f64)>,
     is_open: bool,
     places: PathBuf,
-    /// The notes that it started, as (beats of the song, channel, key).
+    /// The notes that the plugin started, as (beats of the song, channel, key).
     heard: Vec<(f64, u8, u8)>,
     /// Samples processed.
     pos: i64,
-    /// Where the transport is, and whether it runs.
+    /// The transport's position; `None` while it stands.
     beats: Option<f64>,
-    /// The screen; let go of last, as another test waits for it.
+    /// The screen, dropped last, as another test waits for it.
     pub desktop: Desktop,
 }
 
-/// The file to which the system's program for opening files writes what it was asked to open.
+/// The file in which the stand-in for `xdg-open` notes what it was to open.
 pub fn opened_file() -> PathBuf {
     std::env::temp_dir().join(format!("continuo-opened-{}", std::process::id()))
 }
 
-/// A search path on which `xdg-open` is a program that notes what it is asked to open.
+/// A search path whose `xdg-open` notes what it was to open instead of opening it.
 fn programs() -> Result<String> {
     let folder = std::env::temp_dir().join(format!("continuo-programs-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -66,13 +63,13 @@ fn programs() -> Result<String> {
     Ok(format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default()))
 }
 
-/// The folder that clips are saved to in these sessions, and weights looked for; its name is in pictures.
+/// The folder for saved clips and for the player's weights in these sessions. The pictures show its name.
 pub fn music_folder() -> PathBuf {
     std::env::temp_dir().join("continuo-music")
 }
 
 impl EditorSession {
-    /// Loads, activates, opens.
+    /// Loads and activates the plugin and opens its editor.
     ///
     /// # Errors
     /// If there is no screen, no bundle or no editor.
@@ -80,12 +77,13 @@ impl EditorSession {
         Self::open_project(Format::Clap, None)
     }
 
-    /// The same in one of the formats, with what a project has saved.
+    /// Like [`Self::open`], in a given format and with a project's state.
     ///
     /// # Errors
-    /// As [`Self::open`], or if the plugin does not take the project.
+    /// As [`Self::open`], or if the plugin refuses the project.
     pub fn open_project(format: Format, state: Option<&[u8]>) -> Result<Self> {
-        // Threads without a name bear their parent's: so this session's are told from those of a test that waits for its turn.
+        // A thread without a name inherits its parent's, which tells this session's threads from those of a waiting
+        // test.
         static SESSIONS: AtomicU32 = AtomicU32::new(0);
         std::fs::write("/proc/thread-self/comm", format!("session {}", SESSIONS.fetch_add(1, Ordering::Relaxed)))?;
         let places = std::env::temp_dir().join(format!("continuo-places-{}.json", std::process::id()));
@@ -141,7 +139,7 @@ impl EditorSession {
         self.plugin.destroy_editor()
     }
 
-    /// Waits for something, while the host goes on calling the plugin with its transport standing (or, if music is under way, not at all).
+    /// Waits for something. Meanwhile the host plays blocks with the transport standing, or none if it is running.
     ///
     /// # Errors
     /// If it does not happen.
@@ -164,18 +162,15 @@ impl EditorSession {
     }
 
     fn process(&mut self, beats: Option<f64>, events: &[Event]) -> Result<()> {
-        let (count, unit) = self.time_signature;
-        let bar_beats = f64::from(count) * 4.0 / f64::from(unit);
-        let transport = Transport {
+        let time = Transport {
             playing: beats.is_some(),
             tempo_bpm: Some(self.tempo_bpm),
             pos_beats: Some(beats.unwrap_or(0.0)),
-            bar_start_beats: Some((beats.unwrap_or(0.0) / bar_beats + 1e-9).floor() * bar_beats),
-            time_signature: Some(self.time_signature),
             pos_samples: self.pos,
             loop_range_beats: self.loop_range_beats,
             ..Transport::default()
         };
+        let transport = Bars::of(self.time_signature).announced_in(time);
         let block = self.plugin.process(FRAMES, Some(&transport), events, &[])?;
         self.pos += FRAMES as i64;
         for event in &block.events {
@@ -188,10 +183,10 @@ impl EditorSession {
     }
 
     fn beats_per_block(&self) -> f64 {
-        FRAMES as f64 / SAMPLE_RATE * self.tempo_bpm / 60.0
+        HostClock { sample_rate: SAMPLE_RATE, tempo_bpm: self.tempo_bpm }.to_beats(FRAMES as i64)
     }
 
-    /// A place in the song, where the loop has come round if it has.
+    /// The song position, folded into the loop.
     fn folded(&self, beats: f64) -> f64 {
         match self.loop_range_beats {
             Some((start, end)) if beats >= end - 1e-9 => start + (beats - end) % (end - start),
@@ -199,29 +194,26 @@ impl EditorSession {
         }
     }
 
-    /// Plays `start key beats` notes, comma-separated and in beats of the song, on a transport that starts at `from` and is left running
-    /// at `to`, both in beats; loops that come round in between are counted on. Gives where it was left.
+    /// Plays notes, in the words of [`read_notes`] and in beats of the song, on a transport that starts at beat `from`
+    /// and still runs at beat `to`; beats are counted on through loops. Returns the song position at the end.
     ///
     /// # Errors
     /// If the plugin fails.
     pub fn play(&mut self, words: &str, from: f64, to: f64) -> Result<f64> {
-        // As a host renders that says it does: however long the machine takes, no row is missed.
+        // As an offline render, so that a slow machine misses no step.
         self.plugin.activate(CONFIG)?;
         self.play_on(words, from, to)
     }
 
-    /// The same on a transport that runs already.
+    /// Like [`Self::play`], on a transport that already runs.
     ///
     /// # Errors
     /// If the plugin fails.
     pub fn play_on(&mut self, words: &str, from: f64, to: f64) -> Result<f64> {
         let mut timed: Vec<(f64, EventKind)> = Vec::new();
-        for note in words.split(',') {
-            let numbers: Vec<f64> = note.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-            let [start, key, beats] = numbers[..] else { bail!("expected `start key beats`, got `{note}`") };
-            let (channel, key) = (0, key as u8);
-            timed.push((start, EventKind::NoteOn { channel, key, velocity: 0.75 }));
-            timed.push((start + beats - 0.05, EventKind::NoteOff { channel, key, velocity: 0.0 }));
+        for (start, key, beats) in read_notes(words) {
+            timed.push((start, EventKind::NoteOn { channel: 0, key, velocity: 0.75 }));
+            timed.push((start + beats - 0.05, EventKind::NoteOff { channel: 0, key, velocity: 0.0 }));
         }
         timed.sort_by(|a, b| a.0.total_cmp(&b.0));
         let beats_per_block = self.beats_per_block();
@@ -235,7 +227,7 @@ impl EditorSession {
             };
             let events: Vec<Event> = inside.map(event).collect();
             if num_blocks - block <= LAST_BLOCKS {
-                // As it would be live: what has been asked for last is answered, and seen.
+                // As it would be live: the last requests are answered and drawn.
                 std::thread::sleep(Duration::from_millis(40));
             }
             self.beats = Some(self.folded(start));
@@ -253,166 +245,17 @@ impl EditorSession {
         self.process(None, &[])
     }
 
-    /// The notes that it has started since this was asked last, as (beats of the song, channel, key).
+    /// The notes that the plugin has started since the last call, as (beats of the song, channel, key).
     pub fn heard(&mut self) -> Vec<(f64, u8, u8)> {
         std::mem::take(&mut self.heard)
     }
 
-    /// What of a field a host's project holds.
+    /// A field of the state that a host would save.
     ///
     /// # Errors
     /// If there is no such field.
     pub fn saved(&mut self, field: &str) -> Result<serde_json::Value> {
-        let state = self.plugin.save_state()?;
-        let text = state.get(8..).context("a CLAP state has a length in front")?;
-        let state: serde_json::Value = serde_json::from_slice(text)?;
-        let text = state["fields"][field].as_str().with_context(|| format!("expected the field `{field}`"))?;
-        Ok(serde_json::from_str(text)?)
-    }
-
-    /// Turns the mouse's wheel over the middle of a control.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn wheel(&mut self, name: &str, direction: Button) -> Result<()> {
-        let place = self.middle(name)?;
-        self.desktop.click(place, direction)
-    }
-
-    /// Where all controls are, by name.
-    ///
-    /// # Errors
-    /// If the editor has not said so.
-    pub fn places(&self) -> Result<BTreeMap<String, Part>> {
-        let text = std::fs::read_to_string(&self.places).with_context(|| self.places.display().to_string())?;
-        Ok(serde_json::from_str(&text)?)
-    }
-
-    /// Waits for a control to be there and to stay where it is (what unfolds is put in its place in a second picture), and says where.
-    ///
-    /// # Errors
-    /// If there is none; lists those that there are.
-    pub fn place(&mut self, name: &str) -> Result<Part> {
-        let mut last = (None, Instant::now());
-        let found = self.until(name, |session| {
-            let place = session.places().ok().and_then(|places| places.get(name).copied());
-            if place != last.0 {
-                last = (place, Instant::now());
-            }
-            Ok(place.filter(|_| last.1.elapsed() > REST))
-        });
-        let names = self.places().map(|places| places.into_keys().collect::<Vec<_>>()).unwrap_or_default();
-        found.with_context(|| format!("expected a control `{name}`, got {names:?}"))
-    }
-
-    /// The middle of a control.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn middle(&mut self, name: &str) -> Result<(i16, i16)> {
-        let [left, top, width, height] = self.place(name)?;
-        Ok(((left + width / 2) as i16, (top + height / 2) as i16))
-    }
-
-    /// Clicks on a control.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn click(&mut self, name: &str) -> Result<()> {
-        let place = self.middle(name)?;
-        self.desktop.click(place, Button::Left)
-    }
-
-    /// Waits until a parameter shows a text.
-    ///
-    /// # Errors
-    /// If it does not.
-    pub fn expect_param(&mut self, name: &str, text: &str) -> Result<()> {
-        let id = self.plugin.param_by_name(name)?.id;
-        let mut last = String::new();
-        let shown = self.until(text, |session| {
-            last = session.plugin.param_text(id, session.plugin.param_value(id)?)?;
-            Ok((last == text).then_some(()))
-        });
-        shown.with_context(|| format!("parameter `{name}`: expected {text}, got {last}"))
-    }
-
-    /// A parameter's value, 0 to 1.
-    ///
-    /// # Errors
-    /// If there is no such parameter.
-    pub fn param(&mut self, name: &str) -> Result<f64> {
-        let id = self.plugin.param_by_name(name)?.id;
-        self.plugin.param_value(id)
-    }
-
-    /// A parameter's value, 0 to 1, once it no longer moves.
-    ///
-    /// # Errors
-    /// If there is no such parameter, or it never rests.
-    pub fn param_at_rest(&mut self, name: &str) -> Result<f64> {
-        let mut last = (self.param(name)?, Instant::now());
-        self.until("a value that rests", |session| {
-            let value = session.param(name)?;
-            if value != last.0 {
-                last = (value, Instant::now());
-            }
-            Ok((last.1.elapsed() > REST).then_some(value))
-        })
-    }
-
-    /// Width and height of the host's window, which is as large as the editor wants, pixels.
-    ///
-    /// # Errors
-    /// If the server refuses.
-    pub fn size(&self) -> Result<(u32, u32)> {
-        self.desktop.size(self.window)
-    }
-
-    /// A picture, once nothing moves any more. The mouse is put away first.
-    ///
-    /// # Errors
-    /// If it never rests.
-    pub fn picture(&mut self) -> Result<Picture> {
-        self.desktop.move_to((2390, 1590))?;
-        let mut last = self.desktop.picture(self.window)?;
-        let mut rests = 0;
-        self.until("a picture that rests", |session| {
-            let next = session.desktop.picture(session.window)?;
-            rests = if next == last { rests + 1 } else { 0 };
-            last = next;
-            Ok((rests >= 30).then(|| last.clone()))
-        })
-    }
-
-    /// Photographs the window into `target/screenshots` and compares it with the picture that is kept; figures in the status line
-    /// may differ. With `CONTINUO_BLESS` set, the picture is kept.
-    ///
-    /// # Errors
-    /// If it looks otherwise.
-    pub fn photograph(&mut self, name: &str) -> Result<()> {
-        let picture = self.picture()?;
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let made = here.join("../target/screenshots").join(format!("{name}.png"));
-        let kept = here.join("screenshots").join(format!("{name}.png"));
-        picture.write(&made)?;
-        if std::env::var_os(BLESS_VARIABLE).is_some() {
-            return picture.write(&kept);
-        }
-        // They may be longer or shorter.
-        let [_, top, _, height] = self.place("Figures")?;
-        let status = [0, top, picture.size().0 as i32, height];
-        let (difference, place) = picture.difference(&Picture::read(&kept)?, &[status])?;
-        println!("{name}: {:.1} % of the tile that differs most, at {place:?}", difference * 100.0);
-        ensure!(
-            difference <= TOLERANCE,
-            "{}: {:.0} % of the tile at {place:?} look otherwise than in {}, expected at most {:.0} %; if that is meant, keep it with `cargo xtask test --bless`",
-            made.display(),
-            difference * 100.0,
-            kept.display(),
-            TOLERANCE * 100.0
-        );
-        Ok(())
+        saved_state::field(&saved_state::read(Format::Clap, &self.plugin.save_state()?)?, field)
     }
 }
 
@@ -421,8 +264,8 @@ impl Drop for EditorSession {
         if self.is_open {
             let _ = self.plugin.destroy_editor();
         }
-        // The window's thread ends after its editor is closed. A process that ends under it, and takes the graphics driver's memory
-        // away, crashes.
+        // The window's thread ends after its editor is closed. If the process ended before it, the graphics driver
+        // would crash.
         let start = Instant::now();
         while own_threads() > 1 && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(10));
@@ -432,7 +275,7 @@ impl Drop for EditorSession {
     }
 }
 
-/// How many threads there are that this one or its like has started and that were given no name: they bear its own.
+/// The number of threads that inherited this one's name, itself included.
 fn own_threads() -> usize {
     let name = |path: &Path| std::fs::read_to_string(path).ok();
     let own = name(Path::new("/proc/thread-self/comm"));

@@ -1,10 +1,11 @@
-//! A host without a screen: loads a built bundle as a DAW would and plays blocks into it, from whichever thread the test runs on.
+//! A host without a screen: loads a built bundle as a DAW would and plays blocks into it, on the thread of the test.
 //!
-//! One API for both formats. What differs between them and cannot be hidden:
-//! - VST3 has no program change and no raw MIDI towards the plugin, and this host sends it no note expressions: errors there.
-//! - VST3 delivers controllers as parameter changes: at one sample they arrive before the notes, in CLAP in the order given.
-//! - CLAP has no flag for the bar start: without `bar_start_beats` the plugin is told 0. VST3 has no bar number.
-//! - A saved state has a u64 length in front in CLAP, so states do not travel between formats as they are.
+//! One API for both formats, except for these differences:
+//! - VST3 has no program change and no raw MIDI towards the plugin, and this host sends it no note expressions. All are
+//!   errors.
+//! - VST3 delivers controllers as parameter changes, at one sample before the notes; CLAP keeps the order given.
+//! - CLAP has no flag for the bar start: without `bar_start_beats` the plugin gets 0. VST3 has no bar number.
+//! - In CLAP a saved state begins with its length, a u64: see `saved_state`.
 
 mod clap;
 mod editor;
@@ -31,6 +32,11 @@ pub enum Format {
     Vst3,
 }
 
+impl Format {
+    /// Both formats, as most tests hold in both.
+    pub const BOTH: [Self; 2] = [Self::Clap, Self::Vst3];
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -40,7 +46,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// A class of the bundle, found by its place in the bundle's factory.
+/// A class of the bundle, by its position in the factory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// The first class: notes in, notes and a stereo preview out.
@@ -50,7 +56,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// The place in the factory, from 0.
+    /// The position in the factory, from 0.
     fn index(self) -> u32 {
         match self {
             Class::Instrument => 0,
@@ -59,43 +65,46 @@ impl Class {
     }
 }
 
-/// What the host promises for as long as the plugin is active.
+/// What the host promises while the plugin is active.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HostConfig {
     /// In Hz.
     pub sample_rate: f64,
     /// The longest block, in samples.
     pub max_block_size: usize,
-    /// Whether the host says that it renders faster than real time.
+    /// Whether the host declares that it renders, faster than real time.
     pub offline: bool,
 }
 
-/// What one block gave.
+/// What the plugin did in one block.
 #[derive(Clone, Debug, Default)]
 pub struct Block {
     /// The plugin's events with their timings, in the order in which it sent them.
     pub events: Vec<Event>,
-    /// For each event the name of its note, if it has one.
+    /// For each event the id of its note, if it has one.
     pub voice_ids: Vec<Option<i32>>,
-    /// Left and right, each as long as the block; empty if the class has no audio. Samples that the plugin did not write are NaN.
+    /// Left and right, as long as the block; empty if the class has no audio. Samples that the plugin did not write are
+    /// NaN.
     pub audio: [Vec<f32>; 2],
-    /// Whether the plugin asks to be called on although it is silent.
+    /// Whether the plugin wants further blocks although it is silent.
     pub keep_alive: bool,
-    /// How many events were turned away because of [`HostedPlugin::refuse_output`].
+    /// How many events the host refused, see [`HostedPlugin::refuse_output`].
     pub num_refused: usize,
 }
 
-/// Keeps a plugin's library in memory to the end of the process; its exit function is still called when nobody uses it.
+/// Keeps a plugin's library in memory to the end of the process. Its exit function still runs when its last instance is
+/// gone.
 ///
-/// Rust's standard library in the plugin leaves a destructor (`pthread_key_create`) with every thread that has called it. If the
-/// library were gone when such a thread ends, the test process would crash: it did, in one run of six.
+/// The Rust standard library inside the plugin leaves a destructor (`pthread_key_create`) with every thread that has
+/// called it. If the library were unloaded when such a thread ends, the test process would crash; it did, in one run of
+/// six.
 fn keep_loaded(library: &Path) -> Result<()> {
-    // SAFETY: the file is our own build; loading a library runs its code, which is what is wanted.
+    // SAFETY: loading a library runs its code; the file is our own build.
     std::mem::forget(unsafe { libloading::Library::new(library) }?);
     Ok(())
 }
 
-/// All that a block is made from. Both formats take it as it is: sorted and inside the block.
+/// The input of a block, checked: everything is sorted and inside the block.
 struct BlockInput<'a> {
     frames: usize,
     transport: Option<&'a Transport>,
@@ -105,7 +114,7 @@ struct BlockInput<'a> {
     habits: Habits,
 }
 
-/// What a host does otherwise than most; see the methods of [`HostedPlugin`] that set it.
+/// Habits of unusual hosts; see the methods of [`HostedPlugin`] that set them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Habits {
     refuse_output: bool,
@@ -114,7 +123,7 @@ struct Habits {
     blocks_are_offline: Option<bool>,
 }
 
-/// What a format has to do. Ids are checked and calls come in the order of the formats' life cycles.
+/// What each format implements. The caller has checked ids, and calls come in the order of the life cycle.
 trait Instance: Send {
     fn activate(&mut self, config: &HostConfig) -> Result<()>;
     fn set_up(&mut self, config: &HostConfig) -> Result<()>;
@@ -142,17 +151,17 @@ trait Instance: Send {
 
 /// One loaded instance of a plugin, of either format. Dropping it deactivates it.
 ///
-/// It is `Send`: load it here and process it there, but only one thread at a time, as `&mut` says.
+/// It is `Send`, so it may be loaded on one thread and process on another, one thread at a time.
 pub struct HostedPlugin {
     name: String,
     instance: Box<dyn Instance>,
-    /// What the host was promised; `None` while inactive.
+    /// `None` while inactive.
     active: Option<HostConfig>,
     offline: Option<bool>,
     habits: Habits,
-    /// Waits for the next block: (timing, id, value 0 to 1).
+    /// For the next block: (timing, id, value 0 to 1).
     queued_params: Vec<(u32, u32, f64)>,
-    /// Of what the plugin has sounding.
+    /// The ids of sounding notes.
     names: NoteNames,
     loaded_on: std::thread::ThreadId,
 }
@@ -161,10 +170,10 @@ impl HostedPlugin {
     /// Loads the class from a bundle: a `.clap` file or a `.vst3` folder.
     ///
     /// # Errors
-    /// If the bundle is not there, is of another format, lacks the class, or has a layout that this host cannot serve.
+    /// If the bundle is missing, has another format, lacks the class, or has a layout that this host cannot serve.
     pub fn load(bundle: &Path, format: Format, class: Class) -> Result<Self> {
         let name = format!("{} ({format}, {class:?})", bundle.display());
-        ensure!(bundle.exists(), "{name}: expected a bundle there, got nothing; build it with `cargo xtask bundle`");
+        ensure!(bundle.exists(), "{name}: no such bundle; build it with `cargo xtask bundle`");
         let instance: Box<dyn Instance> = match format {
             Format::Clap => Box::new(clap::ClapInstance::load(bundle, class).with_context(|| name.clone())?),
             Format::Vst3 => Box::new(vst3::Vst3Instance::load(bundle, class).with_context(|| name.clone())?),
@@ -181,7 +190,7 @@ impl HostedPlugin {
         })
     }
 
-    /// Makes the plugin ready and starts processing; if it was active it is deactivated first.
+    /// Activates the plugin and starts processing; deactivates it first if it was active.
     ///
     /// # Errors
     /// If the plugin refuses.
@@ -193,7 +202,7 @@ impl HostedPlugin {
         Ok(())
     }
 
-    /// Tells the plugin how it will be run and goes on as if it had been activated, as a faulty host would. VST3 only.
+    /// Sets the plugin up and continues as if it had been activated, as a faulty host would. VST3 only.
     ///
     /// # Errors
     /// If the format has no such state.
@@ -204,21 +213,21 @@ impl HostedPlugin {
         Ok(())
     }
 
-    /// Stops processing and releases the plugin's buffers; nothing if it is not active.
+    /// Stops processing and deactivates the plugin, if it is active.
     pub fn deactivate(&mut self) {
         if self.active.take().is_some() {
             self.instance.deactivate();
         }
     }
 
-    /// Tells the plugin to forget what sounds, as hosts do when they are stopped or panicked; nothing while inactive.
+    /// Resets the plugin, as hosts do on a stop or a panic; does nothing while it is inactive.
     pub fn reset(&mut self) {
         if self.active.is_some() {
             self.instance.reset();
         }
     }
 
-    /// Stops processing and starts it again, as hosts do that let a silent plugin rest; nothing while inactive.
+    /// Stops processing and starts it again, as hosts do that suspend silent plugins; does nothing while inactive.
     ///
     /// # Errors
     /// If the plugin does not start again.
@@ -226,11 +235,12 @@ impl HostedPlugin {
         if self.active.is_some() { self.instance.pause().with_context(|| self.name.clone()) } else { Ok(()) }
     }
 
-    /// Plays one block of `frames` samples, which may be none. `params` are (timing, id, value 0 to 1); queued parameters go in front at sample 0.
+    /// Plays one block of `frames` samples; 0 is allowed. `params` are (timing, id, value 0 to 1). Queued parameters
+    /// come before them, at sample 0.
     ///
     /// # Errors
-    /// If the plugin is inactive or reports an error, if the input is not sorted, not inside the block, or not of this format, or
-    /// if a note's end names another note than the one that sounds: a host would let that one sound on.
+    /// If the plugin is inactive or reports an error; if the input is not sorted, not inside the block, or not of this
+    /// format; or if a note-off has another note's id, so that a host would let the note sound on.
     pub fn process(
         &mut self,
         frames: usize,
@@ -239,7 +249,7 @@ impl HostedPlugin {
         params: &[(u32, u32, f64)],
     ) -> Result<Block> {
         let Some(config) = self.active else {
-            bail!("{}: expected an active plugin, got an inactive one; call activate first", self.name);
+            bail!("{}: the plugin is inactive; call activate first", self.name);
         };
         ensure!(
             frames <= config.max_block_size,
@@ -260,15 +270,15 @@ impl HostedPlugin {
         let input = BlockInput { frames, transport, events, params: &all_params, habits: self.habits };
         let block = self.instance.process(&input).with_context(|| self.name.clone())?;
         self.names.follow(&block).with_context(|| self.name.clone())?;
-        // Elsewhere it would run the plugin's editor on a foreign thread.
+        // On another thread this would run the plugin's editor where it does not belong.
         if std::thread::current().id() == self.loaded_on {
             self.instance.run_main_thread();
         }
         Ok(block)
     }
 
-    /// Lets the plugin do what it asked to do on the main thread. Call it now and then on the thread that loaded the plugin
-    /// if the blocks are played on another one; [`Self::process`] does it otherwise.
+    /// Runs what the plugin has queued for the main thread. [`Self::process`] does so too on the thread that loaded the
+    /// plugin; if blocks are played on another thread, call this one now and then.
     pub fn run_main_thread(&mut self) {
         self.instance.run_main_thread();
     }
@@ -281,7 +291,7 @@ impl HostedPlugin {
     /// The parameter with this name.
     ///
     /// # Errors
-    /// Lists the names that there are.
+    /// If there is no such parameter; the error lists all names.
     pub fn param_by_name(&self, name: &str) -> Result<ParamInfo> {
         let params = self.instance.params();
         params.iter().find(|param| param.name == name).cloned().with_context(|| {
@@ -299,7 +309,7 @@ impl HostedPlugin {
         self.instance.param_value(id)
     }
 
-    /// What the plugin shows for a value of 0 to 1, unit included.
+    /// The text that the plugin shows for a value of 0 to 1, with its unit.
     ///
     /// # Errors
     /// If there is no such parameter.
@@ -321,7 +331,7 @@ impl HostedPlugin {
         Ok(())
     }
 
-    /// What a host would write into its project file, as this format gives it.
+    /// The state that a host would write into its project file.
     ///
     /// # Errors
     /// If the plugin cannot save.
@@ -329,44 +339,45 @@ impl HostedPlugin {
         self.instance.save_state().with_context(|| self.name.clone())
     }
 
-    /// Gives the plugin what [`Self::save_state`] of the same format returned.
+    /// Loads a state that [`Self::save_state`] returned in the same format.
     ///
     /// # Errors
-    /// If the plugin does not take it.
+    /// If the plugin refuses it.
     pub fn load_state(&mut self, state: &[u8]) -> Result<()> {
         self.instance.load_state(state).with_context(|| self.name.clone())
     }
 
-    /// While on, the host's output queue is full: it turns every event away.
+    /// While on, the host refuses every event, as if its output queue were full.
     pub fn refuse_output(&mut self, refuse: bool) {
         self.habits.refuse_output = refuse;
     }
 
-    /// While on, the host's output queue takes MIDI messages and no CLAP notes, as Carla's does. CLAP only.
+    /// While on, the host accepts MIDI messages but no CLAP notes, as Carla does. CLAP only.
     pub fn take_midi_alone(&mut self, midi_alone: bool) {
         self.habits.takes_midi_alone = midi_alone;
     }
 
-    /// While on, blocks come without audio buffers, as from a host in which nothing listens to the plugin's output.
+    /// While on, blocks have no audio buffers, as in a host that does not use the plugin's output.
     pub fn withhold_audio(&mut self, withhold: bool) {
         self.habits.withholds_audio = withhold;
     }
 
-    /// What blocks say of themselves, whatever the plugin was set up for: some hosts declare an export there alone. VST3 only.
+    /// Whether each block declares itself offline, whatever the setup declared: some hosts announce an export only
+    /// there. VST3 only.
     pub fn declare_blocks_offline(&mut self, offline: Option<bool>) {
         self.habits.blocks_are_offline = offline;
     }
 
-    /// Sets a parameter while the plugin is active, and plays no block that would bring it. VST3 only.
+    /// Sets a parameter of an active plugin directly, without a block. VST3 only.
     ///
     /// # Errors
-    /// If there is no such parameter, or the plugin does not take it.
+    /// If there is no such parameter, or the plugin refuses it.
     pub fn set_param_without_block(&mut self, name: &str, normalised: f64) -> Result<()> {
         let id = self.param_by_name(name)?.id;
         self.instance.set_param(id, normalised)
     }
 
-    /// The names of the parameters that a host does not show: those that stand for controllers, in VST3.
+    /// The names of the parameters that a host does not show: in VST3 those for controllers.
     pub fn hidden_params(&self) -> Vec<String> {
         self.instance.hidden_params()
     }
@@ -376,7 +387,8 @@ impl HostedPlugin {
         self.offline = Some(offline);
     }
 
-    /// The edits that the plugin made itself since the last call. In VST3 the host has already given them back to it, as hosts must.
+    /// The edits that the plugin's editor has made since the last call. In VST3 the host has passed them back already,
+    /// as it must.
     pub fn take_edits(&mut self) -> Vec<Edit> {
         self.instance.take_edits()
     }

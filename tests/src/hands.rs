@@ -1,13 +1,15 @@
-//! What hands play, written as text or made by size: overlaps, rolled chords, any order at one sample. Plain values, of no thread.
+//! What hands play, as text or built from tunes and chords: overlaps, rolled chords, any order at one sample. Plain
+//! values, of no thread.
 
 use crate::fake_host::{EventKind, Expression};
+use crate::host_clock::SAMPLE_RATE;
 
-/// Milliseconds in a sample at 48 kHz, at which tests of hands run.
-pub const SAMPLE_MS: f64 = 1.0 / 48.0;
-/// How hard keys are struck unless something else is written.
+/// The length of a sample, milliseconds.
+pub const SAMPLE_MS: f64 = 1e3 / SAMPLE_RATE;
+/// The default velocity.
 const VELOCITY: f32 = 0.8;
 
-/// Events in milliseconds; those of one time come in the order in which they stand.
+/// Events in milliseconds. Those at one time keep their order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hands {
     /// (milliseconds, what happens).
@@ -15,13 +17,15 @@ pub struct Hands {
 }
 
 impl Hands {
-    /// Reads a timeline: `0 on 60, 500 on 62, 500+1 off 60` is a key 60 at 0 ms that is let go one sample after the key 62 goes down.
+    /// Reads a timeline: `0 on 60, 500 on 62, 500+1 off 60` is a key 60 at 0 ms, released one sample after the key 62
+    /// goes down.
     ///
-    /// What there is: `on KEY`, `off KEY`, `cc NUMBER VALUE`, `bend VALUE`, `pressure VALUE`, `key KEY VALUE` (pressure on a key),
-    /// `tuning KEY SEMITONES`, `midi 90 3c 64`. Behind it `cN` is the channel from 1, `iN` the note's name, `vN` the velocity.
+    /// Events: `on KEY`, `off KEY`, `cc NUMBER VALUE`, `bend VALUE`, `pressure VALUE`, `key KEY VALUE` (pressure on a
+    /// key), `tuning KEY SEMITONES`, `midi 90 3c 64`. After these, `cN` is the channel from 1, `iN` the note's id, `vN`
+    /// the velocity.
     ///
     /// # Panics
-    /// If the text is wrong; it is ours.
+    /// If the text is wrong; it is part of a test.
     pub fn read(text: &str) -> Self {
         let events = text.split([',', '\n']).map(str::trim).filter(|line| !line.is_empty());
         Self {
@@ -31,8 +35,8 @@ impl Hands {
         }
     }
 
-    /// A tune in which each key is let go `overlap_ms` after the next one goes down; below 0 it is let go before. At 0 the next key's
-    /// start stands in front of the last one's end.
+    /// A tune in which each key is released `overlap_ms` after the next one goes down, or before if that is below 0. At
+    /// 0 the next note-on comes before the note-off.
     pub fn tune(keys: &[u8], from_ms: f64, note_ms: f64, overlap_ms: f64) -> Self {
         let mut hands = Self::default();
         for (n, &key) in keys.iter().enumerate() {
@@ -43,7 +47,7 @@ impl Hands {
         hands.in_time()
     }
 
-    /// A chord, key by key in the order given, `spread_ms` from finger to finger; all keys are let go at `end_ms`.
+    /// A chord, key by key in the order given, `spread_ms` apart; all keys are released at `end_ms`.
     pub fn chord(keys: &[u8], from_ms: f64, spread_ms: f64, end_ms: f64) -> Self {
         let mut hands = Self::default();
         for (n, &key) in keys.iter().enumerate() {
@@ -59,19 +63,19 @@ impl Hands {
         self
     }
 
-    /// Adds what is written.
+    /// Adds the events of a text, see [`Self::read`].
     pub fn and(mut self, text: &str) -> Self {
         self.events.extend(Self::read(text).events);
         self
     }
 
-    /// Both hands; at one time the first one's events come first.
+    /// Adds another hand; at one time this one's events come first.
     pub fn with(mut self, other: &Self) -> Self {
         self.events.extend_from_slice(&other.events);
         self.in_time()
     }
 
-    /// The same from `ms` later on.
+    /// The same, `ms` later.
     pub fn later(mut self, ms: f64) -> Self {
         self.events.iter_mut().for_each(|event| event.0 += ms);
         self
@@ -100,7 +104,7 @@ impl Hands {
         self.events.iter().filter_map(start).collect()
     }
 
-    /// By time; a tune's keys that go down come before those that are let go at the same time.
+    /// Sorts by time; at one time, note-ons come before note-offs.
     fn in_time(mut self) -> Self {
         let is_end = |kind: &EventKind| matches!(kind, EventKind::NoteOff { .. });
         self.events.sort_by(|a, b| a.0.total_cmp(&b.0).then(is_end(&a.1).cmp(&is_end(&b.1))));
@@ -108,7 +112,7 @@ impl Hands {
     }
 }
 
-/// Every order of some keys.
+/// All permutations of some keys.
 pub fn orders(keys: &[u8]) -> Vec<Vec<u8>> {
     let Some((&first, rest)) = keys.split_first() else { return vec![Vec::new()] };
     let mut all = Vec::new();
@@ -154,7 +158,7 @@ fn read_event(line: &str) -> Option<(f64, EventKind)> {
     Some((time, kind))
 }
 
-/// `500` or `500+1`: milliseconds, and samples behind them.
+/// `500` or `500+1`: milliseconds, plus samples.
 fn read_time(word: &str) -> Option<f64> {
     let (ms, samples) = word.split_once('+').unwrap_or((word, "0"));
     Some(ms.parse::<f64>().ok()? + samples.parse::<f64>().ok()? * SAMPLE_MS)

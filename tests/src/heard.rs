@@ -1,9 +1,9 @@
-//! What a plugin sent, as notes with their samples, and what can be asked of them. Plain values, of no thread.
+//! Pairs the events that a plugin sent into notes with their samples, and judges them. Plain values, of no thread.
 
 use crate::fake_host::EventKind;
 use crate::rack::Sent;
 
-/// A note as it was sent.
+/// A note that the plugin sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Heard {
     /// The sample on which it starts.
@@ -28,7 +28,7 @@ impl Heard {
     }
 }
 
-/// The notes, in order of their starts, then of channels and keys. A note without an end is as long as can be.
+/// The notes, sorted by start, then by channel and key. A note that never ends has the largest possible end.
 pub fn notes(sent: &Sent) -> Vec<Heard> {
     let mut notes: Vec<Heard> = Vec::new();
     for (at, kind) in sent {
@@ -48,7 +48,7 @@ pub fn notes(sent: &Sent) -> Vec<Heard> {
     notes
 }
 
-/// Whether some of the notes sounds on every sample of the range, but for gaps of at most `gap` samples.
+/// Checks that at each sample of the range some note sounds, except in gaps of at most `gap` samples.
 pub fn cover(notes: &[Heard], range: std::ops::Range<u64>, gap: u64) -> Result<(), String> {
     let mut covered = range.start;
     let mut notes: Vec<&Heard> = notes.iter().collect();
@@ -60,13 +60,13 @@ pub fn cover(notes: &[Heard], range: std::ops::Range<u64>, gap: u64) -> Result<(
         covered = covered.max(note.end);
     }
     if covered + gap < range.end {
-        Err(format!("nothing from sample {covered} on, up to {}", range.end))
+        Err(format!("nothing sounds from sample {covered} on, up to {}", range.end))
     } else {
         Ok(())
     }
 }
 
-/// What share of the range some of the notes sounds in, 0 to 1.
+/// The share of the range in which some note sounds, 0 to 1.
 pub fn share(notes: &[Heard], range: std::ops::Range<u64>) -> f64 {
     let mut spans: Vec<(u64, u64)> =
         notes.iter().map(|n| (n.start.max(range.start), n.end.min(range.end))).filter(|(from, to)| from < to).collect();
@@ -102,7 +102,7 @@ mod tests {
         let notes = [note(0, 10), note(4, 20), note(22, 30)];
         assert_eq!(cover(&notes, 0..30, 2), Ok(()));
         assert!(cover(&notes, 0..30, 1).is_err() && cover(&notes, 0..33, 2).is_err());
-        // What comes later is no help.
+        // A later note does not close the gap.
         assert!(cover(&[note(0, 10), note(50, 60)], 0..30, 2).is_err());
         assert_eq!(share(&notes, 0..40), 0.7);
     }

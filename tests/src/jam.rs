@@ -1,11 +1,12 @@
-//! `jam`: hosts the built plugin, plays a seed phrase into it on a running transport, and writes down what it answers. One thread, the caller's.
+//! `jam`: hosts the built plugin, plays a seed phrase into it on a running transport, and writes its answer to files.
+//! On the caller's thread.
 
 mod controls;
 mod figures;
-mod host_song;
 mod options;
 mod output;
 mod performance;
+mod song;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -15,45 +16,46 @@ use continuo_model::midi_file;
 use continuo_model::phrase::Phrase;
 
 use crate::fake_host::{Format, HostConfig, HostedPlugin};
+use crate::host_clock::{HostClock, SAMPLE_RATE};
+use crate::pace::Pace;
 use crate::seed_phrases;
 
 pub use figures::Figures;
-pub use host_song::HostSong;
 pub use options::{Mode, Options, Voice};
-pub use performance::{Pace, Performance};
+pub use performance::Performance;
+pub use song::Song;
 
-/// In Hz.
-pub const SAMPLE_RATE: f64 = 48_000.0;
-/// Bars that are played unless it is said otherwise.
+/// The default number of bars.
 const DEFAULT_BARS: u32 = 16;
-/// Bars that follow a seed phrase for which the default does not suffice, where something is to follow.
+/// Bars after a seed phrase that is longer than the default, in modes that continue.
 const BARS_AFTER_SEED: u32 = 8;
-/// The audio of a jam is kept in memory until it is written.
+/// The longest jam; its audio stays in memory until it is written.
 const MAX_SECONDS: f64 = 3600.0;
 /// A MIDI file holds a tempo as microseconds a beat in 24 bits: 3.576 bpm.
 const MIN_TEMPO_BPM: f64 = 60e6 / 16_777_215.0;
 const MAX_TEMPO_BPM: f64 = 999.0;
 
-/// What a jam came to.
+/// The result of a jam.
 pub struct Report {
     /// The line of figures, `notes N, voices V, ..`.
     pub line: String,
     /// The files that were written.
     pub files: Vec<PathBuf>,
-    /// What is worth knowing but no fault.
+    /// Remarks that are not faults.
     pub remarks: Vec<String>,
-    /// What is wrong with the plugin's output: notes that hang or collide, samples that are no numbers. Empty if it is sound.
+    /// Faults in the plugin's output: notes that hang or collide, samples that are NaN. Empty if there are none.
     pub faults: Vec<String>,
 }
 
-/// Plays the whole jam and writes its files. With `CONTINUO_WEIGHTS` in the environment the plugin plays with those weights.
+/// Plays the whole jam and writes its files. If `CONTINUO_WEIGHTS` is set, the plugin plays with those weights.
 ///
 /// # Errors
-/// If the seed phrase, an option, the bundle or the output folder is no use. Faults in what the plugin plays are in the report.
+/// If the seed phrase, an option, the bundle or the output folder cannot be used. Faults in what the plugin plays are
+/// in the report.
 pub fn run(options: &Options) -> Result<Report> {
     let (seed_name, seed_phrase) = seed_phrase(options)?;
     let song = song(options, &seed_name, &seed_phrase)?;
-    // Before the playing, which may last minutes.
+    // Fail now rather than after minutes of playing.
     output::make_folder(&options.out)?;
     let report_path = options.out.join("report.json");
     // SAFETY: no other thread runs yet that could read the environment: the plugin, which starts some, is loaded below.
@@ -61,17 +63,17 @@ pub fn run(options: &Options) -> Result<Report> {
     let mut host = load(options)?;
     controls::set(&mut host, options)?;
 
-    let pace = if options.offline { Pace::AsFastAsPossible } else { Pace::RealTime };
+    let pace = if options.offline { Pace::Fast } else { Pace::Live };
     eprintln!(
         "playing {seed_name} and on to bar {} at {:.1} bpm: {:.0} s{}",
         song.num_bars,
-        song.tempo_bpm,
+        song.clock.tempo_bpm,
         song.seconds(),
         if options.offline { ", offline" } else { "" },
     );
     let performance = performance::play(&mut host, &song, options.block, pace, show_bar(song.num_bars))?;
     host.deactivate();
-    // It writes its report as it goes.
+    // The plugin writes its report when it is dropped.
     drop(host);
     let figures = Figures::read(&report_path)?;
 
@@ -90,7 +92,7 @@ pub fn run(options: &Options) -> Result<Report> {
     }
     let mut faults = performance.faults;
     if !figures.problem.is_empty() {
-        faults.push(format!("the plugin says: {}", figures.problem));
+        faults.push(format!("the plugin reports: {}", figures.problem));
     }
     Ok(Report {
         line: format!("notes {num_notes}, voices {}, {figures}", voices.len()),
@@ -100,7 +102,7 @@ pub fn run(options: &Options) -> Result<Report> {
     })
 }
 
-/// The phrase to play and what to call it.
+/// The phrase to play and its name.
 fn seed_phrase(options: &Options) -> Result<(String, Phrase)> {
     match &options.seed_phrase {
         Some(path) => Ok((path.display().to_string(), midi_file::read(path)?)),
@@ -109,12 +111,13 @@ fn seed_phrase(options: &Options) -> Result<(String, Phrase)> {
     }
 }
 
-/// Fits the options to the phrase: how long, how fast.
-fn song(options: &Options, seed_name: &str, seed_phrase: &Phrase) -> Result<HostSong> {
+/// Chooses the song's length and tempo from the options and the phrase.
+fn song(options: &Options, seed_name: &str, seed_phrase: &Phrase) -> Result<Song> {
     let tempo_bpm = options.tempo.unwrap_or(seed_phrase.tempo_bpm);
     ensure!(
         (MIN_TEMPO_BPM..=MAX_TEMPO_BPM).contains(&tempo_bpm),
-        "{seed_name}: expected a tempo of {MIN_TEMPO_BPM:.3} to {MAX_TEMPO_BPM} bpm, got {tempo_bpm:.3}; say another with --tempo"
+        "{seed_name}: expected a tempo of {MIN_TEMPO_BPM:.3} to {MAX_TEMPO_BPM} bpm, got {tempo_bpm:.3}; set another \
+         with --tempo"
     );
     let seed_bars = (seed_phrase.end_beats() / seed_phrase.bar_beats() - 1e-6).ceil() as u32;
     let num_bars = options.bars.unwrap_or(match options.mode {
@@ -124,12 +127,13 @@ fn song(options: &Options, seed_name: &str, seed_phrase: &Phrase) -> Result<Host
     });
     ensure!(
         num_bars >= seed_bars,
-        "--bars {num_bars}: expected at least {seed_bars}, the length of {seed_name}; ask for more bars or give a shorter phrase"
+        "--bars {num_bars}: expected at least {seed_bars}, the length of {seed_name}; set more or give a shorter phrase"
     );
-    let song = HostSong::new(seed_phrase, tempo_bpm, num_bars, SAMPLE_RATE);
+    let song = Song::new(seed_phrase, num_bars, HostClock { sample_rate: SAMPLE_RATE, tempo_bpm });
     ensure!(
         song.seconds() <= MAX_SECONDS,
-        "{seed_name}: expected a jam of at most an hour, got {num_bars} bars at {tempo_bpm:.1} bpm, which last {:.1} hours; ask for fewer with --bars",
+        "{seed_name}: expected a jam of at most an hour, got {num_bars} bars at {tempo_bpm:.1} bpm, which last {:.1} \
+         hours; set fewer with --bars",
         song.seconds() / 3600.0
     );
     Ok(song)
@@ -147,13 +151,13 @@ fn load(options: &Options) -> Result<HostedPlugin> {
     Ok(host)
 }
 
-/// Shows the bar that is played, on one line that is written over; nothing where nobody watches.
+/// Shows the current bar on a terminal, on one line.
 fn show_bar(num_bars: u32) -> impl FnMut(u32) {
     move |bar| {
         let mut out = std::io::stderr();
         if out.is_terminal() {
             let end = if bar == num_bars { "\n" } else { "" };
-            // A terminal that has gone away is no reason to stop playing.
+            // If the terminal is gone, the jam still continues.
             let _ = write!(out, "\rbar {bar}/{num_bars}{end}").and_then(|()| out.flush());
         }
     }
@@ -170,7 +174,7 @@ mod tests {
             .unwrap_or_else(|error| panic!("{error}"));
         let result = seed_phrase(&options).and_then(|(name, phrase)| song(&options, &name, &phrase));
         let got = match result {
-            Ok(song) => format!("{} bars at {:.1}", song.num_bars, song.tempo_bpm),
+            Ok(song) => format!("{} bars at {:.1}", song.num_bars, song.clock.tempo_bpm),
             Err(error) => error.to_string(),
         };
         assert_eq!(got, expect, "jam {args}");
@@ -181,14 +185,12 @@ mod tests {
         check("", "16 bars at 92.0");
         check("--mode harmonise", "16 bars at 84.0");
         check("--tempo 120.5 --bars 4", "4 bars at 120.5");
-        check(
-            "--bars 3",
-            "--bars 3: expected at least 4, the length of melody.mid; ask for more bars or give a shorter phrase",
-        );
-        check("--tempo 2", "melody.mid: expected a tempo of 3.576 to 999 bpm, got 2.000; say another with --tempo");
+        check("--bars 3", "--bars 3: expected at least 4, the length of melody.mid; set more or give a shorter phrase");
+        check("--tempo 2", "melody.mid: expected a tempo of 3.576 to 999 bpm, got 2.000; set another with --tempo");
         check(
             "--tempo 4 --bars 100",
-            "melody.mid: expected a jam of at most an hour, got 100 bars at 4.0 bpm, which last 1.7 hours; ask for fewer with --bars",
+            "melody.mid: expected a jam of at most an hour, got 100 bars at 4.0 bpm, which last 1.7 hours; set fewer \
+             with --bars",
         );
     }
 

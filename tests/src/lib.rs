@@ -1,4 +1,4 @@
-//! Hosts the built bundles as a DAW would, and judges what comes out of them. Also the host that `cargo xtask jam` plays in.
+//! Hosts the built bundles as a DAW would and checks what they send. `cargo xtask jam` runs in the same host.
 
 pub mod audio_thread;
 pub mod bundles;
@@ -8,12 +8,18 @@ pub mod editor_session;
 pub mod fake_host;
 pub mod hands;
 pub mod heard;
+pub mod host_clock;
 pub mod jam;
 pub mod live;
 pub mod note_checker;
+pub mod pace;
 pub mod picture;
 pub mod rack;
+pub mod saved_state;
 pub mod script;
 pub mod seed_phrases;
 pub mod session;
 pub mod timeline;
+
+/// If this environment variable is set, tests store pictures and performances instead of comparing them.
+pub const BLESS_VARIABLE: &str = "CONTINUO_BLESS";

@@ -1,4 +1,5 @@
-//! What a live host hears of what is due, judged from outside: against a render of the same session. Plain values, of no thread.
+//! Compares what a plugin sent live with a render of the same session: which answers came in time? Plain values, of no
+//! thread.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use crate::hands::Hands;
 use crate::heard::{Heard, notes};
 use crate::rack::Sent;
 
-/// An answer that comes later than this is missed.
+/// A later answer counts as missed.
 pub const LATEST_MS: f64 = 60.0;
 
 /// How many answers came when.
@@ -26,7 +27,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges what an instance sent live by what it sent in a render; `played` is what the player played.
+    /// Compares what an instance sent live with what it sent in a render. `played` are the player's notes.
     pub fn of(live: &Sent, render: &Sent, played: &[(u64, u8)], sample_rate: f64) -> Self {
         let is_generated = |note: &Heard| !played.contains(&(note.start, note.key));
         let due: Vec<Heard> = notes(render).into_iter().filter(is_generated).collect();
@@ -53,7 +54,7 @@ impl Verdict {
         }
     }
 
-    /// Both together.
+    /// The sum of two verdicts.
     pub fn and(self, other: Self) -> Self {
         Self {
             due: self.due + other.due,
@@ -64,20 +65,20 @@ impl Verdict {
         }
     }
 
-    /// The share of what is due, in percent.
+    /// A count as a share of the answers due, percent.
     pub fn percent(&self, count: usize) -> f64 {
         100.0 * count as f64 / self.due.max(1) as f64
     }
 }
 
-/// A tune as hands play it, of `count` notes: each key is let go 15 ms after the next one goes down.
+/// A tune of `count` notes as hands play it: each key is released 15 ms after the next one goes down.
 pub fn tune(count: usize, note_ms: f64) -> Hands {
     const KEYS: [u8; 16] = [72, 71, 69, 67, 69, 71, 72, 74, 76, 74, 72, 67, 71, 69, 65, 67];
     let keys: Vec<u8> = KEYS.iter().cycle().take(count).copied().collect();
     Hands::tune(&keys, 0.0, note_ms, 15.0)
 }
 
-/// The duration that a share of all (0 to 1) does not exceed; the durations are sorted by this.
+/// The duration that a share (0 to 1) of all does not exceed. Sorts the durations.
 pub fn quantile(durations: &mut [Duration], share: f64) -> Duration {
     durations.sort_unstable();
     let last = durations.len().saturating_sub(1);

@@ -1,5 +1,5 @@
-//! Plays a session into one instance or several, one after the other in each block, as the tracks of a DAW are. Runs on the
-//! caller's thread; `audio_thread` makes one.
+//! Plays a session into one or several instances, which take turns in each block like the tracks of a DAW. Runs on the
+//! caller's thread; `audio_thread` starts a suitable one.
 
 use std::time::{Duration, Instant};
 
@@ -8,29 +8,22 @@ use continuo_model::random::SplitMix64;
 
 use crate::fake_host::{Event, EventKind, HostedPlugin, Transport};
 use crate::note_checker::NoteChecker;
+pub use crate::pace::Pace;
+use crate::pace::Pacer;
 use crate::script::{Happening, Script};
 
-/// How a session is cut into blocks.
+/// The sizes of the blocks.
 #[derive(Clone, Copy, Debug)]
 pub enum Blocks {
     /// All of this size.
     Of(usize),
-    /// Of 1 to this size, by this rng seed.
+    /// Random sizes from 1 to this one, from this rng seed.
     Random(usize, u64),
-    /// All of this size, and after each of them one without samples.
+    /// All of this size, each followed by a block without samples.
     WithEmptyBetween(usize),
 }
 
-/// How fast blocks follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Each block lasts as long as its audio.
-    Live,
-    /// A block follows as soon as the last one is done.
-    Fast,
-}
-
-/// What a session gave: each event with its sample from the session's start, in the order in which it was sent.
+/// The events that an instance sent, in order, each with its sample from the session's start.
 pub type Sent = Vec<(u64, EventKind)>;
 
 /// How a session is run.
@@ -38,24 +31,24 @@ pub type Sent = Vec<(u64, EventKind)>;
 pub struct Setup {
     /// In Hz.
     pub sample_rate: f64,
-    /// How it is cut.
+    /// The block sizes.
     pub blocks: Blocks,
-    /// How fast.
+    /// How fast blocks follow each other.
     pub pace: Pace,
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Run {
     /// What each instance sent.
     pub sent: Vec<Sent>,
-    /// By how much the latest block was late, where they are paced.
+    /// How late the latest block was, if the pace is live.
     pub latest: Duration,
-    /// For each block how long the calls of all instances took together.
+    /// How long all instances together took for each block.
     pub block_times: Vec<Duration>,
 }
 
-/// An instance with what is known of its output.
+/// An instance with its output so far.
 struct Player<'a> {
     plugin: &'a mut HostedPlugin,
     checker: NoteChecker,
@@ -67,8 +60,8 @@ struct Player<'a> {
 /// Runs the session. Every instance must be active at the sample rate with blocks as large as `setup` makes them.
 ///
 /// # Errors
-/// If an instance fails, or what it sends is not sound: unpaired, unsorted, outside its block, or still sounding after a stop or
-/// at the end.
+/// If an instance fails, or sends notes that are unpaired, unsorted, outside their block, or still sound after a stop
+/// or at the end.
 pub fn run(script: &Script, plugins: &mut [HostedPlugin], setup: &Setup) -> Result<Run> {
     let bounds = script.bounds(setup.sample_rate);
     let timed = script.timed(&bounds, setup.sample_rate);
@@ -76,7 +69,7 @@ pub fn run(script: &Script, plugins: &mut [HostedPlugin], setup: &Setup) -> Resu
     let mut sizes = Sizes::new(setup.blocks);
     let mut run = Run { sent: Vec::new(), latest: Duration::ZERO, block_times: Vec::new() };
     let (mut pos, mut next, mut was_playing) = (0, 0, false);
-    let clock = Instant::now();
+    let pacer = Pacer::start(setup.pace);
     for (stretch, bound) in script.stretches.iter().zip(bounds.windows(2)) {
         while pos < bound[1] {
             let frames = sizes.next().min((bound[1] - pos) as usize);
@@ -84,7 +77,7 @@ pub fn run(script: &Script, plugins: &mut [HostedPlugin], setup: &Setup) -> Resu
             let count = timed[next..].iter().take_while(|(at, _)| *at < pos + frames as u64).count();
             let happenings = &timed[next..next + count];
             next += count;
-            // In a block without samples nothing can be judged.
+            // A block without samples cannot end notes.
             let stops = frames > 0 && std::mem::replace(&mut was_playing, transport.playing) && !transport.playing;
             let mut block_time = Duration::ZERO;
             for player in &mut players {
@@ -97,11 +90,8 @@ pub fn run(script: &Script, plugins: &mut [HostedPlugin], setup: &Setup) -> Resu
                 run.block_times.push(block_time);
             }
             pos += frames as u64;
-            if setup.pace == Pace::Live {
-                let due = Duration::from_secs_f64(pos as f64 / setup.sample_rate);
-                run.latest = run.latest.max(clock.elapsed().saturating_sub(due));
-                std::thread::sleep(due.saturating_sub(clock.elapsed()));
-            }
+            let late = pacer.wait(Duration::from_secs_f64(pos as f64 / setup.sample_rate));
+            run.latest = run.latest.max(late);
         }
     }
     for player in players {
@@ -123,7 +113,7 @@ impl<'a> Player<'a> {
         Ok(Self { plugin, checker: NoteChecker::new(), sent: Sent::new(), params })
     }
 
-    /// Plays a block that starts at `pos`, and gives how long the plugin took.
+    /// Plays a block that starts at `pos`; returns how long the plugin took.
     fn play(&mut self, pos: u64, frames: usize, time: &Transport, timed: &[(u64, Happening)]) -> Result<Duration> {
         let (mut events, mut params) = (Vec::new(), Vec::new());
         for (at, happening) in timed {

@@ -1,5 +1,5 @@
-//! A DAW session as data: where the transport runs and stands, what is played when. It can be run at any sample rate, in any
-//! blocks, live or fast, and gives what the plugin sent with the sample of each event.
+//! A DAW session as data: where the transport runs and stands, what the player does when. Runs at any sample rate, in
+//! any blocks, live or fast, on the caller's thread.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::fake_host::{EventKind, HostedPlugin, Transport};
 use crate::hands::Hands;
+use crate::host_clock::Bars;
 use crate::rack::{self, Setup};
 pub use crate::rack::{Blocks, Pace, Sent};
 
@@ -25,7 +26,8 @@ pub struct Stretch {
     pub time_signature: (u16, u16),
     /// What the host loops over, beats.
     pub loop_range_beats: Option<(f64, f64)>,
-    /// A bar line, in beats, and the number of its bar: bars of this stretch are counted from there, as behind a change of metre.
+    /// A bar line, in beats, and the number of its bar. The stretch counts its bars from there, as after a change of
+    /// metre.
     pub first_bar: (f64, i32),
 }
 
@@ -63,7 +65,7 @@ impl Stretch {
         (self.tempo_bpm * seconds + 0.5 * slope * seconds * seconds) / 60.0
     }
 
-    /// What is said to happen after the stretch's end comes in its last tempo.
+    /// Beats after the stretch's end count at its last tempo.
     fn seconds_after(&self, beats: f64) -> f64 {
         if beats > self.beats {
             return self.seconds() + (beats - self.beats) * 60.0 / self.end_tempo_bpm;
@@ -77,31 +79,28 @@ impl Stretch {
 
     pub(crate) fn transport(&self, seconds: f64, pos_samples: i64) -> Transport {
         let beats = self.beats_after(seconds);
-        let bar_beats = f64::from(self.time_signature.0) * 4.0 / f64::from(self.time_signature.1);
         let pos_beats = self.from_beats.map_or(0.0, |from| from + beats);
-        let bars = ((pos_beats - self.first_bar.0) / bar_beats + 1e-9).floor();
         let tempo_bpm = self.tempo_bpm + (self.end_tempo_bpm - self.tempo_bpm) * seconds / self.seconds();
-        Transport {
+        let bars = Bars { time_signature: self.time_signature, first_bar: self.first_bar };
+        bars.announced_in(Transport {
             playing: self.from_beats.is_some(),
             tempo_bpm: Some(tempo_bpm),
             pos_beats: Some(pos_beats),
-            bar_start_beats: Some(self.first_bar.0 + bars * bar_beats),
-            bar_number: self.first_bar.1 + bars as i32,
-            time_signature: Some(self.time_signature),
             loop_range_beats: self.loop_range_beats,
             pos_samples,
-        }
+            ..Transport::default()
+        })
     }
 }
 
 /// Something that happens in a stretch.
 #[derive(Clone, Debug)]
 pub enum Happening {
-    /// The player plays, or turns a wheel. At one sample a key's start comes after everything else.
+    /// An event from the player. At one sample, note-ons come after everything else.
     Event(EventKind),
-    /// The same, in the order in which it was added, as hands and hosts have it.
+    /// An event that keeps its order among those of one sample.
     InOrder(EventKind),
-    /// A parameter is set, by name, to a value of 0 to 1.
+    /// Sets a parameter, by name, to a value of 0 to 1.
     Param(String, f64),
 }
 
@@ -115,15 +114,12 @@ pub struct Script {
 }
 
 impl Script {
-    /// Adds notes to a stretch, in words: `0 67 1, 1 69 0.5` is a key 67 from beat 0 for 1 beat, then a key 69 from beat 1
-    /// for half a beat. They end a hundredth of a beat early, so that a repeated key is struck twice.
+    /// Adds notes to a stretch, in the words of [`read_notes`]. They end a hundredth of a beat early, so that a
+    /// repeated key is struck twice.
     pub fn notes(mut self, stretch: usize, words: &str) -> Self {
-        for note in words.split(',') {
-            let numbers: Vec<f64> = note.split_whitespace().map(|word| word.parse().expect("numbers")).collect();
-            let [start, key, beats] = numbers[..] else { panic!("expected `start key beats`, got `{note}`") };
-            let (channel, key) = (0, key as u8);
-            let on = EventKind::NoteOn { channel, key, velocity: 0.8 };
-            let off = EventKind::NoteOff { channel, key, velocity: 0.0 };
+        for (start, key, beats) in read_notes(words) {
+            let on = EventKind::NoteOn { channel: 0, key, velocity: 0.8 };
+            let off = EventKind::NoteOff { channel: 0, key, velocity: 0.0 };
             self.happenings.push((stretch, start, Happening::Event(on)));
             self.happenings.push((stretch, start + beats - 0.01, Happening::Event(off)));
         }
@@ -152,14 +148,14 @@ impl Script {
     /// Runs the session. The plugin must be active at `sample_rate` with blocks as large as `blocks` makes them.
     ///
     /// # Errors
-    /// If the plugin fails, or what it sends is not sound: unpaired, unsorted, outside its block, or still sounding after a
+    /// If the plugin fails, or sends notes that are unpaired, unsorted, outside their block, or still sound after a
     /// stop or at the end.
     pub fn run(&self, plugin: &mut HostedPlugin, sample_rate: f64, blocks: Blocks, pace: Pace) -> Result<Sent> {
         self.run_timed(plugin, sample_rate, blocks, pace).map(|(sent, _)| sent)
     }
 
-    /// The same, and by how much the latest block was late, where they are paced: a machine that others share stands still now
-    /// and then, and what is played over a stall is no measure of a live host.
+    /// Like [`Self::run`]; also returns how late the latest block was, if the pace is live. A shared machine stalls now
+    /// and then, and what is played across a stall says nothing about a live host.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -198,6 +194,19 @@ impl Script {
         timed.sort_by_key(|(at, happening)| (*at, matches!(happening, Happening::Event(EventKind::NoteOn { .. }))));
         timed
     }
+}
+
+/// Reads notes: `0 67 1, 1 69 0.5` is a key 67 from beat 0 for 1 beat, then a key 69 from beat 1 for half a beat.
+///
+/// # Panics
+/// If the text is wrong; it is part of a test.
+pub fn read_notes(words: &str) -> Vec<(f64, u8, f64)> {
+    let read = |note: &str| {
+        let numbers: Vec<f64> = note.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [start, key, beats] = numbers[..] else { panic!("expected `start key beats`, got `{note}`") };
+        (start, key as u8, beats)
+    };
+    words.split(',').map(read).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
-//! The music in tests/data, written down as text, and files that are no use; `cargo run -p continuo-tests --bin seeds`
-//! makes them.
+//! The music in tests/data as text, and the broken files there; `cargo run -p continuo-tests --bin seeds` writes both.
 
 use continuo_model::midi_file;
 use continuo_model::phrase::{Note, Phrase, Track};
 
-/// A melody that stops a beat before a bar line and leaves the answer open. G major, 4 bars.
+/// A melody that stops a beat before a bar line and calls for an answer. G major, 4 bars.
 const MELODY: &str = "
     G4 1   B4 1  A4 1/2 B4 1/2 C5 1 |
     D5 1   E5 1  D5 1   B4 1        |
@@ -22,12 +21,12 @@ const HYMN: &str = "
     C5 1  A4 1  Bb4 1 G4 1          | A4 1   F4 1/2 G4 1/2 A4 1  Bb4 1 |
     C5 1  D5 1  C5 1  Bb4 1         | A4 1   G4 1   F4 2              ";
 
-/// The melody that `jam` continues unless it is given another.
+/// The melody that `jam` continues by default.
 pub fn melody() -> Phrase {
     phrase("Melody", 92.0, MELODY)
 }
 
-/// The tune that `jam` harmonises unless it is given another.
+/// The tune that `jam` harmonises by default.
 pub fn hymn() -> Phrase {
     phrase("Hymn tune", 84.0, HYMN)
 }
@@ -52,7 +51,7 @@ pub fn files() -> Vec<(&'static str, Vec<u8>)> {
 /// Reads a tune in 4/4: `Bb4 1/2` is a pitch and its length in beats, `-` a rest; bar lines are checked.
 ///
 /// # Panics
-/// If the text is wrong; it is ours.
+/// If the text is wrong; it is part of this file.
 fn phrase(name: &str, tempo_bpm: f64, text: &str) -> Phrase {
     let mut notes = Vec::new();
     let mut pos_beats = 0.0;
@@ -137,8 +136,7 @@ mod tests {
             let written = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
             assert!(
                 written == bytes,
-                "{path}: expected what seed_phrases.rs says, got something else; run `cargo run -p \
-                 continuo-tests --bin seeds`"
+                "{path}: not as seed_phrases.rs makes it; run `cargo run -p continuo-tests --bin seeds`"
             );
         }
     }

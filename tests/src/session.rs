@@ -1,11 +1,11 @@
-//! Instances of the built plugin, ready to be played: what the tests of several files begin with.
+//! Instances of the built plugin, ready to play, and their projects. On the test's thread.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::bundles;
 use crate::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
-use crate::script::Sent;
+use crate::rack::Sent;
+use crate::{bundles, saved_state};
 
 /// The largest block that instances are made for, samples.
 pub const MAX_BLOCK: usize = 8192;
@@ -25,7 +25,7 @@ pub fn hosted(format: Format, class: Class, sample_rate: f64, offline: bool) -> 
 /// Sets a parameter to the value that shows `text`.
 ///
 /// # Errors
-/// If it shows that nowhere.
+/// If no value shows it.
 pub fn choose(plugin: &mut HostedPlugin, name: &str, text: &str) -> Result<()> {
     let normalised = value_of(plugin, name, text)?;
     plugin.set_param_by_name(name, normalised)
@@ -34,7 +34,7 @@ pub fn choose(plugin: &mut HostedPlugin, name: &str, text: &str) -> Result<()> {
 /// The value of 0 to 1 at which a stepped parameter shows `text`.
 ///
 /// # Errors
-/// If it shows that nowhere.
+/// If no value shows it.
 pub fn value_of(plugin: &HostedPlugin, name: &str, text: &str) -> Result<f64> {
     let param = plugin.param_by_name(name)?;
     let values = (0..=param.num_steps).map(|step| f64::from(step) / f64::from(param.num_steps.max(1)));
@@ -49,49 +49,41 @@ pub fn value_of(plugin: &HostedPlugin, name: &str, text: &str) -> Result<f64> {
 /// The size of a CLAP project, bytes, and the takes in it.
 ///
 /// # Errors
-/// If the plugin saves none.
+/// If the plugin saves no takes.
 pub fn saved_takes(plugin: &mut HostedPlugin) -> Result<(usize, Value)> {
     let state = plugin.save_state()?;
-    let text = state.get(8..).context("a CLAP state has a length in front")?;
-    let state_json: Value = serde_json::from_slice(text)?;
-    let take = state_json["fields"]["take"].as_str().context("expected the field `take`")?;
-    Ok((state.len(), serde_json::from_str(take)?))
+    Ok((state.len(), saved_state::field(&saved_state::read(Format::Clap, &state)?, "take")?))
 }
 
-/// A CLAP project in which what was generated in some takes is frozen.
+/// A project in which what was generated in some takes is frozen.
 ///
 /// # Errors
-/// If the project is none.
-pub fn with_frozen(state: &[u8], takes: &Value) -> Result<Vec<u8>> {
-    let text = state.get(8..).context("a CLAP state has a length in front")?;
-    let mut state_json: Value = serde_json::from_slice(text)?;
+/// If the state is not a project.
+pub fn with_frozen(format: Format, state: &[u8], takes: &Value) -> Result<Vec<u8>> {
+    let mut state = saved_state::read(format, state)?;
     let notes = takes["notes"].as_array().context("expected notes")?;
-    // What was generated is on channels from 16 on.
+    // Generated notes are on channels from 16 on.
     let generated = notes.iter().filter_map(|note| {
         let mut note = note.clone();
         note[0] = note[0].as_u64()?.checked_sub(16)?.into();
         Some(note)
     });
     let frozen = serde_json::json!({ "version": 1, "number": 1, "notes": generated.collect::<Vec<_>>() });
-    state_json["fields"]["frozen"] = frozen.to_string().into();
-    let text = state_json.to_string();
-    Ok([&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat())
+    saved_state::set_field(&mut state, "frozen", &frozen);
+    Ok(saved_state::write(format, &state))
 }
 
-/// A CLAP project that plays with the weights of a path.
+/// A project that plays with the weights of a path.
 ///
 /// # Errors
-/// If the project is none.
-pub fn with_weights(state: &[u8], path: &str) -> Result<Vec<u8>> {
-    let text = state.get(8..).context("a CLAP state has a length in front")?;
-    let mut state_json: Value = serde_json::from_slice(text)?;
-    let chosen = state_json["fields"]["weights"].as_str().context("expected the field `weights`")?;
-    let mut chosen: Value = serde_json::from_str(chosen)?;
+/// If the state is not a project.
+pub fn with_weights(format: Format, state: &[u8], path: &str) -> Result<Vec<u8>> {
+    let mut state = saved_state::read(format, state)?;
+    let mut chosen = saved_state::field(&state, "weights")?;
     chosen["path"] = path.into();
     chosen["hash"] = "".into();
-    state_json["fields"]["weights"] = chosen.to_string().into();
-    let text = state_json.to_string();
-    Ok([&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat())
+    saved_state::set_field(&mut state, "weights", &chosen);
+    Ok(saved_state::write(format, &state))
 }
 
 /// The note-ons as (sample, channel, key).

@@ -1,4 +1,4 @@
-//! What a plugin sent, laid out in beats, and made into the tracks of a MIDI file. Plain values, of no thread.
+//! Lays out what a plugin sent in beats and makes the tracks of a MIDI file from it. Plain values, of no thread.
 
 use continuo_model::phrase::{Note, Track};
 
@@ -10,18 +10,18 @@ pub use continuo_model::tokeniser::grid::VOICE_NAMES;
 /// Notes as they were sent, channel by channel.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    /// In the order of their note-ons; one that still sounds has no length yet.
+    /// In the order of their note-ons. A sounding note has length 0 as yet.
     notes: Vec<Note>,
-    /// Indices into `notes` of what sounds.
+    /// Indices of sounding notes in `notes`.
     sounding: Vec<usize>,
 }
 
 impl Timeline {
-    /// Adds the next event; only note-ons and note-offs are kept. Times must not go back.
+    /// Adds the next event; ignores all but note-ons and note-offs. Times must not decrease.
     pub fn push(&mut self, pos_beats: f64, kind: &EventKind) {
         match *kind {
             EventKind::NoteOn { channel, key, velocity } => {
-                // A note that is struck again ends there, as readers of MIDI files have it.
+                // A note that is struck again ends there, as in readers of MIDI files.
                 self.end(pos_beats, channel, key);
                 self.sounding.push(self.notes.len());
                 self.notes.push(Note {
@@ -37,7 +37,7 @@ impl Timeline {
         }
     }
 
-    /// Ends whatever still sounds, as a file has no notes without an end.
+    /// Ends every sounding note, as notes in a file must end.
     pub fn end_all(&mut self, pos_beats: f64) {
         for idx in std::mem::take(&mut self.sounding) {
             self.notes[idx].length_beats = pos_beats - self.notes[idx].start_beats;
@@ -51,7 +51,7 @@ impl Timeline {
         tracks.filter(|track| !track.notes.is_empty()).collect()
     }
 
-    /// How many notes are on channels above the fourth, where no voice is.
+    /// The number of notes on channels above the fourth, which have no voice.
     pub fn num_elsewhere(&self) -> usize {
         let is_voice = |note: &&Note| usize::from(note.channel) < VOICE_NAMES.len();
         self.notes.len() - self.notes.iter().filter(is_voice).count()

@@ -1,4 +1,4 @@
-//! What hosts and files do wrong: each gets a clear word, and nothing that plays is lost.
+//! Faulty hosts and files: each gets a clear error, and no note is lost.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ use anyhow::Result;
 use continuo_model::random::SplitMix64;
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, Event, EventKind, Format, HostConfig, HostedPlugin, Transport};
+use continuo_tests::host_clock::HostClock;
 use continuo_tests::note_checker::NoteChecker;
 use continuo_tests::session::{hosted, note_effect};
 
@@ -16,7 +17,7 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
 }
 
-/// A folder of this test's own under the build's folder.
+/// A folder for one test, in cargo's folder for tests.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
@@ -52,7 +53,7 @@ fn bad_midi_files_are_named_with_what_is_wrong() {
     }
 }
 
-/// Real weights, spoilt in four ways: (name, bytes, what is said).
+/// Real weights, damaged in four ways: (name, bytes, the problem that is reported).
 fn spoilt_weights() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let sound = std::fs::read(data("../../weights/chorale.safetensors")).unwrap();
     let replaced = |old: &str, new: &str| {
@@ -100,7 +101,7 @@ fn note(timing: u32, key: u8, on: bool) -> Event {
 
 #[test]
 fn a_host_without_tempo_or_transport_is_played_at_120() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         for (tempo_bpm, pos_beats) in [
             (None, None),
             (Some(120.0), None),
@@ -139,16 +140,14 @@ fn a_host_without_tempo_or_transport_is_played_at_120() -> Result<()> {
 
 #[test]
 fn a_reset_and_another_activation_end_what_sounds() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         for activates in [false, true] {
             let config = HostConfig { sample_rate: 48_000.0, max_block_size: 480, offline: true };
             let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
             plugin.activate(config)?;
             let mut checker = NoteChecker::new();
-            for n in 0..100_u64 {
-                let pos_beats = Some(n as f64 * 0.02);
-                let transport =
-                    Transport { playing: n < 60, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+            for n in 0..100_i64 {
+                let transport = HostClock::AT_120.transport(n < 60, n * 480);
                 let events = if n == 10 { vec![note(0, 72, true)] } else { Vec::new() };
                 if n == 40 && activates {
                     plugin.activate(HostConfig { sample_rate: 96_000.0, ..config })?;
@@ -171,10 +170,11 @@ fn a_reset_and_another_activation_end_what_sounds() -> Result<()> {
 #[test]
 fn a_hail_of_notes_leaves_nothing_hanging() -> Result<()> {
     let mut rng = SplitMix64::new(42);
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         let mut plugin = hosted(format, Class::Instrument, 44_100.0, false)?;
         let mut checker = NoteChecker::new();
-        let mut pos = 0_u64;
+        let clock = HostClock { sample_rate: 44_100.0, tempo_bpm: 137.0 };
+        let mut pos = 0;
         for n in 0..400 {
             let frames = 1 + rng.next_below(8192);
             let mut timings: Vec<_> = (0..rng.next_below(60)).map(|_| rng.next_below(frames) as u32).collect();
@@ -183,18 +183,12 @@ fn a_hail_of_notes_leaves_nothing_hanging() -> Result<()> {
                 .into_iter()
                 .map(|timing| note(timing, rng.next_below(128) as u8, rng.next_below(2) == 0))
                 .collect();
-            let transport = Transport {
-                playing: n < 350,
-                tempo_bpm: Some(137.0),
-                pos_beats: Some(pos as f64 / 44_100.0 * 137.0 / 60.0),
-                pos_samples: pos as i64,
-                ..Transport::default()
-            };
-            // Stopped, all keys come up, and time enough passes for what runs freely to end.
+            let transport = Transport { pos_samples: pos, ..clock.transport(n < 350, pos) };
+            // After the stop all keys come up, and free-running time has time to end.
             let events = if n < 350 { events } else { (0..128).map(|key| note(0, key, false)).collect() };
             let block = plugin.process(frames, Some(&transport), &events, &[])?;
             checker.block(frames, &block.events);
-            pos += frames as u64;
+            pos += frames as i64;
         }
         checker.expect_silence();
         checker.finish().map_err(|fault| anyhow::anyhow!("{format}: {fault}"))?;
@@ -204,17 +198,12 @@ fn a_hail_of_notes_leaves_nothing_hanging() -> Result<()> {
 
 #[test]
 fn a_host_that_refuses_events_is_asked_again() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         let mut plugin = note_effect(format, 48_000.0, false)?;
         let mut checker = NoteChecker::new();
         let mut refused = 0;
-        for n in 0..400_u64 {
-            let transport = Transport {
-                playing: n < 300,
-                tempo_bpm: Some(120.0),
-                pos_beats: Some(n as f64 * 512.0 / 24_000.0),
-                ..Transport::default()
-            };
+        for n in 0..400_i64 {
+            let transport = HostClock::AT_120.transport(n < 300, n * 512);
             // Keys are struck and released before, while and after the host refuses everything.
             let events = match n {
                 0 => vec![note(0, 67, true)],
@@ -237,16 +226,16 @@ fn a_host_that_refuses_events_is_asked_again() -> Result<()> {
 
 #[test]
 fn ten_thousand_events_a_block_and_a_handful_of_keys_are_taken() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
         let config = HostConfig { sample_rate: 48_000.0, max_block_size: 512, offline: true };
         // Activated twice, as some hosts do.
         plugin.activate(config)?;
         plugin.activate(config)?;
         let mut checker = NoteChecker::new();
-        for n in 0..300_u64 {
+        for n in 0..300_i64 {
             let events: Vec<Event> = match n {
-                // Every key goes down, and stays.
+                // Every key goes down and stays down.
                 5 => (0..128).map(|key| note(u32::from(key), key, true)).collect(),
                 // A note-on with velocity 0 is a note-off.
                 20..30 => (0..10_000_u32)
@@ -259,8 +248,7 @@ fn ten_thousand_events_a_block_and_a_handful_of_keys_are_taken() -> Result<()> {
                 60 => (0..128).map(|key| note(0, key, false)).collect(),
                 _ => Vec::new(),
             };
-            let pos_beats = Some(n as f64 * 512.0 / 24_000.0);
-            let transport = Transport { playing: n < 250, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+            let transport = HostClock::AT_120.transport(n < 250, n * 512);
             let block = plugin.process(512, Some(&transport), &events, &[])?;
             checker.block(512, &block.events);
         }
@@ -272,15 +260,14 @@ fn ten_thousand_events_a_block_and_a_handful_of_keys_are_taken() -> Result<()> {
 
 #[test]
 fn a_host_that_plays_before_it_activates_gets_the_notes_through() -> Result<()> {
-    // In CLAP the wrapper turns such a host away; in VST3 it reaches the plugin.
+    // In CLAP the wrapper refuses such a host; in VST3 its calls reach the plugin.
     let mut plugin = HostedPlugin::load(&bundles::path(Format::Vst3), Format::Vst3, Class::NoteEffect)?;
     let config = HostConfig { sample_rate: 48_000.0, max_block_size: 512, offline: false };
     plugin.set_up_without_activating(config)?;
     let mut checker = NoteChecker::new();
     let mut played = Vec::new();
-    for n in 0..100_u64 {
-        let pos_beats = Some(n as f64 * 512.0 / 24_000.0);
-        let transport = Transport { playing: n < 90, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+    for n in 0..100_i64 {
+        let transport = HostClock::AT_120.transport(n < 90, n * 512);
         let events = match n % 20 {
             3 => vec![note(7, 60 + n as u8 / 20, true)],
             9 => vec![note(7, 60 + n as u8 / 20, false)],
@@ -294,12 +281,11 @@ fn a_host_that_plays_before_it_activates_gets_the_notes_through() -> Result<()> 
     assert_eq!(played, [3, 23, 43, 63, 83].map(|n| (n, 7)), "the notes, and no answers");
     checker.expect_silence();
     checker.finish().map_err(anyhow::Error::msg)?;
-    // Activated in the end, it answers.
+    // Once activated, it answers.
     plugin.activate(config)?;
     let mut answers = 0;
-    for n in 0..100_u64 {
-        let pos_beats = Some(n as f64 * 512.0 / 24_000.0);
-        let transport = Transport { playing: true, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+    for n in 0..100_i64 {
+        let transport = HostClock::AT_120.transport(true, n * 512);
         let events = if n % 20 == 3 { vec![note(0, 72, true)] } else { Vec::new() };
         let block = plugin.process(512, Some(&transport), &events, &[])?;
         let answers_a_note = |kind| matches!(kind, EventKind::NoteOn { channel: 1..=3, .. });

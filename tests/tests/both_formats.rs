@@ -1,23 +1,21 @@
-//! The built bundle in both formats, both classes and all block sizes: it plays, and it plays the same.
+//! The built bundle plays the same in both formats, both classes and all block sizes.
 
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostedPlugin};
+use continuo_tests::host_clock::{BEAT, SAMPLE_RATE};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{self, choose};
+use continuo_tests::timeline::VOICE_NAMES;
 
-const SAMPLE_RATE: f64 = 48_000.0;
-/// A beat at 120, samples.
-const BEAT: u64 = 24_000;
 /// The default reply delay, 25 ms, samples.
 const REPLY: i64 = 1200;
 /// How long after the bar the network enters, 40 ms, samples.
 const ENTRY: i64 = 1920;
 
 fn hosted(format: Format, class: Class, mode: &str) -> Result<HostedPlugin> {
-    // It says that it renders offline: how a host is found out that does not say so is tested in bounce.rs, and until it is a
-    // machine that others share may be late.
+    // The host declares a render, so that a shared machine is never late. bounce.rs tests hosts that declare none.
     let mut plugin = session::hosted(format, class, SAMPLE_RATE, true)?;
     choose(&mut plugin, "Mode", mode)?;
     Ok(plugin)
@@ -90,7 +88,7 @@ fn formats_classes_and_block_sizes_give_the_same_events() -> Result<()> {
     for mode in ["Harmonise", "Continue"] {
         let expected = run(Format::Clap, Class::NoteEffect, mode, Blocks::Of(512))?;
         assert!(expected.len() > 40, "{mode}: only {} events", expected.len());
-        for format in [Format::Clap, Format::Vst3] {
+        for format in Format::BOTH {
             for class in [Class::Instrument, Class::NoteEffect] {
                 assert_eq!(run(format, class, mode, Blocks::Of(512))?, expected, "{mode}, {format}, {class:?}");
             }
@@ -140,7 +138,7 @@ fn the_player_takes_the_turn_back_at_once() -> Result<()> {
 #[test]
 fn emit_lets_one_voice_out_and_decides_nothing() -> Result<()> {
     for mode in ["Harmonise", "Continue"] {
-        // With a chord, which takes two voices, and a gap after it.
+        // A chord, which takes two voices, and a gap after it.
         let script = phrase().notes(1, "10 72 1, 10 65 1, 12 71 1, 12.1 62 0.8");
         let play = |emit: &str| -> Result<Vec<(i64, u8, u8)>> {
             let mut plugin = hosted(Format::Clap, Class::NoteEffect, mode)?;
@@ -148,7 +146,7 @@ fn emit_lets_one_voice_out_and_decides_nothing() -> Result<()> {
             Ok(starts(&script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?))
         };
         let all = play("All")?;
-        for (voice, name) in ["Soprano", "Alto", "Tenor", "Bass"].into_iter().enumerate() {
+        for (voice, name) in VOICE_NAMES.into_iter().enumerate() {
             let of_voice = |(_, channel, _): &(i64, u8, u8)| usize::from(*channel) == voice;
             let expected: Vec<_> = all.iter().copied().filter(of_voice).collect();
             assert_eq!(play(name)?, expected, "{mode}, {name}");
@@ -159,12 +157,12 @@ fn emit_lets_one_voice_out_and_decides_nothing() -> Result<()> {
 
 #[test]
 fn state_comes_back() -> Result<()> {
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         let mut plugin = hosted(format, Class::NoteEffect, "Continue")?;
         choose(&mut plugin, "Your voice", "Tenor")?;
         plugin.set_param_by_name("Rng seed", 0.25)?;
         phrase().run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
-        // What went out is taken down by the worker, which looks now and then.
+        // The worker records what went out, with some delay.
         let mut state = plugin.save_state()?;
         let has_notes = |state: &[u8]| String::from_utf8_lossy(state).contains(r#"\"notes\":[["#);
         for _ in 0..200 {
@@ -194,7 +192,7 @@ fn everything_but_notes_is_passed_through() -> Result<()> {
         (20.0, EventKind::PitchBend { channel: 2, value: 0.0 }),
     ];
     let program = (20.5, EventKind::ProgramChange { channel: 3, program: 19 });
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         // VST3 has no program change towards a plugin.
         let given: Vec<_> = common.into_iter().chain((format == Format::Clap).then_some(program)).collect();
         for bypass in [false, true] {
@@ -209,7 +207,7 @@ fn everything_but_notes_is_passed_through() -> Result<()> {
                 .filter(|(_, kind)| !is_note(kind))
                 .map(|(at, kind)| (*at as f64 / BEAT as f64 - 0.5, *kind))
                 .collect();
-            // The pedal holds the answer too.
+            // The pedal also holds the answer.
             let expected = given.iter().flat_map(|(at, kind)| match *kind {
                 EventKind::MidiCc { cc, value, .. } if !bypass => {
                     (0..4).map(|channel| (*at, EventKind::MidiCc { channel, cc, value })).collect()

@@ -1,4 +1,4 @@
-//! What is bounced is what was heard: the same session, rendered in every way a host can, gives the same music.
+//! A bounce is what was heard: the same session gives the same music in whichever way a host renders it.
 
 #![forbid(unsafe_code)]
 
@@ -11,8 +11,9 @@ use continuo_tests::fake_host::{Format, HostedPlugin};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{choose, note_effect, starts, value_of};
 use continuo_tests::timeline::Timeline;
+use continuo_tests::timeline::VOICE_NAMES;
 
-/// A phrase, a turn of the network with automation in it, the player again, and a loop that comes round twice.
+/// A phrase, a turn of the network with automation, the player again, and a loop that repeats twice.
 fn session(plugin: &HostedPlugin) -> Result<Script> {
     let in_loop = |from: f64, beats: f64| Stretch {
         loop_range_beats: Some((16.0, 20.0)),
@@ -46,10 +47,10 @@ struct Way {
     pace: Pace,
 }
 
-/// A live run is made again if the machine stood still for longer than this in it, some times at the most.
+/// A live run is repeated, a few times at most, if the machine stalled for longer than this.
 const STALL: Duration = Duration::from_millis(35);
 const MAX_TRIES: usize = 5;
-/// One at a time: tests beside it would make a live run late.
+/// One test at a time: others would make a live run late.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn render(way: &Way, mode: &str) -> Result<Sent> {
@@ -58,7 +59,7 @@ fn render(way: &Way, mode: &str) -> Result<Sent> {
         let mut plugin = note_effect(way.format, way.sample_rate, way.says_offline)?;
         choose(&mut plugin, "Mode", mode)?;
         choose(&mut plugin, "Respond bars", "1 bars")?;
-        // The answer to a note may take its time.
+        // The answer to a note may take long.
         plugin.set_param_by_name("Reply delay", 1.0)?;
         let script = session(&plugin)?;
         let (sent, late) = script.run_timed(&mut plugin, way.sample_rate, way.blocks, way.pace)?;
@@ -99,7 +100,7 @@ fn every_way_of_rendering_gives_the_same_events_and_file() -> Result<()> {
         let ways = [
             Way { name: "live", says_offline: false, pace: Pace::Live, ..REFERENCE },
             Way { name: "fast, and silent about it", says_offline: false, ..REFERENCE },
-            Way { name: "live, but said to be offline", pace: Pace::Live, ..REFERENCE },
+            Way { name: "live, but declared offline", pace: Pace::Live, ..REFERENCE },
             Way { name: "VST3", format: Format::Vst3, ..REFERENCE },
             Way { name: "VST3, fast and silent about it", format: Format::Vst3, says_offline: false, ..REFERENCE },
             Way { name: "blocks of 1", blocks: Blocks::Of(1), ..REFERENCE },
@@ -140,7 +141,7 @@ fn a_second_render_in_the_same_instance_is_the_same() -> Result<()> {
         let ids = names.map(|name| plugin.param_by_name(name).map(|param| param.id));
         let before = ids.into_iter().map(|id| plugin.param_value(id?)).collect::<Result<Vec<_>>>()?;
         let first = script.run(&mut plugin, 48_000.0, Blocks::Of(512), Pace::Fast)?;
-        // Automation has moved them; a host moves them back where it starts anew.
+        // Automation has moved the parameters; a host moves them back when it starts again.
         set(&mut plugin, &names, &before)?;
         let second = script.run(&mut plugin, 48_000.0, Blocks::Of(512), Pace::Fast)?;
         let differs = second.iter().zip(&first).position(|(a, b)| a != b);
@@ -179,7 +180,7 @@ fn four_instances_play_what_one_plays() -> Result<()> {
         Ok(starts(&sent))
     };
     let mut apart = Vec::new();
-    for voice in ["Soprano", "Alto", "Tenor", "Bass"] {
+    for voice in VOICE_NAMES {
         apart.extend(render(voice)?);
     }
     let mut together = render("All")?;

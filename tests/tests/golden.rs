@@ -1,5 +1,5 @@
-//! Golden performances: what rng seed 1 plays in each shipped style, note by note, on the weights as they are. A change here is a
-//! change of what projects play, and goes with a new behaviour version; `CONTINUO_BLESS=1` then stores it.
+//! Golden performances: what rng seed 1 plays in each shipped style, note by note. A change here changes what projects
+//! play, so it needs a new behaviour version; `CONTINUO_BLESS=1` then stores it.
 
 #![forbid(unsafe_code)]
 
@@ -9,27 +9,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use continuo_model::config::NetworkConfig;
 use continuo_model::weights_file::Weights;
-use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, Format, HostConfig, HostedPlugin};
 use continuo_tests::hands::Hands;
 use continuo_tests::heard::{Heard, notes};
+use continuo_tests::host_clock::{SAMPLE_RATE, STEP};
 use continuo_tests::rack::{Blocks, Pace};
 use continuo_tests::script::{Script, Stretch};
 use continuo_tests::session::{choose, with_weights};
+use continuo_tests::{BLESS_VARIABLE, bundles};
 
-const SAMPLE_RATE: f64 = 48_000.0;
-/// A 16th at 120, samples.
-const STEP: u64 = 6_000;
 /// Where the transport starts, samples.
 const START: u64 = 2 * STEP;
-/// Stores what is played, in place of comparing it.
-const BLESS_VARIABLE: &str = "CONTINUO_BLESS";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/golden")
 }
 
-/// The shipped styles, each with the modes that it plays here: a model of lines does not harmonise.
+/// The shipped styles, each with its modes: line models do not harmonise.
 fn styles() -> Result<Vec<(String, Vec<&'static str>)>> {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights");
     let mut styles = Vec::new();
@@ -38,7 +34,7 @@ fn styles() -> Result<Vec<(String, Vec<&'static str>)>> {
         if path.extension().is_some_and(|extension| extension == "safetensors") {
             let is_line = matches!(Weights::read(&path)?.description.config, NetworkConfig::Line(_));
             let name = path.file_stem().context("a file has a name")?.to_string_lossy().into_owned();
-            // What is not part of the plugin has no name in projects.
+            // Weights that the plugin does not ship have no name in projects.
             if name != "chorale-jsb16" {
                 styles.push((name, if is_line { vec!["Continue"] } else { vec!["Continue", "Harmonise"] }));
             }
@@ -49,7 +45,7 @@ fn styles() -> Result<Vec<(String, Vec<&'static str>)>> {
     Ok(styles)
 }
 
-/// A legato tune: two bars where it is gone on with, eight where it is harmonised; twelve bars in all.
+/// A legato tune of two bars to continue, or of eight to harmonise; twelve bars in all.
 fn script(mode: &str) -> Script {
     let keys = [67, 69, 71, 72, 74, 72, 71, 69, 71, 72, 74, 76, 74, 71, 69, 67];
     let count = if mode == "Harmonise" { 32 } else { 8 };
@@ -61,26 +57,20 @@ fn script(mode: &str) -> Script {
 fn perform(style: &str, mode: &str, format: Format) -> Result<Vec<Heard>> {
     let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
     let state = plugin.save_state()?;
-    // A CLAP state has a length in front.
-    let state = match format {
-        Format::Clap => with_weights(&state, &format!("shipped:{style}"))?,
-        Format::Vst3 => {
-            let with_length = [&(state.len() as u64).to_le_bytes()[..], &state].concat();
-            with_weights(&with_length, &format!("shipped:{style}"))?[8..].to_vec()
-        }
-    };
+    let state = with_weights(format, &state, &format!("shipped:{style}"))?;
     plugin.load_state(&state)?;
     choose(&mut plugin, "Mode", mode)?;
     choose(&mut plugin, "Rng seed", "1")?;
     plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 512, offline: true })?;
     if format == Format::Vst3 {
-        // Some wrappers pass the process mode on one activation late.
+        // Some wrappers pass on the process mode one activation late.
         plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 512, offline: true })?;
     }
     Ok(notes(&script(mode).run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?))
 }
 
-/// A line a note: bar, beat and 16th, samples behind it where it does not start there, the voice, the key, and its length in samples.
+/// One line per note: bar, beat and 16th, samples after it if the note does not start there, voice, key, and length in
+/// samples.
 fn write_down(style: &str, mode: &str, notes: &[Heard]) -> String {
     let mut text = format!("{style}, {mode}, rng seed 1: bar.beat.16th+samples voice key samples\n");
     for note in notes {
@@ -107,7 +97,7 @@ fn every_style_plays_as_it_always_has() -> Result<()> {
             performances.insert(format!("{style}-{}.txt", mode.to_lowercase()), write_down(&style, mode, &notes));
         }
     }
-    // No two of them are the same performance: each is of its own weights.
+    // Each style has its own weights, so no two performances are the same.
     let mut different: Vec<&str> = performances.values().filter_map(|text| Some(text.split_once('\n')?.1)).collect();
     different.sort_unstable();
     different.dedup();

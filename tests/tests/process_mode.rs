@@ -1,5 +1,5 @@
-//! Whether the plugin knows that it is rendered, by what the host says in each format. A process of its own: what the plugin reports
-//! goes to a file that an environment variable names.
+//! Whether the plugin notices a render from what the host declares, in each format. In a process of its own: what the
+//! plugin reports goes to a file that an environment variable names.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use continuo_tests::fake_host::{Class, Format, HostConfig, HostedPlugin};
 
 const CONFIG: HostConfig = HostConfig { sample_rate: 48_000.0, max_block_size: 64, offline: false };
 
-/// What the host says: in each setup, and in the blocks after it if that is another word.
+/// What the host declares in each setup, and in the blocks after it if that differs.
 type Said = [(bool, Option<bool>)];
 
-/// Whether an instance took its last block for one of a render.
+/// Whether an instance treated its last block as part of a render.
 fn took_for_render(format: Format, said: &Said, report: &Path) -> Result<bool> {
     let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
     for &(offline, of_blocks) in said {
@@ -32,13 +32,13 @@ fn the_plugin_knows_whether_it_is_rendered() -> Result<()> {
     unsafe { std::env::set_var("CONTINUO_REPORT", &report) };
     let setups: [&Said; 4] =
         [&[(true, None)], &[(false, None)], &[(false, None), (true, None)], &[(true, None), (false, None)]];
-    for format in [Format::Clap, Format::Vst3] {
+    for format in Format::BOTH {
         for said in setups {
             let wanted = said[said.len() - 1].0;
             ensure!(took_for_render(format, said, &report)? == wanted, "{format}, {said:?}");
         }
     }
-    // Some VST3 hosts declare an export in its blocks alone.
+    // Some VST3 hosts declare an export only in its blocks.
     for (said, wanted) in [(&[(false, Some(true))], true), (&[(false, Some(false))], false)] {
         ensure!(took_for_render(Format::Vst3, said, &report)? == wanted, "{said:?}");
     }

@@ -1,4 +1,4 @@
-//! Projects as hosts save and load them: what is recorded is kept, settings are replaced, weights are found again.
+//! Projects as hosts save and load them: recordings stay, settings are replaced, weights are found again.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,11 @@ use anyhow::{Context, Result, ensure};
 use continuo_model::weights_file::Weights;
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::host_clock::{BEAT, SAMPLE_RATE};
+use continuo_tests::saved_state::{self, field, read, set_field, write};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{MAX_BLOCK, choose, starts};
 use serde_json::{Value, json};
-
-const SAMPLE_RATE: f64 = 48_000.0;
-const FORMATS: [Format; 2] = [Format::Clap, Format::Vst3];
-/// A beat at 120, samples.
-const BEAT: u64 = 24_000;
 
 /// One test at a time: some of them change the process's environment, which the plugin reads.
 fn alone() -> MutexGuard<'static, ()> {
@@ -31,31 +28,14 @@ fn effect(format: Format) -> Result<HostedPlugin> {
 
 fn activate(plugin: &mut HostedPlugin) -> Result<()> {
     let config = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: MAX_BLOCK, offline: true };
-    // Twice, as the VST3 wrapper may pass the process mode on one activation late.
+    // Twice, as the VST3 wrapper may pass on the process mode one activation late.
     plugin.activate(config)?;
     plugin.activate(config)
-}
-
-/// A state as JSON; in CLAP its length stands in front.
-fn read(format: Format, state: &[u8]) -> Result<Value> {
-    let skip = if format == Format::Clap { 8 } else { 0 };
-    Ok(serde_json::from_slice(state.get(skip..).context("expected a state")?)?)
-}
-
-fn written(format: Format, state: &Value) -> Vec<u8> {
-    let text = state.to_string().into_bytes();
-    let length = if format == Format::Clap { (text.len() as u64).to_le_bytes().to_vec() } else { Vec::new() };
-    [length, text].concat()
 }
 
 /// What a host would save now.
 fn saved(plugin: &mut HostedPlugin, format: Format) -> Result<Value> {
     read(format, &plugin.save_state()?)
-}
-
-fn field(state: &Value, key: &str) -> Result<Value> {
-    let text = state["fields"][key].as_str().with_context(|| format!("expected the field `{key}`"))?;
-    Ok(serde_json::from_str(text)?)
 }
 
 /// Plays one note for a beat, from a start of the transport to its stop.
@@ -80,7 +60,7 @@ fn takes(state: &Value) -> Result<Vec<(u64, u64)>> {
 #[test]
 fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
     let _alone = alone();
-    for format in FORMATS {
+    for format in Format::BOTH {
         let mut plugin = effect(format)?;
         play(&mut plugin, 67)?;
         let first = plugin.save_state()?;
@@ -89,18 +69,18 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
         play(&mut plugin, 69)?;
         let second = saved(&mut plugin, format)?;
         ensure!(takes(&second)? == [(1, 67), (2, 69)], "{format}: {:?}", takes(&second)?);
-        // The host undoes both knobs.
+        // The host undoes both changes.
         plugin.load_state(&first)?;
         let undone = saved(&mut plugin, format)?;
         ensure!(undone["params"] == read(format, &first)?["params"], "{format}: settings are those of the first state");
         for key in ["take", "seeds", "frozen", "look", "recording"] {
             ensure!(field(&undone, key)? == field(&second, key)?, "{format}: {key}");
         }
-        // And does them again, in an instance that it made anew from the first state: the takes of both are there.
+        // Then it redoes both, in a new instance from the first state: the takes of both are there.
         let mut again = effect(format)?;
         again.load_state(&first)?;
         ensure!(field(&saved(&mut again, format)?, "take")? == field(&read(format, &first)?, "take")?, "{format}");
-        again.load_state(&written(format, &second))?;
+        again.load_state(&write(format, &second))?;
         let redone = saved(&mut again, format)?;
         ensure!(redone["params"] == second["params"] && takes(&redone)?.len() == 2, "{format}: {:?}", takes(&redone)?);
 
@@ -113,16 +93,16 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
         preset["fields"]["frozen"] = r#"{"version":1,"number":2,"notes":[[17,60,100,0,960]]}"#.into();
         preset["fields"]["seeds"] = "[5,6]".into();
         let before = saved(&mut other, format)?;
-        other.load_state(&written(format, &preset))?;
+        other.load_state(&write(format, &preset))?;
         let after = saved(&mut other, format)?;
         ensure!(after["params"] == preset["params"], "{format}");
         ensure!(field(&after, "weights")?["path"] == "shipped:folk", "{format}");
         for key in ["take", "seeds", "frozen", "look", "recording"] {
             ensure!(field(&after, key)? == field(&before, key)?, "{format}: {key}");
         }
-        // A new one takes all of it.
+        // A new instance loads all of it.
         let mut new = effect(format)?;
-        new.load_state(&written(format, &preset))?;
+        new.load_state(&write(format, &preset))?;
         let new = saved(&mut new, format)?;
         for key in ["take", "seeds", "frozen", "look", "recording"] {
             ensure!(field(&new, key)? == field(&preset, key)?, "{format}: {key}");
@@ -134,9 +114,9 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
 #[test]
 fn a_project_holds_all_that_went_out_before_it_was_saved() -> Result<()> {
     let _alone = alone();
-    for format in FORMATS {
+    for format in Format::BOTH {
         let mut plugin = effect(format)?;
-        // Notes that go through and ask the network for nothing: the worker sleeps meanwhile.
+        // Notes that pass through without a request to the network, so the worker sleeps.
         plugin.set_param_by_name("Bypass", 1.0)?;
         for round in 1..=10 {
             let stretches = vec![Stretch::play(0.0, 4.0), Stretch::stand(0.1)];
@@ -157,7 +137,7 @@ fn a_project_holds_all_that_went_out_before_it_was_saved() -> Result<()> {
 #[test]
 fn what_is_generated_is_on_the_grid_in_the_project_and_tells_where_it_was_heard() -> Result<()> {
     let _alone = alone();
-    for format in FORMATS {
+    for format in Format::BOTH {
         let mut plugin = effect(format)?;
         let delay = plugin.param_by_name("Reply delay")?;
         // 20 ms at 120 are 38.4 ticks.
@@ -181,7 +161,7 @@ fn what_is_generated_is_on_the_grid_in_the_project_and_tells_where_it_was_heard(
 #[test]
 fn a_key_that_is_held_for_half_an_hour_leaves_a_small_project() -> Result<()> {
     let _alone = alone();
-    for format in FORMATS {
+    for format in Format::BOTH {
         let mut plugin = effect(format)?;
         let beats = 3600.0;
         let stretches = vec![Stretch::play(0.0, beats), Stretch::stand(1.0)];
@@ -209,7 +189,7 @@ fn a_key_that_is_held_for_half_an_hour_leaves_a_small_project() -> Result<()> {
 #[test]
 fn panic_acts_at_every_press_and_is_never_saved_as_on() -> Result<()> {
     let _alone = alone();
-    for format in FORMATS {
+    for format in Format::BOTH {
         let mut plugin = effect(format)?;
         let (panic, cadence) = (plugin.param_by_name("Panic")?.id, plugin.param_by_name("Cadence")?.id);
         let stretches = vec![Stretch::play(0.0, 12.0), Stretch::stand(1.0)];
@@ -234,7 +214,7 @@ fn panic_acts_at_every_press_and_is_never_saved_as_on() -> Result<()> {
         for id in [panic, cadence] {
             ensure!(plugin.param_value(id)? == 0.0, "{format}: it is off again");
         }
-        // Also where the host saves before another block, or sets it in an instance that is not active.
+        // Also if the host saves before the next block, or sets the parameter in an inactive instance.
         let at_once = |plugin: &mut HostedPlugin| -> Result<Value> {
             plugin.set_param_by_name("Panic", 1.0)?;
             plugin.set_param_by_name("Cadence", 1.0)?;
@@ -252,9 +232,8 @@ fn panic_acts_at_every_press_and_is_never_saved_as_on() -> Result<()> {
 #[test]
 fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
     let _alone = alone();
-    for format in FORMATS {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(format!("project_0_1_0.{format}-state"));
-        let state = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    for format in Format::BOTH {
+        let state = saved_state::of_version_0_1_0(format)?;
         let old = read(format, &state)?;
         let mut plugin = effect(format)?;
         plugin.load_state(&state)?;
@@ -267,7 +246,7 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         }
         ensure!(field(&first, "weights")?["path"] == field(&old, "weights")?["path"], "{format}");
         ensure!(field(&first, "behaviour")? == 1, "{format}: it goes on behaving as it did");
-        // One that has been set otherwise, also by parameters that 0.1.0 did not know.
+        // An instance with other settings, including parameters that 0.1.0 did not have.
         let mut other = effect(format)?;
         for param in other.params() {
             if !["Panic", "Cadence", "Bypass"].contains(&param.name.as_str()) {
@@ -281,23 +260,23 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         let second = saved(&mut other, format)?;
         ensure!(second["params"] == first["params"], "{format}: {} and {}", second["params"], first["params"]);
         ensure!(takes(&second)? == [(1, 67)], "{format}: it keeps its own takes");
-        // What 0.1.0 saved while the button was held.
+        // As 0.1.0 saved it while the button was held.
         let mut held = old.clone();
         held["params"]["panic"] = json!({ "bool": true });
-        other.load_state(&written(format, &held))?;
+        other.load_state(&write(format, &held))?;
         ensure!(saved(&mut other, format)?["params"] == first["params"], "{format}");
     }
     Ok(())
 }
 
-/// A folder for clips and weights, and the file of reports, both of this process.
+/// This process's folder for clips and weights, and its report file.
 struct Elsewhere {
     folder: PathBuf,
     report: PathBuf,
 }
 
 impl Elsewhere {
-    /// The player's own folder of weights holds these shipped files under these names.
+    /// A folder of the player's weights that holds these shipped files under these names.
     fn with(files: &[(&str, &str)]) -> Result<Self> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("projects_{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
@@ -318,12 +297,13 @@ impl Elsewhere {
         self.folder.join("Weights").join(name).display().to_string()
     }
 
-    /// Opens a project that names these weights, and saves it again. Gives what played, what was said, and what was saved.
+    /// Opens a project that names these weights and saves it again. Returns which weights played, the problem reported,
+    /// and the saved choice.
     fn open(&self, format: Format, weights: &Value) -> Result<(String, String, Value)> {
         let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
         let mut state = saved(&mut plugin, format)?;
-        state["fields"]["weights"] = weights.to_string().into();
-        plugin.load_state(&written(format, &state))?;
+        set_field(&mut state, "weights", weights);
+        plugin.load_state(&write(format, &state))?;
         activate(&mut plugin)?;
         let sent = play(&mut plugin, 67)?;
         ensure!(starts(&sent).len() > 1, "{format}: it plays, whatever was found");
@@ -351,7 +331,7 @@ fn shipped_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights").join(format!("{name}.safetensors"))
 }
 
-/// What weights are called in menus.
+/// The name of weights in menus.
 fn style(name: &str) -> Result<String> {
     Ok(Weights::read(&shipped_file(name))?.description.name)
 }
@@ -367,7 +347,7 @@ fn weights_of_another_machine_are_found_by_name_and_by_their_bytes() -> Result<(
     };
     let (mine, renamed) = (hash("mine.safetensors")?, hash("renamed.safetensors")?);
     let (chorale, bach) = (style("chorale")?, style("bach")?);
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (path, hash, plays, says) in [
             ("/Volumes/Music/Continuo/Weights/mine.safetensors", &mine, &chorale, ""),
             (r"D:\Music\Continuo\Weights\mine.safetensors", &mine, &chorale, ""),
@@ -394,7 +374,7 @@ fn weights_of_another_machine_are_found_by_name_and_by_their_bytes() -> Result<(
 fn weights_of_the_environment_play_and_are_not_saved() -> Result<()> {
     let _alone = alone();
     let elsewhere = Elsewhere::with(&[("bach", "own.safetensors")])?;
-    for format in FORMATS {
+    for format in Format::BOTH {
         let project = json!({ "path": "shipped:bach", "hash": "" });
         let (plays, _, own) = elsewhere.open(format, &project)?;
         ensure!(plays == style("bach")?, "{format}: {plays}");

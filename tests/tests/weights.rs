@@ -1,4 +1,4 @@
-//! The shipped weights and their cards: what the card says is what the file says.
+//! The shipped weights and their cards agree.
 
 #![forbid(unsafe_code)]
 

@@ -1,20 +1,19 @@
-//! What stands between the host and the plugin in both formats: parameters between blocks, ends of instances, names,
-//! blocks without samples or audio, SysEx, hosts that take MIDI alone, projects of version 0.1.0.
+//! Our layers between the host and nice-plug, in both formats: parameters between blocks, dropped instances, names,
+//! blocks without samples or audio, SysEx, hosts that accept only MIDI, projects of version 0.1.0.
 
-use std::path::Path;
 use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use continuo_tests::audio_thread;
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Block, Class, Event, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::host_clock::SAMPLE_RATE;
 use continuo_tests::rack::{Blocks, Pace};
+use continuo_tests::saved_state;
 use continuo_tests::script::{Script, Stretch};
 use continuo_tests::session::{choose, hosted};
 
-const FORMATS: [Format; 2] = [Format::Clap, Format::Vst3];
 const CLASSES: [Class; 2] = [Class::Instrument, Class::NoteEffect];
-const SAMPLE_RATE: f64 = 48_000.0;
 const CONFIG: HostConfig = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 512, offline: false };
 
 fn on(timing: u32, key: u8) -> Event {
@@ -37,7 +36,7 @@ fn bypassed(format: Format, class: Class) -> Result<HostedPlugin> {
     Ok(plugin)
 }
 
-/// What an instance shows for a parameter, and what another one shows that has loaded its state.
+/// What an instance shows for a parameter, and what another instance shows after loading its state.
 fn shown_and_saved(plugin: &mut HostedPlugin, name: &str) -> Result<[f64; 2]> {
     let id = plugin.param_by_name(name)?.id;
     let shown = plugin.param_value(id)?;
@@ -69,7 +68,7 @@ fn a_parameter_that_is_set_between_blocks_is_shown_and_saved() -> Result<()> {
     plugin.set_param_without_block(name, 0.125)?;
     play(&mut plugin, &[(0, id, 0.375), (32, id, 0.625)])?;
     expect(&mut plugin, 0.625, "changed in a block")?;
-    // What a host has told its editor late is not true any more: a block would have brought it.
+    // A value that the host tells the editor late is out of date: a block would have brought it.
     plugin.set_param_without_block(name, 0.125)?;
     play(&mut plugin, &[])?;
     expect(&mut plugin, 0.625, "a block without it")?;
@@ -94,7 +93,7 @@ fn an_instance_may_end_right_after_a_change_in_a_block() -> Result<()> {
         for n in 0..24 {
             let mut plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
             let id = plugin.param_by_name("Temperature")?.id;
-            // Most are not activated where the format lets them play so: reading the weights takes longest.
+            // Most instances stay inactive, as reading the weights takes longest.
             if n % 4 == 0 || format == Format::Clap {
                 plugin.activate(CONFIG)?;
             } else {
@@ -112,7 +111,7 @@ fn an_instance_may_end_right_after_a_change_in_a_block() -> Result<()> {
         Ok(())
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = FORMATS
+        let threads: Vec<_> = Format::BOTH
             .into_iter()
             .flat_map(|format| CLASSES.map(|class| scope.spawn(move || drop_many(format, class))))
             .collect();
@@ -150,7 +149,7 @@ fn both_formats_show_the_same_texts() -> Result<()> {
 
 #[test]
 fn what_comes_in_a_block_without_samples_is_not_lost() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for class in CLASSES {
             for withhold in [false, true] {
                 let mut plugin = bypassed(format, class)?;
@@ -167,7 +166,7 @@ fn what_comes_in_a_block_without_samples_is_not_lost() -> Result<()> {
                 // Controllers may come before notes of their sample in VST3.
                 events.sort_by_key(|event| (event.timing, matches!(event.kind, EventKind::MidiCc { .. })));
                 ensure!(events == [on(0, 60), on(0, 62), pedal, on(5, 64)], "{format}, {class:?}: {events:?}");
-                // Once.
+                // Only once.
                 let again = plugin.process(64, None, &[], &[])?.events;
                 ensure!(again.is_empty(), "{format}, {class:?}: {again:?}");
             }
@@ -178,7 +177,7 @@ fn what_comes_in_a_block_without_samples_is_not_lost() -> Result<()> {
 
 #[test]
 fn a_block_without_audio_buffers_is_played() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let mut plugin = bypassed(format, Class::Instrument)?;
         plugin.withhold_audio(true);
         let events = plugin.process(64, None, &[on(3, 60), off(40, 60)], &[])?.events;
@@ -196,7 +195,7 @@ fn long_message() -> &'static [u8] {
 #[test]
 fn sysex_passes_in_order() -> Result<()> {
     let (short, long): (&[u8], _) = (&[0xf0, 0x7e, 0x7f, 0x09, 0x01, 0xf7], long_message());
-    for format in FORMATS {
+    for format in Format::BOTH {
         for class in CLASSES {
             let mut plugin = bypassed(format, class)?;
             let temperature = plugin.param_by_name("Temperature")?.id;
@@ -209,7 +208,7 @@ fn sysex_passes_in_order() -> Result<()> {
             }
             let alone = plugin.process(64, None, &[sysex(7, long), sysex(7, short)], &[])?;
             ensure!(alone.events == [sysex(7, long), sysex(7, short)], "{format}, {class:?}: {}", kinds(&alone));
-            // Its bytes are the host's: it cannot wait for samples.
+            // Its bytes belong to the host, so it cannot wait for a block with samples.
             let at_once = plugin.process(0, None, &[sysex(0, short)], &[])?;
             ensure!(at_once.events == [sysex(0, short)], "{format}, {class:?}: {}", kinds(&at_once));
         }
@@ -259,7 +258,7 @@ fn a_full_queue_is_not_taken_for_a_host_of_midi_alone() -> Result<()> {
     // MIDI would round the velocity to 89 of 127.
     let events = plugin.process(64, None, &[on(5, 62)], &[])?.events;
     ensure!(events.contains(&on(5, 62)), "{events:?}");
-    // A host that has taken CLAP's events is offered no others when its queue is full.
+    // A host that has accepted CLAP events gets no MIDI when its queue is full.
     plugin.refuse_output(true);
     let refused = plugin.process(64, None, &[on(5, 64)], &[])?;
     ensure!(refused.num_refused == 1, "{refused:?}");
@@ -277,19 +276,12 @@ fn a_host_of_midi_alone_is_not_asked_twice() -> Result<()> {
     Ok(())
 }
 
-/// A project that the bundle of version 0.1.0 saved itself: Harmonise in G major by `shipped:chorale`, with the values below, after 16
-/// beats of a tune from beat 0 and 8 from beat 8.
-fn project(format: Format) -> Result<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/project_0_1_0.{format}-state"));
-    std::fs::read(&path).with_context(|| path.display().to_string())
-}
-
 #[test]
 fn a_project_of_0_1_0_loads() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for class in CLASSES {
             let mut plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
-            plugin.load_state(&project(format)?)?;
+            plugin.load_state(&saved_state::of_version_0_1_0(format)?)?;
             for (name, text) in [
                 ("Mode", "Harmonise"),
                 ("Key", "G major"),

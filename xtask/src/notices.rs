@@ -67,8 +67,8 @@ fn metadata(workspace: &Workspace) -> Result<Metadata> {
         .context("`cargo metadata` failed")
 }
 
-/// From `cargo tree`: `cargo metadata` would add crates that only other members' features need. Leaves out procedural macros,
-/// which run in the compiler.
+/// From `cargo tree`: `cargo metadata` would add crates that only other members' features need. Leaves out procedural
+/// macros, which run in the compiler.
 fn names_and_versions(workspace: &Workspace) -> Result<BTreeSet<(String, String)>> {
     let mut tree = cargo();
     tree.current_dir(&workspace.root).args(["tree", "--locked", "--package", PACKAGE]);
@@ -117,7 +117,8 @@ fn names(authors: &[String]) -> String {
     authors.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// The contents of a folder's files whose name, in lower case, passes `is_one`; sorted by name. Empty without the folder.
+/// The contents of a folder's files whose name, in lower case, passes `is_one`; sorted by name. Empty without the
+/// folder.
 fn read_texts(folder: &Path, is_one: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -138,8 +139,8 @@ fn read_texts(folder: &Path, is_one: impl Fn(&str) -> bool) -> Result<Vec<String
 fn page(crates: &[Linked]) -> String {
     let mut page = format!(
         "# Third-party notices\n\n\
-         Continuo {} links these {} crates and Rust's standard library (MIT OR Apache-2.0). The cards of the weights, which\n\
-         the plugin shows under *Weights*, say what each was trained on.\n\n\
+         Continuo {} links these {} crates and Rust's standard library (MIT OR Apache-2.0). The cards of the weights,\n\
+         which the plugin shows under *Weights*, say what each was trained on.\n\n\
          | crate | version | licence |\n|---|---|---|\n",
         env!("CARGO_PKG_VERSION"),
         crates.len(),

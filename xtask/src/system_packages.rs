@@ -46,7 +46,8 @@ const WINDOW_LIBRARIES: [&str; 7] = [
     "libEGL_mesa.so.0",
 ];
 
-/// Makes sure that everything is there. With `may_install`, as root and where there is apt-get, installs what is missing.
+/// Makes sure that everything is there. With `may_install`, as root and where there is apt-get, installs what is
+/// missing.
 pub fn require(needs: &[Need], may_install: bool) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.works)()).collect();
     if missing.is_empty() {

@@ -31,8 +31,8 @@ struct Outcome {
     left_out: Result<Option<String>>,
 }
 
-/// Runs the steps up to the first that fails, whose failure is the exit code. `bless` stores the editor's pictures instead of
-/// comparing them.
+/// Runs the steps up to the first that fails, whose failure is the exit code. `bless` stores the editor's pictures
+/// instead of comparing them.
 pub fn run(workspace: &Workspace, install_packages: bool, bless: bool) -> Result<ExitCode> {
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
     let steps = steps(workspace, install_packages || in_ci, bless);

@@ -1,5 +1,5 @@
-//! The program behind `cargo xtask bench --live`: how many answers a live host hears in time on a busy machine, how long its blocks
-//! take, and whether bounces of many instances are complete.
+//! The program behind `cargo xtask bench --live`: counts how many answers a live host gets in time on a busy machine,
+//! times its blocks, and checks that bounces of many instances are complete.
 
 #![forbid(unsafe_code)]
 
@@ -13,15 +13,17 @@ use clap::Parser;
 use continuo_tests::audio_thread::{self, Scheduling};
 use continuo_tests::bundles;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::host_clock::{HostClock, SAMPLE_RATE};
 use continuo_tests::live::{Verdict, quantile, tune};
 use continuo_tests::rack::{self, Blocks, Pace, Run, Sent, Setup};
-use continuo_tests::script::{Script, Stretch};
+use continuo_tests::script::{Happening, Script, Stretch};
 use continuo_tests::session::choose;
+use continuo_tests::timeline::VOICE_NAMES;
 
-/// Plays a tune as hands do, in Harmonise, into one instance or several on one audio thread with real-time priority.
+/// Plays a tune like hands, in Harmonise, into one or several instances on one real-time audio thread.
 #[derive(Parser)]
 struct Options {
-    /// How many instances; four and more share the voices out among them.
+    /// Numbers of instances; several share the voices among them.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4])]
     instances: Vec<usize>,
     /// Block sizes, samples.
@@ -30,7 +32,7 @@ struct Options {
     /// Runs of each.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Threads of ordinary priority that do nothing but keep the machine busy.
+    /// Threads of ordinary priority that keep the machine busy.
     #[arg(long, default_value_t = 1)]
     busy: usize,
     /// Notes of the tune; each is answered.
@@ -39,7 +41,7 @@ struct Options {
     /// Length of a note, milliseconds.
     #[arg(long, default_value_t = 210.0)]
     note_ms: f64,
-    /// Time from a note to its answer, milliseconds; the plugin's default if it is not given.
+    /// Time from a note to its answer, milliseconds [default: the plugin's own]
     #[arg(long)]
     reply_delay_ms: Option<f64>,
     /// Plays into the VST3 bundle.
@@ -50,11 +52,8 @@ struct Options {
     bounce: bool,
 }
 
-const SAMPLE_RATE: f64 = 48_000.0;
-/// What is played before the transport starts and after it stops, beats.
+/// How long the transport stands before and after the tune, beats.
 const STANDS: f64 = 0.5;
-/// Which voice an instance emits where there are several.
-const VOICES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -77,12 +76,12 @@ fn describe(options: &Options) -> String {
 }
 
 fn script(options: &Options) -> Script {
-    let beats = (options.notes as f64 * options.note_ms / 500.0 + 1.0).ceil();
+    let beats = (options.notes as f64 * options.note_ms / (1000.0 * HostClock::AT_120.seconds(1.0)) + 1.0).ceil();
     let stretches = vec![Stretch::stand(STANDS), Stretch::play(0.0, beats), Stretch::stand(STANDS)];
     Script { stretches, ..Script::default() }.hands(1, &tune(options.notes, options.note_ms))
 }
 
-/// Threads that take what time they can get.
+/// Threads that use all the time they get.
 struct Busy {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -125,7 +124,7 @@ fn load(
         let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
         choose(&mut plugin, "Mode", "Harmonise")?;
         if count > 1 {
-            choose(&mut plugin, "Emit", VOICES[n % 4])?;
+            choose(&mut plugin, "Emit", VOICE_NAMES[n % VOICE_NAMES.len()])?;
         }
         if let Some(ms) = options.reply_delay_ms {
             plugin.set_param_by_name("Reply delay", ms / 50.0)?;
@@ -139,10 +138,10 @@ fn load(
     (0..count).map(one).collect()
 }
 
-/// A render of one instance for each voice, or of all voices: what is due.
+/// Renders of one instance for each voice, or of one for all: what is due.
 fn renders(options: &Options, script: &Script, count: usize) -> Result<Vec<Sent>> {
     let setup = Setup { sample_rate: SAMPLE_RATE, blocks: Blocks::Of(512), pace: Pace::Fast };
-    let mut plugins = load(options, if count > 1 { 4 } else { 1 }, 512, true, false)?;
+    let mut plugins = load(options, if count > 1 { VOICE_NAMES.len() } else { 1 }, 512, true, false)?;
     let mut each = Vec::new();
     for plugin in &mut plugins {
         each.extend(rack::run(script, std::slice::from_mut(plugin), &setup)?.sent);
@@ -225,17 +224,17 @@ fn spread(mut times: Vec<Duration>) -> String {
 
 /// The samples and keys of what the hands play.
 fn played(script: &Script) -> Vec<(u64, u8)> {
-    let start = script.bounds(SAMPLE_RATE)[1] as f64;
+    let start = script.bounds(SAMPLE_RATE)[1] as i64;
     let starts = script.happenings.iter().filter_map(|(_, beats, happening)| match happening {
-        continuo_tests::script::Happening::InOrder(EventKind::NoteOn { key, .. }) => {
-            Some(((start + beats * 0.5 * SAMPLE_RATE).round() as u64, *key))
+        Happening::InOrder(EventKind::NoteOn { key, .. }) => {
+            Some(((start + HostClock::AT_120.to_samples(*beats)) as u64, *key))
         }
         _ => None,
     });
     starts.collect()
 }
 
-/// Sixteen and sixty-four instances in one render, whether or not the host says that it is one.
+/// Renders sixteen and sixty-four instances, with and without the host's offline flag.
 fn bounces(options: &Options, script: &Script) -> Result<()> {
     let renders = renders(options, script, 4)?;
     let events: usize = renders.iter().map(Vec::len).sum();
@@ -252,8 +251,9 @@ fn bounces(options: &Options, script: &Script) -> Result<()> {
             let expected: usize = (0..count).map(|n| starts(of_instance(n))).sum();
             let got: usize = run.sent.iter().map(starts).sum();
             println!(
-                "{count} instances, the host {}: {got} of {expected} notes in {seconds:.1} s for {:.1} s of music, {} instances differ {wrong:?}",
-                if says_offline { "says that it renders" } else { "says nothing" },
+                "{count} instances, the host {}: {got} of {expected} notes in {seconds:.1} s for {:.1} s of music, \
+                 {} instances differ {wrong:?}",
+                if says_offline { "declares a render" } else { "declares nothing" },
                 *script.bounds(SAMPLE_RATE).last().unwrap_or(&0) as f64 / SAMPLE_RATE,
                 wrong.len()
             );

@@ -1,4 +1,4 @@
-//! Writes the files of tests/data anew, from what `seed_phrases` says.
+//! Writes the files of tests/data from `seed_phrases`.
 
 #![forbid(unsafe_code)]
 

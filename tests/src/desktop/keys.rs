@@ -1,4 +1,4 @@
-//! Which key types which letter. Plain values, asked of the X server once.
+//! Which key types which letter. Plain values, read from the X server once.
 
 use anyhow::Result;
 use x11rb::connection::Connection;

@@ -1,4 +1,5 @@
-//! The CLAP side of the fake host, on clack-host; every call runs on the caller's thread, in the role that CLAP gives it.
+//! The CLAP side of the fake host, on clack-host. Every call runs on the caller's thread, in the role that CLAP asks
+//! for.
 
 mod editor;
 mod events;
@@ -38,9 +39,10 @@ pub(super) struct ClapInstance {
     edits: Vec<Edit>,
 }
 
-// SAFETY: clack's `PluginInstance` is not `Send` because CLAP binds its functions to one main thread. CLAP means the thread that
-// the host says is the main one, and this host says so through the thread-check extension: whichever thread calls has the role for
-// the length of the call. `&mut` (and the absence of `Sync`) keeps calls one at a time, and the handlers own no thread-bound data.
+// SAFETY: clack's `PluginInstance` is not `Send` because CLAP binds its functions to one main thread. The host decides
+// which thread that is, and announces it through the thread-check extension: in this host, whichever thread calls has
+// the role during the call. `&mut` (and the absence of `Sync`) keeps calls one at a time, and the handlers own no
+// thread-bound data.
 unsafe impl Send for ClapInstance {}
 
 impl ClapInstance {
@@ -50,7 +52,7 @@ impl ClapInstance {
 
     fn load_on_main_thread(bundle: &Path, class: Class) -> Result<Self> {
         keep_loaded(bundle).context("expected a CLAP library")?;
-        // SAFETY: the file is our own build; loading a library runs its code, which is what is wanted.
+        // SAFETY: loading a library runs its code; the file is our own build.
         let entry = unsafe { PluginEntry::load(bundle) }.context("expected a CLAP library")?;
         let factory = entry.get_plugin_factory().context("expected a plugin factory, got none")?;
         let descriptor = factory.plugin_descriptor(class.index()).with_context(|| {
@@ -308,7 +310,8 @@ fn count_channels(handle: &mut PluginMainThreadHandle<'_>) -> Result<usize> {
     let channels = first.map_or(0, |port| port.channel_count);
     ensure!(
         num_inputs == 0 && matches!((num_outputs, channels), (0, 0) | (1, 2)),
-        "expected no audio input and at most one stereo output, got {num_inputs} inputs and {num_outputs} outputs, the first with {channels} channels"
+        "expected no audio input and at most one stereo output, got {num_inputs} inputs and {num_outputs} outputs, the \
+         first with {channels} channels"
     );
     Ok(channels as usize)
 }

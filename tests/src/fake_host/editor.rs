@@ -1,4 +1,4 @@
-//! The plugin's editor, as far as a host can see it: it is put into a window, resized and closed. On the main thread.
+//! The plugin's editor as a host handles it: puts it into a window, resizes it and closes it. On the main thread.
 
 use anyhow::{Context, Result};
 
@@ -15,7 +15,9 @@ pub(super) trait EditorHost {
 
 impl HostedPlugin {
     fn editor(&mut self) -> Result<&mut dyn EditorHost> {
-        self.instance.editor().with_context(|| format!("{}: expected an editor, got none", self.name))
+        self.instance
+            .editor()
+            .with_context(|| format!("{}: the plugin opens no editor; is there a display?", self.name))
     }
 
     /// Makes the editor; returns the size of the window that it wants, pixels.
@@ -50,7 +52,7 @@ impl HostedPlugin {
         self.editor()?.set_size(size)
     }
 
-    /// The size that the editor has asked for since the last call.
+    /// The size that the editor has requested since the last call, if any.
     ///
     /// # Errors
     /// If there is no editor.

@@ -1,6 +1,6 @@
-//! Musical time and events as the fake host speaks of them, whichever the format. Plain values, of no thread.
+//! The transport and the events of the fake host, the same for both formats. Plain values, of no thread.
 
-/// What the host says about musical time at the first sample of a block.
+/// What the host announces at the first sample of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Transport {
     /// Whether the playhead moves.
@@ -21,12 +21,12 @@ pub struct Transport {
     pub pos_samples: i64,
 }
 
-/// What happens. The same kinds go into a plugin and come out of it; values are 0 to 1, channels 0 to 15, keys 0 to 127.
+/// An event, to a plugin or from it. Values are 0 to 1, channels 0 to 15, keys 0 to 127.
 ///
-/// MIDI values are carried at MIDI's resolution (7 bits, pitch bend 14) in both formats; velocities, key pressures and note
-/// expressions are not.
+/// Both formats carry MIDI values at MIDI's resolution (7 bits, pitch bend 14), but velocities, key pressures and note
+/// expressions in full.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the fields are said above")]
+#[allow(missing_docs, reason = "described above")]
 pub enum EventKind {
     /// A key goes down.
     NoteOn { channel: u8, key: u8, velocity: f32 },
@@ -42,17 +42,19 @@ pub enum EventKind {
     PitchBend { channel: u8, value: f32 },
     /// A program, 0 to 127. Not from the host in VST3.
     ProgramChange { channel: u8, program: u8 },
-    /// A key goes down, and the host names the note. A plugin's names are in [`super::Block::voice_ids`].
+    /// A key goes down, and the host gives the note an id. A plugin's ids are in [`super::Block::voice_ids`].
     IdentifiedOn { channel: u8, key: u8, velocity: f32, voice_id: i32 },
-    /// The named note ends. In CLAP the channel and the key may be left out.
+    /// The note with an id ends. In CLAP the channel and the key may be missing.
     IdentifiedOff { channel: Option<u8>, key: Option<u8>, voice_id: i32 },
     /// A value of one note. From the host in CLAP only.
     NoteExpression { channel: u8, key: u8, expression: Expression, value: f32 },
-    /// A message of up to three bytes as a cable carries it. From the host in CLAP only; from a plugin it is read as what it says.
+    /// A raw MIDI message of up to three bytes. The host sends it in CLAP only; one from a plugin arrives here as the
+    /// event it means.
     Midi { bytes: [u8; 3] },
     /// System exclusive, from F0 to F7.
     SysEx { bytes: &'static [u8] },
-    /// Only from a plugin: an event that this host does not read (a wildcard address), by the format's own type number.
+    /// An event from a plugin that this host does not understand, such as one for all keys, with the format's type
+    /// number.
     Unrecognised { event_type: u16 },
 }
 
@@ -73,7 +75,7 @@ pub enum Expression {
     Brightness,
 }
 
-/// Keeps a message that a plugin sent to the end of the process, so that events stay plain values. Tests receive few.
+/// Keeps a plugin's message in memory to the end of the process, so that events stay plain values. Tests receive few.
 pub(super) fn keep(bytes: &[u8]) -> &'static [u8] {
     Vec::from(bytes).leak()
 }

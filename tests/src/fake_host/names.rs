@@ -1,5 +1,5 @@
-//! The names that a plugin gives its notes: an end that names another note than the one that sounds ends nothing in a host. Plain
-//! values, of no thread.
+//! Checks the ids that a plugin gives its notes: in a host, a note-off with another id than the sounding note's ends
+//! nothing. Plain values, of no thread.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::{Block, EventKind};
 
-/// The name of each note that sounds, by channel and key; `None` if it has none.
+/// The id of each sounding note, by channel and key; `None` if it has none.
 #[derive(Debug, Default)]
 pub(super) struct NoteNames(BTreeMap<(u8, u8), Option<i32>>);
 
@@ -15,18 +15,21 @@ impl NoteNames {
     /// Follows a block.
     ///
     /// # Errors
-    /// If an end names another note.
+    /// If a note-off has another note's id.
     pub(super) fn follow(&mut self, block: &Block) -> Result<()> {
-        for (event, name) in block.events.iter().zip(&block.voice_ids) {
+        for (event, id) in block.events.iter().zip(&block.voice_ids) {
             match event.kind {
                 EventKind::NoteOn { channel, key, .. } => {
-                    self.0.insert((channel, key), *name);
+                    self.0.insert((channel, key), *id);
                 }
                 EventKind::NoteOff { channel, key, .. } => {
                     let sounding = self.0.remove(&(channel, key)).flatten();
-                    // A host's note that has no name is ended by any.
-                    let same = sounding.is_none() || name.is_none() || sounding == *name;
-                    ensure!(same, "channel {channel} key {key}: the note {sounding:?} sounds, and {name:?} is ended");
+                    // Any note-off ends a note without an id.
+                    let same = sounding.is_none() || id.is_none() || sounding == *id;
+                    ensure!(
+                        same,
+                        "channel {channel} key {key}: the note has id {sounding:?}, but its note-off has id {id:?}"
+                    );
                 }
                 _ => {}
             }

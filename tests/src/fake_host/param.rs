@@ -1,4 +1,4 @@
-//! Parameters as the fake host speaks of them, whichever the format. Plain values, of no thread.
+//! The parameters of the fake host, the same for both formats. Plain values, of no thread.
 
 /// A parameter as the plugin describes it. Hidden ones, VST3's 2,080 MIDI parameters among them, are left out.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct ParamInfo {
 
 /// A parameter edit that the plugin made itself, from its editor. Values are 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the fields are said above")]
+#[allow(missing_docs, reason = "described above")]
 pub enum Edit {
     /// The player takes hold of a control.
     Begin { id: u32 },

@@ -118,7 +118,8 @@ impl Vst3Instance {
     /// Tells the plugin which busses are used: its events, and its stereo output if it has one.
     fn activate_busses(&self) -> Result<()> {
         let mut stereo = kStereo;
-        // SAFETY: the arrangements outlive the calls. nice-plug reads the output's even if there is none, hence the condition.
+        // SAFETY: the arrangements outlive the calls. nice-plug reads the output's even without an output, hence the
+        // condition.
         unsafe {
             if self.num_channels == 2 {
                 let result = self.processor.setBusArrangements(&mut stereo.clone(), 0, &mut stereo, 1);
@@ -156,7 +157,7 @@ impl Instance for Vst3Instance {
 
     fn activate(&mut self, config: &HostConfig) -> Result<()> {
         self.set_up(config)?;
-        // SAFETY: called in the order that VST3 asks for.
+        // SAFETY: the calls come in the order that VST3 demands.
         unsafe {
             expect_ok("IComponent::setActive", self.component.setActive(1))?;
             // Its result is optional in VST3.
@@ -178,7 +179,7 @@ impl Instance for Vst3Instance {
     }
 
     fn reset(&mut self) {
-        // SAFETY: the plugin is active; turning processing off and on is VST3's way to say "forget what sounds".
+        // SAFETY: the plugin is active. VST3 has no reset: a host turns processing off and on.
         unsafe {
             self.processor.setProcessing(0);
             self.processor.setProcessing(1);
@@ -222,7 +223,8 @@ impl Instance for Vst3Instance {
             outputEvents: output_pointer.as_ptr(),
             processContext: context.as_mut().map_or(null_mut(), |context| context),
         };
-        // SAFETY: the plugin is processing; everything that `data` points to outlives the call and is as long as it says.
+        // SAFETY: the plugin is processing; everything that `data` points to outlives the call and has the stated
+        // length.
         let result = unsafe { self.processor.process(&mut data) };
         expect_ok("IAudioProcessor::process", result)?;
         self.samples_run += input.frames as i64;
@@ -336,7 +338,8 @@ fn count_channels(component: &ComPtr<IComponent>) -> Result<usize> {
         let channels = bus.channelCount;
         ensure!(
             num_inputs == 0 && matches!((num_outputs, channels), (0, 0) | (1, 2)),
-            "expected no audio input and at most one stereo output, got {num_inputs} inputs and {num_outputs} outputs, the first with {channels} channels"
+            "expected no audio input and at most one stereo output, got {num_inputs} inputs and {num_outputs} outputs, \
+             the first with {channels} channels"
         );
         Ok(channels as usize)
     }

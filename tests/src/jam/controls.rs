@@ -1,4 +1,4 @@
-//! Sets the plugin's parameters as a player does: by the names and the texts that it shows.
+//! Sets the plugin's parameters by the names and the texts that a player sees.
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use super::options::Options;
 use crate::fake_host::{HostedPlugin, ParamInfo};
 
-/// Sets what the options ask for; everything else stays as the plugin has it.
+/// Sets the parameters that the options name and leaves the others alone.
 pub fn set(host: &mut HostedPlugin, options: &Options) -> Result<()> {
     let values = [
         Some(("Mode", Target::Text(name_of(&options.mode)))),
@@ -26,16 +26,16 @@ fn name_of(choice: &impl ValueEnum) -> String {
     value.expect("no choice is hidden").get_name().to_string()
 }
 
-/// What a parameter is to show.
+/// The text that a parameter should show.
 enum Target {
-    /// One of its choices, upper or lower case.
+    /// One of its choices, in upper or lower case.
     Text(String),
     /// A number in its range.
     Number(i64),
 }
 
 impl Target {
-    /// The value of 0 to 1 for which the parameter shows this.
+    /// The value of 0 to 1 at which the parameter shows it.
     fn find(&self, param: &ParamInfo, text: impl Fn(f64) -> Result<String>) -> Result<f64> {
         match self {
             Target::Text(wanted) => find_text(param, wanted, text),
@@ -79,7 +79,7 @@ fn find_number(param: &ParamInfo, wanted: i64, text: impl Fn(f64) -> Result<Stri
     let shown = number(normalised)?;
     ensure!(
         shown == wanted,
-        "the plugin's parameter `{}`: expected to find {wanted}, got {shown}; its steps are not even, or too fine for its resolution",
+        "the plugin's parameter `{}`: expected {wanted}, got {shown}; its steps are uneven or too fine",
         param.name
     );
     Ok(normalised)
@@ -128,9 +128,7 @@ mod tests {
         check(
             Target::Number(2),
             &["0", "1", "20"],
-            Err(
-                "the plugin's parameter `Mode`: expected to find 2, got 0; its steps are not even, or too fine for its resolution",
-            ),
+            Err("the plugin's parameter `Mode`: expected 2, got 0; its steps are uneven or too fine"),
         );
         check(
             Target::Number(2),

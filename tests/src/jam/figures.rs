@@ -1,4 +1,4 @@
-//! The plugin's own report: what it measured while it played, and what it has to say.
+//! Reads the plugin's report: what it measured while it played, and its problem, if any.
 
 use std::fmt;
 use std::path::Path;
@@ -11,13 +11,13 @@ use serde::Deserialize;
 pub struct Figures {
     /// The name of the weights that played.
     pub style: String,
-    /// What went wrong, in words, or empty.
+    /// What went wrong, or empty.
     pub problem: String,
-    /// Results that came too late to be played.
+    /// Steps that came too late to be played.
     pub misses: u64,
-    /// 99 of 100 replies to a played note took no longer, microseconds; 0 if none was asked for.
+    /// The time that 99 of 100 replies to a played note stayed within, microseconds; 0 without replies.
     pub reply_p99_us: f64,
-    /// Half of the network's steps took no longer, microseconds.
+    /// The median time of a network step, microseconds.
     pub step_p50_us: f64,
 }
 
@@ -25,7 +25,7 @@ impl Figures {
     /// Reads the report of a plugin that has been dropped.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{}: expected the plugin's report there, got nothing", path.display()))?;
+            .with_context(|| format!("{}: the plugin has written no report", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{}: the plugin's report `{text}`", path.display()))
     }
 }

@@ -1,4 +1,4 @@
-//! What `jam` can be asked for on its command line, and which values it takes.
+//! The command line of `jam`.
 
 use std::path::PathBuf;
 
@@ -48,7 +48,8 @@ pub struct Options {
     pub format: Format,
 
     /// Which of the plugin's two classes; the note effect has no audio, so no jam.wav
-    #[arg(long, default_value = "instrument", value_parser = PossibleValuesParser::new(["instrument", "note-effect"]).map(to_class))]
+    #[arg(long, default_value = "instrument")]
+    #[arg(value_parser = PossibleValuesParser::new(["instrument", "note-effect"]).map(to_class))]
     pub class: Class,
 
     /// Block size in samples, at 48 kHz
@@ -68,7 +69,7 @@ pub struct Options {
     pub bundle: PathBuf,
 }
 
-/// The plugin's modes by the names that the command line has for them.
+/// The plugin's modes, as the command line calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
     /// Go on where the phrase stops
@@ -81,7 +82,7 @@ pub enum Mode {
 
 /// The four voices, from the top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "the names are enough")]
 pub enum Voice {
     Soprano,
     Alto,
@@ -162,7 +163,11 @@ mod tests {
 
     #[test]
     fn all_options_together() {
-        let options = parse("s.mid --mode harmonise --voice tenor --bars 8 --tempo 60.5 --rng-seed 7 --weights w --format vst3 --class note-effect --block 64 --offline").unwrap();
+        let options = parse(
+            "s.mid --mode harmonise --voice tenor --bars 8 --tempo 60.5 --rng-seed 7 --weights w --format vst3 \
+             --class note-effect --block 64 --offline",
+        )
+        .unwrap();
         assert_eq!(options.seed_phrase, Some(PathBuf::from("s.mid")));
         assert_eq!((options.mode, options.voice), (Mode::Harmonise, Some(Voice::Tenor)));
         assert_eq!((options.bars, options.tempo, options.rng_seed), (Some(8), Some(60.5), Some(7)));

@@ -1,4 +1,5 @@
-//! Writes what a jam leaves behind: jam.mid, jam.png and jam.wav. Nothing in them but the music: the same jam gives the same bytes.
+//! Writes the files of a jam: jam.mid, jam.png and jam.wav. They hold only the music, so the same jam gives the same
+//! bytes.
 
 use std::path::{Path, PathBuf};
 
@@ -7,14 +8,14 @@ use continuo_model::midi_file;
 use continuo_model::phrase::Phrase;
 use continuo_pictures::piano_roll;
 
-use super::host_song::HostSong;
 use super::performance::Performance;
+use super::song::Song;
 
-/// What was written, and what is to be said about it.
+/// The files of a jam, and remarks on them.
 pub struct Written {
     /// The files.
     pub files: Vec<PathBuf>,
-    /// What is no fault.
+    /// For the player; none is a fault.
     pub remarks: Vec<String>,
 }
 
@@ -24,21 +25,21 @@ pub fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// Writes all files to the folder.
-pub fn write(folder: &Path, phrase: &Phrase, song: &HostSong, performance: &Performance) -> Result<Written> {
+pub fn write(folder: &Path, phrase: &Phrase, song: &Song, performance: &Performance) -> Result<Written> {
     let [mid, png, wav] = ["jam.mid", "jam.png", "jam.wav"].map(|name| folder.join(name));
     midi_file::write(&mid, phrase)?;
     let picture = piano_roll::png(phrase, song.num_bars).with_context(|| png.display().to_string())?;
     std::fs::write(&png, picture).with_context(|| png.display().to_string())?;
     let mut written = Written { files: vec![mid, png], remarks: Vec::new() };
     if performance.audio[0].is_empty() {
-        // One from an earlier jam would pass for this one's.
+        // A file of an earlier jam could be taken for this one's.
         if wav.exists() {
             std::fs::remove_file(&wav).with_context(|| wav.display().to_string())?;
         }
         written.remarks.push("no jam.wav: this class of the plugin has no audio".into());
         return Ok(written);
     }
-    write_wav(&wav, song.sample_rate as u32, &performance.audio).with_context(|| wav.display().to_string())?;
+    write_wav(&wav, song.clock.sample_rate as u32, &performance.audio).with_context(|| wav.display().to_string())?;
     let peak = performance.audio.iter().flatten().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
     if peak > 1.0 {
         written.remarks.push(format!("jam.wav is clipped: its peak was {:+.1} dB", 20.0 * peak.log10()));
@@ -59,7 +60,7 @@ fn write_wav(path: &Path, sample_rate: u32, [left, right]: &[Vec<f32>; 2]) -> Re
     writer.finalize()
 }
 
-/// A sample of -1 to 1 as a number; what is no number is silent here and a fault elsewhere.
+/// A sample of -1 to 1 in 16 bits. NaN becomes silence here and is reported as a fault elsewhere.
 fn to_16_bits(sample: f32) -> i16 {
     (sample.clamp(-1.0, 1.0) * 32_767.0).round() as i16
 }
@@ -67,6 +68,7 @@ fn to_16_bits(sample: f32) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host_clock::HostClock;
     use crate::seed_phrases;
 
     #[test]
@@ -79,7 +81,7 @@ mod tests {
     fn the_same_jam_gives_the_same_bytes() {
         let folder = std::env::temp_dir().join(format!("continuo-jam-{}", std::process::id()));
         make_folder(&folder).unwrap();
-        let song = HostSong::new(&seed_phrases::melody(), 92.0, 4, 48_000.0);
+        let song = Song::new(&seed_phrases::melody(), 4, HostClock { tempo_bpm: 92.0, ..HostClock::AT_120 });
         let mut performance = Performance { audio: [vec![0.25; 480], vec![-0.25; 480]], ..Performance::default() };
         let phrase = performance.phrase(&song);
         let mut write_all = |audio: bool| {

@@ -1,59 +1,52 @@
-//! Plays a song into the plugin block by block and takes down what comes out. Runs on the thread that loaded the plugin.
+//! Plays a song into the plugin block by block and records what it sends. Runs on the thread that loaded the plugin.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use continuo_model::phrase::Phrase;
 
-use super::host_song::HostSong;
+use super::song::Song;
 use crate::fake_host::{Event, HostedPlugin};
 use crate::note_checker::NoteChecker;
+use crate::pace::{Pace, Pacer};
 use crate::timeline::Timeline;
 
-/// How long the plugin runs before the transport starts, as in a DAW in which someone has yet to press play.
+/// How long the plugin runs before the transport starts, seconds.
 const BEFORE_SECONDS: f64 = 0.25;
-/// How long it runs on after the transport has stopped, so that its notes can end.
+/// How long it runs after the transport has stopped, so that its notes can end, seconds.
 const AFTER_SECONDS: f64 = 1.0;
 
-/// How fast blocks follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Each block lasts as long as its audio.
-    RealTime,
-    /// A block follows as soon as the last one is done.
-    AsFastAsPossible,
-}
-
-/// What the plugin gave.
+/// What the plugin played.
 #[derive(Debug, Default)]
 pub struct Performance {
     /// Its notes, in beats of the song.
     pub timeline: Timeline,
     /// Left and right from the song's first sample on; empty if the class has no audio.
     pub audio: [Vec<f32>; 2],
-    /// What is wrong with its output, a line each.
+    /// Faults in its output, one per line.
     pub faults: Vec<String>,
     /// How long it took.
     pub load: Load,
 }
 
-/// How much of the time that it lasts a block takes to process.
+/// Processing time as a share of the audio's duration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
     processing: Duration,
     audio_seconds: f64,
     /// Processing time over duration of the slowest block.
     slowest: f64,
-    /// Blocks that took longer than they last: a stutter if it were a sound card.
+    /// Blocks that took longer than they last; a sound card would have stuttered.
     num_late: usize,
 }
 
 impl Performance {
     /// The plugin's voices and what was played, as a file holds them.
-    pub fn phrase(&self, song: &HostSong) -> Phrase {
+    pub fn phrase(&self, song: &Song) -> Phrase {
         let mut tracks = self.timeline.voices();
         tracks.push(song.played());
-        Phrase { tempo_bpm: song.tempo_bpm, time_signature: song.time_signature, tracks }
+        let (count, unit) = song.bars.time_signature;
+        Phrase { tempo_bpm: song.clock.tempo_bpm, time_signature: (count as u8, unit as u8), tracks }
     }
 }
 
@@ -66,13 +59,13 @@ impl Load {
         self.num_late += usize::from(load > 1.0);
     }
 
-    /// For people. No block is late where none is due.
+    /// The load in words. Late blocks count only live.
     pub fn describe(&self, pace: Pace) -> String {
         let mean = self.processing.as_secs_f64() / self.audio_seconds.max(f64::MIN_POSITIVE);
         let mean = format!("processing took {:.2} % of the time", 100.0 * mean);
         match pace {
-            Pace::AsFastAsPossible => mean,
-            Pace::RealTime => format!(
+            Pace::Fast => mean,
+            Pace::Live => format!(
                 "{mean}, {:.1} % in the slowest block; {} blocks were late",
                 100.0 * self.slowest,
                 self.num_late
@@ -82,13 +75,13 @@ impl Load {
 }
 
 /// Plays the whole song in blocks of at most `block_size`, with a stopped transport before and after it.
-/// `entering_bar` is told each bar, from 1, as the playhead comes to it.
+/// Calls `entering_bar` with each bar, from 1, as the playhead reaches it.
 ///
 /// # Errors
-/// If the plugin fails to process; what is wrong with its notes is in the performance.
+/// If the plugin fails to process. Faults in its notes are in the performance.
 pub fn play(
     host: &mut HostedPlugin,
-    song: &HostSong,
+    song: &Song,
     block_size: usize,
     pace: Pace,
     mut entering_bar: impl FnMut(u32),
@@ -100,7 +93,7 @@ pub fn play(
     let mut last_bar = None;
     let [start, end] = range(song);
     let mut pos = start;
-    let clock = Instant::now();
+    let pacer = Pacer::start(pace);
     while pos < end {
         let frames = frames_at(song, pos, block_size);
         let transport = song.transport(pos);
@@ -111,12 +104,12 @@ pub fn play(
 
         let block_clock = Instant::now();
         let block = host.process(frames, Some(&transport), &events, &[])?;
-        let block_seconds = frames as f64 / song.sample_rate;
+        let block_seconds = frames as f64 / song.clock.sample_rate;
         performance.load.add(block_clock.elapsed(), block_seconds);
 
         checker.block(frames, &block.events);
         for event in &block.events {
-            let pos_beats = song.to_beats(pos + i64::from(event.timing)).max(0.0);
+            let pos_beats = song.clock.to_beats(pos + i64::from(event.timing)).max(0.0);
             performance.timeline.push(pos_beats, &event.kind);
         }
         if pos >= 0 {
@@ -125,25 +118,22 @@ pub fn play(
             }
         }
         pos += frames as i64;
-        if pace == Pace::RealTime {
-            let due = Duration::from_secs_f64((pos - start) as f64 / song.sample_rate);
-            std::thread::sleep(due.saturating_sub(clock.elapsed()));
-        }
+        pacer.wait(Duration::from_secs_f64((pos - start) as f64 / song.clock.sample_rate));
     }
-    performance.timeline.end_all(song.to_beats(end));
+    performance.timeline.end_all(song.clock.to_beats(end));
     performance.faults.extend(checker.finish().err());
     performance.faults.extend(audio_fault(&performance.audio));
     Ok(performance)
 }
 
 /// The first sample that is processed and the one after the last; the song starts at 0.
-fn range(song: &HostSong) -> [i64; 2] {
-    let samples = |seconds: f64| (seconds * song.sample_rate).round() as i64;
+fn range(song: &Song) -> [i64; 2] {
+    let samples = |seconds: f64| (seconds * song.clock.sample_rate).round() as i64;
     [-samples(BEFORE_SECONDS), song.end_samples() + samples(AFTER_SECONDS)]
 }
 
 /// How long the block at `pos` is: it ends early where the transport starts or stops.
-fn frames_at(song: &HostSong, pos: i64, block_size: usize) -> usize {
+fn frames_at(song: &Song, pos: i64, block_size: usize) -> usize {
     let bounds = [0, song.end_samples(), range(song)[1]];
     let bound = bounds.into_iter().find(|bound| *bound > pos);
     let left = bound.map_or(0, |bound| bound - pos);
@@ -151,7 +141,7 @@ fn frames_at(song: &HostSong, pos: i64, block_size: usize) -> usize {
 }
 
 /// Collects the song's events of a block, from the event with index `next` on; returns the index of the one after them.
-fn gather(song: &HostSong, next: usize, pos: i64, frames: usize, events: &mut Vec<Event>) -> usize {
+fn gather(song: &Song, next: usize, pos: i64, frames: usize, events: &mut Vec<Event>) -> usize {
     events.clear();
     let until = pos + frames as i64;
     let of_block = song.events[next..].iter().take_while(|(at, _)| *at < until);
@@ -172,14 +162,15 @@ mod tests {
 
     use super::*;
     use crate::fake_host::EventKind;
+    use crate::host_clock::HostClock;
 
-    fn song() -> HostSong {
+    fn song() -> Song {
         let note =
             |pitch, start_beats, length_beats| Note { pitch, velocity: 80, channel: 0, start_beats, length_beats };
         let notes = vec![note(60, 0.0, 1.0), note(62, 1.0, 2.5), note(64, 3.5, 0.5)];
         let phrase =
             Phrase { tempo_bpm: 133.0, time_signature: (4, 4), tracks: vec![Track { name: String::new(), notes }] };
-        HostSong::new(&phrase, 133.0, 1, 48_000.0)
+        Song::new(&phrase, 1, HostClock { tempo_bpm: 133.0, ..HostClock::AT_120 })
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use continuo_tests::clip::{self, Clip, ClipNote};
 use continuo_tests::editor_session::{EditorSession, music_folder};
 use continuo_tests::session::{saved_takes, value_of};
+use continuo_tests::timeline::VOICE_NAMES;
 
 use crate::{TUNE, expect_opened, ruler};
 
@@ -35,7 +36,7 @@ fn takes_become_clips() -> Result<()> {
     let played: Vec<u8> = clip.tracks[0].1.iter().map(|note| note.1).collect();
     ensure!(played[..4] == [67, 67, 69, 71], "the soprano is what was played, got {played:?}");
     ensure!(clip.tracks[0].1[0].3 < 10, "it starts on its bar");
-    // The clip's path is shown; wherever the folder is on this machine is not compared.
+    // The window shows the clip's path; the folder depends on the machine and is not compared.
     session.click("Take 2")?;
     session.photograph("takes")?;
     session.click("A file a voice")?;
@@ -54,7 +55,7 @@ fn takes_become_clips() -> Result<()> {
     Ok(())
 }
 
-/// Reads the clip of a name that is being saved.
+/// Waits for a clip to be saved, and reads it.
 fn saved_clip(session: &mut EditorSession, name: &str) -> Result<Clip> {
     let path = music_folder().join(name);
     let bytes = session.until(name, |_| Ok(std::fs::read(&path).ok().filter(|bytes| !bytes.is_empty())))?;
@@ -65,7 +66,7 @@ fn saved_clip(session: &mut EditorSession, name: &str) -> Result<Clip> {
 fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
     let mut session = EditorSession::open()?;
     let _ = std::fs::remove_dir_all(music_folder());
-    // At these tempi blocks end with beats.
+    // At these tempi blocks end on beats.
     session.tempo_bpm = 93.75;
     let left = session.play(TUNE, 0.0, 8.0)?;
     session.tempo_bpm = 112.5;
@@ -99,7 +100,7 @@ fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
         let moved = inside.map(|n| (n.0, n.1, n.2, n.3.max(from) - from, (n.3 + n.4).min(to) - n.3.max(from)));
         ensure!(*notes == moved.collect::<Vec<_>>(), "{name}: {notes:?}");
     }
-    // By number, and all of them again.
+    // Bars by number, then all bars.
     session.click("First bar")?;
     session.place("First bar")?;
     session.desktop.type_text("3\n")?;
@@ -120,8 +121,8 @@ fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
     Ok(())
 }
 
-/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length` ticks: on the grid,
-/// or as it was heard.
+/// What the project holds of the first take, which starts at the song's beginning, as tracks of a clip of `length`
+/// ticks: on the grid, or as it was heard.
 fn tracks_of_first_take(
     session: &mut EditorSession,
     length: i64,
@@ -132,7 +133,7 @@ fn tracks_of_first_take(
     let notes = saved["notes"].as_array().context("expected notes")?;
     let note = |note: &serde_json::Value| {
         let number = |n: usize| note[n].as_i64().context("expected a number");
-        // By how much later it was heard to start, and how much longer.
+        // By how much later the note started, and how much longer it was.
         let shift = |n: usize| if as_heard { note[n].as_i64().unwrap_or(0) } else { 0 };
         Ok((number(0)? as u8, number(1)? as u8, number(2)? as u8, number(3)? + shift(5), number(4)? + shift(6)))
     };
@@ -142,5 +143,5 @@ fn tracks_of_first_take(
         let inside = |n: &(u8, u8, u8, i64, i64)| (n.0 % 16, n.1, n.2, n.3 as u32, n.4.min(length - n.3) as u32);
         (name.to_string(), notes.map(inside).collect())
     };
-    Ok(["Soprano", "Alto", "Tenor", "Bass"].into_iter().enumerate().map(of_voice).collect())
+    Ok(VOICE_NAMES.into_iter().enumerate().map(of_voice).collect())
 }

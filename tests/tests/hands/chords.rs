@@ -1,4 +1,4 @@
-//! Chords, struck at one sample in any order or rolled: one answer, and one assignment.
+//! Chords, struck at one sample in any order or rolled, get one answer and one assignment of voices.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::Format;
@@ -8,7 +8,7 @@ use continuo_tests::session::saved_takes;
 
 use super::playing::*;
 
-/// Chords with Your voice and the channel of each key.
+/// *Your voice*, and chords with the channel of each key.
 const CHORDS: [(&str, &[(u8, u8)]); 9] = [
     ("Soprano", &[(76, 0), (72, 1)]),
     ("Soprano", &[(76, 0), (72, 1), (67, 2)]),
@@ -25,7 +25,7 @@ const CHORDS: [(&str, &[(u8, u8)]); 9] = [
 
 #[test]
 fn the_order_of_keys_at_one_sample_does_not_matter() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (voice, chord) in CHORDS {
             let keys: Vec<u8> = chord.iter().map(|(key, _)| *key).collect();
             let mut first: Option<Vec<Heard>> = None;
@@ -54,13 +54,13 @@ fn the_order_of_keys_at_one_sample_does_not_matter() -> Result<()> {
 
 #[test]
 fn every_mode_assigns_chords_alike() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Continue", "Respond", "Free"] {
             for (voice, chord) in CHORDS {
                 let keys: Vec<u8> = chord.iter().map(|(key, _)| *key).collect();
                 for order in orders(&keys) {
                     let setting = Setting::new(format, mode).with("Your voice", voice);
-                    // From the transport's start on, or Free would play first.
+                    // From the start of the transport, or Free would play first.
                     let played = setting.play(&Hands::chord(&order, 0.0, 0.0, 1000.0), 2.0)?;
                     let mut got: Vec<_> = played.played.iter().map(|note| (note.key, note.channel)).collect();
                     let mut expected = chord.to_vec();
@@ -76,11 +76,11 @@ fn every_mode_assigns_chords_alike() -> Result<()> {
 
 #[test]
 fn rolled_chords_have_one_answer_and_no_ghosts() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (voice, keys) in [("Soprano", [76, 72, 67]), ("Bass", [48, 52, 55])] {
             for order in orders(&keys) {
                 for spread in [1.0, 3.0, 8.0, 12.0, 20.0, 30.0] {
-                    // On the beat and off it.
+                    // On the beat and off the beat.
                     for from in [500.0, 560.0, 610.0] {
                         let what =
                             || format!("{format}, {voice}, {order:?}, {spread} ms from finger to finger at {from}");
@@ -88,7 +88,7 @@ fn rolled_chords_have_one_answer_and_no_ghosts() -> Result<()> {
                         let played =
                             setting.play(&Hands::chord(&order, from, spread, 1500.0), 5.0).with_context(what)?;
                         played.expect_sound_harmony().with_context(what)?;
-                        // The first answer, then only steps.
+                        // The first answer, and after it only steps.
                         let answer = at_ms(from) + REPLY;
                         for note in &played.generated {
                             let on_grid = (note.start - START - REPLY).is_multiple_of(STEP);
@@ -114,7 +114,7 @@ fn rolled_chords_have_one_answer_and_no_ghosts() -> Result<()> {
 
 #[test]
 fn the_window_is_never_longer_than_the_reply_delay() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for reply_ms in [0.0, 5.0, 12.0, 25.0, 50.0] {
             for (order, spread) in orders(&[76, 72, 67]).into_iter().zip([8.0, 14.0, 3.0, 1.0, 20.0, 30.0]) {
                 for from in [500.0, 560.0] {
@@ -138,7 +138,7 @@ fn the_window_is_never_longer_than_the_reply_delay() -> Result<()> {
 
 #[test]
 fn a_chord_within_the_window_is_answered_as_if_struck_at_once() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for keys in [&[76, 72][..], &[76, 72, 67], &[76, 67, 48]] {
             let setting = Setting::new(format, "Harmonise");
             let at_once = setting.play(&Hands::chord(keys, 500.0, 0.0, 1500.0), 5.0)?;
@@ -183,7 +183,7 @@ fn takes_keep_the_assignment_of_the_whole_chord() -> Result<()> {
     Ok(())
 }
 
-/// The takes once the worker has taken down so many notes.
+/// The takes, once the worker has recorded that many notes.
 pub fn taken_down(mut read: impl FnMut() -> Result<serde_json::Value>, count: usize) -> Result<serde_json::Value> {
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {
@@ -199,7 +199,7 @@ pub fn taken_down(mut read: impl FnMut() -> Result<serde_json::Value>, count: us
 
 #[test]
 fn more_keys_than_voices_all_sound_and_all_end() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for keys in [&[72, 67, 60, 52][..], &[76, 72, 67, 60, 48], &[79, 76, 72, 67, 64, 60, 55, 52, 48, 43]] {
             for spread in [0.0, 1.0, 30.0] {
                 let hands = Hands::chord(keys, 500.0, spread, 2500.0);

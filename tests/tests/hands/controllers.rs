@@ -6,7 +6,7 @@ use continuo_tests::hands::Hands;
 
 use super::playing::*;
 
-/// On which channels an event came out at its sample, with its value as it was sent.
+/// The channels on which an event came out at its sample with its value unchanged.
 fn channels_of(played: &Played, ms: f64, is_it: impl Fn(&EventKind) -> Option<(u8, f32)>, value: f32) -> Vec<u8> {
     let at = played.sent.iter().filter(|(at, _)| *at == at_ms(ms));
     let found = at.filter_map(|(_, kind)| is_it(kind)).filter(|found| (found.1 - value).abs() < 0.01);
@@ -29,7 +29,7 @@ fn pressure(kind: &EventKind) -> Option<(u8, f32)> {
 
 #[test]
 fn the_wheel_follows_the_tune_to_its_channel() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (voice, key, channel) in [("Soprano", 72, 0), ("Alto", 65, 1), ("Tenor", 57, 2), ("Bass", 48, 3)] {
             for input in [1, 7] {
                 let text = format!(
@@ -61,14 +61,14 @@ fn the_wheel_follows_the_tune_to_its_channel() -> Result<()> {
 
 #[test]
 fn the_wheel_goes_to_every_channel_of_its_notes_and_no_other() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::read(
             "0 on 76, 0 on 67, 0 on 48, 300 bend 0.25, 700 off 67, 900 bend 0.625, 1500 off 76, 1500 off 48",
         );
         let played = Setting::new(format, "Harmonise").play(&hands, 3.9)?;
         let first = channels_of(&played, 300.0, bend, 0.25);
         ensure!(first == [0, 1, 3], "{format}: the wheel goes to {first:?}");
-        // The alto is the network's now.
+        // Now the network plays the alto.
         let second = channels_of(&played, 900.0, bend, 0.625);
         ensure!(second == [0, 3], "{format}: then the wheel goes to {second:?}");
     }
@@ -77,8 +77,8 @@ fn the_wheel_goes_to_every_channel_of_its_notes_and_no_other() -> Result<()> {
 
 #[test]
 fn an_mpe_keyboards_channels_follow_their_notes() -> Result<()> {
-    for format in FORMATS {
-        // Keys on channels 2 to 4 as an MPE keyboard deals them out: in the order in which they are struck.
+    for format in Format::BOTH {
+        // Keys on channels 2 to 4, in the order in which they are struck, as from an MPE keyboard.
         for (from, keys) in [(2, [76, 72, 67]), (2, [67, 72, 76]), (9, [72, 76, 67])] {
             let mut hands = Hands::default();
             for (n, key) in keys.iter().enumerate() {
@@ -119,7 +119,7 @@ fn note_expressions_follow_their_note() -> Result<()> {
 
 #[test]
 fn as_it_is_controllers_stay_with_the_notes_that_stay() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::read("0 on 48 c5, 300 bend 0.75 c5, 400 cc 1 0.5 c5, 1000 off 48 c5");
         let setting = Setting::new(format, "Harmonise").with("Your voice", "Bass").with("Input", "As it is");
         let played = setting.play(&hands, 3.9)?;
@@ -140,7 +140,7 @@ fn sysex_passes() -> Result<()> {
         bytes[127] = 0xf7;
         bytes
     };
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Harmonise", "Free"] {
             for bypass in ["Off", "On"] {
                 for blocks in BLOCKS {

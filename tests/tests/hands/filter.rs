@@ -1,7 +1,7 @@
-//! The input filter: a split keyboard, one channel of many. What lies outside passes untouched.
+//! The input filter: a split keyboard, one channel of many. Events outside it pass untouched.
 
 use anyhow::{Context, Result, ensure};
-use continuo_tests::fake_host::EventKind;
+use continuo_tests::fake_host::{EventKind, Format};
 use continuo_tests::hands::Hands;
 use continuo_tests::heard::notes;
 use continuo_tests::script::Happening;
@@ -9,7 +9,7 @@ use continuo_tests::session::value_of;
 
 use super::playing::*;
 
-/// What is not heard: three notes on a channel, with controllers of their own.
+/// Unheard input: three notes on a channel with their own controllers.
 fn outside(channel: u8, low: u8) -> Hands {
     let text = format!(
         "100 on {low} c{channel} v0.3, 700 off {low} c{channel}, 900 on {} c{channel} v0.9, 1700 off {} c{channel}",
@@ -19,7 +19,7 @@ fn outside(channel: u8, low: u8) -> Hands {
     Hands::read(&text)
 }
 
-/// The hands' own notes as they must come out.
+/// The hands' notes as they must come out.
 fn untouched(hands: &Hands) -> Vec<(u64, EventKind)> {
     hands.events.iter().map(|(ms, kind)| (at_ms(*ms), *kind)).collect()
 }
@@ -32,7 +32,7 @@ fn expect_untouched(played: &Played, hands: &Hands) -> Result<()> {
     Ok(())
 }
 
-/// The same but for the rounding of a velocity, and that of a note's end.
+/// Whether two events are equal, apart from a rounded velocity or release velocity.
 fn same(a: &(u64, EventKind), b: &(u64, EventKind)) -> bool {
     match (a.1, b.1) {
         (
@@ -48,7 +48,7 @@ fn same(a: &(u64, EventKind), b: &(u64, EventKind)) -> bool {
 
 #[test]
 fn what_is_not_heard_passes_untouched_and_is_not_answered() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Harmonise", "Continue", "Respond", "Free"] {
             for (name, text, hands) in [
                 ("Hear from", "C4", outside(1, 40)),
@@ -60,13 +60,13 @@ fn what_is_not_heard_passes_untouched_and_is_not_answered() -> Result<()> {
             ] {
                 let what = || format!("{format}, {mode}, {name} {text}");
                 let setting = Setting::new(format, mode).with(name, text);
-                // While the transport stands, too: nothing starts time of its own.
+                // Also while the transport stands: nothing starts free-running time.
                 let stands = running(4.0).hands(0, &Hands::read("0 on 41 c11, 90 off 41 c11")).hands(1, &hands);
                 let played = setting.play_script(&stands, &hands).with_context(what)?;
                 expect_untouched(&played, &hands).with_context(what)?;
                 if mode != "Free" {
                     let others = notes(&played.sent).len() - hands.starts().len();
-                    // The note before the start is heard where only keys are filtered, but above.
+                    // If only keys are filtered, the note before the start is heard, unless it lies above them.
                     ensure!(others <= 1 + 3 * usize::from(name == "Hear to"), "{}: {:?}", what(), played.generated);
                     played.expect_nothing_starts(START + 1, u64::MAX).with_context(what)?;
                 }
@@ -78,7 +78,7 @@ fn what_is_not_heard_passes_untouched_and_is_not_answered() -> Result<()> {
 
 #[test]
 fn a_split_keyboard_is_harmonised_in_its_upper_half() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let low = Hands::tune(&[36, 38, 40, 41], 0.0, 500.0, 20.0);
         let high = Hands::tune(&[72, 71, 69, 67], 0.0, 500.0, 20.0);
         let setting = || Setting::new(format, "Harmonise").with("Hear from", "C3");
@@ -94,7 +94,7 @@ fn a_split_keyboard_is_harmonised_in_its_upper_half() -> Result<()> {
 
 #[test]
 fn what_is_not_heard_does_not_take_the_turn() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let pad = Hands::default().note(60, 1000.0, 5000.0).on_channel(9);
         for mode in ["Continue", "Free"] {
             let phrase = Hands::tune(&[67, 69, 71, 72], 0.0, 500.0, -20.0);
@@ -111,10 +111,10 @@ fn what_is_not_heard_does_not_take_the_turn() -> Result<()> {
 
 #[test]
 fn controllers_of_what_is_not_heard_pass_on_their_own_channel() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::read(
-            "0 on 72, 100 on 60 c6, 200 bend 0.75 c6, 300 cc 64 1 c6, 400 cc 1 0.5 c6, 500 pressure 1 c6, 700 cc 64 0 c6, \
-             800 off 60 c6, 1000 off 72",
+            "0 on 72, 100 on 60 c6, 200 bend 0.75 c6, 300 cc 64 1 c6, 400 cc 1 0.5 c6, 500 pressure 1 c6, \
+             700 cc 64 0 c6, 800 off 60 c6, 1000 off 72",
         );
         let setting = Setting::new(format, "Harmonise").with("Your voice", "Bass").with("Hear channel", "1");
         let played = setting.play(&hands, 6.0)?;
@@ -132,7 +132,7 @@ fn is_note(kind: &EventKind) -> bool {
     matches!(kind, EventKind::NoteOn { .. } | EventKind::NoteOff { .. })
 }
 
-/// The same but for MIDI's rounding of values.
+/// Whether two values are equal within MIDI's resolution.
 fn near(a: &(u64, EventKind), b: &(u64, EventKind)) -> bool {
     let value = |kind: &EventKind| match *kind {
         EventKind::MidiCc { channel, cc, value } => Some((0, channel, cc, value)),
@@ -148,7 +148,7 @@ fn near(a: &(u64, EventKind), b: &(u64, EventKind)) -> bool {
 
 #[test]
 fn a_filter_that_moves_while_keys_are_down_hangs_nothing() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Harmonise", "Continue"] {
             for (name, away) in [("Hear from", "C6"), ("Hear to", "C2"), ("Hear channel", "5")] {
                 let setting = Setting::new(format, mode);
@@ -156,7 +156,7 @@ fn a_filter_that_moves_while_keys_are_down_hangs_nothing() -> Result<()> {
                 let param = plugin.param_by_name(name)?;
                 let (here, away) = (param.default_normalised, value_of(&plugin, name, away)?);
                 let set = |value: f64| Happening::Param(name.into(), value);
-                // Heard when it goes down and not when it is let go; and the other way about.
+                // Heard when it goes down but not when it is released, and the other way round.
                 let hands = Hands::read("0 on 72, 700 off 72, 1000 on 71, 1700 off 71, 2200 on 69, 2600 off 69");
                 let script = running(8.0).hands(1, &hands).with(1, 0.8, set(away)).with(1, 2.5, set(here));
                 let played = setting.play_script(&script, &hands)?;
@@ -176,9 +176,9 @@ fn a_filter_that_moves_while_keys_are_down_hangs_nothing() -> Result<()> {
 
 #[test]
 fn by_channel_the_first_four_channels_are_the_voices() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for order in continuo_tests::hands::orders(&[0, 1, 3]) {
-            // Crossed and in unison, as parts are; the tenor is left open.
+            // Parts that cross and meet in unison; the tenor stays open.
             let keys = [60_u8, 67, 0, 60];
             let mut hands = Hands::default();
             for channel in &order {

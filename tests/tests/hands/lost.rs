@@ -1,8 +1,9 @@
-//! Keys whose end is lost, as the host stops calling: nobody holds them any more.
+//! Keys whose note-off is lost because the host stops calling: they no longer count as held.
 
 use anyhow::{Result, ensure};
 use continuo_tests::audio_thread;
-use continuo_tests::fake_host::{Event, EventKind, HostConfig, HostedPlugin, Transport};
+use continuo_tests::fake_host::{Event, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::host_clock::HostClock;
 use continuo_tests::note_checker::NoteChecker;
 use continuo_tests::session;
 
@@ -30,13 +31,13 @@ fn take_break(plugin: &mut HostedPlugin, what: Break) -> Result<()> {
     }
 }
 
-/// Blocks of 480 before the break, and after it.
+/// The numbers of blocks of 480 samples before the break and after it.
 const BEFORE: u64 = 100;
 const AFTER: u64 = 800;
 
 #[test]
 fn a_key_whose_end_is_lost_is_harmonised_no_more() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for what in [Break::StopProcessing, Break::Deactivate, Break::Reset] {
             for playing in [true, false] {
                 for (pedal, lookahead) in [(false, "2 steps"), (true, "2 steps"), (false, "16 steps")] {
@@ -48,9 +49,7 @@ fn a_key_whose_end_is_lost_is_harmonised_no_more() -> Result<()> {
                             take_break(&mut plugin, what)?;
                         }
                         // It resumes at the same position.
-                        let pos_beats = Some(n as f64 * 0.02);
-                        let transport =
-                            Transport { playing, tempo_bpm: Some(120.0), pos_beats, ..Transport::default() };
+                        let transport = HostClock::AT_120.transport(playing, n as i64 * 480);
                         let key = EventKind::NoteOn { channel: 0, key: 72, velocity: 0.7 };
                         let down = EventKind::MidiCc { channel: 0, cc: 64, value: 1.0 };
                         let events: &[EventKind] = match n {
@@ -70,7 +69,7 @@ fn a_key_whose_end_is_lost_is_harmonised_no_more() -> Result<()> {
                     let after: Vec<_> = starts.iter().filter(|n| **n >= BEFORE).collect();
                     ensure!(
                         after.is_empty(),
-                        "{format}, {what:?}, playing {playing}, pedal {pedal}: {} notes start after it, in blocks {after:?}",
+                        "{format}, {what:?}, playing {playing}, pedal {pedal}: {} late starts, in blocks {after:?}",
                         after.len()
                     );
                     checker.expect_silence();

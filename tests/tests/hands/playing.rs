@@ -1,26 +1,22 @@
-//! A session in which hands play, what came out of it, and the rules that hold for every harmony.
+//! Plays sessions of hands, and checks the rules that hold for every harmony.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{Class, Format, HostConfig, HostedPlugin};
 use continuo_tests::hands::Hands;
 use continuo_tests::heard::{self, Heard};
+use continuo_tests::host_clock::SAMPLE_RATE;
+pub use continuo_tests::host_clock::{BEAT, STEP};
 use continuo_tests::rack::{Blocks, Pace, Sent};
 use continuo_tests::script::{Script, Stretch};
 use continuo_tests::session::{self, choose};
 use continuo_tests::{audio_thread, bundles};
 
-/// Both, as everything here holds in both.
-pub const FORMATS: [Format; 2] = [Format::Clap, Format::Vst3];
-/// The overlaps that tunes are played with, milliseconds: a key's start in front of the last one's end at one sample, one sample
-/// later, and as hands do.
+/// The overlaps of tunes, milliseconds: a note-on before the last note-off at one sample, one sample apart, and as
+/// hands do.
 pub const OVERLAPS: [f64; 5] = [0.0, continuo_tests::hands::SAMPLE_MS, 5.0, 20.0, 80.0];
-/// Block sizes that all give the same.
+/// Block sizes that must all give the same notes.
 pub const BLOCKS: [Blocks; 4] =
     [Blocks::Of(64), Blocks::Of(1024), Blocks::Random(900, 5), Blocks::WithEmptyBetween(256)];
-/// A beat at 120, samples.
-pub const BEAT: u64 = 24_000;
-/// A 16th, samples.
-pub const STEP: u64 = BEAT / 4;
 /// Where the transport starts, samples.
 pub const START: u64 = BEAT / 2;
 /// From a note to its answer, samples: 25 ms.
@@ -29,14 +25,13 @@ pub const REPLY: u64 = 1_200;
 pub const ENTRY: u64 = 1_920;
 /// The shortest that a generated note may be, samples: 60 ms.
 pub const SHORTEST: u64 = 2_880;
-const SAMPLE_RATE: f64 = 48_000.0;
 
-/// The sample of a time in the running stretch.
+/// The sample of a time in the second stretch, in which the transport runs.
 pub fn at_ms(ms: f64) -> u64 {
     START + (ms * 48.0).round() as u64
 }
 
-/// An instance as a session begins with.
+/// The instance that a session begins with.
 pub struct Setting {
     pub format: Format,
     pub blocks: Blocks,
@@ -64,10 +59,10 @@ impl Setting {
         Self { blocks, ..self }
     }
 
-    /// Active, and told that it renders.
+    /// Active, in a host that declares a render.
     pub fn plugin(&self) -> Result<HostedPlugin> {
         let mut plugin = HostedPlugin::load(&bundles::path(self.format), self.format, Class::NoteEffect)?;
-        // As the default should be, so that what is found here is not that it is another.
+        // Set, so that these tests do not depend on the default.
         plugin.set_param_by_name("Reply delay", self.reply_ms / 50.0)?;
         for (name, text) in &self.params {
             choose(&mut plugin, name, text)?;
@@ -84,7 +79,7 @@ impl Setting {
         Ok((plugin, sent))
     }
 
-    /// Plays hands over `beats` of a running transport; a stop follows.
+    /// Plays hands over `beats` of a running transport, then stops it.
     pub fn play(&self, hands: &Hands, beats: f64) -> Result<Played> {
         self.play_script(&running(beats).hands(1, hands), hands)
     }
@@ -101,12 +96,12 @@ pub fn running(beats: f64) -> Script {
     Script { stretches: vec![Stretch::stand(0.5), Stretch::play(0.0, beats), Stretch::stand(4.0)], ..Script::default() }
 }
 
-/// What came out, told apart.
+/// What came out: the player's notes and the generated ones.
 pub struct Played {
     pub sent: Sent,
     /// What the hands played, in order of their starts.
     pub played: Vec<Heard>,
-    /// What was added.
+    /// What the network added.
     pub generated: Vec<Heard>,
     /// From a note to its answer, samples.
     pub reply: u64,
@@ -114,7 +109,7 @@ pub struct Played {
 
 impl Played {
     /// # Errors
-    /// If a note of the hands' is not there at its sample.
+    /// If a note of the hands is missing at its sample.
     pub fn new(sent: Sent, hands: &Hands) -> Result<Self> {
         let mut generated = heard::notes(&sent);
         let mut played = Vec::new();
@@ -131,7 +126,7 @@ impl Played {
         self.generated.iter().filter(|note| note.channel == channel).copied().collect()
     }
 
-    /// Every played note went out on this channel.
+    /// Expects every played note on this channel.
     pub fn expect_played_on(&self, channel: u8) -> Result<()> {
         let elsewhere: Vec<_> = self.played.iter().filter(|note| note.channel != channel).collect();
         let (count, all) = (elsewhere.len(), self.played.len());
@@ -139,8 +134,8 @@ impl Played {
         Ok(())
     }
 
-    /// The rules for everything that Harmonise adds: no note below 60 ms, no voice struck twice in a 16th, and at most one answer
-    /// off the grid in each.
+    /// The rules for all that Harmonise adds: no note shorter than 60 ms, no voice struck twice in a 16th, and at most
+    /// one answer off the grid in each.
     pub fn expect_sound_harmony(&self) -> Result<()> {
         for note in &self.generated {
             let taken = self.played.iter().any(|played| (played.start, played.key) == (note.end, note.key));
@@ -162,14 +157,15 @@ impl Played {
         Ok(())
     }
 
-    /// Nothing generated starts from `from` up to `to`.
+    /// Expects that no generated note starts from `from` up to `to`.
     pub fn expect_nothing_starts(&self, from: u64, to: u64) -> Result<()> {
         let started = self.generated.iter().find(|note| (from..to).contains(&note.start));
-        ensure!(started.is_none(), "{started:?} starts, and nothing was to start from {from} to {to}");
+        ensure!(started.is_none(), "{started:?} starts, but nothing may start from {from} to {to}");
         Ok(())
     }
 
-    /// Harmony ends at a release: what sounds ends there, or once it is 60 ms old; nothing starts up to `until`.
+    /// Expects the harmony to end at a release: sounding notes end there, or once they are 60 ms old; none starts up to
+    /// `until`.
     pub fn expect_harmony_ends(&self, release: u64, until: u64) -> Result<()> {
         for note in self.generated.iter().filter(|note| note.start < release && note.end > release) {
             let latest = release.max(note.start + SHORTEST);
@@ -178,7 +174,7 @@ impl Played {
         self.expect_nothing_starts(release, until)
     }
 
-    /// Generated notes sound on some channel all through a range but for gaps of 60 ms.
+    /// Expects generated notes throughout a range, on any channel, except in gaps of 60 ms.
     pub fn expect_harmony(&self, from: u64, to: u64) -> Result<()> {
         heard::cover(&self.generated, from..to, SHORTEST).map_err(anyhow::Error::msg)
     }

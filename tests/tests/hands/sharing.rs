@@ -1,4 +1,4 @@
-//! Player and network on one channel: neither cuts, bends or holds what is the other's.
+//! Player and network on one channel: neither cuts, bends or holds the other's notes.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{EventKind, Format};
@@ -11,8 +11,9 @@ use super::playing::*;
 
 #[test]
 fn the_network_never_cuts_a_key_that_is_held() -> Result<()> {
-    for format in FORMATS {
-        // A pad that passes, on the alto's channel; and a voice that is dealt anew while its key sounds on another's channel.
+    for format in Format::BOTH {
+        // A pad that passes on the alto's channel; and a key that gets another voice while it sounds on the first one's
+        // channel.
         let pad = Hands::read("0 on 64 c2, 500 on 72 c1, 1000 off 72 c1, 1800 off 64 c2");
         let played = Setting::new(format, "Harmonise").with("Hear channel", "1").play(&pad, 6.0)?;
         let held: Vec<_> = played.played.iter().filter(|note| note.key == 64).collect();
@@ -51,7 +52,7 @@ fn takes_hold_each_note_as_it_was_played() -> Result<()> {
 
 #[test]
 fn what_a_note_leaves_on_a_channel_does_not_bend_the_network() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::read(
             "0 on 76, 0 on 67, 300 bend 0.75, 300 cc 1 0.9, 500 off 67, 900 bend 0.5, 900 cc 1 0, 1800 off 76",
         );
@@ -75,7 +76,7 @@ fn what_a_note_leaves_on_a_channel_does_not_bend_the_network() -> Result<()> {
 
 #[test]
 fn a_pedal_comes_up_wherever_it_went_down() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (name, text) in [("Bypass", "On"), ("Emit", "Soprano"), ("Hear channel", "5"), ("Input", "As it is")] {
             let hands = Hands::read("0 cc 64 1, 10 on 72, 400 off 72, 1500 cc 64 0");
             let setting = Setting::new(format, "Harmonise");
@@ -96,7 +97,7 @@ fn a_pedal_comes_up_wherever_it_went_down() -> Result<()> {
 
 #[test]
 fn a_pedal_that_goes_down_with_a_release_goes_down_first() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::read("0 on 72, 500 cc 64 1, 500 off 72, 1500 cc 64 0");
         let (_, sent) = Setting::new(format, "Harmonise").run(&running(6.0).hands(1, &hands))?;
         let place = |what: fn(&EventKind) -> bool| sent.iter().position(|(at, kind)| *at == at_ms(500.0) && what(kind));
@@ -109,7 +110,7 @@ fn a_pedal_that_goes_down_with_a_release_goes_down_first() -> Result<()> {
 
 #[test]
 fn a_rolled_chord_goes_out_on_a_channel_for_each_note() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for keys in [&[60_u8, 64, 67, 72][..], &[72, 67, 64, 60], &[64, 60, 72, 67], &[60, 64, 67]] {
             for spread in [0.0, 3.0, 8.0] {
                 let hands = Hands::chord(keys, 500.0, spread, 1500.0);
@@ -126,7 +127,7 @@ fn a_rolled_chord_goes_out_on_a_channel_for_each_note() -> Result<()> {
 
 #[test]
 fn by_channel_every_note_keeps_its_channel() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::read(
             "0 on 72 c1, 0 on 67 c2, 0 on 64 c3, 0 on 60 c3, 0 on 48 c4, 900 off 72 c1, 900 off 67 c2, 900 off 64 c3, \
              900 off 60 c3, 900 off 48 c4",

@@ -1,6 +1,7 @@
-//! Tunes in one line, however legato: one voice's channel for the tune, and the others around it.
+//! Tunes in one line, however legato, stay on one voice's channel, with the other voices around them.
 
 use anyhow::{Context, Result, ensure};
+use continuo_tests::fake_host::Format;
 use continuo_tests::hands::Hands;
 use continuo_tests::heard;
 
@@ -17,7 +18,7 @@ fn voices() -> [(&'static str, u8, [u8; 16]); 3] {
 
 #[test]
 fn a_legato_tune_stays_on_one_channel_with_three_voices_around_it() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (voice, channel, keys) in voices() {
             for (overlap, note_ms, lookahead) in OVERLAPS
                 .into_iter()
@@ -33,7 +34,7 @@ fn a_legato_tune_stays_on_one_channel_with_three_voices_around_it() -> Result<()
                     ensure!(played.generated_on(channel).is_empty(), "the tune's own channel has generated notes");
                     let whole = at_ms(0.0) + REPLY..at_ms(16.0 * note_ms);
                     for other in (0..4).filter(|other| *other != channel) {
-                        // A voice may breathe; it does not fall silent for the tune.
+                        // A voice may pause, but must not fall silent.
                         let share = heard::share(&played.generated_on(other), whole.clone());
                         ensure!(share > 0.97, "channel {other} sounds in {:.0} % of the time", 100.0 * share);
                     }
@@ -48,7 +49,7 @@ fn a_legato_tune_stays_on_one_channel_with_three_voices_around_it() -> Result<()
 
 #[test]
 fn a_legato_tune_stays_on_one_channel_in_every_mode_and_block() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         for mode in ["Continue", "Respond", "Free"] {
             for (voice, channel, keys) in voices() {
                 for (overlap, blocks) in OVERLAPS.into_iter().zip(BLOCKS.into_iter().cycle()) {
@@ -65,7 +66,7 @@ fn a_legato_tune_stays_on_one_channel_in_every_mode_and_block() -> Result<()> {
 
 #[test]
 fn blocks_do_not_change_what_answers_a_legato_tune() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::tune(&SOPRANO, 13.0, 190.0, 20.0);
         let first = Setting::new(format, "Harmonise").play(&hands, 8.0)?;
         for blocks in BLOCKS {
@@ -79,7 +80,7 @@ fn blocks_do_not_change_what_answers_a_legato_tune() -> Result<()> {
 #[test]
 fn fast_notes_in_one_line_are_no_chords() -> Result<()> {
     // 32nds at 120.
-    for format in FORMATS {
+    for format in Format::BOTH {
         for (voice, channel, tune) in voices() {
             for overlap in [-20.0, -1.0, 0.0, OVERLAPS[1], 5.0, 20.0] {
                 let what = || format!("{format}, {voice}, overlap {overlap} ms");
@@ -97,11 +98,11 @@ fn fast_notes_in_one_line_are_no_chords() -> Result<()> {
 
 #[test]
 fn two_keys_held_for_longer_than_a_hand_slips_are_two_voices() -> Result<()> {
-    for format in FORMATS {
+    for format in Format::BOTH {
         let hands = Hands::read("0 on 74, 500 on 69, 2500 off 69, 2500 off 74");
         let played = Setting::new(format, "Harmonise").play(&hands, 8.0)?;
         played.expect_sound_harmony()?;
-        // From the next step but one on, the network fills in two.
+        // From the second next step on, the network adds two voices.
         let (from, to) = (at_ms(1000.0), at_ms(2500.0));
         for at in (from..to).step_by(STEP as usize / 2) {
             let count = played.generated.iter().filter(|note| note.sounds_at(at)).count();

@@ -67,7 +67,7 @@ impl IRunLoopTrait for Frame {
 }
 
 impl Frame {
-    /// A turn of the loop. The plugin's file does not block, so it is asked for nothing.
+    /// One turn of the loop. It calls every handler without polling its file, as the plugin's does not block.
     fn turn(&self) {
         let handlers = self.handlers.lock().expect("no panic in a list").clone();
         for (handler, fd) in handlers {
@@ -85,7 +85,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Has the plugin do what it asked to do on this thread.
+    /// Runs the handlers that the plugin has registered, on this thread.
     pub(super) fn turn(&self) {
         self.frame.turn();
     }
@@ -117,7 +117,7 @@ impl EditorHost for Vst3Instance {
 
     fn show(&mut self, window: u32) -> Result<()> {
         let view = self.view()?;
-        // SAFETY: on X11 a parent is a window's number, and whoever opened the window keeps it until the editor is closed.
+        // SAFETY: on X11 a parent is a window's number; the caller keeps the window until the editor is closed.
         let result = unsafe { view.view.attached(window as usize as *mut c_void, kPlatformTypeX11EmbedWindowID) };
         expect_ok("IPlugView::attached", result)?;
         view.is_attached = true;
@@ -126,7 +126,7 @@ impl EditorHost for Vst3Instance {
 
     fn destroy(&mut self) -> Result<()> {
         let view = self.view.take().context("expected an editor that has been made, got none")?;
-        // SAFETY: called in the order that VST3 asks for.
+        // SAFETY: the calls come in the order that VST3 demands.
         unsafe {
             if view.is_attached {
                 expect_ok("IPlugView::removed", view.view.removed())?;
@@ -138,7 +138,7 @@ impl EditorHost for Vst3Instance {
     fn set_size(&mut self, (width, height): (u32, u32)) -> Result<(u32, u32)> {
         let view = self.view()?;
         let mut size = ViewRect { left: 0, top: 0, right: width as i32, bottom: height as i32 };
-        // SAFETY: `size` outlives the calls. A constraint that changes it says so by its result, which is none to fail at.
+        // SAFETY: `size` outlives the calls. The result of the constraint only reports whether it changed the size.
         unsafe {
             view.view.checkSizeConstraint(&mut size);
             expect_ok("IPlugView::onSize", view.view.onSize(&mut size))?;

@@ -112,29 +112,29 @@ fn read_event(event: &Vst3Event) -> Option<EventKind> {
     let address = |channel: i16, pitch: i16| Some((u8::try_from(channel).ok()?, u8::try_from(pitch).ok()?));
     match u32::from(event.r#type) {
         kNoteOnEvent => {
-            // SAFETY: the type says which field is set.
+            // SAFETY: the event's type tells which field of the union is set.
             let NoteOnEvent { channel, pitch, velocity, .. } = unsafe { event.__field0.noteOn };
             let (channel, key) = address(channel, pitch)?;
             Some(EventKind::NoteOn { channel, key, velocity })
         }
         kNoteOffEvent => {
-            // SAFETY: the type says which field is set.
+            // SAFETY: the event's type tells which field of the union is set.
             let NoteOffEvent { channel, pitch, velocity, .. } = unsafe { event.__field0.noteOff };
             let (channel, key) = address(channel, pitch)?;
             Some(EventKind::NoteOff { channel, key, velocity })
         }
         kPolyPressureEvent => {
-            // SAFETY: the type says which field is set.
+            // SAFETY: the event's type tells which field of the union is set.
             let PolyPressureEvent { channel, pitch, pressure, .. } = unsafe { event.__field0.polyPressure };
             let (channel, key) = address(channel, pitch)?;
             Some(EventKind::PolyPressure { channel, key, pressure })
         }
         kLegacyMIDICCOutEvent => {
-            // SAFETY: the type says which field is set.
+            // SAFETY: the event's type tells which field of the union is set.
             read_controller(unsafe { event.__field0.midiCCOut })
         }
         kDataEvent => {
-            // SAFETY: the type says which field is set.
+            // SAFETY: the event's type tells which field of the union is set.
             let DataEvent { size, r#type, bytes } = unsafe { event.__field0.data };
             if r#type != kMidiSysEx || bytes.is_null() {
                 return None;
@@ -148,7 +148,7 @@ fn read_event(event: &Vst3Event) -> Option<EventKind> {
 
 /// The name of the note that an event is about.
 pub(super) fn voice_id(event: &Vst3Event) -> Option<i32> {
-    // SAFETY: the type says which field is set.
+    // SAFETY: the event's type tells which field of the union is set.
     let id = unsafe {
         match u32::from(event.r#type) {
             kNoteOnEvent => event.__field0.noteOn.noteId,
@@ -173,7 +173,7 @@ fn read_controller(event: LegacyMIDICCOutEvent) -> Option<EventKind> {
     }
 }
 
-/// Musical time in VST3's form; each flag says that its field is set.
+/// The transport in VST3's form. Each flag marks a field that is set.
 pub(super) fn process_context(transport: &Transport, sample_rate: f64, samples_run: i64) -> ProcessContext {
     let mut state = kContTimeValid;
     let mut flag = |set: bool, flags| state |= if set { flags } else { 0 };

@@ -1,4 +1,5 @@
-//! A loaded `.vst3` library, entered once however many instances use it; on the thread that loads or drops the last one.
+//! A loaded `.vst3` library, whose entry function runs once for all its instances. On the thread that loads it or drops
+//! its last instance.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -39,7 +40,7 @@ impl Module {
         keep_loaded(&path)?;
         // SAFETY: the file is our own build; loading a library runs its code, which is what is wanted.
         let library = unsafe { Library::new(&path) }?;
-        // SAFETY: the signature is the one that the VST3 SDK gives for Linux. nice-plug ignores the handle.
+        // SAFETY: the signature is the VST3 SDK's for Linux. nice-plug ignores the handle.
         let entered = unsafe {
             let entry = library.get::<unsafe extern "C" fn(*mut c_void) -> bool>(b"ModuleEntry")?;
             entry(std::ptr::null_mut())
@@ -52,7 +53,7 @@ impl Module {
 
     /// A new object of the class, to be released before the module is dropped.
     pub(super) fn create_component(&self, class: Class) -> Result<ComPtr<IComponent>> {
-        // SAFETY: the signature is the SDK's, everything passed outlives its call, and what comes back is ours to release.
+        // SAFETY: the signature is the SDK's, all arguments outlive their call, and we own what comes back.
         unsafe {
             let get = self.library.get::<GetPluginFactory>(b"GetPluginFactory")?;
             let factory = ComPtr::from_raw(get()).context("expected a plugin factory, got none")?;
@@ -74,7 +75,8 @@ impl Drop for Module {
     fn drop(&mut self) {
         // Held so that nobody enters the library again while it is being left.
         let _modules = MODULES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        // SAFETY: the signature is the SDK's; every object of the library has been released, as instances hold the module last.
+        // SAFETY: the signature is the SDK's; every object of the library is released, as instances drop the module
+        // last.
         unsafe {
             if let Ok(exit) = self.library.get::<unsafe extern "C" fn() -> bool>(b"ModuleExit") {
                 exit();

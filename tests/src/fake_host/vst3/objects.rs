@@ -1,5 +1,5 @@
-//! The COM objects that a VST3 host hands to a plugin: one block's events and parameter changes, a stream, the host itself.
-//! The plugin calls them on whichever thread it was called on, and the handler from its editor's thread too.
+//! The COM objects that a VST3 host hands to a plugin: one block's events and parameter changes, a stream, the host
+//! itself. The plugin calls them on whichever thread it was called on, and the handler from its editor's thread too.
 
 use std::ffi::c_void;
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ use vst3::{ComPtr, ComWrapper};
 use super::events::{outgoing, voice_id};
 use crate::fake_host::{Edit, Event};
 
-/// The host, as the plugin's `initialize` is told of it.
+/// The host, as the plugin's `initialize` gets it.
 pub(super) struct HostApplication;
 
 impl Class for HostApplication {
@@ -34,7 +34,7 @@ impl IHostApplicationTrait for HostApplication {
         for (unit, letter) in text.iter_mut().zip("Continuo fake host".encode_utf16()) {
             *unit = letter;
         }
-        // SAFETY: checked above; the plugin gives room for a whole String128.
+        // SAFETY: not null; the caller provides a whole String128.
         unsafe { *name = text };
         kResultOk
     }
@@ -98,7 +98,7 @@ impl IEventListTrait for InputEvents {
     unsafe fn getEvent(&self, index: int32, event: *mut Vst3Event) -> tresult {
         match usize::try_from(index).ok().and_then(|index| self.0.get(index)) {
             Some(found) if !event.is_null() => {
-                // SAFETY: checked above; the plugin gives room for one event.
+                // SAFETY: not null; the caller provides an event.
                 unsafe { *event = *found };
                 kResultOk
             }
@@ -111,16 +111,16 @@ impl IEventListTrait for InputEvents {
     }
 }
 
-/// An event with its note's name.
+/// An event with its note's id.
 type NamedEvent = (Event, Option<i32>);
 
 /// The events that come out of a block, in the order in which the plugin sends them.
 #[derive(Default)]
 pub(super) struct OutputEvents {
-    /// The queue is full: it turns every event away.
+    /// Refuses every event, as a full queue does.
     pub(super) refuse: bool,
-    /// The events taken, each with its note's name, and the number turned away. Read at once: what an event points to is the
-    /// plugin's for the length of the call.
+    /// The accepted events, each with its note's id, and the number of refused ones. Events are read during the call,
+    /// as what they point to belongs to the plugin.
     pub(super) taken: Mutex<(Vec<NamedEvent>, usize)>,
 }
 
@@ -146,7 +146,7 @@ impl IEventListTrait for OutputEvents {
             taken.1 += 1;
             return kResultFalse;
         }
-        // SAFETY: checked above; an event is plain data and is copied.
+        // SAFETY: not null; an event is plain data.
         let event = unsafe { *event };
         taken.0.push((outgoing(&event), voice_id(&event)));
         kResultOk
@@ -176,7 +176,7 @@ impl IParamValueQueueTrait for ParamQueue {
     unsafe fn getPoint(&self, index: int32, timing: *mut int32, value: *mut ParamValue) -> tresult {
         match usize::try_from(index).ok().and_then(|index| self.points.get(index)) {
             Some(point) if !timing.is_null() && !value.is_null() => {
-                // SAFETY: checked above.
+                // SAFETY: neither is null; the caller provides both numbers.
                 unsafe {
                     *timing = point.0 as int32;
                     *value = point.1;
@@ -228,7 +228,7 @@ impl IParameterChangesTrait for ParamChanges {
     }
 }
 
-/// A state in memory, with the place where it is read or written next.
+/// A state in memory, with the position of the next read or write.
 #[derive(Default)]
 pub(super) struct MemoryStream(pub(super) Mutex<(Vec<u8>, usize)>);
 
@@ -246,13 +246,13 @@ impl Class for MemoryStream {
 impl IBStreamTrait for MemoryStream {
     unsafe fn read(&self, buffer: *mut c_void, num_bytes: int32, num_read: *mut int32) -> tresult {
         let mut stream = self.0.lock().expect("no panic in a stream");
-        let (bytes, place) = &mut *stream;
-        let count = usize::try_from(num_bytes).unwrap_or(0).min(bytes.len() - *place);
-        // SAFETY: the plugin gives room for `num_bytes`, and `count` bytes remain from `place`.
-        unsafe { std::ptr::copy_nonoverlapping(bytes[*place..].as_ptr(), buffer.cast(), count) };
-        *place += count;
+        let (bytes, pos) = &mut *stream;
+        let count = usize::try_from(num_bytes).unwrap_or(0).min(bytes.len() - *pos);
+        // SAFETY: the caller provides `num_bytes` bytes, and the stream holds `count` bytes from `pos` on.
+        unsafe { std::ptr::copy_nonoverlapping(bytes[*pos..].as_ptr(), buffer.cast(), count) };
+        *pos += count;
         if !num_read.is_null() {
-            // SAFETY: checked.
+            // SAFETY: not null; the caller provides the number.
             unsafe { *num_read = count as int32 };
         }
         kResultOk
@@ -263,14 +263,14 @@ impl IBStreamTrait for MemoryStream {
             return kInvalidArgument;
         };
         let mut stream = self.0.lock().expect("no panic in a stream");
-        let (bytes, place) = &mut *stream;
-        // SAFETY: the plugin gives `num_bytes` to read.
+        let (bytes, pos) = &mut *stream;
+        // SAFETY: the caller provides `num_bytes` bytes.
         let new = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), count) };
-        let end = bytes.len().min(*place + count);
-        bytes.splice(*place..end, new.iter().copied());
-        *place += count;
+        let end = bytes.len().min(*pos + count);
+        bytes.splice(*pos..end, new.iter().copied());
+        *pos += count;
         if !num_written.is_null() {
-            // SAFETY: checked.
+            // SAFETY: not null; the caller provides the number.
             unsafe { *num_written = num_bytes };
         }
         kResultOk
@@ -286,7 +286,7 @@ impl IBStreamTrait for MemoryStream {
         };
         stream.1 = (from + pos).clamp(0, stream.0.len() as int64) as usize;
         if !result.is_null() {
-            // SAFETY: checked.
+            // SAFETY: not null; the caller provides the number.
             unsafe { *result = stream.1 as int64 };
         }
         kResultOk
@@ -297,7 +297,7 @@ impl IBStreamTrait for MemoryStream {
             return kInvalidArgument;
         }
         let stream = self.0.lock().expect("no panic in a stream");
-        // SAFETY: checked above.
+        // SAFETY: not null; the caller provides the number.
         unsafe { *pos = stream.1 as int64 };
         kResultOk
     }

@@ -1,4 +1,4 @@
-//! What a VST3 controller says about its parameters; on the thread that loads the plugin.
+//! Reads the parameters of a VST3 controller, on the thread that loads the plugin.
 
 use vst3::ComPtr;
 use vst3::Steinberg::Vst::ParameterInfo_::ParameterFlags_::{kCanAutomate, kIsHidden};

@@ -1,98 +1,55 @@
-//! What the host plays: the seed phrase as events at samples of a song in one tempo. Plain values.
+//! The song of a jam: the seed phrase as events at samples, in one tempo and metre. Plain values, of no thread.
 
 use continuo_model::phrase::{Note, Phrase, Track};
 
 use crate::fake_host::{EventKind, Transport};
+use crate::host_clock::{Bars, HostClock};
 
-/// The song that the host plays, from sample 0, where the transport starts.
+/// The song that the host plays. The transport starts at its first sample, 0.
 #[derive(Clone, Debug)]
-pub struct HostSong {
-    /// Quarter notes a minute.
-    pub tempo_bpm: f64,
-    /// Beats in a bar, and which note is one of them.
-    pub time_signature: (u8, u8),
+pub struct Song {
+    /// Its tempo and sample rate.
+    pub clock: HostClock,
+    /// Its metre.
+    pub bars: Bars,
     /// Where the transport stops.
     pub num_bars: u32,
-    /// In Hz.
-    pub sample_rate: f64,
-    /// What is played: all voices of the seed phrase as one line of notes.
+    /// What the player plays: all voices of the seed phrase as one line of notes.
     pub notes: Vec<Note>,
-    /// In order; note-offs before note-ons at one sample.
+    /// The notes as events, in order; note-offs before note-ons at one sample.
     pub events: Vec<(i64, EventKind)>,
 }
 
-impl HostSong {
+impl Song {
     /// A song of `num_bars` bars that begins with the phrase, played on channel 0 (MIDI's first).
-    pub fn new(seed_phrase: &Phrase, tempo_bpm: f64, num_bars: u32, sample_rate: f64) -> Self {
-        let mut song = Self {
-            tempo_bpm,
-            time_signature: seed_phrase.time_signature,
-            num_bars,
-            sample_rate,
-            notes: one_line(&seed_phrase.notes()),
-            events: Vec::new(),
-        };
+    pub fn new(seed_phrase: &Phrase, num_bars: u32, clock: HostClock) -> Self {
+        let (count, unit) = seed_phrase.time_signature;
+        let notes = one_line(&seed_phrase.notes());
+        let mut song = Self { clock, bars: Bars::of((count.into(), unit.into())), num_bars, notes, events: Vec::new() };
         song.events = song.note_events();
         song
     }
 
-    /// How many samples last a quarter note.
-    pub fn samples_per_beat(&self) -> f64 {
-        self.sample_rate * 60.0 / self.tempo_bpm
-    }
-
-    /// Quarter notes in a bar.
-    pub fn bar_beats(&self) -> f64 {
-        f64::from(self.time_signature.0) * 4.0 / f64::from(self.time_signature.1)
-    }
-
-    /// Where the transport stops, in quarter notes.
-    pub fn end_beats(&self) -> f64 {
-        f64::from(self.num_bars) * self.bar_beats()
-    }
-
     /// Where the transport stops, in samples.
     pub fn end_samples(&self) -> i64 {
-        self.to_samples(self.end_beats())
+        self.clock.to_samples(self.end_beats())
     }
 
     /// How long it plays, in seconds.
     pub fn seconds(&self) -> f64 {
-        self.end_beats() * 60.0 / self.tempo_bpm
+        self.clock.seconds(self.end_beats())
     }
 
-    /// The song position of a sample, in quarter notes.
-    pub fn to_beats(&self, samples: i64) -> f64 {
-        samples as f64 / self.samples_per_beat()
+    fn end_beats(&self) -> f64 {
+        f64::from(self.num_bars) * self.bars.beats()
     }
 
-    /// The sample nearest to a song position.
-    pub fn to_samples(&self, beats: f64) -> i64 {
-        (beats * self.samples_per_beat()).round() as i64
-    }
-
-    /// The bar of a sample, from 0.
-    pub fn bar_of(&self, samples: i64) -> u32 {
-        // A block that starts at a bar line belongs to the bar that it opens, whatever the last bit of the division
-        // says.
-        ((self.to_beats(samples) + 1e-9) / self.bar_beats()) as u32
-    }
-
-    /// What the host says at the start of a block there: in front of the song and behind it, a stopped transport.
+    /// The transport of a block that starts at a sample. It stands before the song and after it.
     pub fn transport(&self, samples: i64) -> Transport {
         let song_samples = samples.clamp(0, self.end_samples());
-        let bar = self.bar_of(song_samples);
-        let (beats, unit) = self.time_signature;
-        Transport {
-            playing: (0..self.end_samples()).contains(&samples),
-            tempo_bpm: Some(self.tempo_bpm),
-            pos_beats: Some(self.to_beats(song_samples)),
-            bar_start_beats: Some(f64::from(bar) * self.bar_beats()),
-            bar_number: bar as i32,
-            time_signature: Some((beats.into(), unit.into())),
-            loop_range_beats: None,
-            pos_samples: song_samples,
-        }
+        let playing = (0..self.end_samples()).contains(&samples);
+        let transport = self.bars.announced_in(self.clock.transport(playing, song_samples));
+        Transport { pos_samples: song_samples, ..transport }
     }
 
     /// The played notes as a track of the file.
@@ -105,8 +62,8 @@ impl HostSong {
         for note in &self.notes {
             let (channel, key) = (0, note.pitch);
             let velocity = f32::from(note.velocity) / 127.0;
-            let start = self.to_samples(note.start_beats);
-            let end = self.to_samples(note.end_beats()).max(start + 1);
+            let start = self.clock.to_samples(note.start_beats);
+            let end = self.clock.to_samples(note.end_beats()).max(start + 1);
             events.push((start, EventKind::NoteOn { channel, key, velocity }));
             events.push((end, EventKind::NoteOff { channel, key, velocity: 0.5 }));
         }
@@ -115,8 +72,8 @@ impl HostSong {
     }
 }
 
-/// Notes of several voices as one player's: a key that two voices want at once is struck once and held for the longer,
-/// and one that is struck again while it sounds is let go for it.
+/// The notes of several voices as one player's: a key that two voices strike at once is struck once and held for the
+/// longer note, and a key that is struck again while it sounds is released first.
 fn one_line(notes: &[Note]) -> Vec<Note> {
     let mut line: Vec<Note> = Vec::with_capacity(notes.len());
     for note in notes {
@@ -145,13 +102,13 @@ mod tests {
         Note { pitch, velocity: 80, channel: 3, start_beats, length_beats }
     }
 
-    fn song(notes: &[Note], time_signature: (u8, u8)) -> HostSong {
+    fn song(notes: &[Note], time_signature: (u8, u8)) -> Song {
         let phrase = Phrase {
             tempo_bpm: 100.0,
             time_signature,
             tracks: vec![Track { name: "Seed".into(), notes: notes.to_vec() }],
         };
-        HostSong::new(&phrase, 120.0, 4, 48_000.0)
+        Song::new(&phrase, 4, HostClock::AT_120)
     }
 
     /// `24000 on 60` is a sample, what and a key.
@@ -203,9 +160,9 @@ mod tests {
     fn a_bar_starts_at_or_before_the_playhead() {
         let mut song = song(&[note(60, 0.0, 1.0)], (4, 4));
         for tempo in [83.7, 91.999_987, 120.0, 133.3, 200.0 / 3.0] {
-            song.tempo_bpm = tempo;
+            song.clock.tempo_bpm = tempo;
             for bar in 1..4 {
-                let line = song.to_samples(f64::from(bar) * 4.0);
+                let line = song.clock.to_samples(f64::from(bar) * 4.0);
                 for samples in line - 2..=line + 2 {
                     let transport = song.transport(samples);
                     let into_bar = transport.pos_beats.unwrap() - transport.bar_start_beats.unwrap();
