@@ -4,7 +4,7 @@ use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::{Symbol, Vocabulary};
 
 /// The longest pattern that counts as a loop, in steps: four bars of four beats.
-const LONGEST: usize = 16 * STEPS_PER_BEAT;
+pub const LONGEST: usize = 16 * STEPS_PER_BEAT;
 /// Patterns up to a bar of four beats may sound three times in a row, longer ones, which may be phrases, twice.
 const SHORT: usize = 4 * STEPS_PER_BEAT;
 const SHORT_TIMES: usize = 3;
@@ -12,6 +12,11 @@ const LONG_TIMES: usize = 2;
 /// Steps without an attack after which a chord has been held for long enough: two bars.
 const LONGEST_HOLD: usize = 8 * STEPS_PER_BEAT;
 const CAPACITY: usize = LONG_TIMES * LONGEST;
+
+/// How often a pattern of `period` steps may come in a row; a performance that has come so far has to leave it.
+pub const fn times(period: usize) -> usize {
+    if period <= SHORT { SHORT_TIMES } else { LONG_TIMES }
+}
 
 /// The last steps of a performance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +56,6 @@ impl Repetition {
             return Some(Stuck::Held);
         }
         let patterns = (STEPS_PER_BEAT..=LONGEST).step_by(STEPS_PER_BEAT);
-        let times = |period| if period <= SHORT { SHORT_TIMES } else { LONG_TIMES };
         let stuck = patterns.into_iter().find(|&period| self.sounded(period, times(period)))?;
         Some(Stuck::Pattern(self.row(stuck - 1)))
     }

@@ -4,7 +4,6 @@ pub mod echo;
 pub mod grid;
 pub mod line_echo;
 pub mod line_reader;
-pub mod score;
 pub mod step_reader;
 
 /// Reads music as a network's tokens, and knows what the network is shown before the next one. Training and playing

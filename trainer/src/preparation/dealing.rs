@@ -46,13 +46,13 @@ pub fn four_voices(parts: &[NamedPart]) -> Result<[Voice; NUM_VOICES]> {
     let beat = step as f64 / STEPS_PER_BEAT as f64;
     ensure!(
         most <= NUM_VOICES,
-        "expected four voices, got {most} notes together at beat {beat}; give each voice a part, or take out what doubles \
-         another voice"
+        "expected four voices, got {most} notes together at beat {beat}; give each voice a part, or take out what \
+         doubles another voice"
     );
     ensure!(
         most == NUM_VOICES,
-        "expected four parts with notes, or parts named {}, got {} with at most {most} notes together; give each voice a \
-         part",
+        "expected four parts with notes, or parts named {}, got {} with at most {most} notes together; give each \
+         voice a part",
         VOICE_NAMES.join(", "),
         parts.len()
     );

@@ -21,7 +21,8 @@ pub struct Identity {
 pub struct HoldOut {
     /// The share of pieces.
     pub share: f64,
-    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be none.
+    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be
+    /// none.
     pub draw: u64,
     /// Two pieces that share more than this of the shorter one's runs of 13 notes are near-duplicates.
     pub shared_runs: f64,

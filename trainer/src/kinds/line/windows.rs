@@ -16,11 +16,12 @@ use crate::batches::Batch;
 use crate::preparation::Spelt;
 use crate::recipe::Training;
 
-/// Words of a window from inside of a song that are read and not learnt: what comes first there is no beginning of a song.
+/// Words of a window from inside of a song that are read and not learnt: what comes first there is no beginning of a
+/// song.
 const WORDS_TO_SETTLE: usize = 8;
 
-/// Where windows begin, (song, word): at each song's start, and for what is longer than a window also inside of it, at the
-/// starts of events, from other places each epoch.
+/// Where windows begin, (song, word): at each song's start, and for what is longer than a window also inside of it, at
+/// the starts of events, from other places each epoch.
 pub fn windows(songs: &[Spelt], training: &Training, rng: &mut SplitMix64) -> Vec<(usize, usize)> {
     let mut windows = Vec::new();
     for (idx, song) in songs.iter().enumerate() {
