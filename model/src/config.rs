@@ -43,7 +43,7 @@ pub enum NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// The configuration as an object of its kind.
+    /// The implementation of this configuration's kind.
     pub fn kind(&self) -> &dyn Kind {
         match self {
             Self::Stack(config) => config,

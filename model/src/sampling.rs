@@ -13,7 +13,8 @@ pub struct Sampler {
     /// Samples only from the likeliest tokens whose probabilities add up to this share, above 0 and up to 1.
     pub top_p: f32,
     /// Adapts the temperature to the network's confidence, from 0 (not at all) to 1: lower when many tokens are likely,
-    /// higher when one is nearly certain. See [`adapted_temperature`].
+    /// higher when one is nearly certain. The factor is `1 + entropy * (1 - 2 * h)`, where `h` is the entropy of the
+    /// distribution relative to that of a uniform one.
     pub entropy: f32,
     /// Factor on the probability of a rest; 1 keeps it.
     pub rest_weight: f32,
@@ -34,9 +35,8 @@ impl Default for Sampler {
     }
 }
 
-/// The temperature of a draw: `temperature * (1 + entropy * (1 - 2 * h))`, clamped to 0.05 to 2, where `h` is the
-/// entropy of the distribution relative to that of a uniform distribution over the tokens that are not masked. A
-/// temperature of 0 stays 0.
+/// The temperature of a draw, adapted as [`Sampler::entropy`] says and clamped to [`TEMPERATURES`]. Masked tokens do not
+/// count. A temperature of 0 stays 0.
 fn adapted_temperature(logits: &[f32], sampler: Sampler) -> f32 {
     let possible = logits.iter().filter(|logit| **logit > f32::NEG_INFINITY).count();
     if sampler.entropy == 0.0 || sampler.temperature <= 0.0 || possible < 2 {

@@ -103,7 +103,8 @@ impl Kind for SplitConfig {
             return Err(format!("expected {} tokens, got {}", Vocabulary::GRID.size(), self.vocab_size));
         }
         if self.lstm.is_empty() || self.features.is_empty() {
-            return Err("expected at least one LSTM layer and one feature".into());
+            let (layers, features) = (self.lstm.len(), self.features.len());
+            return Err(format!("expected at least one LSTM layer and one feature, got {layers} and {features}"));
         }
         if self.head_layers > MAX_HEAD_LAYERS {
             return Err(format!("expected at most {MAX_HEAD_LAYERS} layers in the head, got {}", self.head_layers));

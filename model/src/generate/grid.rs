@@ -118,9 +118,10 @@ impl<L: GridLayers> GridPerformer<L> {
     /// each voice alone would let one unlikely note spoil a chord.
     ///
     /// A network with a fixed order cannot take account of a given voice below a free one. It draws several candidates
-    /// for the free voices and chooses one with the probability that it gives to the given voices. Both methods are
-    /// importance sampling (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in practice", 2001, chapter
-    /// 1).
+    /// for the free voices and chooses one with the probability that it gives to the given voices.
+    ///
+    /// Both methods are importance sampling (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in
+    /// practice", 2001, chapter 1).
     fn decide_row(&mut self, step: &GridStep) -> [Symbol; NUM_VOICES] {
         let Step { step_in_beat, settings, .. } = *step.step;
         self.state.set_step_in_beat(step_in_beat);

@@ -3,7 +3,7 @@
 /// The most notes in a chord: one for each voice.
 pub(crate) const MAX_CHORD: usize = 4;
 
-/// 1 to [`MAX_CHORD`] different pitches or pitch classes.
+/// One to four different pitches or pitch classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Chord {
     /// Entries from `len` on are 0.

@@ -79,8 +79,8 @@ impl Echo {
         });
     }
 
-    /// The token of each voice that followed the best match, and the class of the match's length (0 to [`ECHO_CLASSES`]
-    /// - 1); `None` without a match.
+    /// The token of each voice that followed the best match, and the class of the match's length, below
+    /// [`ECHO_CLASSES`]; `None` without a match.
     pub fn next(&self) -> Option<([u16; NUM_VOICES], usize)> {
         self.found.map(|found| (found.next, found.class.into()))
     }

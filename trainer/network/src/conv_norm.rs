@@ -176,7 +176,7 @@ fn through_relu(dz: &mut [f32], y: &[f32], normalised: &[f32], grad_gamma: &mut 
     }
 }
 
-/// Turns the gradient of the normalised values, scaled by gamma, into that of the convolution's output (Ioffe and
+/// Turns `dz`, the gradient of the layer's output before ReLU, into the gradient of the convolution's output (Ioffe and
 /// Szegedy, "Batch normalization", 2015, section 3).
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn through_norm(
