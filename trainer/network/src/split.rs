@@ -46,8 +46,8 @@ impl Network {
         }
         let trunk = x.matmul(self.var("head.trunk"))?.unsqueeze(1)?; // (steps * batch, 1, head)
         let cells = steps * batch * NUM_VOICES;
-        let rows = self.add_up("head.table", &inputs.head, HEAD_SLOTS, config.row_dropout, training)?;
-        let mut z = rows
+        let embedded = self.add_up("head.table", &inputs.head, HEAD_SLOTS, config.row_dropout, training)?;
+        let mut z = embedded
             .reshape((steps * batch, NUM_VOICES, config.head))?
             .broadcast_add(&trunk)?
             .reshape((cells, config.head))?;

@@ -73,13 +73,15 @@ fn small_split_network(rng_seed: u64) -> (Network, Inputs, Tensor) {
     };
     let mut rng = SplitMix64::new(rng_seed);
     let (steps, batch, slots) = (9, 3, config.trunk_slots());
-    let trunk_rows = config.features.iter().map(|f| f.table_rows()).sum::<usize>();
+    let trunk_table_rows = config.features.iter().map(|f| f.table_rows()).sum::<usize>();
     let network = noisy(NetworkConfig::Split(config), &mut rng);
-    let mut rows = |count: usize, bound: usize| -> std::sync::Arc<[u32]> {
+    let mut indices = |count: usize, bound: usize| -> std::sync::Arc<[u32]> {
         (0..count).map(|i| if i % 7 == 0 { NO_INDEX } else { rng.next_below(bound) as u32 }).collect()
     };
-    let (trunk, head) =
-        (rows(steps * batch * slots, trunk_rows), rows(steps * batch * NUM_VOICES * HEAD_SLOTS, HEAD_TABLE_ROWS));
+    let (trunk, head) = (
+        indices(steps * batch * slots, trunk_table_rows),
+        indices(steps * batch * NUM_VOICES * HEAD_SLOTS, HEAD_TABLE_ROWS),
+    );
     let cells = steps * batch * NUM_VOICES;
     let mut relative = vec![0; cells * 48];
     for (n, columns) in relative.chunks_exact_mut(48).enumerate() {
