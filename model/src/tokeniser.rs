@@ -60,6 +60,10 @@ mod tests {
         let state = |reader: &R| format!("{reader:?}");
         let (half, all) = (read(start.clone(), &tokens[..tokens.len() / 2]), read(start.clone(), tokens));
         assert_ne!(state(&half), state(&all));
+        let mut copy = start.clone();
+        copy.copy_from(&half);
+        assert_eq!(state(&copy), state(&half), "a copy has the whole state");
+        // Copying back over a later state leaves nothing of it.
         let mut copy = all.clone();
         copy.copy_from(&half);
         let rest = |mut reader: R| {
