@@ -20,6 +20,7 @@ pub enum Given {
 /// A voice that holds sounds something; which key does not matter to a grid model.
 const ANY_KEY: u8 = 60;
 
+/// What the bridge is given for a row.
 pub fn to_given(row: [Given; NUM_VOICES]) -> decision::Given {
     let mut given = decision::Given::NOTHING;
     for (lane, voice) in (0..).zip(row) {
@@ -33,6 +34,7 @@ pub fn to_given(row: [Given; NUM_VOICES]) -> decision::Given {
     given
 }
 
+/// The voices of a decision, all given.
 pub fn from_decision(decision: &Decision) -> [Given; NUM_VOICES] {
     from_given(&decision::Given::all(*decision))
 }
@@ -41,6 +43,7 @@ pub fn from_given(given: &decision::Given) -> [Given; NUM_VOICES] {
     symbols_of(given).map(|symbol| symbol.map_or(Given::Free, Given::Symbol))
 }
 
+/// The row of a decision, and what the voices sound after it.
 pub fn row_of(decision: &Decision) -> (Row, [Option<u8>; NUM_VOICES]) {
     let row = symbols_of(&decision::Given::all(*decision)).map(|symbol| symbol.unwrap_or(Symbol::Rest));
     (row, std::array::from_fn(|voice| decision.sounding.keys(voice as u8).next()))
