@@ -134,7 +134,8 @@ pub fn controls(key: Key, density: Density, register: Register) -> Controls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_model::tokeniser::step_reader::{CONTROL_CLASSES, NUM_KEYS};
+    use continuo_model::key::NUM_KEYS;
+    use continuo_model::tokeniser::step_reader::CONTROL_CLASSES;
 
     #[test]
     fn every_wish_is_one_that_a_network_knows() {

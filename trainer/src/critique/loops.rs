@@ -7,7 +7,7 @@ use crate::preparation::four_voices::FourVoices;
 
 /// How often a pattern must come in succession: once more than a performance lets it.
 fn times(pattern: usize) -> usize {
-    repetition::times(pattern) + 1
+    repetition::stuck_times(pattern) + 1
 }
 
 /// How many steps lie in a passage in which a pattern of up to a bar comes four times or more in succession, or one of
@@ -18,7 +18,7 @@ pub fn stuck_steps(piece: &FourVoices) -> usize {
     let len = piece.rows.len();
     let same = |a: usize, b: usize| piece.rows[a] == piece.rows[b] && starts[a] == starts[b];
     let mut stuck = vec![false; len];
-    for pattern in 1..=repetition::LONGEST {
+    for pattern in 1..=repetition::MAX_PERIOD {
         let mut from = 0;
         while from + pattern < len {
             let repeated = (from..len - pattern).take_while(|&step| same(step, step + pattern)).count();
