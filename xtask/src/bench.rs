@@ -1,22 +1,25 @@
-//! `cargo xtask bench`: what a step of each shipped network costs; with `--live` what a live host hears in time on a busy machine.
+//! `cargo xtask bench`: what a step of each shipped network costs; with `--live` what a live host hears in time on a busy machine;
+//! with `--memory` how much memory an instance takes.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::bundle;
-use crate::workspace::{Workspace, cargo, run_to_success};
+use crate::workspace::Workspace;
+use crate::{bundle, programs};
 
 /// What is measured is what players get.
 const PROFILE: &str = "release";
 
-/// Builds a benchmark and runs it. Without `--live` that is `bench`, on the shipped weights or on those in `args`; with it `live`,
-/// on the bundles.
+/// Builds a benchmark and runs it: on the bundles, if the first argument names `live` or `memory`, else `bench`, on the shipped
+/// weights or on those in `args`.
 pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
-    if let Some((_, args)) = args.split_first().filter(|(first, _)| *first == "--live") {
+    if let Some((first, args)) = args.split_first()
+        && let Some(name) = ["live", "memory"].into_iter().find(|name| *first == format!("--{name}").as_str())
+    {
         bundle::run(workspace, PROFILE)?;
-        return run_program(workspace, "live", args);
+        return run_program(workspace, name, args);
     }
     let files = args.iter().any(|arg| std::path::Path::new(arg).is_file());
     let shipped = if files { Vec::new() } else { shipped_weights(workspace)? };
@@ -36,12 +39,7 @@ fn shipped_weights(workspace: &Workspace) -> Result<Vec<OsString>> {
 
 /// Builds a program of the tests' crate and runs it in the caller's folder; its exit code is ours.
 fn run_program(workspace: &Workspace, name: &str, args: &[OsString]) -> Result<ExitCode> {
-    // All packages, so that features are those of every other build: `cargo run` cannot do that.
-    let mut build = cargo();
-    build.current_dir(&workspace.root).args(["build", "--workspace", "--profile", PROFILE, "--bin", name]);
-    run_to_success(&mut build)?;
-    let program = workspace.target_dir.join(PROFILE).join(name).with_extension(std::env::consts::EXE_EXTENSION);
-    let mut command = Command::new(program);
+    let mut command = Command::new(programs::build(workspace, PROFILE, name)?);
     command.args(args).env("CONTINUO_BUNDLES", workspace.bundle_dir());
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

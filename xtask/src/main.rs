@@ -8,6 +8,7 @@ mod dependencies;
 mod install;
 mod jam;
 mod notices;
+mod programs;
 mod system_packages;
 mod test;
 mod tidy;
@@ -46,9 +47,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Time the networks' steps (compare ratios within one run), or with `--live` count what a live host gets in time.
+    /// Time the networks' steps (compare ratios within one run); with `--live` count what a live host gets in time, with
+    /// `--memory` measure the memory of an instance.
     Bench {
-        /// Weights files instead of all shipped ones; after `--live` the options of `live`. Passed on unchanged.
+        /// Weights files instead of all shipped ones; after `--live` or `--memory` the options of that program. Passed on unchanged.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
