@@ -3,7 +3,7 @@
 mod addresses;
 mod audio_thread;
 #[cfg(any(test, feature = "bench"))]
-pub mod bench;
+mod bench;
 mod bridge;
 mod clap;
 mod editor;
@@ -306,4 +306,12 @@ impl<const HAS_AUDIO: bool> Vst3Plugin for Continuo<HAS_AUDIO> {
     } else {
         &[Vst3SubCategory::Fx, Vst3SubCategory::Instrument]
     };
+}
+
+/// Prints what each stage of the audio thread costs, for the program `stages`. No bundle has it.
+// SAFETY: no other symbol of this name exists.
+#[cfg(feature = "bench")]
+#[unsafe(no_mangle)]
+pub extern "C" fn continuo_print_stages() {
+    bench::print_stages();
 }

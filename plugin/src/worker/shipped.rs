@@ -20,7 +20,7 @@ macro_rules! shipped {
 
 /// All of them, in the order of menus. The first plays from the moment the plugin is loaded. A line here is all it takes to ship
 /// another.
-pub const SHIPPED: &[Shipped] = &[
+pub static SHIPPED: &[Shipped] = &[
     shipped!("bach"),
     shipped!("chorale"),
     shipped!("folk"),
