@@ -1,6 +1,10 @@
 //! Decisions: which notes start and end in a step, and on which lanes. The plugin works with decisions only; each kind
 //! of model encodes them as tokens in its own way.
 
+mod keys;
+
+pub use keys::Keys;
+
 /// The number of lanes: musical parts, each of which the plugin sends on the MIDI channel of the same number.
 pub const NUM_LANES: usize = 16;
 /// Ticks in a step, 96 in a quarter note: 32nds and triplets fall on whole ticks.

@@ -7,7 +7,7 @@ mod told;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::Instant;
 
@@ -121,6 +121,8 @@ pub struct Shared {
     pub step_p50_us: AtomicF32,
     /// 99th percentile of the time from a played note to its decided answer, microseconds.
     pub reply_p99_us: AtomicF32,
+    /// The lanes that the weights may play, as bits.
+    pub lanes: AtomicU16,
     /// Asks the worker to end.
     pub stop: AtomicBool,
 }

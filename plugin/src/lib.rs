@@ -2,6 +2,8 @@
 
 mod addresses;
 mod audio_thread;
+#[cfg(any(test, feature = "bench"))]
+pub mod bench;
 mod bridge;
 mod clap;
 mod editor;
@@ -18,9 +20,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use continuo_model::decision::Lanes;
 use continuo_model::generate::StepSettings;
 use continuo_model::organ::Organ;
 use continuo_model::sampling::Sampler;
+use continuo_model::tokeniser::grid::NUM_VOICES;
 use nice_plug::prelude::*;
 
 use audio_thread::preview;
@@ -109,7 +113,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     // Blocks are split where a parameter changes in them, or automation would act at a block's start: earlier in a bounce,
     // whose blocks are long, than live.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
-    const INPUT_EVENT_CAPACITY: usize = audio_thread::events::MAX_EVENTS;
+    const INPUT_EVENT_CAPACITY: usize = audio_thread::output::MAX_EVENTS;
 
     type Editor = EditorWindow;
     type SysExMessage = ();
@@ -155,7 +159,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         self.says_offline = config.process_mode == ProcessMode::Offline;
         #[cfg(debug_assertions)]
         {
-            self.audio.fails_in = std::env::var(FAIL_VARIABLE).ok().and_then(|blocks| blocks.parse().ok());
+            self.audio.fail_in(std::env::var(FAIL_VARIABLE).ok().and_then(|blocks| blocks.parse().ok()));
         }
         self.audio.activate(f64::from(config.sample_rate), config.max_buffer_size as usize);
         self.organ = Organ::new(config.sample_rate);
@@ -196,10 +200,14 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
 impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
     fn settings(&self) -> Settings {
         let p = &self.params;
+        // The player's voices go out too, whatever the weights play.
+        let lanes = Lanes::from_bits(self.shared.lanes.load(Ordering::Relaxed)) | Lanes::first(NUM_VOICES);
         let emit = match p.emit.value() {
-            Emit::All => [true; 4],
-            one => std::array::from_fn(|voice| voice + 1 == one as usize),
+            Emit::All => lanes,
+            one => Lanes::from_fn(|lane| usize::from(lane) + 1 == one as usize),
         };
+        let freezes = |lane: u8| p.freeze.get(usize::from(lane)).is_some_and(|freeze| freeze.on.value());
+        let frozen = Lanes::from_fn(freezes);
         let reply_delay_samples = (p.reply_delay_ms.value() * 1e-3 * self.sample_rate).round() as u64;
         Settings {
             mode: p.mode.value(),
@@ -214,7 +222,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             cadence: p.take_cadence(),
             voice: p.your_voice.value() as usize,
             emit,
-            frozen: std::array::from_fn(|voice| p.freeze[voice].on.value()),
+            frozen: if (lanes & !frozen).is_empty() { Lanes::ALL } else { frozen },
             lookahead_steps: i64::from(p.lookahead_steps.value()),
             reply_delay_samples,
             chord_window_samples: reply_delay_samples.min((CHORD_SECONDS * f64::from(self.sample_rate)).round() as u64),

@@ -161,6 +161,7 @@ impl Worker {
                 return Self { thread: None, shared };
             }
         };
+        loaded.performance.tell_lanes(&shared);
         shared.worker_runs.store(true, Ordering::Release);
         let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
             let desk = desk.clone();
@@ -233,6 +234,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
                     desk.take_down(&mut end);
                     if let Some(loaded) = next_weights.take(desk) {
                         retired = Some(performance.hand_over_to(loaded.performance, request.step.step_idx));
+                        performance.tell_lanes(&end.shared);
                     }
                 }
                 last_step = request.step.step_idx;
@@ -250,6 +252,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
                     && let Some(loaded) = next_weights.take(desk)
                 {
                     retired = Some(performance.hand_over_to(loaded.performance, last_step + 1));
+                    performance.tell_lanes(&end.shared);
                 }
                 drop(retired.take());
                 // An unpark between the pop and here is kept, and this returns at once. What goes out while nothing is
@@ -294,6 +297,11 @@ impl Performance {
             steps: Durations::new(),
             replies: Durations::new(),
         }
+    }
+
+    /// Tells the audio thread which lanes may play.
+    fn tell_lanes(&self, shared: &Shared) {
+        shared.lanes.store(self.capabilities().lanes.bits(), Ordering::Relaxed);
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -144,5 +144,11 @@ mod tests {
         }
         let held = held_out(&songs, &families, HoldOut::default());
         assert_eq!((0..50).filter(|&family| held[family]).collect::<Vec<_>>(), [3]);
+        // Where files only say what is learnt from, a share of that is held out, as if they said nothing.
+        songs[7].split = Some("train".into());
+        let told = held_out(&songs, &families, HoldOut::default());
+        songs.iter_mut().for_each(|song| song.split = None);
+        assert_eq!(told, held_out(&songs, &families, HoldOut::default()));
+        assert!(told.iter().filter(|held| **held).count() > 1);
     }
 }
