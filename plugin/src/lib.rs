@@ -310,7 +310,7 @@ impl<const HAS_AUDIO: bool> Vst3Plugin for Continuo<HAS_AUDIO> {
 
 /// Prints what each stage of the audio thread costs, for the program `stages`. No bundle has it.
 // SAFETY: no other symbol of this name exists.
-#[cfg(feature = "bench")]
+#[cfg(any(test, feature = "bench"))]
 #[unsafe(no_mangle)]
 pub extern "C" fn continuo_print_stages() {
     bench::print_stages();
