@@ -39,7 +39,7 @@ fn takes_become_clips() -> Result<()> {
     // The clip's path is shown; wherever the folder is on this machine is not compared.
     session.click("Take 2")?;
     session.photograph("takes")?;
-    session.click("A file a voice")?;
+    session.click("File per voice")?;
     session.click("Alto")?;
     session.click("Save MIDI")?;
     session.click("Copy path")?;
