@@ -1,11 +1,15 @@
-//! Decisions: the notes that start and end in a step, on lanes. What the plugin speaks of; how a network spells a step
-//! stays inside its kind.
+//! Decisions: which notes start and end in a step, and on which lanes. The plugin works with decisions only; each kind
+//! of model encodes them as tokens in its own way.
 
-/// Lanes: musical parts, each sent on the MIDI channel of its number.
+mod keys;
+
+pub use keys::Keys;
+
+/// The number of lanes: musical parts, each of which the plugin sends on the MIDI channel of the same number.
 pub const NUM_LANES: usize = 16;
-/// Positions within a step, 96 in a quarter note: exact for 32nds and for triplets.
+/// Ticks in a step, 96 in a quarter note: 32nds and triplets fall on whole ticks.
 pub const TICKS_PER_STEP: u8 = 24;
-/// Edges in a decision at the most: ten fingers lift and strike, and there is room for more.
+/// The most edges in a decision: enough for ten fingers that lift and strike within one step.
 pub const MAX_EDGES: usize = 32;
 
 /// A note's start or end.
@@ -13,28 +17,28 @@ pub const MAX_EDGES: usize = 32;
 pub enum Edge {
     /// A note starts.
     On {
-        /// The part, below [`NUM_LANES`].
+        /// The lane, below [`NUM_LANES`].
         lane: u8,
         /// MIDI key.
         key: u8,
-        /// 1 to 127; 0 where the model leaves the loudness open.
+        /// 1 to 127, or 0 if the model does not decide velocities.
         velocity: u8,
-        /// Position within the step, below [`TICKS_PER_STEP`].
+        /// Position within the step in ticks, below [`TICKS_PER_STEP`].
         tick: u8,
     },
     /// A note ends.
     Off {
-        /// The part, below [`NUM_LANES`].
+        /// The lane, below [`NUM_LANES`].
         lane: u8,
         /// MIDI key.
         key: u8,
-        /// Position within the step, below [`TICKS_PER_STEP`].
+        /// Position within the step in ticks, below [`TICKS_PER_STEP`].
         tick: u8,
     },
 }
 
 impl Edge {
-    /// The part that the note belongs to.
+    /// The note's lane.
     pub fn lane(self) -> u8 {
         match self {
             Self::On { lane, .. } | Self::Off { lane, .. } => lane,
@@ -48,14 +52,14 @@ impl Edge {
         }
     }
 
-    /// Position within the step.
+    /// Position within the step in ticks.
     pub fn tick(self) -> u8 {
         match self {
             Self::On { tick, .. } | Self::Off { tick, .. } => tick,
         }
     }
 
-    /// Edges stand in this order: by position, and at one position ends before starts.
+    /// The sort key: by tick, and ends before starts at the same tick.
     fn order(self) -> (u8, bool) {
         (self.tick(), matches!(self, Self::On { .. }))
     }
@@ -71,7 +75,7 @@ impl Lanes {
     /// Every lane.
     pub const ALL: Self = Self(u16::MAX);
 
-    /// Those lanes for which `is_in` is true.
+    /// The lanes for which `is_in` returns true.
     pub fn from_fn(is_in: impl Fn(u8) -> bool) -> Self {
         (0..NUM_LANES as u8).filter(|lane| is_in(*lane)).fold(Self::NONE, Self::with)
     }
@@ -81,23 +85,23 @@ impl Lanes {
         Self::from_fn(|lane| usize::from(lane) < count)
     }
 
-    /// These lanes and `lane`.
+    /// The set with `lane` added.
     pub fn with(self, lane: u8) -> Self {
-        debug_assert!(usize::from(lane) < NUM_LANES, "there is no lane {lane}");
+        debug_assert!(usize::from(lane) < NUM_LANES, "expected a lane below {NUM_LANES}, got {lane}");
         Self(self.0 | 1 << lane)
     }
 
-    /// Whether `lane` is one of them.
+    /// Whether the set contains `lane`.
     pub fn contains(self, lane: u8) -> bool {
         usize::from(lane) < NUM_LANES && self.0 >> lane & 1 == 1
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The lanes, in order.
+    /// The lanes in ascending order.
     pub fn iter(self) -> impl Iterator<Item = u8> {
         (0..NUM_LANES as u8).filter(move |lane| self.contains(*lane))
     }
@@ -124,7 +128,7 @@ impl std::ops::Not for Lanes {
     }
 }
 
-/// The notes that sound, by lane and key.
+/// The sounding notes, by lane and key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sounding([u128; NUM_LANES]);
 
@@ -132,17 +136,17 @@ impl Sounding {
     /// Nothing sounds.
     pub const NONE: Self = Self([0; NUM_LANES]);
 
-    /// A note sounds.
+    /// Adds a note.
     pub fn insert(&mut self, lane: u8, key: u8) {
         self.0[usize::from(lane)] |= 1 << key;
     }
 
-    /// A note sounds no more.
+    /// Removes a note.
     pub fn remove(&mut self, lane: u8, key: u8) {
         self.0[usize::from(lane)] &= !(1 << key);
     }
 
-    /// Nothing sounds in `lane` any more.
+    /// Removes all notes of `lane`.
     pub fn clear_lane(&mut self, lane: u8) {
         self.0[usize::from(lane)] = 0;
     }
@@ -157,7 +161,7 @@ impl Sounding {
         self.0[usize::from(lane)] == 0
     }
 
-    /// The keys that sound in `lane`, the highest first.
+    /// The keys that sound in `lane`, highest first.
     pub fn keys(&self, lane: u8) -> impl Iterator<Item = u8> + use<> {
         let mut left = self.0[usize::from(lane)];
         std::iter::from_fn(move || {
@@ -167,12 +171,12 @@ impl Sounding {
         })
     }
 
-    /// All notes: lane and key, by lane, the highest first.
+    /// All notes as (lane, key): lane by lane, highest key first.
     pub fn iter(&self) -> impl Iterator<Item = (u8, u8)> {
         (0..NUM_LANES as u8).flat_map(|lane| self.keys(lane).map(move |key| (lane, key)))
     }
 
-    /// What sounds after `edges`.
+    /// The notes that sound after `edges`.
     pub fn after(mut self, edges: &[Edge]) -> Self {
         for edge in edges {
             match *edge {
@@ -184,36 +188,36 @@ impl Sounding {
     }
 }
 
-/// What happens in a step: edges in order, and what sounds after them. Copy, without heap.
+/// The outcome of a step: its edges, and the notes that sound after them. It has no heap data.
 #[derive(Clone, Copy)]
 pub struct Decision {
     edges: [Edge; MAX_EDGES],
     len: u8,
-    /// What sounds at the step's end, as whoever decided it has heard. So a lane without edges is told apart: one that
-    /// holds sounds, one that rests does not.
+    /// The notes that sound at the end of the step, as the model that decided it counts them. They distinguish a lane
+    /// that holds a note from one that rests: neither has edges.
     pub sounding: Sounding,
 }
 
 impl Decision {
-    /// Nothing happens, and nothing sounds.
+    /// No edges, and no sounding notes.
     pub const SILENCE: Self =
         Self { edges: [Edge::Off { lane: 0, key: 0, tick: 0 }; MAX_EDGES], len: 0, sounding: Sounding::NONE };
 
-    /// Nothing happens; `sounding` goes on.
+    /// No edges; `sounding` continues.
     pub fn holding(sounding: Sounding) -> Self {
         Self { sounding, ..Self::SILENCE }
     }
 
-    /// Adds an edge, in its order, and what comes of it. `false` where there is no room: the edge is left out.
+    /// Inserts an edge in order and updates `sounding`. Returns `false` and drops the edge if the decision is full.
     pub fn push(&mut self, edge: Edge) -> bool {
         debug_assert!(edge.tick() < TICKS_PER_STEP && edge.key() < 128, "{edge:?}");
         let len = usize::from(self.len);
         if len == MAX_EDGES {
             return false;
         }
-        let place = self.edges[..len].partition_point(|before| before.order() <= edge.order());
-        self.edges.copy_within(place..len, place + 1);
-        self.edges[place] = edge;
+        let position = self.edges[..len].partition_point(|before| before.order() <= edge.order());
+        self.edges.copy_within(position..len, position + 1);
+        self.edges[position] = edge;
         self.len += 1;
         let of_note = |other: &&Edge| (other.lane(), other.key()) == (edge.lane(), edge.key());
         let last = self.edges().iter().rev().find(of_note).copied();
@@ -221,12 +225,12 @@ impl Decision {
         true
     }
 
-    /// The edges, in order: by position, and at one position ends before starts.
+    /// The edges, sorted by tick, with ends before starts at the same tick.
     pub fn edges(&self) -> &[Edge] {
         &self.edges[..usize::from(self.len)]
     }
 
-    /// The keys that start in `lane`.
+    /// The keys of the notes that start in `lane`.
     pub fn starts(&self, lane: u8) -> impl Iterator<Item = u8> + '_ {
         self.edges().iter().filter_map(move |edge| match edge {
             Edge::On { lane: on, key, .. } if *on == lane => Some(*key),
@@ -254,31 +258,31 @@ impl std::fmt::Debug for Decision {
     }
 }
 
-/// What the player does in a step. The lanes that are not the player's are the model's.
+/// The player's part of a step. The model decides the other lanes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Given {
     /// The player's lanes.
     pub lanes: Lanes,
-    /// What starts, ends and sounds on them.
+    /// The notes that start, end and sound on these lanes.
     pub notes: Decision,
 }
 
 impl Given {
-    /// Every lane is the model's.
+    /// The model decides every lane.
     pub const NOTHING: Self = Self { lanes: Lanes::NONE, notes: Decision::SILENCE };
 
-    /// All of a decision is the player's: it is heard as it was played.
+    /// The player gives every lane, with these notes.
     pub fn all(notes: Decision) -> Self {
         Self { lanes: Lanes::ALL, notes }
     }
 
-    /// The player starts a note, for as long as nothing else is said.
+    /// Adds a note that the player starts at the beginning of the step.
     pub fn strike(&mut self, lane: u8, key: u8, velocity: u8) {
         self.lanes = self.lanes.with(lane);
         self.notes.push(Edge::On { lane, key, velocity, tick: 0 });
     }
 
-    /// The player goes on with a note.
+    /// Adds a note that the player holds from an earlier step.
     pub fn hold(&mut self, lane: u8, key: u8) {
         self.lanes = self.lanes.with(lane);
         self.notes.sounding.insert(lane, key);
@@ -304,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_stand_in_order_of_time_and_ends_before_starts() {
+    fn edges_are_sorted_by_tick_with_ends_before_starts() {
         let decision = decided(&[on(1, 60, 12), on(0, 72, 0), off(1, 59, 12), off(0, 71, 0)]);
         assert_eq!(decision.edges(), [off(0, 71, 0), on(0, 72, 0), off(1, 59, 12), on(1, 60, 12)]);
         assert_eq!(decision.sounding.iter().collect::<Vec<_>>(), [(0, 72), (1, 60)]);
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_struck_again_ends_and_sounds() {
+    fn a_repeated_note_ends_and_starts_at_one_tick() {
         let mut sounding = Sounding::NONE;
         sounding.insert(3, 48);
         let mut decision = Decision::holding(sounding);
@@ -323,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_keyboard_sound() {
+    fn all_lanes_and_keys_can_sound() {
         let mut sounding = Sounding::NONE;
         [(15, 127), (15, 0), (0, 64)].iter().for_each(|(lane, key)| sounding.insert(*lane, *key));
         assert_eq!(sounding.keys(15).collect::<Vec<_>>(), [127, 0]);
@@ -334,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_too_many_is_left_out() {
+    fn a_full_decision_drops_further_edges() {
         let mut decision = decided(&[on(0, 60, 0); MAX_EDGES]);
         assert!(!decision.push(off(0, 60, 0)));
         assert_eq!((decision.edges().len(), decision.sounding.contains(0, 60)), (MAX_EDGES, true));

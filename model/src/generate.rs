@@ -1,19 +1,20 @@
-//! Playing: steps decided one after the other, each lane given by the player or left to the model.
+//! Generation: decides one step after another. In each step the player gives some lanes and the model decides the
+//! others.
 //!
-//! [`Network`] is a model's packed weights, which any number of performances share; a [`Performer`] is one
-//! performance. Both are object-safe: nothing outside of a kind's own files knows which kind plays.
+//! A [`Network`] is a model's packed weights, which any number of performances share; a [`Performer`] is one
+//! performance. Both are object-safe: code outside a kind's own files never depends on the kind.
 
 mod grid;
 mod line;
 mod rows;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::sync::Arc;
 
-pub use grid::GridPerformer;
-pub use line::LinePerformer;
 pub use rows::{decision_of, symbols_of};
 
 use crate::decision::{Decision, Given, Lanes};
@@ -21,141 +22,143 @@ use crate::sampling::Sampler;
 use crate::tokeniser::step_reader::Controls;
 use crate::weights_file::{Description, Weights};
 
-/// Every pitch class.
-const ALL_CLASSES: u16 = 0xfff;
-
-/// What a step depends on beside what went before.
+/// Settings of a step: sampling, random numbers, rules and controls.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StepSettings {
-    /// How adventurous the choice is.
+    /// How tokens are sampled.
     pub sampler: Sampler,
-    /// Chooses one performance out of all that are possible.
+    /// Selects one of all possible performances.
     pub rng_seed: u64,
-    /// Counts the rounds of a loop where each round shall differ; else 0.
+    /// The number of the loop's pass if every pass is to differ, else 0.
     pub pass: u64,
-    /// Whether parallel fifths and octaves, and notes outside of a voice's range, are ruled out where there is another
-    /// choice.
+    /// Whether to avoid parallel fifths and octaves, and notes outside a voice's range, wherever another choice
+    /// remains.
     pub strict: bool,
-    /// What the player asks for; followed by networks that were trained to follow it.
+    /// The player's controls. A network follows those that it was trained to follow.
     pub controls: Controls,
-    /// Whether pitches outside of the key's scale are ruled out where there is another choice. The key is that of
-    /// `controls`, else the one that is heard, if any is.
+    /// Whether to avoid pitches outside the key's scale, wherever another choice remains. The key is `controls.key`, or
+    /// else estimated from the music, once enough has sounded.
     pub snap: bool,
 }
 
-/// One step to decide: what the decision depends on beside what went before.
+/// A step to decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Step {
-    /// Which step it is, 16ths; random numbers belong to it.
+    /// The number of the step, in 16ths. The step's random numbers depend on it.
     pub step_idx: i64,
-    /// Which 16th of the beat it is, counted from the start of the bar.
+    /// Which 16th of the beat the step is, counted from the start of the bar.
     pub step_in_beat: usize,
-    /// What the player does in it.
+    /// The player's part.
     pub given: Given,
-    /// Every free lane starts a note; none holds or rests. For the first step after a silence.
+    /// Whether the model must start a note on every lane that it decides, with no holds or rests. Set for the first
+    /// step after a silence.
     pub attack: bool,
-    /// How to choose.
+    /// How the model decides.
     pub settings: StepSettings,
 }
 
 /// What a model can do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Capabilities {
-    /// It adds lanes to those that are given. A model that does not plays alone, in turn with the player.
+    /// Whether it adds lanes to the player's. Otherwise it plays alone, in turn with the player.
     pub harmonises: bool,
-    /// The lanes that it may play.
+    /// The lanes on which it can play.
     pub lanes: Lanes,
-    /// Which controls it was trained to follow.
+    /// The controls that it was trained to follow.
     pub controls: FollowedControls,
-    /// It decides how loud notes are; else whoever plays its notes does.
+    /// Whether it decides velocities. Otherwise its caller does.
     pub decides_velocity: bool,
-    /// It decides positions within a step; else its notes stand at the start of theirs.
+    /// Whether it decides positions within a step. Otherwise its notes start and end at the beginning of a step.
     pub decides_timing: bool,
-    /// How it is meant to be sampled.
+    /// The sampler to use by default.
     pub sampler: Sampler,
 }
 
-/// The [`Controls`] that a network was trained to follow.
+/// Which [`Controls`] a network was trained to follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FollowedControls {
     /// The key.
     pub key: bool,
     /// The distance to the next fermata.
     pub fermata: bool,
-    /// How busy the coming bar is.
+    /// How many notes start in the coming bar.
     pub density: bool,
-    /// How high the coming bar lies.
+    /// How high the coming bar is.
     pub register: bool,
 }
 
-/// A model ready to play: packed weights that do not change, shared by all performances of a process.
+/// A model ready to play: packed weights, immutable and shared by all performances in a process.
 pub trait Network: Send + Sync {
-    /// What the weights file says of itself.
+    /// The description in the weights file.
     fn description(&self) -> &Description;
 
     /// What the model can do.
-    fn capabilities(&self) -> Capabilities;
+    fn capabilities(&self) -> Capabilities {
+        self.description().config.kind().capabilities()
+    }
 
-    /// A performance at the start of a piece. All that it ever allocates is allocated here.
+    /// A performance at the start of a piece. Allocates all memory that the performance needs.
     fn performer(self: Arc<Self>) -> Box<dyn Performer>;
 }
 
-/// Packs checked weights, of whatever kind.
+/// Packs checked weights of any kind.
 ///
 /// # Errors
-/// If the network needs more than a stream carries.
+/// If the network looks up more table rows at once than [`crate::stream`] supports.
 pub fn network(weights: &Weights) -> Result<Arc<dyn Network>, String> {
     weights.description.config.kind().network(weights)
 }
 
-/// One performance of a model. Only [`Performer::checkpoint`] allocates.
+/// A performance of a model. Of its methods only [`Performer::checkpoint`] allocates.
 pub trait Performer: Send {
-    /// What it plays.
+    /// The network that it plays.
     fn network(&self) -> &dyn Network;
 
-    /// Back to the start of a piece.
+    /// Returns to the start of a piece.
     fn reset(&mut self);
 
-    /// Decides what happens in a step, and moves on. The decision is a function of the network, what was decided before,
-    /// and `step`. What is given is part of the decision, as the model heard it.
+    /// Decides a step and advances to the next. The decision depends only on the network, the earlier decisions and
+    /// `step`. It includes the given notes, as the model represents them.
     fn decide(&mut self, step: &Step) -> Decision;
 
-    /// Goes through a step again that was decided before with this outcome. From the state that it was decided from, the
-    /// performance comes to where it was then; from another, it hears the outcome as if the player had given it.
+    /// Repeats a step that had this outcome before. From the state before that step, the performance reaches the same
+    /// state as then; from any other state, it treats the outcome as given by the player.
     fn replay(&mut self, step: &Step, decision: &Decision) {
         self.decide(&Step { given: Given::all(*decision), ..*step });
     }
 
-    /// A copy of the state.
+    /// Copies the state into a new checkpoint.
     fn checkpoint(&self) -> Checkpoint;
 
-    /// Copies the state into a checkpoint of this network, without allocating.
+    /// Copies the state into a checkpoint of the same network.
     ///
     /// # Panics
-    /// If the checkpoint is another kind's.
+    /// If a performer of another kind made the checkpoint.
     fn save(&self, checkpoint: &mut Checkpoint);
 
-    /// Goes back to where the performance was when the checkpoint was saved, without allocating.
+    /// Returns to the state in the checkpoint.
     ///
     /// # Panics
-    /// If the checkpoint is another kind's.
+    /// If a performer of another kind made the checkpoint.
     fn restore(&mut self, checkpoint: &Checkpoint);
 }
 
-/// A performance's state at one step.
+/// A copy of a performer's state between two steps.
 pub struct Checkpoint(Box<dyn Any + Send>);
 
+const OTHER_KIND: &str = "expected a checkpoint from a performer of the same kind, got one from another kind";
+
 impl Checkpoint {
-    /// Wraps a kind's own state.
+    /// Wraps the state of a performer.
     pub fn new(state: impl Any + Send) -> Self {
         Self(Box::new(state))
     }
 
     fn state<S: Any>(&self) -> &S {
-        self.0.downcast_ref().expect("a checkpoint belongs to a performer of its own kind")
+        self.0.downcast_ref().expect(OTHER_KIND)
     }
 
     fn state_mut<S: Any>(&mut self) -> &mut S {
-        self.0.downcast_mut().expect("a checkpoint belongs to a performer of its own kind")
+        self.0.downcast_mut().expect(OTHER_KIND)
     }
 }

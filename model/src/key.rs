@@ -1,21 +1,42 @@
-//! Keys, 0 to 11 major from C up and 12 to 23 minor: which one music is most likely in, and which notes it has.
+//! Keys and scales. A key is a number: 0 to 11 for the major keys from C up, 12 to 23 for the minor keys.
 
 use crate::tokeniser::grid::NUM_VOICES;
 
-// Shares of the degrees in major and minor pieces, from the tonic up in semitones: J. Albrecht and D. Shanahan, "The
-// Use of Large Corpora to Train a New Type of Key-Finding Algorithm", Music Perception 31 (2013).
+/// The number of keys: twelve major, twelve minor.
+pub const NUM_KEYS: usize = 24;
+/// All twelve pitch classes, as a set like those of [`scale`].
+pub(crate) const ALL_CLASSES: u16 = 0xfff;
+
+// How often each pitch class occurs in major and minor pieces, in semitones from the tonic up: J. Albrecht and D.
+// Shanahan, "The Use of Large Corpora to Train a New Type of Key-Finding Algorithm", Music Perception 31 (2013).
 const MAJOR: [f64; 12] = [0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081];
 const MINOR: [f64; 12] = [0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052];
 
-/// Degrees of the major scale, bit n for n semitones above the tonic.
+/// The major scale: bit n stands for n semitones above the tonic.
 const MAJOR_SCALE: u16 = 0b1010_1011_0101;
-/// Degrees of the natural, harmonic and melodic minor scales together.
+/// The union of the natural, harmonic and melodic minor scales.
 const MINOR_SCALE: u16 = 0b1111_1010_1101;
 
-/// How far what sounds is from the profile of a key: `pitch_classes` says how long each does, index 0 = C. The method is
-/// Krumhansl's and Schmuckler's (C. L. Krumhansl, *Cognitive Foundations of Musical Pitch*, 1990, chapter 4) with the
-/// profiles and the Euclidean distance of Albrecht and Shanahan (2013), which find more keys of the music that the
-/// trainer reads than Krumhansl's and Kessler's own.
+/// Whether `key` is minor.
+pub fn is_minor(key: u8) -> bool {
+    key >= 12
+}
+
+/// The pitch class of `key`'s tonic, 0 = C.
+pub fn tonic(key: u8) -> u8 {
+    key % 12
+}
+
+/// The transposition from a key to C major or A minor, in semitones from -6 to 5.
+pub fn shift_home(tonic: u8, minor: bool) -> i8 {
+    let home = if minor { 9 } else { 0 };
+    (home - tonic as i8 + 6).rem_euclid(12) - 6
+}
+
+/// The squared Euclidean distance between the profile of a key and the distribution of `pitch_classes`, which holds how
+/// long each pitch class sounds (index 0 = C). The method is Krumhansl's and Schmuckler's (C. L. Krumhansl, *Cognitive
+/// Foundations of Musical Pitch*, 1990, chapter 4), with the profiles and the distance of Albrecht and Shanahan (2013):
+/// on the trainer's corpora these find more keys than the profiles of Krumhansl and Kessler.
 pub fn distance(pitch_classes: &[f64; 12], tonic: u8, minor: bool) -> f64 {
     let profile = if minor { &MINOR } else { &MAJOR };
     let total: f64 = pitch_classes.iter().sum();
@@ -23,46 +44,51 @@ pub fn distance(pitch_classes: &[f64; 12], tonic: u8, minor: bool) -> f64 {
     (0..12).map(|class| (pitch_classes[class] / total - degree(class)).powi(2)).sum()
 }
 
-/// The key whose profile is nearest to what sounds; `None` if nothing does.
+/// The key whose profile is nearest to `pitch_classes` (see [`distance`]); `None` if nothing sounds.
 pub fn estimate(pitch_classes: &[f64; 12]) -> Option<u8> {
-    let far = |key: &u8| distance(pitch_classes, key % 12, *key >= 12);
+    let far = |key: &u8| distance(pitch_classes, tonic(*key), is_minor(*key));
     let sounds = pitch_classes.iter().sum::<f64>() > 0.0;
-    (0..24).filter(|_| sounds).min_by(|a, b| far(a).total_cmp(&far(b)))
+    (0..NUM_KEYS as u8).filter(|_| sounds).min_by(|a, b| far(a).total_cmp(&far(b)))
 }
 
-/// The pitch classes of a key's scale, bit n for class n; a minor key has all that its three scales have.
+/// The pitch classes of a key's scale, bit n for class n. A minor key has those of its three scales.
 pub fn scale(key: u8) -> u16 {
-    transposed(if key >= 12 { MINOR_SCALE } else { MAJOR_SCALE }, i32::from(key % 12))
+    transposed(if is_minor(key) { MINOR_SCALE } else { MAJOR_SCALE }, tonic(key).into())
 }
 
-/// A set of pitch classes some semitones higher.
+/// Whether a set of pitch classes, such as a [`scale`], contains the class of `pitch`.
+pub fn contains(classes: u16, pitch: u8) -> bool {
+    classes >> (pitch % 12) & 1 == 1
+}
+
+/// Transposes a set of pitch classes up by `semitones`.
 pub fn transposed(classes: u16, semitones: i32) -> u16 {
     let up = semitones.rem_euclid(12) as u32;
     let wide = u32::from(classes) << up;
-    ((wide | wide >> 12) & 0xfff) as u16
+    (wide | wide >> 12) as u16 & ALL_CLASSES
 }
 
-/// How long each pitch class has sounded lately.
+/// Estimates the key of recent music: how long each pitch class has sounded, with exponential decay.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Lately([f64; 12]);
+pub(crate) struct KeyEstimator([f64; 12]);
 
-impl Lately {
-    /// Of what sounded, each step leaves so much: after two bars of four beats a quarter counts.
-    const KEPT: f64 = 0.957;
-    /// Steps that must have sounded, all voices together, before a key is told from them.
-    const LEAST: f64 = 8.0;
+impl KeyEstimator {
+    /// The weight that a step keeps when the next one sounds: after two bars of four beats it counts a quarter.
+    const DECAY: f64 = 0.957;
+    /// The estimate needs at least this much weight, in steps of one voice.
+    const MIN_WEIGHT: f64 = 8.0;
 
-    /// Takes what the voices sound in a step.
+    /// Adds the pitches that the voices sound in a step. A silent step changes nothing.
     pub fn push(&mut self, sounding: [Option<u8>; NUM_VOICES]) {
         if sounding.iter().any(Option::is_some) {
-            self.0.iter_mut().for_each(|sum| *sum *= Self::KEPT);
+            self.0.iter_mut().for_each(|sum| *sum *= Self::DECAY);
         }
         sounding.iter().flatten().for_each(|pitch| self.0[usize::from(pitch % 12)] += 1.0);
     }
 
-    /// The key, once enough has sounded.
+    /// The most likely key, once enough music has sounded.
     pub fn key(&self) -> Option<u8> {
-        estimate(&self.0).filter(|_| self.0.iter().sum::<f64>() >= Self::LEAST)
+        estimate(&self.0).filter(|_| self.0.iter().sum::<f64>() >= Self::MIN_WEIGHT)
     }
 }
 
@@ -84,8 +110,15 @@ mod tests {
     }
 
     #[test]
+    fn the_shorter_way_leads_home() {
+        let home = |key| shift_home(tonic(key), is_minor(key));
+        assert_eq!([0, 2, 5, 6, 7, 11].map(home), [0, -2, -5, -6, 5, 1]);
+        assert_eq!([21, 12, 16, 15].map(home), [0, -3, 5, -6]); // A, C, E and E flat minor
+    }
+
+    #[test]
     fn scales_have_their_notes() {
-        let classes = |key| (0..12).filter(|class| scale(key) >> class & 1 == 1).collect::<Vec<_>>();
+        let classes = |key| (0..12).filter(|class| contains(scale(key), *class)).collect::<Vec<_>>();
         assert_eq!(classes(0), [0, 2, 4, 5, 7, 9, 11]);
         assert_eq!(classes(9), [1, 2, 4, 6, 8, 9, 11]); // A major
         assert_eq!(classes(12), [0, 2, 3, 5, 7, 8, 9, 10, 11]);
@@ -94,15 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn a_key_needs_some_music_and_changes_with_it() {
-        let mut lately = Lately::default();
-        lately.push([Some(72), Some(67), Some(64), Some(48)]);
-        assert_eq!(lately.key(), None);
-        (0..2).for_each(|_| lately.push([Some(72), Some(67), Some(64), Some(48)]));
-        assert_eq!(lately.key(), Some(0));
-        (0..64).for_each(|_| lately.push([None; 4]));
-        assert_eq!(lately.key(), Some(0), "silence is no news");
-        (0..64).for_each(|_| lately.push([Some(69), Some(66), Some(62), Some(50)]));
-        assert_eq!(lately.key(), Some(2));
+    fn the_key_needs_some_music_and_changes_with_it() {
+        let mut estimator = KeyEstimator::default();
+        estimator.push([Some(72), Some(67), Some(64), Some(48)]);
+        assert_eq!(estimator.key(), None);
+        (0..2).for_each(|_| estimator.push([Some(72), Some(67), Some(64), Some(48)]));
+        assert_eq!(estimator.key(), Some(0));
+        (0..64).for_each(|_| estimator.push([None; 4]));
+        assert_eq!(estimator.key(), Some(0), "silence keeps the key");
+        (0..64).for_each(|_| estimator.push([Some(69), Some(66), Some(62), Some(50)]));
+        assert_eq!(estimator.key(), Some(2));
     }
 }

@@ -1,46 +1,47 @@
-//! The words of a line model: which there are depends on the music that it learnt, so they travel with its weights.
+//! The lexicon of a line model: the words that occur in its training music. Its weights file contains the lexicon.
 
 mod chord;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-pub use chord::{Chord, MAX_CHORD};
+pub use chord::Chord;
 
 use crate::vocabulary::VocabularyHash;
 
-/// Where C3 lies: a chord that is known by its pitch classes alone is not played below it.
+/// The lowest pitch of a chord that a word gives by pitch classes: C3.
 const LOWEST_VOICING: u8 = 48;
-/// Where such a chord's middle lies if nothing sounded before it.
+/// The mean pitch of such a chord if no chord sounded before it.
 const MIDDLE: i32 = 64;
 
-/// One word of a line.
+/// A word of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Word {
-    /// Between two pieces.
+    /// Separates two pieces.
     Delimiter,
-    /// Silence begins.
+    /// A rest starts.
     Rest,
-    /// What there was a 16th ago goes on (melodies).
+    /// The note or rest of the previous step continues (melodies).
     Hold,
     /// These MIDI pitches start.
     Notes(Chord),
-    /// A chord of these pitch classes starts, in normal order (see [`Chord::normal_order`]), wherever it may lie.
+    /// A chord of these pitch classes starts, in any octave and inversion. The classes are in normal order; see
+    /// [`Chord::normal_order`].
     Classes(Chord),
-    /// So many 16ths until the next event (events).
+    /// The number of 16ths until the next event (events).
     Steps(u8),
 }
 
-/// What a line's words say.
+/// How words make up a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grammar {
     /// One word a 16th: a pitch, a rest, or a hold.
     Melody,
-    /// Two words an event: what starts (a pitch, a chord or a rest), and how many 16ths pass until the next event.
+    /// Two words for each event: a pitch, a chord or a rest that starts, and the number of 16ths until the next event.
     Events,
 }
 
-/// The words of a line model; a word's token is its place.
+/// The words of a line model. The token of a word is its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lexicon {
     words: Vec<Word>,
@@ -48,17 +49,17 @@ pub struct Lexicon {
     grammar: Grammar,
     delimiter: u16,
     rest: u16,
-    /// For every MIDI pitch the word of one pitch that stands for it.
+    /// For every MIDI pitch the token of the single pitch that represents it.
     singles: [u16; 128],
-    /// Every duration word, from the shortest.
+    /// Every duration, in 16ths, with its token, from the shortest.
     durations: Vec<(u8, u16)>,
 }
 
 impl Lexicon {
-    /// A lexicon of these words, in their order.
+    /// A lexicon of these words, in this order.
     ///
     /// # Errors
-    /// In words, if a word comes twice, or is none that there can be, or the words make neither grammar.
+    /// If a word is malformed or occurs twice, or if the words fit neither grammar.
     pub fn new(words: Vec<Word>) -> Result<Self, String> {
         if words.len() > usize::from(u16::MAX) {
             return Err(format!("expected at most {} words, got {}", u16::MAX, words.len()));
@@ -85,31 +86,32 @@ impl Lexicon {
         Ok(Self { words, tokens, grammar, delimiter, rest, singles, durations })
     }
 
-    /// Reads what [`Self::spelling`] writes: words with blanks between them. `/` is the delimiter, `r` a rest, `_` a hold,
-    /// `60` a pitch, `60.64.67` a chord, `{0.4.7}` a chord's pitch classes, `x3` three 16ths.
+    /// Parses the text that [`Self::spelling`] writes, words separated by spaces: `/` is the delimiter, `r` a rest, `_`
+    /// a hold, `60` a pitch, `60.64.67` a chord, `{0.4.7}` the pitch classes of a chord, `x3` a duration of three
+    /// 16ths.
     ///
     /// # Errors
-    /// In words, if one of them is none, or as [`Self::new`].
+    /// If a word cannot be parsed, or as [`Self::new`].
     pub fn parse(spelling: &str) -> Result<Self, String> {
         let word = |text| parse_word(text).ok_or_else(|| format!("expected a word of a lexicon, got `{text}`"));
         Self::new(spelling.split_whitespace().map(word).collect::<Result<_, _>>()?)
     }
 
-    /// All words in their order, with a blank between two.
+    /// All words in order, separated by spaces.
     pub fn spelling(&self) -> String {
         self.words.iter().map(spelt).collect::<Vec<_>>().join(" ")
     }
 
-    /// How many words there are.
+    /// The number of words.
     #[expect(clippy::len_without_is_empty, reason = "a lexicon has a delimiter, so it is never empty")]
     pub fn len(&self) -> usize {
         self.words.len()
     }
 
-    /// What a token means.
+    /// The word of a token.
     ///
     /// # Panics
-    /// If there is no such token.
+    /// If the lexicon has no such token.
     pub fn word(&self, token: u16) -> Word {
         self.words[usize::from(token)]
     }
@@ -119,12 +121,12 @@ impl Lexicon {
         self.tokens.get(word).copied()
     }
 
-    /// The lexicon's fingerprint.
+    /// The hash of the lexicon.
     pub fn hash(&self) -> VocabularyHash {
         VocabularyHash::of(&format!("line {}", self.spelling()))
     }
 
-    /// What the words say.
+    /// How the words make up a line.
     pub fn grammar(&self) -> Grammar {
         self.grammar
     }
@@ -139,10 +141,9 @@ impl Lexicon {
         self.rest
     }
 
-    /// The word for what starts: the chord itself, or its pitch classes, else its top note alone, moved by octaves to
-    /// where the lexicon has it, else the nearest pitch that it has. Without pitches it is the rest.
-    ///
-    /// Does not allocate.
+    /// The token for pitches that start together: the first that the lexicon has of the chord itself, its pitch
+    /// classes, its top note in the nearest octave, and the pitch nearest to the top note. Without pitches it is the
+    /// rest. Does not allocate.
     pub fn sound(&self, pitches: &[u8]) -> u16 {
         let Some(&top) = pitches.iter().max() else { return self.rest };
         let exactly = Chord::of_pitches(pitches).and_then(|chord| self.token(&Word::Notes(chord)));
@@ -150,17 +151,22 @@ impl Lexicon {
         exactly.or_else(classes).unwrap_or(self.singles[usize::from(top.min(127))])
     }
 
-    /// The longest duration word that is not longer than `n` 16ths; the shortest of all, if all are longer.
+    /// The token of the longest duration of at most `n` 16ths, or of the shortest duration if all are longer.
     ///
     /// # Panics
     /// If the grammar is not [`Grammar::Events`].
     pub fn steps(&self, n: usize) -> u16 {
-        let after = self.durations.partition_point(|(steps, _)| usize::from(*steps) <= n);
-        self.durations.get(after.saturating_sub(1)).expect("a lexicon of events has durations").1
+        self.duration(n).1
     }
 
-    /// What to play for a word: its pitches, or if only their classes are known, the position of the chord without gaps
-    /// that lies nearest to `previous`, not below C3. `None` for a word that starts no note.
+    /// The duration that [`Self::steps`] finds: 16ths and token.
+    pub(crate) fn duration(&self, n: usize) -> (u8, u16) {
+        let after = self.durations.partition_point(|(steps, _)| usize::from(*steps) <= n);
+        *self.durations.get(after.saturating_sub(1)).expect("a lexicon of events has durations")
+    }
+
+    /// The pitches to play for a token. For a chord given by pitch classes these are the close position nearest to
+    /// `previous` and not below C3. `None` if the word starts no note.
     pub fn pitches(&self, token: u16, previous: &[u8]) -> Option<Chord> {
         match self.word(token) {
             Word::Notes(chord) => Some(chord),
@@ -170,7 +176,7 @@ impl Lexicon {
     }
 }
 
-/// The words make one of the two grammars, or it is said why not.
+/// The grammar of the words, or why they fit neither grammar.
 fn grammar_of(words: &[Word]) -> Result<Grammar, String> {
     let has = |kind: fn(&Word) -> bool| words.iter().find(|word| kind(word));
     let is_chord = |word: &Word| matches!(word, Word::Classes(_)) || matches!(word, Word::Notes(c) if c.len() > 1);
@@ -200,7 +206,7 @@ fn check_word(word: &Word) -> Result<(), String> {
     }
 }
 
-/// For every pitch the word of the nearest pitch of its class; where there is none, of the nearest pitch.
+/// For every pitch the token of the nearest single pitch of its pitch class, or else of the nearest single pitch.
 fn singles(words: &[Word]) -> Result<[u16; 128], String> {
     let single = |(token, word): (u16, &Word)| match word {
         Word::Notes(chord) if chord.len() == 1 => Some((chord.top(), token)),
@@ -253,12 +259,13 @@ fn parse_word(text: &str) -> Option<Word> {
     })
 }
 
-/// The inversion and octave of a chord without gaps whose middle lies nearest to that of `previous`; of two, the lower.
+/// The close position (inversion and octave) whose mean pitch is nearest to that of `previous`; of two equally near,
+/// the lower.
 fn close_position(classes: &Chord, previous: &[u8]) -> Chord {
     let sum: i32 = previous.iter().map(|&pitch| i32::from(pitch)).sum();
     let middle = if previous.is_empty() { MIDDLE } else { sum / previous.len() as i32 };
     let mut pitches = *classes;
-    // From the lowest position on, the lowest note goes to the top.
+    // Start from the lowest position, and then move the lowest note up an octave again and again.
     let numbers = pitches.numbers_mut();
     numbers.iter_mut().for_each(|pitch| *pitch = LOWEST_VOICING + (*pitch + 12 - LOWEST_VOICING % 12) % 12);
     numbers.sort_unstable();

@@ -1,7 +1,7 @@
-//! The music and the playing of Continuo: what the plugin and the trainer share. It knows no plugin, thread or host, and no
-//! framework that trains: the networks that are trained are in the crate `continuo-network`.
+//! Continuo's music and inference, which the plugin and the trainer share. The crate knows no plugin, thread or host,
+//! and no training framework: the crate `continuo-network` holds the networks in training.
 //!
-//! The whole path, from a weights file to notes: load a network, let it hear a phrase, and let it decide a bar.
+//! The whole path from a weights file to notes: load a network, feed it a phrase, and let it decide a bar.
 //!
 //! ```
 //! use continuo_model::decision::{Edge, Given};
@@ -11,7 +11,7 @@
 //!
 //! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/folk.safetensors");
 //! let weights = Weights::read(file.as_ref())?;
-//! // Packed once, and shared by all performances. It states what it can do.
+//! // All performances share the packed weights.
 //! let network = network(&weights)?;
 //! assert!(!network.capabilities().harmonises, "a melody model plays in turn with the player");
 //! let mut performer = network.performer();
@@ -33,7 +33,7 @@
 //!     performer.decide(&step(2 * n + 1, held));
 //! }
 //!
-//! // The network's bar: sixteen steps, all lanes left to it.
+//! // The network's bar: sixteen steps in which it decides every lane.
 //! let mut notes = Vec::new();
 //! for step_idx in 16..32 {
 //!     let decision = performer.decide(&step(step_idx, Given::NOTHING));
@@ -43,7 +43,7 @@
 //!         }
 //!     }
 //! }
-//! assert_eq!(notes[0].0, 16, "it comes in on the bar");
+//! assert_eq!(notes[0].0, 16, "the model enters on the bar");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -52,9 +52,8 @@ pub mod decision;
 pub mod generate;
 pub mod hash;
 pub mod key;
-pub mod kind;
 pub mod lexicon;
-pub mod line_memory;
+mod line_memory;
 pub mod math;
 pub mod midi_file;
 pub mod organ;

@@ -1,41 +1,44 @@
-//! What a line model's performance remembers of the music so far: events as they sounded, whoever played them.
+//! The memory of a line model's performance: the latest events of the player and the network, at the pitches that
+//! sounded.
 
 use crate::key;
 use crate::lexicon::Chord;
+use crate::repetition::ends_with_pattern;
 use crate::tokeniser::grid::NUM_VOICES;
 use crate::vocabulary::Symbol;
 
-/// Events that are remembered.
+/// How many events the memory keeps.
 const CAPACITY: usize = 64;
-/// Silence of so many steps after a note is how it was played, not a rest.
+/// Up to this many steps of silence after a note are articulation, not a rest.
 const ARTICULATION: usize = 2;
-/// Silence of so many steps at a phrase's end belongs to its last note: the network is to go on, not to answer a pause.
+/// Up to this many steps of silence at the end of a phrase belong to its last note, so that the network continues the
+/// phrase and not a pause.
 const BREATH: usize = 8;
-/// Silence that is longer than this is no part of the phrase before it.
-const LONGEST_SILENCE: usize = 64;
-/// Patterns of up to so many events count as loops.
-const LONGEST_PATTERN: usize = 16;
-/// Events that a pattern and its repetitions make up at the least, and how often at the least it sounds.
-const STUCK_EVENTS: usize = 12;
+/// Silence of more steps than this is not part of the phrase before it.
+const MAX_SILENCE: usize = 64;
+/// The longest pattern that counts as a loop, in events.
+const MAX_PERIOD: usize = 16;
+/// A pattern is stuck when it sounds this many times in a row and lasts this many events altogether.
 const STUCK_TIMES: usize = 3;
-/// How often one note alone may sound.
-const STUCK_NOTES: usize = 8;
+const STUCK_EVENTS: usize = 12;
+/// A single repeated event is stuck when it sounds this many times.
+const STUCK_SINGLE: usize = 8;
 
-/// What starts together, and how long it is until the next event.
+/// Notes that start together, or a rest, and the time until the next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
+pub(crate) struct Event {
     /// MIDI pitches; `None` is a rest.
     pub pitches: Option<Chord>,
-    /// 16ths.
+    /// Steps until the next event.
     pub steps: usize,
-    /// The player's, not the network's.
+    /// Whether the player gave it; otherwise the network drew it.
     pub given: bool,
 }
 
-/// The last events of a performance.
+/// The latest events of a performance.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Events {
-    /// Ring; event n lies at n modulo [`CAPACITY`].
+pub(crate) struct Events {
+    /// Ring buffer: event n is at n modulo [`CAPACITY`].
     ring: [Event; CAPACITY],
     len: usize,
 }
@@ -45,12 +48,12 @@ impl Events {
         Self { ring: [Event { pitches: None, steps: 0, given: false }; CAPACITY], len: 0 }
     }
 
-    /// The event `back` before the last.
+    /// The event `back` positions before the last one, if the memory still has it.
     pub fn back(&self, back: usize) -> Option<&Event> {
         (back < self.len.min(CAPACITY)).then(|| &self.ring[(self.len - 1 - back) % CAPACITY])
     }
 
-    /// The last `count` events that `keep` is true for, as far as there are so many, in their order.
+    /// The last `count` events for which `keep` returns true, or fewer, in order.
     pub fn last(&self, count: usize, keep: impl Fn(&Event) -> bool) -> impl Iterator<Item = &Event> {
         let kept = |back: &usize| self.back(*back).is_some_and(&keep);
         let from = (0..CAPACITY).filter(kept).take(count).last();
@@ -58,7 +61,7 @@ impl Events {
         backs.filter_map(|back| self.back(back)).filter(move |event| keep(event))
     }
 
-    /// How long each pitch class sounds in them, 16ths; index 0 = C.
+    /// How long each pitch class sounds, in steps; index 0 = C.
     pub fn pitch_classes(&self) -> [f64; 12] {
         let mut sums = [0.0; 12];
         for event in (0..CAPACITY).filter_map(|back| self.back(back)) {
@@ -75,28 +78,29 @@ impl Events {
     }
 
     fn last_mut(&mut self) -> Option<&mut Event> {
-        let place = self.len.checked_sub(1)? % CAPACITY;
-        Some(&mut self.ring[place])
+        let position = self.len.checked_sub(1)? % CAPACITY;
+        Some(&mut self.ring[position])
     }
 
-    /// Whether the last event is longer by these steps now, or there is none.
+    /// Lengthens the last event, if there is one.
     fn extend(&mut self, steps: usize) {
         if let Some(last) = self.last_mut() {
             last.steps += steps;
         }
     }
 
-    /// Nothing starts for some steps.
-    fn fall_silent(&mut self, steps: usize, belongs_to_note: usize) {
+    /// Adds silence: to the last event if that is a rest or the silence lasts at most `articulation` steps, else as a
+    /// rest.
+    fn add_silence(&mut self, steps: usize, articulation: usize) {
         let given = match self.back(0) {
             None => return,
-            Some(last) if last.pitches.is_none() || steps <= belongs_to_note => return self.extend(steps),
+            Some(last) if last.pitches.is_none() || steps <= articulation => return self.extend(steps),
             Some(last) => last.given,
         };
         self.push(Event { pitches: None, steps, given });
     }
 
-    /// A short rest at the end becomes part of the note before it.
+    /// Adds a short rest at the end to the note before it.
     fn end_phrase(&mut self) {
         if let (Some(rest), Some(_)) = (self.back(0).copied(), self.back(1))
             && rest.pitches.is_none()
@@ -107,51 +111,52 @@ impl Events {
         }
     }
 
-    /// Whether the last `drawn` events end with one pattern over and over.
+    /// Whether the last `drawn` events end with a repeated pattern.
     fn is_stuck(&self, drawn: usize) -> bool {
         let times = |period: usize| match period {
-            1 => STUCK_NOTES,
+            1 => STUCK_SINGLE,
             _ => STUCK_EVENTS.div_ceil(period).max(STUCK_TIMES),
         };
-        let same = |a: usize, b: usize| matches!((self.back(a), self.back(b)), (Some(a), Some(b)) if (a.pitches, a.steps) == (b.pitches, b.steps));
-        (1..=LONGEST_PATTERN).any(|period| {
-            let events = period * times(period);
-            events <= drawn.min(CAPACITY) && (0..events - period).all(|back| same(back, back + period))
+        let content = |back| self.back(back).map(|event| (event.pitches, event.steps));
+        let same = |a, b| content(a).is_some() && content(a) == content(b);
+        (1..=MAX_PERIOD).any(|period| {
+            let times = times(period);
+            period * times <= drawn.min(CAPACITY) && ends_with_pattern(period, times, same)
         })
     }
 }
 
-/// All that a line model's performance remembers beside the network's state.
+/// The state of a line model's performance beside the network's own.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LineMemory {
-    /// What sounded, as it sounded.
+pub(crate) struct LineMemory {
+    /// The latest events.
     pub events: Events,
-    /// The same when the network took over: what it was shown.
-    pub seed: Events,
-    /// What each voice sounds.
+    /// The latest events at the time when the network took over.
+    pub seed_phrase: Events,
+    /// The pitch of each voice.
     pub sounding: [Option<u8>; NUM_VOICES],
-    /// The step that was decided last.
+    /// The last decided step.
     last_step: Option<i64>,
-    /// The network has taken over.
+    /// Whether the network has taken over from the player.
     pub playing: bool,
-    /// Steps for which the drawn event still sounds.
+    /// How many more steps the drawn event lasts.
     pub steps_left: usize,
-    /// Semitones from what sounds up to what the network reads.
+    /// The transposition from sounding pitches to those that the network reads, in semitones.
     pub shift: i8,
-    /// The key that the network took over in, told or heard; see [`key`].
+    /// The key when the network took over, set by the player or estimated; see [`key`].
     pub key: Option<u8>,
-    /// Events drawn since it took over or began anew.
+    /// Events that the network has drawn since it took over or restarted.
     pub drawn: usize,
-    /// How often it has begun anew since it took over.
+    /// How often the network has restarted since it took over.
     pub restarts: u32,
 }
 
 impl LineMemory {
-    /// Nothing has sounded.
+    /// Without events.
     pub const fn new() -> Self {
         Self {
             events: Events::new(),
-            seed: Events::new(),
+            seed_phrase: Events::new(),
             sounding: [None; NUM_VOICES],
             last_step: None,
             playing: false,
@@ -163,9 +168,9 @@ impl LineMemory {
         }
     }
 
-    /// Takes a step. A melody's events are its highest notes.
+    /// Adds a step. With `melody`, only the highest sounding notes become events.
     pub fn push(&mut self, step_idx: i64, row: [Symbol; NUM_VOICES], given: bool, melody: bool) {
-        self.wait_until(step_idx, ARTICULATION);
+        self.skip_to(step_idx, ARTICULATION);
         self.last_step = Some(step_idx);
         let (mut onsets, mut count) = ([0; NUM_VOICES], 0);
         for (sounding, symbol) in self.sounding.iter_mut().zip(row) {
@@ -182,41 +187,42 @@ impl LineMemory {
         let top = self.sounding.iter().flatten().max();
         let mut onsets = &onsets[..count];
         if melody {
-            // Below a note that goes on, nothing starts; of a chord the top note counts.
+            // Of a chord the top note counts; notes that start below a held note do not.
             let start = onsets.iter().position(|pitch| Some(pitch) == top);
             onsets = start.map_or(&[], |start| &onsets[start..=start]);
         }
         if let Some(pitches) = Chord::of_pitches(onsets) {
             self.events.push(Event { pitches: Some(pitches), steps: 1, given });
         } else if top.is_none() {
-            self.events.fall_silent(1, 0);
+            self.events.add_silence(1, 0);
         } else {
             self.events.extend(1);
         }
     }
 
-    /// Steps that nobody decided were silent. (A player's silence is no step.)
-    fn wait_until(&mut self, step_idx: i64, belongs_to_note: usize) {
+    /// Adds the undecided steps before `step_idx` as silence: while the player is silent, no step is decided.
+    fn skip_to(&mut self, step_idx: i64, articulation: usize) {
         let gap = self.last_step.map_or(0, |last| (step_idx - last - 1).clamp(0, i64::from(u16::MAX)) as usize);
         if gap > 0 {
             self.sounding = [None; NUM_VOICES];
-            if gap <= LONGEST_SILENCE {
-                self.events.fall_silent(gap, belongs_to_note);
+            if gap <= MAX_SILENCE {
+                self.events.add_silence(gap, articulation);
             }
         }
     }
 
-    /// The network takes over at `step_idx`: the phrase is over, and is what it goes on from.
-    pub fn take_over(&mut self, step_idx: i64, told_key: Option<u8>) {
-        self.wait_until(step_idx, BREATH);
+    /// Lets the network take over at `step_idx`: the player's phrase ends and becomes the seed phrase. The key is
+    /// `key_control`, or else estimated from the events.
+    pub fn take_over(&mut self, step_idx: i64, key_control: Option<u8>) {
+        self.skip_to(step_idx, BREATH);
         self.last_step = Some(step_idx - 1);
         self.events.end_phrase();
-        self.key = told_key.or_else(|| key::estimate(&self.events.pitch_classes()));
-        self.seed.clone_from(&self.events);
+        self.key = key_control.or_else(|| key::estimate(&self.events.pitch_classes()));
+        self.seed_phrase.clone_from(&self.events);
         (self.playing, self.steps_left, self.drawn, self.restarts) = (true, 0, 0, 0);
     }
 
-    /// Whether what was drawn goes round in circles.
+    /// Whether the network repeats itself without end.
     pub fn is_stuck(&self) -> bool {
         self.events.is_stuck(self.drawn)
     }

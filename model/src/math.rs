@@ -1,17 +1,17 @@
 //! exp, sigmoid and tanh as short polynomials that the compiler turns into vector code.
 //!
-//! libm's versions are exact to the last bit and cannot be vectorised; a network step calls them 1,300
-//! times and would spend half its time in them.
+//! libm's functions are exact to the last bit but cannot be vectorised. A network step calls them 1,300 times and would
+//! spend half of its time in them.
 
 use std::f32::consts::{LN_2, LOG2_E};
 
-/// e^x; relative error below 2e-7 between -87 and 88, and clamped to that range outside.
+/// e^x with a relative error below 2e-7 for x from -87 to 88. Other arguments are clamped to that range.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // 2^n * e^r with |r| <= ln(2) / 2; ln 2 is split in two so that r keeps its low bits.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = LN_2 - LN_2_HIGH;
-    // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, in every rounding unit.
+    // Adding and subtracting 1.5 * 2^23 rounds to the nearest whole number on every processor.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
     let n = (x * LOG2_E + ROUND) - ROUND;
@@ -29,7 +29,7 @@ pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// The hyperbolic tangent; absolute error below 2e-7.
+/// The hyperbolic tangent with an absolute error below 2e-7.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     2.0 * sigmoid(2.0 * x) - 1.0

@@ -1,8 +1,8 @@
-//! A soft organ: plain sines, for the plugin's preview and the trainer's sound files. It allocates only when it is made.
+//! A soft organ of sine waves for the plugin's preview and the trainer's sound files. Only [`Organ::new`] may allocate.
 
-/// Notes that sound at once; one more takes the place of the quietest.
+/// The most notes that sound at once. A further note replaces the quietest one.
 const NUM_PIPES: usize = 32;
-/// Drawbars: strength of the first partials.
+/// Drawbars: amplitudes of the first partials.
 const PARTIALS: [f32; 4] = [1.0, 0.45, 0.2, 0.12];
 const ATTACK_SECONDS: f32 = 0.012;
 const RELEASE_SECONDS: f32 = 0.09;
@@ -14,31 +14,31 @@ struct Pipe {
     key: u8,
     /// Cycles, 0 to 1.
     phase: f32,
-    /// Cycles a sample.
+    /// Cycles per sample.
     pitch: f32,
     strength: f32,
-    /// 0 to 1, moving towards `target`.
+    /// Envelope, 0 to 1; moves towards `target`.
     level: f32,
     target: f32,
 }
 
-/// The organ. Times are samples, the sample rate is the caller's.
+/// The organ. Times are in samples.
 pub struct Organ {
     pipes: [Pipe; NUM_PIPES],
     sample_rate: f32,
 }
 
 impl Organ {
-    /// Silent, for a sample rate in Hertz.
+    /// A silent organ; `sample_rate` is in hertz.
     pub fn new(sample_rate: f32) -> Self {
         Self { pipes: [Pipe::default(); NUM_PIPES], sample_rate }
     }
 
-    /// Begins a note; `velocity` is 0 to 1, channels 0 to 3 are the voices from the top.
+    /// Starts a note. `velocity` is 0 to 1; channels 0 to 3 are the voices from the soprano down.
     pub fn open(&mut self, channel: u8, key: u8, velocity: f32) {
         let sample_rate = self.sample_rate;
         let hertz = 440.0 * ((f32::from(key) - 69.0) / 12.0).exp2();
-        // One that has just begun is as quiet as one that is free.
+        // Free and released pipes have target 0 and go first: a note that has just started can be as quiet as they are.
         let quietest =
             self.pipes.iter_mut().min_by(|a, b| a.target.total_cmp(&b.target).then(a.level.total_cmp(&b.level)));
         let pipe = quietest.expect("an organ has pipes");
@@ -47,19 +47,20 @@ impl Organ {
         *pipe = Pipe { channel, key, phase, pitch: hertz / sample_rate, strength, level, target: 1.0 };
     }
 
-    /// Ends it.
+    /// Releases a note.
     pub fn close(&mut self, channel: u8, key: u8) {
         for pipe in self.pipes.iter_mut().filter(|p| p.channel == channel && p.key == key) {
             pipe.target = 0.0;
         }
     }
 
-    /// Adds the samples from `from` to `to` to `outputs`, one slice a channel; where not `audible` time passes in silence.
+    /// Adds the organ's samples `from..to` to `outputs`, one slice for each channel. If not `audible`, the envelopes
+    /// advance but nothing is added.
     pub fn sound(&mut self, outputs: &mut [&mut [f32]], from: usize, to: usize, audible: bool) {
         let attack = 1.0 / (ATTACK_SECONDS * self.sample_rate);
         let release = 1.0 / (RELEASE_SECONDS * self.sample_rate);
         for pipe in self.pipes.iter_mut().filter(|pipe| pipe.level > 0.0 || pipe.target > 0.0) {
-            // Soprano a little to the right, bass a little to the left, as a choir stands.
+            // Soprano a little to the right, bass a little to the left, as in a choir.
             let pan = 0.5 + 0.12 * (1.5 - f32::from(pipe.channel.min(3)));
             for n in from..to {
                 let towards = pipe.target - pipe.level;
@@ -86,7 +87,7 @@ mod tests {
 
     const SAMPLE_RATE: f32 = 48_000.0;
 
-    /// How strongly a tone of `hertz` sounds (G. Goertzel, "An algorithm for the evaluation of finite trigonometric
+    /// The amplitude of a tone of `hertz` (G. Goertzel, "An algorithm for the evaluation of finite trigonometric
     /// series", 1958).
     fn strength(samples: &[f32], hertz: f32) -> f32 {
         let angle = |n: usize| std::f32::consts::TAU * hertz * n as f32 / SAMPLE_RATE;
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_that_begin_together_all_sound() {
+    fn notes_that_start_together_all_sound() {
         let mut organ = Organ::new(SAMPLE_RATE);
         for (channel, key) in [(0, 69), (1, 64), (2, 61)] {
             organ.open(channel, key, 1.0);
@@ -103,7 +104,7 @@ mod tests {
         let (mut left, mut right) = (vec![0.0; 9600], vec![0.0; 9600]);
         organ.sound(&mut [&mut left, &mut right], 0, 9600, true);
         for hertz in [440.0, 329.63, 277.18] {
-            assert!(strength(&left, hertz) > 0.01 && strength(&right, hertz) > 0.01, "{hertz} Hz is not heard");
+            assert!(strength(&left, hertz) > 0.01 && strength(&right, hertz) > 0.01, "{hertz} Hz is missing");
         }
         assert!(strength(&left, 392.0) < 0.002);
         organ.close(1, 64);

@@ -1,5 +1,11 @@
 //! Music as notes in beats: what a MIDI file holds, what was played, what was generated.
 
+use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
+use crate::vocabulary::Symbol;
+
+/// Of notes that come from the grid, which knows no velocities.
+const GRID_VELOCITY: u8 = 80;
+
 /// A note. Times are in beats, quarter notes from the start of the piece.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {
@@ -43,6 +49,39 @@ pub struct Phrase {
 }
 
 impl Phrase {
+    /// Four voices, a row a 16th step, as four named tracks on channels 1 to 4.
+    pub fn of_rows(rows: &[[Symbol; NUM_VOICES]], tempo_bpm: f64, time_signature: (u8, u8)) -> Self {
+        let step_beats = 1.0 / STEPS_PER_BEAT as f64;
+        let tracks = (0..NUM_VOICES).map(|voice| {
+            let mut notes: Vec<Note> = Vec::new();
+            let mut sounding = false;
+            for (step, row) in rows.iter().enumerate() {
+                match row[voice] {
+                    Symbol::Rest => sounding = false,
+                    Symbol::Hold => {
+                        if let Some(note) = notes.last_mut().filter(|_| sounding) {
+                            note.length_beats += step_beats;
+                        }
+                    }
+                    Symbol::Pitch(pitch) => {
+                        let start_beats = step as f64 * step_beats;
+                        let channel = voice as u8;
+                        notes.push(Note {
+                            pitch,
+                            velocity: GRID_VELOCITY,
+                            channel,
+                            start_beats,
+                            length_beats: step_beats,
+                        });
+                        sounding = true;
+                    }
+                }
+            }
+            Track { name: VOICE_NAMES[voice].into(), notes }
+        });
+        Self { tempo_bpm, time_signature, tracks: tracks.collect() }
+    }
+
     /// All notes of all tracks, in order of start, then from the top.
     pub fn notes(&self) -> Vec<Note> {
         let mut notes: Vec<Note> = self.tracks.iter().flat_map(|track| track.notes.iter().copied()).collect();
@@ -58,5 +97,24 @@ impl Phrase {
     /// When the last note ends, beats; 0 without notes.
     pub fn end_beats(&self) -> f64 {
         self.tracks.iter().flat_map(|track| &track.notes).map(Note::end_beats).fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Symbol::{Hold, Pitch, Rest};
+
+    #[test]
+    fn rows_become_notes() {
+        let rows =
+            [[Pitch(67), Rest, Pitch(55), Pitch(48)], [Hold, Pitch(60), Hold, Hold], [Pitch(67), Hold, Rest, Hold]];
+        let phrase = Phrase::of_rows(&rows, 100.0, (4, 4));
+        let times = |voice: usize| -> Vec<_> {
+            phrase.tracks[voice].notes.iter().map(|n| (n.pitch, n.start_beats, n.length_beats)).collect()
+        };
+        assert_eq!((phrase.tracks[0].name.as_str(), phrase.tracks[3].notes[0].channel), ("Soprano", 3));
+        assert_eq!(times(0), [(67, 0.0, 0.5), (67, 0.5, 0.25)]);
+        assert_eq!([times(1), times(2), times(3)], [[(60, 0.25, 0.5)], [(55, 0.0, 0.5)], [(48, 0.0, 0.75)]]);
     }
 }

@@ -1,11 +1,11 @@
-//! Random numbers: a seeded stream for training, and numbers by position for playing.
+//! Random numbers: a seeded stream for training, and counter-based numbers for playing.
 
-/// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+/// A stream of random numbers (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// The stream of numbers that belongs to `rng_seed`.
+    /// The stream that `rng_seed` selects.
     pub const fn new(rng_seed: u64) -> Self {
         Self(rng_seed)
     }
@@ -21,19 +21,19 @@ impl SplitMix64 {
         (self.next_u64() >> 40) as f32 / (1_u64 << 24) as f32
     }
 
-    /// Uniform in 0..bound; `bound` is at least 1 and far below 2^32.
+    /// Uniform in 0..bound, for a `bound` from 1 up to 2^32. The bias is below `bound` / 2^32.
     pub fn next_below(&mut self, bound: usize) -> usize {
         (((self.next_u64() >> 32) * bound as u64) >> 32) as usize
     }
 
-    /// Puts `items` in random order.
+    /// Puts `items` in random order, each order equally likely.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.next_below(i + 1));
         }
     }
 
-    /// Where the stream stands: `SplitMix64::new(state)` goes on from here.
+    /// The state of the stream: `SplitMix64::new(state)` continues from here.
     pub const fn state(&self) -> u64 {
         self.0
     }
@@ -45,11 +45,11 @@ const fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The random number that belongs to one decision, uniform in [0, 1).
+/// The random number of one draw, uniform in [0, 1).
 ///
-/// It is a function of its arguments, not of what was drawn before: deciding a step again, in another order
-/// or on another thread gives the same number. `draw` tells apart the decisions inside a step.
-pub fn coin(rng_seed: u64, pass: u64, step_idx: i64, draw: u64) -> f64 {
+/// It depends on the arguments alone and not on earlier draws: deciding a step again, in another order or on another
+/// thread, gives the same number. `draw` numbers the draws within a step.
+pub(crate) fn coin(rng_seed: u64, pass: u64, step_idx: i64, draw: u64) -> f64 {
     let mut bits = mix(rng_seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
     for word in [pass, step_idx as u64, draw] {
         bits = mix(bits.wrapping_add(word).wrapping_add(0x9e37_79b9_7f4a_7c15));
@@ -67,7 +67,7 @@ mod tests {
         for step in 0..10_000 {
             histogram[(coin(1, 0, step - 5_000, 2) * 10.0) as usize] += 1;
         }
-        // Ten thousand throws into ten boxes: three standard deviations are 90.
+        // Ten thousand draws in ten classes: three standard deviations are 90.
         assert!(histogram.iter().all(|n| n.abs_diff(1000) < 120), "{histogram:?}");
         let base = coin(1, 2, 3, 4);
         assert!([coin(0, 2, 3, 4), coin(1, 0, 3, 4), coin(1, 2, 0, 4), coin(1, 2, 3, 0)].iter().all(|c| *c != base));

@@ -1,44 +1,56 @@
-//! Notices music that is stuck: one short pattern over and over, or a chord that is never left.
+//! Detects stuck music: a short pattern that repeats without end, or a chord that never changes.
 
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::{Symbol, Vocabulary};
 
 /// The longest pattern that counts as a loop, in steps: four bars of four beats.
-const LONGEST: usize = 16 * STEPS_PER_BEAT;
-/// Patterns up to a bar of four beats may sound three times in a row, longer ones, which may be phrases, twice.
-const SHORT: usize = 4 * STEPS_PER_BEAT;
+pub const MAX_PERIOD: usize = 16 * STEPS_PER_BEAT;
+/// Patterns of up to a bar of four beats are stuck at their third time; longer ones, which may be phrases, at their
+/// second.
+const SHORT_PERIOD: usize = 4 * STEPS_PER_BEAT;
 const SHORT_TIMES: usize = 3;
 const LONG_TIMES: usize = 2;
-/// Steps without an attack after which a chord has been held for long enough: two bars.
-const LONGEST_HOLD: usize = 8 * STEPS_PER_BEAT;
-const CAPACITY: usize = LONG_TIMES * LONGEST;
+/// After this many steps without an attack, two bars, a chord is stuck.
+const MAX_HOLD: usize = 8 * STEPS_PER_BEAT;
+const CAPACITY: usize = LONG_TIMES * MAX_PERIOD;
 
-/// The last steps of a performance.
+/// How many times in a row a pattern of `period` steps must sound to be stuck.
+pub const fn stuck_times(period: usize) -> usize {
+    if period <= SHORT_PERIOD { SHORT_TIMES } else { LONG_TIMES }
+}
+
+/// Whether a sequence ends with one pattern of `period` items, `times` in a row. `same(a, b)` compares the items `a`
+/// and `b` positions before the last one; the sequence must have at least `period * times` items.
+pub(crate) fn ends_with_pattern(period: usize, times: usize, same: impl Fn(usize, usize) -> bool) -> bool {
+    (0..period * (times - 1)).all(|back| same(back, back + period))
+}
+
+/// The latest steps of a performance, as rows of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Repetition {
-    /// Ring; step n lies at n modulo [`CAPACITY`].
+pub(crate) struct Repetition {
+    /// Ring buffer: step n is at n modulo [`CAPACITY`].
     rows: [[u16; NUM_VOICES]; CAPACITY],
     len: usize,
-    /// Steps since a note started.
+    /// Steps since the last attack.
     since_attack: usize,
 }
 
-/// What a voice must not do next if the music is to go on.
+/// How the music is stuck, and hence what must not come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stuck {
-    /// The pattern would go on with this row: what attacks in it has to be something else.
+pub(crate) enum Stuck {
+    /// A pattern repeats and would continue with this row: the row's attacks must differ.
     Pattern([u16; NUM_VOICES]),
-    /// Nothing has moved for too long: not all voices may hold or rest.
+    /// A chord has been held for too long: the soprano must start a note.
     Held,
 }
 
 impl Repetition {
-    /// Nothing played yet.
+    /// No steps.
     pub const fn new() -> Self {
         Self { rows: [[0; NUM_VOICES]; CAPACITY], len: 0, since_attack: 0 }
     }
 
-    /// Takes a step.
+    /// Adds a step.
     pub fn push(&mut self, row: [u16; NUM_VOICES]) {
         self.rows[self.len % CAPACITY] = row;
         self.len += 1;
@@ -47,24 +59,22 @@ impl Repetition {
 
     /// Whether the music is stuck, and how.
     pub fn stuck(&self) -> Option<Stuck> {
-        if self.since_attack >= LONGEST_HOLD {
+        if self.since_attack >= MAX_HOLD {
             return Some(Stuck::Held);
         }
-        let patterns = (STEPS_PER_BEAT..=LONGEST).step_by(STEPS_PER_BEAT);
-        let times = |period| if period <= SHORT { SHORT_TIMES } else { LONG_TIMES };
-        let stuck = patterns.into_iter().find(|&period| self.sounded(period, times(period)))?;
-        Some(Stuck::Pattern(self.row(stuck - 1)))
+        let mut periods = (STEPS_PER_BEAT..=MAX_PERIOD).step_by(STEPS_PER_BEAT);
+        let period = periods.find(|&period| self.repeats(period, stuck_times(period)))?;
+        Some(Stuck::Pattern(self.row(period - 1)))
     }
 
-    /// Whether the last steps are one pattern of `period` steps, `times` in a row, with a note in it.
-    fn sounded(&self, period: usize, times: usize) -> bool {
-        let steps = period * times;
-        self.len >= steps
-            && (0..steps - period).all(|back| self.row(back) == self.row(back + period))
+    /// Whether the last steps are one pattern of `period` steps, `times` in a row, with an attack in it.
+    fn repeats(&self, period: usize, times: usize) -> bool {
+        self.len >= period * times
+            && ends_with_pattern(period, times, |a, b| self.row(a) == self.row(b))
             && (0..period).any(|back| self.row(back).iter().any(|&token| is_attack(token)))
     }
 
-    /// The row `back` steps before the last one.
+    /// The row `back` steps before the last one; at most [`CAPACITY`] steps are kept.
     fn row(&self, back: usize) -> [u16; NUM_VOICES] {
         self.rows[(self.len - 1 - back) % CAPACITY]
     }
@@ -77,7 +87,7 @@ impl Default for Repetition {
 }
 
 impl Stuck {
-    /// Whether `voice` may take `token` although the music is stuck.
+    /// Whether `voice` may continue with `token`.
     pub fn allows(&self, voice: usize, token: u16) -> bool {
         match self {
             Self::Pattern(row) => !(is_attack(row[voice]) && token == row[voice]),
@@ -121,7 +131,7 @@ mod tests {
         let mut repetition = Repetition::new();
         (0..3).for_each(|_| beats(&mut repetition, &[20, 21, 22, 23]));
         assert_eq!(repetition.stuck(), Some(Stuck::Pattern([20, 47, 47, 47])));
-        // A phrase of two bars may come again once, and not a third time.
+        // A phrase of two bars is stuck when its repetition is complete.
         let phrase = [20, 21, 22, 23, 24, 25, 26, 27];
         let mut repetition = Repetition::new();
         beats(&mut repetition, &phrase);

@@ -1,35 +1,34 @@
-//! Part-writing rules as questions about sounding pitches; pure and without allocation, for any thread.
+//! Rules of part-writing, as pure functions of sounding pitches that allocate nothing.
 //!
-//! The rules are those of four-part chorale writing that textbooks give (W. Piston, *Harmony*, for one).
-//! Pitches are MIDI numbers, so nothing is known of spelling: an augmented second is a minor third here, and of the
-//! augmented leaps only the fourth can be told, as a tritone.
+//! They are the textbook rules for four-part chorales (for example W. Piston, *Harmony*). Pitches are MIDI numbers
+//! without spelling: an augmented second counts as a minor third, and of the augmented leaps only the fourth is
+//! recognised, as a tritone.
 //!
-//! A rule that needs a pitch that does not sound is not broken: [`Row`]s hold `None` for a rest, and a voice that
-//! enters after a rest has not moved.
+//! A rest (`None` in a [`Row`]) never breaks a rule, and a voice that enters after a rest has not moved.
 
 use std::ops::RangeInclusive;
 
 use crate::tokeniser::grid::NUM_VOICES;
 
-/// What sounds in one step: MIDI pitches, soprano first; `None` is a rest.
+/// The MIDI pitches that sound in a step, soprano first; `None` is a rest.
 pub type Row = [Option<u8>; NUM_VOICES];
 
-/// Every two voices, the upper one first (0 = soprano).
+/// Every pair of voices, the upper voice first (0 = soprano).
 pub const PAIRS: [(usize, usize); 6] = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
 
-/// The lowest and highest MIDI pitch of each voice, soprano first, in the 382 pieces of the JSB Chorales (Boulanger-Lewandowski
-/// et al. 2012).
+/// The lowest and highest MIDI pitch of each voice, soprano first, in the 382 pieces of the JSB Chorales
+/// (Boulanger-Lewandowski et al. 2012).
 pub const RANGES: [RangeInclusive<u8>; NUM_VOICES] = [60..=81, 52..=74, 46..=69, 36..=66];
 
-/// The widest interval between soprano and alto, or alto and tenor, semitones.
+/// The widest interval between soprano and alto, or alto and tenor, in semitones.
 pub const WIDEST_SPACING: u8 = 12;
 
-/// A perfect consonance, octaves disregarded.
+/// A perfect consonance; compound intervals count as simple ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Perfect {
-    /// A fifth, twelfth, and so on.
+    /// A fifth, a twelfth, and so on.
     Fifth,
-    /// A unison, octave, and so on.
+    /// A unison, an octave, and so on.
     Octave,
 }
 
@@ -42,12 +41,12 @@ pub enum AwkwardLeap {
     SeventhOrWider,
 }
 
-/// The perfect consonance from the pitch of a lower voice up to that of an upper one, if it is one.
+/// The perfect consonance between the pitches of an upper and a lower voice, if they form one.
 ///
-/// Voices are taken by their names, not by what lies on top: where they cross, a tenor a fourth below the bass
-/// counts as a fifth, and one a fifth below it does not. That is what is heard once the bass is doubled an octave
-/// lower, and it is how published counts of Bach's parallels take residues modulo 12.
-pub const fn perfect(upper: u8, lower: u8) -> Option<Perfect> {
+/// The names of the voices count, not which of them sounds higher: if tenor and bass cross, a tenor a fourth below the
+/// bass forms a fifth, and a tenor a fifth below it does not. Listeners hear it so once the bass is doubled an octave
+/// lower, and published counts of Bach's parallels also take residues modulo 12.
+pub(crate) const fn perfect(upper: u8, lower: u8) -> Option<Perfect> {
     match (upper as i16 - lower as i16).rem_euclid(12) {
         0 => Some(Perfect::Octave),
         7 => Some(Perfect::Fifth),
@@ -55,28 +54,28 @@ pub const fn perfect(upper: u8, lower: u8) -> Option<Perfect> {
     }
 }
 
-/// Whether `voice` starts a pitch in `row` that it did not sound in `previous`. A note struck again is no onset here.
+/// Whether `voice` sounds a pitch in `row` that it did not sound in `previous`. A repeated note is no change.
 pub fn changes_pitch(previous: &Row, row: &Row, voice: usize) -> bool {
     row[voice].is_some() && row[voice] != previous[voice]
 }
 
-/// The parallel that a pair of [`PAIRS`] makes from `previous` to `row`: both voices move in the same direction, from
-/// one perfect fifth to another, or from one unison or octave to another; compound intervals count.
+/// The parallel fifths or octaves of a pair of voices, if any: both move in the same direction, from one perfect fifth
+/// to another, or from one unison or octave to another. Compound intervals count. `pair` is one of [`PAIRS`].
 pub fn parallel(previous: &Row, row: &Row, pair: (usize, usize)) -> Option<Perfect> {
     let (from, to) = similar_motion(previous, row, pair)?;
     let arrival = perfect(to.0, to.1)?;
     (perfect(from.0, from.1) == Some(arrival)).then_some(arrival)
 }
 
-/// The direct (hidden) fifth or octave that soprano and bass make: they move in the same direction to a perfect
-/// consonance of another kind than they left, and the soprano leaps (more than two semitones).
+/// The direct (hidden) fifth or octave between soprano and bass, if any: they move in the same direction from any other
+/// interval to a perfect consonance, and the soprano leaps by more than two semitones.
 pub fn direct(previous: &Row, row: &Row) -> Option<Perfect> {
     let (from, to) = similar_motion(previous, row, (0, NUM_VOICES - 1))?;
     let arrival = perfect(to.0, to.1)?;
     (perfect(from.0, from.1) != Some(arrival) && from.0.abs_diff(to.0) > 2).then_some(arrival)
 }
 
-/// The pitches (upper, lower) that a pair leaves and reaches, if both change in the same direction.
+/// The pitches (upper, lower) of a pair before and after, if both voices move in the same direction.
 fn similar_motion(previous: &Row, row: &Row, (upper, lower): (usize, usize)) -> Option<((u8, u8), (u8, u8))> {
     let from = (previous[upper]?, previous[lower]?);
     let to = (row[upper]?, row[lower]?);
@@ -85,12 +84,12 @@ fn similar_motion(previous: &Row, row: &Row, (upper, lower): (usize, usize)) -> 
     (up || down).then_some((from, to))
 }
 
-/// Whether the upper voice of a pair of [`PAIRS`] sounds below the lower one. A unison is no crossing.
+/// Whether the upper voice of a pair sounds below the lower one. A unison is no crossing.
 pub fn crossing(row: &Row, (upper, lower): (usize, usize)) -> bool {
     matches!((row[upper], row[lower]), (Some(upper), Some(lower)) if upper < lower)
 }
 
-/// Whether `voice` moves below where the voice under it just was, or above where the voice over it just was.
+/// Whether `voice` moves below the previous pitch of the next lower voice, or above that of the next higher voice.
 pub fn overlap(previous: &Row, row: &Row, voice: usize) -> bool {
     let Some(pitch) = row[voice] else { return false };
     if previous[voice].is_none_or(|before| before == pitch) {
@@ -101,14 +100,14 @@ pub fn overlap(previous: &Row, row: &Row, voice: usize) -> bool {
     under.is_some_and(|under| pitch < under) || over.is_some_and(|over| pitch > over)
 }
 
-/// Whether soprano and alto, or alto and tenor, sound more than an octave apart. Tenor and bass may.
+/// Whether soprano and alto, or alto and tenor, sound more than an octave apart. Tenor and bass are allowed to.
 pub fn too_wide(row: &Row) -> bool {
     row[..NUM_VOICES - 1]
         .windows(2)
         .any(|pair| matches!(pair, [Some(upper), Some(lower)] if upper.saturating_sub(*lower) > WIDEST_SPACING))
 }
 
-/// The awkward leap that `voice` makes from `previous` to `row`, if any.
+/// The awkward leap of `voice` from `previous` to `row`, if any.
 pub fn awkward_leap(previous: &Row, row: &Row, voice: usize) -> Option<AwkwardLeap> {
     match previous[voice]?.abs_diff(row[voice]?) {
         6 => Some(AwkwardLeap::Tritone),
@@ -117,7 +116,7 @@ pub fn awkward_leap(previous: &Row, row: &Row, voice: usize) -> Option<AwkwardLe
     }
 }
 
-/// Whether `voice` sounds outside of its [`RANGES`].
+/// Whether `voice` sounds outside its range; see [`RANGES`].
 pub fn out_of_range(row: &Row, voice: usize) -> bool {
     row[voice].is_some_and(|pitch| !RANGES[voice].contains(&pitch))
 }
@@ -127,13 +126,13 @@ mod tests {
     use super::*;
     use Perfect::{Fifth, Octave};
 
-    /// A row from words, soprano first; `.` is a rest.
+    /// Parses a row, soprano first; `.` is a rest.
     fn row(words: &str) -> Row {
         let mut words = words.split_whitespace();
         std::array::from_fn(|_| words.next().expect("four words").parse().ok())
     }
 
-    /// `found` is given the rows before and after the bar of `from | to`.
+    /// Compares `found(from, to)` with the expectation, for each case `from | to`.
     fn check<T: PartialEq + std::fmt::Debug>(found: impl Fn(&Row, &Row) -> T, cases: &[(&str, T)]) {
         for (music, expect) in cases {
             let (from, to) = music.split_once('|').expect("a bar");

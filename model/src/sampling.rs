@@ -1,30 +1,31 @@
-//! From logits to a token: pure functions, the random number comes in.
+//! Sampling: pure functions from logits and a random number to a token.
 
 use crate::math::exp;
 
-/// The temperature that is reached by [`Sampler::entropy`], lowest and highest.
+/// The lowest and the highest temperature that [`Sampler::entropy`] leads to.
 const TEMPERATURES: (f32, f32) = (0.05, 2.0);
 
-/// How adventurous the choice is.
+/// How tokens are sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
-    /// Below 1 the likely becomes likelier, above 1 the odds even out; 0 takes the likeliest.
+    /// Below 1 likely tokens become likelier, above 1 the distribution becomes flatter; 0 takes the likeliest token.
     pub temperature: f32,
-    /// Only the likeliest tokens that together have this share of the probability are drawn from, above 0 to 1.
+    /// Samples only from the likeliest tokens whose probabilities add up to this share, above 0 and up to 1.
     pub top_p: f32,
-    /// How much the temperature goes by what the network is sure of, 0 (not at all) to 1: it falls where all is
-    /// possible, and rises where nothing but one thing is. See [`adapted`].
+    /// Adapts the temperature to the network's confidence, from 0 (not at all) to 1: lower when many tokens are likely,
+    /// higher when one is nearly certain. The factor is `1 + entropy * (1 - 2 * h)`, where `h` is the entropy of the
+    /// distribution relative to that of a uniform one.
     pub entropy: f32,
-    /// What the probability of a rest is multiplied by; 1 is as learnt.
+    /// Factor on the probability of a rest; 1 keeps it.
     pub rest_weight: f32,
-    /// The same for a hold.
+    /// Factor on the probability of a hold; 1 keeps it.
     pub hold_weight: f32,
 }
 
 impl Sampler {
-    /// As the network has learnt it.
+    /// The network's own distribution.
     pub const PLAIN: Self = Self { temperature: 1.0, top_p: 1.0, entropy: 0.0, rest_weight: 1.0, hold_weight: 1.0 };
-    /// As the plugin plays unless told otherwise: likely notes, none of the least likely.
+    /// The plugin's default: likely notes, and never the least likely.
     pub const CAREFUL: Self = Self { temperature: 0.6, top_p: 0.95, ..Self::PLAIN };
 }
 
@@ -34,9 +35,9 @@ impl Default for Sampler {
     }
 }
 
-/// The temperature for this draw: `temperature * (1 + entropy * (1 - 2 * h))`, kept between 0.05 and 2, where `h` is the
-/// entropy of the distribution as a share of the largest that as many tokens can have. 0 stays 0.
-pub fn adapted(logits: &[f32], sampler: Sampler) -> f32 {
+/// The temperature of a draw, adapted as [`Sampler::entropy`] says and clamped to [`TEMPERATURES`]. Masked tokens do not
+/// count. A temperature of 0 stays 0.
+fn adapted_temperature(logits: &[f32], sampler: Sampler) -> f32 {
     let possible = logits.iter().filter(|logit| **logit > f32::NEG_INFINITY).count();
     if sampler.entropy == 0.0 || sampler.temperature <= 0.0 || possible < 2 {
         return sampler.temperature;
@@ -50,9 +51,9 @@ pub fn adapted(logits: &[f32], sampler: Sampler) -> f32 {
     (sampler.temperature * (1.0 + sampler.entropy * (1.0 - 2.0 * share))).clamp(TEMPERATURES.0, TEMPERATURES.1)
 }
 
-/// Multiplies a token's probability by `weight`, before the others are scaled to make up for it. With 0 the token is taken
-/// out, unless it is all that is left.
-pub fn weigh(logits: &mut [f32], token: u16, weight: f32) {
+/// Multiplies the unnormalised probability of a token by `weight`. A weight of 0 masks the token, unless it is the only
+/// one left.
+pub(crate) fn weigh(logits: &mut [f32], token: u16, weight: f32) {
     if weight <= 0.0 {
         mask(logits, |other| other != token);
     } else if weight != 1.0 {
@@ -60,17 +61,17 @@ pub fn weigh(logits: &mut [f32], token: u16, weight: f32) {
     }
 }
 
-/// Turns logits into the natural logarithm of probabilities, in place.
-pub fn log_softmax(logits: &mut [f32]) {
+/// Turns logits into natural logarithms of probabilities, in place.
+pub(crate) fn log_softmax(logits: &mut [f32]) {
     let highest = highest(logits);
     let sum: f32 = logits.iter().map(|&x| exp(x - highest)).sum();
     let shift = highest + sum.ln();
     logits.iter_mut().for_each(|x| *x -= shift);
 }
 
-/// Takes every token for which `allowed` is false out of the draw. If that would be all that is left, nothing is taken
-/// out.
-pub fn mask(logits: &mut [f32], allowed: impl Fn(u16) -> bool) {
+/// Masks every token for which `allowed` returns false: sets its logit to minus infinity. If no token would be left,
+/// masks nothing.
+pub(crate) fn mask(logits: &mut [f32], allowed: impl Fn(u16) -> bool) {
     if (0..).zip(logits.iter()).any(|(token, &logit)| logit > f32::NEG_INFINITY && allowed(token)) {
         for (token, logit) in logits.iter_mut().enumerate() {
             if !allowed(token as u16) {
@@ -80,22 +81,22 @@ pub fn mask(logits: &mut [f32], allowed: impl Fn(u16) -> bool) {
     }
 }
 
-/// Draws a token from `logits`, (vocab_size), which are used up. `coin` is uniform in [0, 1).
+/// Draws a token from `logits`, (vocab_size), and overwrites them. `coin` is uniform in [0, 1).
 ///
-/// Temperature comes first, then top-p (Holtzman et al., "The curious case of neural text degeneration", 2020).
+/// Applies the temperature, then top-p (Holtzman et al., "The curious case of neural text degeneration", 2020).
 ///
 /// # Panics
 /// If there are no logits.
-pub fn sample(logits: &mut [f32], sampler: Sampler, coin: f64) -> u16 {
+pub(crate) fn sample(logits: &mut [f32], sampler: Sampler, coin: f64) -> u16 {
     let likeliest = likeliest(logits);
     if sampler.temperature <= 0.0 {
         return likeliest;
     }
-    let temperature = adapted(logits, sampler);
+    let temperature = adapted_temperature(logits, sampler);
     let highest = logits[usize::from(likeliest)];
     for x in logits.iter_mut() {
         let scaled = (*x - highest) / temperature;
-        // Masked tokens are at minus infinity, which the polynomial would round up to e^-87.
+        // `exp` would turn the minus infinity of masked tokens into e^-87.
         *x = if scaled > -80.0 { exp(scaled) } else { 0.0 };
     }
     let total: f32 = logits.iter().sum();
@@ -107,16 +108,19 @@ pub fn sample(logits: &mut [f32], sampler: Sampler, coin: f64) -> u16 {
             return token as u16;
         }
     }
-    // Rounding can leave a hair of the coin over.
+    // Rounding can leave a small remainder.
     likeliest
 }
 
-/// Draws in two stages: whether it is `hold`, as often as the network has learnt; and if it is not, which token, by the
-/// sampler. So a low temperature chooses better notes and not fewer: drawn in one stage, the hold token crowds the
-/// others out and the music comes to a stand.
+/// Draws in two stages: first whether the token is `hold`, with the network's own probability; if not, the sampler
+/// draws another token. A low temperature then selects likelier notes but not fewer of them. Drawn in one stage, the
+/// hold token would crowd out the others, and the music would come to a halt.
 ///
-/// At temperature 0 the likeliest of all is taken. `logits` are used up.
-pub fn sample_beside_hold(logits: &mut [f32], hold: u16, sampler: Sampler, coin: f64) -> u16 {
+/// Temperature 0 takes the likeliest token, holds included. Overwrites `logits`.
+///
+/// # Panics
+/// If there are no logits.
+pub(crate) fn sample_beside_hold(logits: &mut [f32], hold: u16, sampler: Sampler, coin: f64) -> u16 {
     let hold_logit = logits[usize::from(hold)];
     if sampler.temperature <= 0.0 || hold_logit == f32::NEG_INFINITY {
         return sample(logits, sampler, coin);
@@ -132,11 +136,11 @@ pub fn sample_beside_hold(logits: &mut [f32], hold: u16, sampler: Sampler, coin:
     sample(logits, sampler, (coin - holds) / (1.0 - holds))
 }
 
-/// Zeroes all but the likeliest entries that together reach `share`; returns the sum of what is left.
+/// Zeroes all but the likeliest entries that together reach `share`; returns the sum of the entries that remain.
 fn keep_top_p(probs: &mut [f32], share: f32) -> f32 {
     let mut kept = 0.0;
     let mut threshold = f32::INFINITY;
-    // Down through the distinct values: a vocabulary is small, and nothing needs to be allocated.
+    // Walk down the distinct values: the vocabulary is small, and this needs no memory.
     while kept < share {
         let next = probs.iter().copied().filter(|&p| p < threshold && p > 0.0).fold(0.0, f32::max);
         if next == 0.0 {
@@ -153,7 +157,7 @@ fn highest(logits: &[f32]) -> f32 {
     logits.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// The token of the highest logit, the first of equals.
+/// The token with the highest logit; of equal ones, the first.
 fn likeliest(logits: &[f32]) -> u16 {
     let highest = highest(logits);
     logits.iter().position(|&x| x == highest).expect("there are logits") as u16
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_low_temperature_holds_no_more_than_was_learnt() {
+    fn a_low_temperature_draws_no_more_holds() {
         let count = |hold, temperature| {
             let sampler = Sampler { temperature, ..Sampler::PLAIN };
             let draws =
@@ -220,10 +224,10 @@ mod tests {
         ];
         for (hold, temperature, expect) in cases {
             let counts = count(hold, temperature);
-            // A thousand coins split a share to within one.
+            // A thousand evenly spaced coins give each count to within one.
             assert!(counts.iter().zip(expect).all(|(a, b)| (a - b).abs() <= 1), "{counts:?}, not {expect:?}");
         }
-        // What is masked is not drawn.
+        // Masked tokens are never drawn.
         let mut masked = LOGITS;
         masked[1] = f32::NEG_INFINITY;
         assert_eq!(sample_beside_hold(&mut masked.clone(), 1, Sampler::default(), 0.0), 0);
@@ -250,18 +254,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unsure_network_is_drawn_from_more_carefully() {
+    fn an_uncertain_network_lowers_the_temperature() {
         let at = |logits: &[f32], temperature, entropy| {
-            let adapted = adapted(logits, Sampler { temperature, entropy, ..Sampler::PLAIN });
+            let adapted = adapted_temperature(logits, Sampler { temperature, entropy, ..Sampler::PLAIN });
             (adapted * 1000.0).round()
         };
         let (even, sure) = ([1.0; 8], [30.0, 0.0, 0.0, 0.0]);
         assert_eq!([0.0, 0.5, 1.0].map(|entropy| at(&even, 1.0, entropy)), [1000.0, 500.0, 50.0]);
         assert_eq!([0.0, 0.5, 1.0].map(|entropy| at(&sure, 0.8, entropy)), [800.0, 1200.0, 1600.0]);
         assert_eq!(at(&sure, 1.5, 1.0), 2000.0);
-        // The entropy of LOGITS is 0.947 of the 1.386 that four tokens can have.
+        // The entropy of LOGITS is 0.947; that of a uniform distribution over four tokens is 1.386.
         assert_eq!(at(&LOGITS, 1.0, 1.0), 633.0);
-        // What is masked is not possible; where one token is, or none but the likeliest is taken, nothing changes.
+        // Masked tokens do not count. With one token left, or at temperature 0, nothing changes.
         let masked = [1.0, f32::NEG_INFINITY, 1.0, 1.0];
         assert_eq!((at(&masked, 1.0, 0.5), at(&masked[..2], 0.7, 1.0), at(&even, 0.0, 1.0)), (500.0, 700.0, 0.0));
     }
@@ -276,6 +280,6 @@ mod tests {
         assert_eq!([0.0, 0.5, 1.0, 2.0].map(|weight| count(1, weight)), [0, 475, 644, 783]);
         let mut alone = [1.0, f32::NEG_INFINITY];
         weigh(&mut alone, 0, 0.0);
-        assert_eq!(alone[0], 1.0, "what is left stays");
+        assert_eq!(alone[0], 1.0, "the only token left is not masked");
     }
 }

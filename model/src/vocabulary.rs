@@ -1,6 +1,8 @@
-//! What each token number means; shared by the trainer, which writes it into weights, and the plugin, which checks it.
+//! The tokens of grid models. The trainer writes the vocabulary's hash into weights files, and the reader checks it.
 
 use std::fmt::{self, Write as _};
+
+use crate::hash::fnv1a;
 
 /// Lowest pitch that has a token (MIDI key number, C2).
 pub const LOWEST_PITCH: u8 = 36;
@@ -9,39 +11,39 @@ pub const HIGHEST_PITCH: u8 = 81;
 /// Tokens 1 to 46 are the pitches from lowest to highest.
 const NUM_PITCHES: usize = (HIGHEST_PITCH - LOWEST_PITCH) as usize + 1;
 
-/// What one voice does in one step.
+/// What a voice does in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symbol {
     /// The voice is silent.
     Rest,
     /// A note of this MIDI pitch starts here.
     Pitch(u8),
-    /// What sounded in the step before goes on.
+    /// The voice goes on with what it did in the previous step.
     Hold,
 }
 
-/// The meaning of a grid model's tokens: rest, then the pitches, then (appended last) hold.
+/// The meaning of a grid model's tokens: rest, then the pitches from low to high, then hold.
 ///
-/// A vocabulary only ever grows at its end, so that a token keeps its number for good. Its hash travels
-/// with the weights: [`weights_file`](crate::weights_file) refuses a file with another one.
+/// A vocabulary grows only at its end, so that each token keeps its number. Weights files contain its hash, and
+/// [`weights_file`](crate::weights_file) refuses a file with another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vocabulary {
     has_hold: bool,
 }
 
 impl Vocabulary {
-    /// Pitch, rest and hold: 48 tokens. What Continuo's grid models speak.
+    /// Rest, pitches and hold, 48 tokens: the vocabulary of Continuo's grid models.
     pub const GRID: Self = Self { has_hold: true };
-    /// Pitch and rest only: 47 tokens, a note is repeated for as long as it sounds.
-    pub const GRID_WITHOUT_HOLD: Self = Self { has_hold: false };
+    /// Rest and pitches, 47 tokens: what a voice sounds in a step.
+    pub(crate) const GRID_WITHOUT_HOLD: Self = Self { has_hold: false };
 
     /// The number of tokens.
     pub const fn size(self) -> usize {
         1 + NUM_PITCHES + self.has_hold as usize
     }
 
-    /// The token of `symbol`; a pitch outside the range is moved into it by octaves, so that whatever a
-    /// player plays can be heard by the model.
+    /// The token of `symbol`. A pitch outside the range moves into it by octaves, so that every note of the player has
+    /// a token.
     ///
     /// # Panics
     /// If `symbol` is a hold and this vocabulary has none.
@@ -66,7 +68,7 @@ impl Vocabulary {
         }
     }
 
-    /// What a voice sounds with `token` that sounded `before`.
+    /// The pitch that a voice sounds in a step with `token` if it sounded `before` in the previous step.
     pub fn sounds(self, token: u16, before: Option<u8>) -> Option<u8> {
         match self.symbol(token) {
             Some(Symbol::Pitch(pitch)) => Some(pitch),
@@ -75,36 +77,33 @@ impl Vocabulary {
         }
     }
 
-    /// The vocabulary spelt out, a symbol a word: what the hash is taken over.
+    /// The vocabulary as text, one word for each symbol: the input of the hash.
     fn spelling(self) -> String {
         let mut text = String::from("grid");
-        for token in 0..self.size() as u16 {
-            match self.symbol(token) {
-                Some(Symbol::Rest) => text.push_str(" rest"),
-                Some(Symbol::Pitch(pitch)) => write!(text, " {pitch}").expect("a String takes any text"),
-                Some(Symbol::Hold) => text.push_str(" hold"),
-                None => unreachable!("tokens below size() have a symbol"),
+        for symbol in (0..).map_while(|token| self.symbol(token)) {
+            match symbol {
+                Symbol::Rest => text.push_str(" rest"),
+                Symbol::Pitch(pitch) => write!(text, " {pitch}").expect("a String takes any text"),
+                Symbol::Hold => text.push_str(" hold"),
             }
         }
         text
     }
 
-    /// A short hash of the vocabulary, eight hexadecimal digits in text.
+    /// The hash of the vocabulary.
     pub fn hash(self) -> VocabularyHash {
         VocabularyHash::of(&self.spelling())
     }
 }
 
-/// A vocabulary's fingerprint, printed as eight hexadecimal digits.
+/// The hash of a vocabulary or lexicon, displayed as eight hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VocabularyHash(u32);
 
 impl VocabularyHash {
-    /// The fingerprint of a vocabulary that is spelt out (FNV-1a, 64 bits folded to 32).
+    /// The hash of a vocabulary that is written as text: FNV-1a, 64 bits folded to 32.
     pub fn of(spelling: &str) -> Self {
-        let hash = spelling
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        let hash = fnv1a(spelling.bytes());
         Self((hash ^ (hash >> 32)) as u32)
     }
 }
@@ -115,8 +114,8 @@ impl fmt::Display for VocabularyHash {
     }
 }
 
-/// Moves `pitch` by whole octaves into the range that has tokens.
-pub fn fold_into_range(pitch: u8) -> u8 {
+/// Moves `pitch` by octaves into the range that has tokens.
+fn fold_into_range(pitch: u8) -> u8 {
     let mut pitch = pitch;
     while pitch > HIGHEST_PITCH {
         pitch -= 12;

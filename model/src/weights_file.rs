@@ -1,5 +1,4 @@
-//! A weights file: safetensors whose metadata says what the network is, what it was trained on and how well it
-//! does.
+//! Weights files: safetensors with metadata that describes the network, its training data and its measured quality.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,44 +8,43 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EnsembleConfig, NetworkConfig};
+use crate::config::NetworkConfig;
 use crate::lexicon::Lexicon;
-use crate::stream::Rates;
 
-/// The version of the format that this build writes and reads.
+/// The format version that this build reads and writes.
 pub const FORMAT: u32 = 1;
-/// The key of the metadata under which the description stands, as JSON.
+/// The metadata key of the description, which is JSON.
 const METADATA_KEY: &str = "continuo";
 
-/// What a weights file says of itself.
+/// The description in a weights file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// Version of this format.
+    /// Format version.
     pub format: u32,
-    /// What a menu calls it.
+    /// The name in menus.
     pub name: String,
-    /// The shape of the network.
+    /// The kind of the model and the shape of its network.
     pub config: NetworkConfig,
-    /// Hash of the vocabulary that it speaks, eight hexadecimal digits; a line model's is that of its lexicon.
+    /// Hash of the vocabulary, eight hexadecimal digits; for a line model, the hash of its lexicon.
     pub vocabulary: String,
-    /// The words of a line model, spelt out.
+    /// The lexicon of a line model, as [`Lexicon::parse`] reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lexicon: Option<String>,
-    /// The recipe that made it, as it was.
+    /// The text of the recipe that the network was trained with.
     pub recipe: String,
-    /// What it was trained on.
+    /// The training data.
     pub corpora: Vec<Corpus>,
-    /// The commit of the trainer that made it, or empty.
+    /// The trainer's commit, or empty.
     pub commit: String,
-    /// Measured figures by name, such as `valid_nats_per_note`.
+    /// Measurements by name, such as `valid_nats_per_note`.
     pub figures: BTreeMap<String, f64>,
 }
 
 impl Description {
-    /// The words of a line model.
+    /// Parses a line model's lexicon.
     ///
     /// # Errors
-    /// In words, if there are none, or they are not what the rest of the description says.
+    /// If the lexicon is missing or malformed, or contradicts the hash or the vocabulary size in the description.
     pub fn words(&self) -> Result<Lexicon, String> {
         let spelling = self.lexicon.as_ref().ok_or("expected a line model's lexicon, got none")?;
         let lexicon = Lexicon::parse(spelling).map_err(|problem| format!("lexicon: {problem}"))?;
@@ -65,51 +63,51 @@ impl Description {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Corpus {
-    /// Its name.
+    /// The name of the source.
     pub name: String,
-    /// The licence that it is under, or what is known of it.
+    /// Its licence, or what is known about it.
     pub licence: String,
 }
 
-/// A weights file that has been read and found whole: every tensor that its config asks for is there, with the
-/// right shape and finite numbers.
+/// Checked weights: every tensor of the network is present, with the right shape and finite values.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    /// What the file says of itself.
+    /// The description.
     pub description: Description,
+    /// Every tensor of the network by name, in row-major order.
     tensors: BTreeMap<String, Vec<f32>>,
 }
 
-/// Why weights cannot be used: whose fault, what was expected, what was found, what to do.
+/// An unusable weights file: which file, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
 #[error("{source_name}: {problem}")]
 pub struct WeightsError {
-    /// The file's path, or whatever the bytes came from.
+    /// The file's path, or another name for the source of the bytes.
     pub source_name: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: WeightsProblem,
 }
 
-/// What can be wrong with a weights file, or with what one would be made of.
+/// A problem with a weights file, or with the parts of one that is to be written. Each message says what to do.
 #[derive(Debug)]
 pub enum WeightsProblem {
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     Io(std::io::Error),
-    /// The bytes are no safetensors file, or it is cut short.
+    /// The bytes are not a safetensors file, or only part of one.
     NotSafetensors(String),
-    /// It is safetensors, but not one of ours.
+    /// A safetensors file without our description.
     NoDescription,
-    /// Its description cannot be understood.
+    /// The description is malformed or contradicts itself.
     BadDescription(String),
-    /// It is of another version of the format.
+    /// The file has another format version.
     Format(u32),
-    /// It speaks another vocabulary: (its own, this build's).
+    /// The vocabulary differs: (the file's hash, this build's hash).
     Vocabulary(String, String),
     /// A tensor is missing.
     MissingTensor(String),
     /// A tensor has another shape or type: (name, expected, got).
     Shape(String, String, String),
-    /// A tensor holds a number that is not finite.
+    /// A tensor holds NaN or infinity.
     NotFinite(String),
 }
 
@@ -120,16 +118,16 @@ impl fmt::Display for WeightsProblem {
             Self::NotSafetensors(error) => {
                 write!(
                     f,
-                    "expected a whole safetensors file, got something else or a part ({error}); copy or train it again"
+                    "expected a whole safetensors file, got something else or a part ({error}); copy it or train it again"
                 )
             }
             Self::NoDescription => write!(
                 f,
-                "expected weights with a `{METADATA_KEY}` description in their metadata, got safetensors without one; \
-                 only files written by Continuo's trainer can be played"
+                "expected a `{METADATA_KEY}` description in the metadata, got safetensors without one; \
+                 choose a file that Continuo's trainer wrote"
             ),
             Self::BadDescription(error) => {
-                write!(f, "its description cannot be understood ({error}); train it again")
+                write!(f, "the description cannot be read ({error}); train it again")
             }
             Self::Format(got) => {
                 write!(
@@ -156,10 +154,10 @@ impl fmt::Display for WeightsProblem {
 impl std::error::Error for WeightsProblem {}
 
 impl Weights {
-    /// Weights of the tensors that the description's config lists, matrices rounded to 16 bits as they are kept and played.
+    /// Weights from the tensors that `description.config` lists. Matrices are rounded to 16 bits, as files store them.
     ///
     /// # Errors
-    /// If the description contradicts itself, or a tensor is missing, of another size or not finite.
+    /// If the description contradicts itself, or if a tensor is missing, has the wrong size or holds NaN or infinity.
     pub fn new(description: Description, mut tensors: BTreeMap<String, Vec<f32>>) -> Result<Self, WeightsProblem> {
         check_description(&description)?;
         let mut checked = BTreeMap::new();
@@ -175,7 +173,7 @@ impl Weights {
         Ok(Self { description, tensors: checked })
     }
 
-    /// The weights of a network that has learnt nothing yet, as its description says; for tests of what plays it.
+    /// The initial weights of the network in the description, for tests.
     ///
     /// # Errors
     /// If the description contradicts itself.
@@ -185,44 +183,18 @@ impl Weights {
         Self::new(description, tensors)
     }
 
-    /// Puts weights of one shape together to an ensemble of which each is a member.
-    ///
-    /// # Errors
-    /// In words, if there are none, or they are not split networks of one shape.
-    pub fn combine(members: &[Self], adaptation: Option<Rates>, description: Description) -> Result<Self, String> {
-        let shape = members.first().map(|first| &first.description.config);
-        let Some(NetworkConfig::Split(member)) = shape else {
-            return Err("expected split networks to combine, got none or another kind".into());
-        };
-        let mut tensors = BTreeMap::new();
-        for (n, weights) in members.iter().enumerate() {
-            // Dropout is a matter of training.
-            let alike = matches!(&weights.description.config, NetworkConfig::Split(other)
-                if other.features == member.features && weights.description.config.tensors() == member.tensors());
-            if !alike {
-                return Err(format!(
-                    "expected all to have the shape of the first, got another one in number {}",
-                    n + 1
-                ));
-            }
-            for (name, shape) in member.tensors() {
-                tensors.insert(format!("{n}.{name}"), rounded(&shape, weights.tensor(&name).to_vec()));
-            }
-        }
-        let config =
-            NetworkConfig::Ensemble(EnsembleConfig { members: members.len(), member: member.clone(), adaptation });
-        Ok(Self { description: Description { config, ..description }, tensors })
-    }
-
-    /// The numbers of a tensor that the config asks for, row by row.
+    /// The values of a tensor in row-major order.
     ///
     /// # Panics
-    /// If the config asks for no tensor of that name.
+    /// If the network has no tensor of that name.
     pub fn tensor(&self, name: &str) -> &[f32] {
         &self.tensors[name]
     }
 
     /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or its content does not pass the checks.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         let source_name = path.display().to_string();
         let bytes = std::fs::read(path)
@@ -230,7 +202,10 @@ impl Weights {
         Self::parse(&source_name, &bytes)
     }
 
-    /// Checks bytes; `source_name` stands in errors.
+    /// Checks the bytes of a file. Errors name it `source_name`.
+    ///
+    /// # Errors
+    /// If the bytes do not pass the checks.
     pub fn parse(source_name: &str, bytes: &[u8]) -> Result<Self, WeightsError> {
         Self::parse_bytes(bytes).map_err(|problem| WeightsError { source_name: source_name.to_string(), problem })
     }
@@ -244,7 +219,7 @@ impl Weights {
             .as_ref()
             .and_then(|metadata| metadata.get(METADATA_KEY))
             .ok_or(WeightsProblem::NoDescription)?;
-        // The version first: a later format may hold what this build cannot read.
+        // Read the version first: this build may not be able to parse a later format.
         #[derive(Deserialize)]
         struct Version {
             format: u32,
@@ -275,7 +250,7 @@ impl Weights {
         Ok(Self { description, tensors })
     }
 
-    /// The file's bytes. Matrices are rounded to 16 bits, as they are when they play; all else keeps 32.
+    /// The bytes of the file. Matrices are stored in 16 bits, all other tensors in 32.
     pub fn to_bytes(&self) -> Vec<u8> {
         let shapes = self.description.config.tensors();
         let data: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = shapes
@@ -299,7 +274,10 @@ impl Weights {
         safetensors::serialize(views, Some(metadata)).expect("the views are whole")
     }
 
-    /// Writes the file beside its place and moves it there, so that no reader ever sees half of it.
+    /// Writes a temporary file in the same folder and renames it, so that no reader sees part of a file.
+    ///
+    /// # Errors
+    /// If the file cannot be written or renamed.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
         let io = |error| WeightsError { source_name: path.display().to_string(), problem: WeightsProblem::Io(error) };
         let part = path.with_extension("part");
@@ -308,7 +286,7 @@ impl Weights {
     }
 }
 
-/// A config that a network can have, and the vocabulary that belongs to it.
+/// Checks the shape of the network and its vocabulary.
 fn check_description(description: &Description) -> Result<(), WeightsProblem> {
     description.config.check().map_err(WeightsProblem::BadDescription)?;
     description.config.kind().check_vocabulary(description)
@@ -318,17 +296,17 @@ fn check_finite(name: &str, values: &[f32]) -> Result<(), WeightsProblem> {
     if values.iter().all(|x| x.is_finite()) { Ok(()) } else { Err(WeightsProblem::NotFinite(name.to_string())) }
 }
 
-/// Whether a tensor is kept in 16 bits: a matrix is.
+/// Whether files store a tensor of this shape in 16 bits; they do for matrices.
 fn is_halved(shape: &[usize]) -> bool {
     shape.len() > 1
 }
 
-/// A tensor's values as a file keeps them.
+/// The values as a file stores them.
 fn rounded(shape: &[usize], values: Vec<f32>) -> Vec<f32> {
     if is_halved(shape) { values.into_iter().map(|x| f16::from_f32(x).to_f32()).collect() } else { values }
 }
 
-/// The numbers that little-endian bytes spell, N bytes each.
+/// Decodes little-endian numbers of N bytes each.
 fn numbers<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> impl Iterator<Item = f32> {
     bytes.chunks_exact(N).map(move |chunk| number(chunk.try_into().expect("chunks of N bytes")))
 }

@@ -3,6 +3,8 @@
 mod addresses;
 mod audio_thread;
 mod background;
+#[cfg(any(test, feature = "bench"))]
+pub mod bench;
 mod bridge;
 mod clap;
 mod editor;
@@ -19,9 +21,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use continuo_model::decision::Lanes;
 use continuo_model::generate::StepSettings;
 use continuo_model::organ::Organ;
 use continuo_model::sampling::Sampler;
+use continuo_model::tokeniser::grid::NUM_VOICES;
 use nice_plug::prelude::*;
 
 use audio_thread::preview;
@@ -110,7 +114,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     // nice-plug splits a block where a parameter changes. Otherwise automation would act at the start of the block,
     // which is earlier in a bounce, with its long blocks, than live.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
-    const INPUT_EVENT_CAPACITY: usize = audio_thread::events::MAX_EVENTS;
+    const INPUT_EVENT_CAPACITY: usize = audio_thread::output::MAX_EVENTS;
 
     type Editor = EditorWindow;
     type SysExMessage = ();
@@ -157,7 +161,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
         self.says_offline = config.process_mode == ProcessMode::Offline;
         #[cfg(debug_assertions)]
         {
-            self.audio.fails_in = std::env::var(FAIL_VARIABLE).ok().and_then(|blocks| blocks.parse().ok());
+            self.audio.fail_in(std::env::var(FAIL_VARIABLE).ok().and_then(|blocks| blocks.parse().ok()));
         }
         self.audio.activate(f64::from(config.sample_rate), config.max_buffer_size as usize);
         self.organ = Organ::new(config.sample_rate);
@@ -198,10 +202,14 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
 impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
     fn settings(&self) -> Settings {
         let p = &self.params;
+        // The player's four voices go out even if the weights cannot play all of them.
+        let lanes = Lanes::from_bits(self.shared.lanes.load(Ordering::Relaxed)) | Lanes::first(NUM_VOICES);
         let emit = match p.emit.value() {
-            Emit::All => [true; 4],
-            one => std::array::from_fn(|voice| voice + 1 == one as usize),
+            Emit::All => lanes,
+            one => Lanes::from_fn(|lane| usize::from(lane) + 1 == one as usize),
         };
+        let freezes = |lane: u8| p.freeze.get(usize::from(lane)).is_some_and(|freeze| freeze.on.value());
+        let frozen = Lanes::from_fn(freezes);
         let reply_delay_samples = (p.reply_delay_ms.value() * 1e-3 * self.sample_rate).round() as u64;
         Settings {
             mode: p.mode.value(),
@@ -216,7 +224,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             cadence: p.take_cadence(),
             voice: p.your_voice.value() as usize,
             emit,
-            frozen: std::array::from_fn(|voice| p.freeze[voice].on.value()),
+            frozen: if (lanes & !frozen).is_empty() { Lanes::ALL } else { frozen },
             lookahead_steps: i64::from(p.lookahead_steps.value()),
             reply_delay_samples,
             chord_window_samples: reply_delay_samples.min((CHORD_SECONDS * f64::from(self.sample_rate)).round() as u64),

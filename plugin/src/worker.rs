@@ -165,6 +165,7 @@ impl Worker {
                 return Self { thread: None, shared };
             }
         };
+        loaded.performance.publish_lanes(&shared);
         shared.worker_runs.store(true, Ordering::Release);
         let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
             let worker_shared = worker_shared.clone();
@@ -238,6 +239,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, worker_shared: &WorkerShared, mut fro
                     worker_shared.record_takes(&mut end);
                     if let Some(loaded) = next_weights.take(worker_shared) {
                         retired = Some(performance.hand_over_to(loaded.performance, request.step.step_idx));
+                        performance.publish_lanes(&end.shared);
                     }
                 }
                 last_step = request.step.step_idx;
@@ -255,6 +257,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, worker_shared: &WorkerShared, mut fro
                     && let Some(loaded) = next_weights.take(worker_shared)
                 {
                     retired = Some(performance.hand_over_to(loaded.performance, last_step + 1));
+                    performance.publish_lanes(&end.shared);
                 }
                 drop(retired.take());
                 // After an unpark since the last pop, this returns at once. Events without a request wait for the
@@ -299,6 +302,11 @@ impl Performance {
             steps: Durations::new(),
             replies: Durations::new(),
         }
+    }
+
+    /// Publishes the lanes that the weights can play, for the audio thread.
+    fn publish_lanes(&self, shared: &Shared) {
+        shared.lanes.store(self.capabilities().lanes.bits(), Ordering::Relaxed);
     }
 
     fn capabilities(&self) -> Capabilities {

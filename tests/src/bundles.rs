@@ -1,4 +1,4 @@
-//! Where the built bundles are.
+//! Finds the built bundles.
 
 use std::path::PathBuf;
 

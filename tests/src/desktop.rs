@@ -33,14 +33,14 @@ const BUTTON_PRESS: u8 = 4;
 const BUTTON_RELEASE: u8 = 5;
 const MOTION: u8 = 6;
 
-/// The display that was started for this process, if one could be.
+/// The display of this process, or why there is none.
 static DISPLAY: OnceLock<Result<Display, String>> = OnceLock::new();
 /// There is one mouse: tests take turns.
 static TURN: Mutex<()> = Mutex::new(());
 
 struct Display {
     name: String,
-    /// The server ends with the last client: this one, which lives as long as the process.
+    /// The server ends with its last client, and this one lives as long as the process.
     _keeper: RustConnection,
 }
 
@@ -109,7 +109,7 @@ impl Desktop {
         Ok(self.connection.destroy_window(window)?.check()?)
     }
 
-    /// How many windows there are inside of a window, or of the screen.
+    /// The number of windows inside a window, or on the screen.
     ///
     /// # Errors
     /// If the server refuses.
@@ -145,7 +145,7 @@ impl Desktop {
         self.fake(MOTION, 0, (x, y))
     }
 
-    /// Presses or lets go of a button.
+    /// Presses or releases a button.
     ///
     /// # Errors
     /// If the server refuses.
@@ -179,7 +179,7 @@ impl Desktop {
         self.button(Button::Left, false)
     }
 
-    /// Types what has a key of its own: digits, small letters, `.`, `\n` for Enter.
+    /// Types characters that have a key of their own: digits, small letters, `.`, `\n` for Enter.
     ///
     /// # Errors
     /// If there is no such key.
@@ -193,7 +193,7 @@ impl Desktop {
         Ok(())
     }
 
-    /// Holds shift, or lets go of it.
+    /// Holds or releases shift.
     ///
     /// # Errors
     /// If the keyboard has none.
@@ -202,7 +202,7 @@ impl Desktop {
         self.fake(if down { KEY_PRESS } else { KEY_RELEASE }, key, (0, 0))
     }
 
-    /// Holds control, or lets go of it.
+    /// Holds or releases control.
     ///
     /// # Errors
     /// If the keyboard has none.

@@ -27,7 +27,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges what an instance sent live by what it sent in a render; `played` is what the player played.
+    /// Compares what an instance sent live with what it sent in a render. `played` are the player's notes.
     pub fn of(live: &Sent, render: &Sent, played: &[(u64, u8)], sample_rate: f64) -> Self {
         let is_generated = |note: &Heard| !played.contains(&(note.start, note.key));
         let due: Vec<Heard> = notes(render).into_iter().filter(is_generated).collect();
@@ -71,14 +71,14 @@ impl Verdict {
     }
 }
 
-/// A tune as hands play it, of `count` notes: each key is let go 15 ms after the next one goes down.
+/// A tune of `count` notes as hands play it: each key is released 15 ms after the next one goes down.
 pub fn tune(count: usize, note_ms: f64) -> Hands {
     const KEYS: [u8; 16] = [72, 71, 69, 67, 69, 71, 72, 74, 76, 74, 72, 67, 71, 69, 65, 67];
     let keys: Vec<u8> = KEYS.iter().cycle().take(count).copied().collect();
     Hands::tune(&keys, 0.0, note_ms, 15.0)
 }
 
-/// The duration that a share of all (0 to 1) does not exceed; the durations are sorted by this.
+/// The duration that a share (0 to 1) of all does not exceed. Sorts the durations.
 pub fn quantile(durations: &mut [Duration], share: f64) -> Duration {
     durations.sort_unstable();
     let last = durations.len().saturating_sub(1);

@@ -14,7 +14,7 @@ const NUM_SHOWN: usize = 10;
 /// Only note-ons and note-offs are judged for pairing; the timing rules hold for every event.
 #[derive(Debug, Default)]
 pub struct NoteChecker {
-    /// What sounds: (channel, key) to where its note-on was.
+    /// The sounding notes: (channel, key) and where their note-on was.
     sounding: BTreeMap<(u8, u8), Place>,
     violations: Vec<String>,
     num_blocks: usize,
@@ -35,7 +35,7 @@ impl fmt::Display for Place {
 }
 
 impl NoteChecker {
-    /// A checker to which nothing has been shown yet.
+    /// A checker that has seen no block yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -45,7 +45,7 @@ impl NoteChecker {
         let mut last_timing = 0;
         for event in events {
             let place = Place { block: self.num_blocks, timing: event.timing };
-            // What a block without samples sends lies on its only place.
+            // Events of a block without samples have timing 0.
             if event.timing as usize >= frames.max(1) {
                 self.fault(place, format!("{:?} is outside the block of {frames} frames", event.kind));
             }
@@ -64,7 +64,7 @@ impl NoteChecker {
         self
     }
 
-    /// States that nothing may sound now, at the end of the last block: after a stop, a locate or a bypass. Chains.
+    /// Expects silence at the end of the last block: after a stop, a locate or a bypass. Chains.
     pub fn expect_silence(&mut self) -> &mut Self {
         let hanging: Vec<_> = self.sounding.iter().map(|(address, place)| (*address, *place)).collect();
         for ((channel, key), place) in hanging {
@@ -109,10 +109,10 @@ impl NoteChecker {
         &self.violations
     }
 
-    /// The end of the music: every note-on must have had its note-off.
+    /// Ends the check: every note-on must have had its note-off.
     ///
     /// # Errors
-    /// The first faults, one a line, and how many there were in all.
+    /// The first faults, one per line, and the number of all.
     pub fn finish(mut self) -> Result<(), String> {
         for ((channel, key), place) in std::mem::take(&mut self.sounding) {
             self.fault(place, format!("channel {channel} key {key} has a note-on without a note-off"));
@@ -170,7 +170,7 @@ impl NoteChecker {
     }
 }
 
-/// Judges a whole performance, given as (frames, events) for each block.
+/// Checks a whole performance, given as (frames, events) for each block.
 ///
 /// # Errors
 /// As [`NoteChecker::finish`].
@@ -203,7 +203,8 @@ mod tests {
         (frames.trim().parse().expect("frames"), events.collect())
     }
 
-    /// Plays a timeline, a block a line (`silence` and `stop` are lines of their own), and compares the faults found.
+    /// Plays a timeline, one block per line (`silence` and `stop` are lines of their own), and compares the faults
+    /// found.
     fn check_timeline(timeline: &str, expect: &[&str]) {
         let mut checker = NoteChecker::new();
         for line in timeline.lines().map(str::trim).filter(|line| !line.is_empty()) {

@@ -46,7 +46,7 @@ mod tests {
         assert!(pacer.start.elapsed() >= audio);
         // No audio was due yet, so the call is at least 20 ms late.
         assert!(pacer.wait(Duration::ZERO) >= audio);
-        let fast = Pacer::start(Pace::Fast);
-        assert_eq!(fast.wait(Duration::from_secs(3600)), Duration::ZERO);
+        // A fast pace is never late.
+        assert_eq!(Pacer::start(Pace::Fast).wait(Duration::ZERO), Duration::ZERO);
     }
 }

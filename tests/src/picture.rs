@@ -1,11 +1,12 @@
-//! Pictures of windows: kept as PNG, and compared as an eye would, which does not mind a letter's edge. Plain values.
+//! Pictures of windows, stored as PNG and compared like an eye would, without regard to the edges of letters. Plain
+//! values.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use tiny_skia::{IntSize, Pixmap};
 
-/// By how much a channel's mean over a small square may differ before the eye sees it.
+/// The largest difference of a channel's mean over a small square that the eye does not see.
 const SEEN: i32 = 24;
 /// Half the side of that square, pixels.
 const REACH: u32 = 1;
@@ -36,7 +37,7 @@ impl Picture {
     /// Reads a PNG file.
     ///
     /// # Errors
-    /// If it is not there or is none.
+    /// If the file is missing or not a PNG.
     pub fn read(path: &Path) -> Result<Self> {
         let pixels = Pixmap::load_png(path).with_context(|| path.display().to_string())?;
         Ok(Self { pixels })
@@ -45,7 +46,7 @@ impl Picture {
     /// Writes a PNG file, and its folder if there is none.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -58,7 +59,7 @@ impl Picture {
         (self.pixels.width(), self.pixels.height())
     }
 
-    /// How many colours it has: a window that was not drawn has one.
+    /// The number of colours; a window that was not drawn has one.
     pub fn num_colours(&self) -> usize {
         let mut colours: Vec<[u8; 4]> = self.pixels.data().chunks_exact(4).map(|p| [p[0], p[1], p[2], p[3]]).collect();
         colours.sort_unstable();

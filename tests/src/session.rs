@@ -1,4 +1,4 @@
-//! Instances of the built plugin, ready to be played: what the tests of several files begin with.
+//! Instances of the built plugin, ready to play, and their projects. On the test's thread.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -25,7 +25,7 @@ pub fn hosted(format: Format, class: Class, sample_rate: f64, offline: bool) -> 
 /// Sets a parameter to the value that shows `text`.
 ///
 /// # Errors
-/// If it shows that nowhere.
+/// If no value shows it.
 pub fn choose(plugin: &mut HostedPlugin, name: &str, text: &str) -> Result<()> {
     let normalised = value_of(plugin, name, text)?;
     plugin.set_param_by_name(name, normalised)
@@ -34,7 +34,7 @@ pub fn choose(plugin: &mut HostedPlugin, name: &str, text: &str) -> Result<()> {
 /// The value of 0 to 1 at which a stepped parameter shows `text`.
 ///
 /// # Errors
-/// If it shows that nowhere.
+/// If no value shows it.
 pub fn value_of(plugin: &HostedPlugin, name: &str, text: &str) -> Result<f64> {
     let param = plugin.param_by_name(name)?;
     let values = (0..=param.num_steps).map(|step| f64::from(step) / f64::from(param.num_steps.max(1)));
@@ -49,7 +49,7 @@ pub fn value_of(plugin: &HostedPlugin, name: &str, text: &str) -> Result<f64> {
 /// The size of a CLAP project, bytes, and the takes in it.
 ///
 /// # Errors
-/// If the plugin saves none.
+/// If the plugin saves no takes.
 pub fn saved_takes(plugin: &mut HostedPlugin) -> Result<(usize, Value)> {
     let state = plugin.save_state()?;
     Ok((state.len(), saved_state::field(&saved_state::read(Format::Clap, &state)?, "take")?))
@@ -58,7 +58,7 @@ pub fn saved_takes(plugin: &mut HostedPlugin) -> Result<(usize, Value)> {
 /// A project in which what was generated in some takes is frozen.
 ///
 /// # Errors
-/// If the project is none.
+/// If the state is not a project.
 pub fn with_frozen(format: Format, state: &[u8], takes: &Value) -> Result<Vec<u8>> {
     let mut state = saved_state::read(format, state)?;
     let notes = takes["notes"].as_array().context("expected notes")?;
@@ -76,7 +76,7 @@ pub fn with_frozen(format: Format, state: &[u8], takes: &Value) -> Result<Vec<u8
 /// A project that plays with the weights of a path.
 ///
 /// # Errors
-/// If the project is none.
+/// If the state is not a project.
 pub fn with_weights(format: Format, state: &[u8], path: &str) -> Result<Vec<u8>> {
     let mut state = saved_state::read(format, state)?;
     let mut chosen = saved_state::field(&state, "weights")?;

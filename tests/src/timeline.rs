@@ -51,7 +51,7 @@ impl Timeline {
         tracks.filter(|track| !track.notes.is_empty()).collect()
     }
 
-    /// How many notes are on channels above the fourth, where no voice is.
+    /// The number of notes on channels above the fourth, which have no voice.
     pub fn num_elsewhere(&self) -> usize {
         let is_voice = |note: &&Note| usize::from(note.channel) < VOICE_NAMES.len();
         self.notes.len() - self.notes.iter().filter(is_voice).count()

@@ -17,7 +17,7 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
 }
 
-/// A folder of this test's own under the build's folder.
+/// A folder for one test, in cargo's folder for tests.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
@@ -184,7 +184,7 @@ fn a_hail_of_notes_leaves_nothing_hanging() -> Result<()> {
                 .map(|timing| note(timing, rng.next_below(128) as u8, rng.next_below(2) == 0))
                 .collect();
             let transport = Transport { pos_samples: pos, ..clock.transport(n < 350, pos) };
-            // Stopped, all keys come up, and time enough passes for what runs freely to end.
+            // After the stop all keys come up, and free-running time has time to end.
             let events = if n < 350 { events } else { (0..128).map(|key| note(0, key, false)).collect() };
             let block = plugin.process(frames, Some(&transport), &events, &[])?;
             checker.block(frames, &block.events);
@@ -235,7 +235,7 @@ fn ten_thousand_events_a_block_and_a_handful_of_keys_are_taken() -> Result<()> {
         let mut checker = NoteChecker::new();
         for n in 0..300_i64 {
             let events: Vec<Event> = match n {
-                // Every key goes down, and stays.
+                // Every key goes down and stays down.
                 5 => (0..128).map(|key| note(u32::from(key), key, true)).collect(),
                 // A note-on with velocity 0 is a note-off.
                 20..30 => (0..10_000_u32)
@@ -260,7 +260,7 @@ fn ten_thousand_events_a_block_and_a_handful_of_keys_are_taken() -> Result<()> {
 
 #[test]
 fn a_host_that_plays_before_it_activates_gets_the_notes_through() -> Result<()> {
-    // In CLAP the wrapper turns such a host away; in VST3 it reaches the plugin.
+    // In CLAP the wrapper refuses such a host; in VST3 its calls reach the plugin.
     let mut plugin = HostedPlugin::load(&bundles::path(Format::Vst3), Format::Vst3, Class::NoteEffect)?;
     let config = HostConfig { sample_rate: 48_000.0, max_block_size: 512, offline: false };
     plugin.set_up_without_activating(config)?;
@@ -281,7 +281,7 @@ fn a_host_that_plays_before_it_activates_gets_the_notes_through() -> Result<()> 
     assert_eq!(played, [3, 23, 43, 63, 83].map(|n| (n, 7)), "the notes, and no answers");
     checker.expect_silence();
     checker.finish().map_err(anyhow::Error::msg)?;
-    // Activated in the end, it answers.
+    // Once activated, it answers.
     plugin.activate(config)?;
     let mut answers = 0;
     for n in 0..100_i64 {

@@ -1,4 +1,4 @@
-//! The built bundle in both formats, both classes and all block sizes: it plays, and it plays the same.
+//! The built bundle plays the same in both formats, both classes and all block sizes.
 
 #![forbid(unsafe_code)]
 
@@ -138,7 +138,7 @@ fn the_player_takes_the_turn_back_at_once() -> Result<()> {
 #[test]
 fn emit_lets_one_voice_out_and_decides_nothing() -> Result<()> {
     for mode in ["Harmonise", "Continue"] {
-        // With a chord, which takes two voices, and a gap after it.
+        // A chord, which takes two voices, and a gap after it.
         let script = phrase().notes(1, "10 72 1, 10 65 1, 12 71 1, 12.1 62 0.8");
         let play = |emit: &str| -> Result<Vec<(i64, u8, u8)>> {
             let mut plugin = hosted(Format::Clap, Class::NoteEffect, mode)?;
@@ -162,7 +162,7 @@ fn state_comes_back() -> Result<()> {
         choose(&mut plugin, "Your voice", "Tenor")?;
         plugin.set_param_by_name("Rng seed", 0.25)?;
         phrase().run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
-        // What went out is taken down by the worker, which looks now and then.
+        // The worker records what went out, with some delay.
         let mut state = plugin.save_state()?;
         let has_notes = |state: &[u8]| String::from_utf8_lossy(state).contains(r#"\"notes\":[["#);
         for _ in 0..200 {
@@ -207,7 +207,7 @@ fn everything_but_notes_is_passed_through() -> Result<()> {
                 .filter(|(_, kind)| !is_note(kind))
                 .map(|(at, kind)| (*at as f64 / BEAT as f64 - 0.5, *kind))
                 .collect();
-            // The pedal holds the answer too.
+            // The pedal also holds the answer.
             let expected = given.iter().flat_map(|(at, kind)| match *kind {
                 EventKind::MidiCc { cc, value, .. } if !bypass => {
                     (0..4).map(|channel| (*at, EventKind::MidiCc { channel, cc, value })).collect()

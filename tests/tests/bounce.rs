@@ -13,7 +13,7 @@ use continuo_tests::session::{choose, note_effect, starts, value_of};
 use continuo_tests::timeline::Timeline;
 use continuo_tests::timeline::VOICE_NAMES;
 
-/// A phrase, a turn of the network with automation in it, the player again, and a loop that comes round twice.
+/// A phrase, a turn of the network with automation, the player again, and a loop that repeats twice.
 fn session(plugin: &HostedPlugin) -> Result<Script> {
     let in_loop = |from: f64, beats: f64| Stretch {
         loop_range_beats: Some((16.0, 20.0)),
@@ -47,10 +47,10 @@ struct Way {
     pace: Pace,
 }
 
-/// A live run is made again if the machine stood still for longer than this in it, some times at the most.
+/// A live run is repeated, a few times at most, if the machine stalled for longer than this.
 const STALL: Duration = Duration::from_millis(35);
 const MAX_TRIES: usize = 5;
-/// One at a time: tests beside it would make a live run late.
+/// One test at a time: others would make a live run late.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn render(way: &Way, mode: &str) -> Result<Sent> {
@@ -59,7 +59,7 @@ fn render(way: &Way, mode: &str) -> Result<Sent> {
         let mut plugin = note_effect(way.format, way.sample_rate, way.says_offline)?;
         choose(&mut plugin, "Mode", mode)?;
         choose(&mut plugin, "Respond bars", "1 bars")?;
-        // The answer to a note may take its time.
+        // The answer to a note may take long.
         plugin.set_param_by_name("Reply delay", 1.0)?;
         let script = session(&plugin)?;
         let (sent, late) = script.run_timed(&mut plugin, way.sample_rate, way.blocks, way.pace)?;

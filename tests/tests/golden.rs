@@ -25,7 +25,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/golden")
 }
 
-/// The shipped styles, each with the modes that it plays here: a model of lines does not harmonise.
+/// The shipped styles, each with its modes: line models do not harmonise.
 fn styles() -> Result<Vec<(String, Vec<&'static str>)>> {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights");
     let mut styles = Vec::new();
@@ -34,7 +34,7 @@ fn styles() -> Result<Vec<(String, Vec<&'static str>)>> {
         if path.extension().is_some_and(|extension| extension == "safetensors") {
             let is_line = matches!(Weights::read(&path)?.description.config, NetworkConfig::Line(_));
             let name = path.file_stem().context("a file has a name")?.to_string_lossy().into_owned();
-            // What is not part of the plugin has no name in projects.
+            // Weights that the plugin does not ship have no name in projects.
             if name != "chorale-jsb16" {
                 styles.push((name, if is_line { vec!["Continue"] } else { vec!["Continue", "Harmonise"] }));
             }
@@ -45,7 +45,7 @@ fn styles() -> Result<Vec<(String, Vec<&'static str>)>> {
     Ok(styles)
 }
 
-/// A legato tune: two bars where it is gone on with, eight where it is harmonised; twelve bars in all.
+/// A legato tune of two bars to continue, or of eight to harmonise; twelve bars in all.
 fn script(mode: &str) -> Script {
     let keys = [67, 69, 71, 72, 74, 72, 71, 69, 71, 72, 74, 76, 74, 71, 69, 67];
     let count = if mode == "Harmonise" { 32 } else { 8 };
@@ -63,7 +63,7 @@ fn perform(style: &str, mode: &str, format: Format) -> Result<Vec<Heard>> {
     choose(&mut plugin, "Rng seed", "1")?;
     plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 512, offline: true })?;
     if format == Format::Vst3 {
-        // Some wrappers pass the process mode on one activation late.
+        // Some wrappers pass on the process mode one activation late.
         plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 512, offline: true })?;
     }
     Ok(notes(&script(mode).run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?))
@@ -97,7 +97,7 @@ fn every_style_plays_as_it_always_has() -> Result<()> {
             performances.insert(format!("{style}-{}.txt", mode.to_lowercase()), write_down(&style, mode, &notes));
         }
     }
-    // No two of them are the same performance: each is of its own weights.
+    // Each style has its own weights, so no two performances are the same.
     let mut different: Vec<&str> = performances.values().filter_map(|text| Some(text.split_once('\n')?.1)).collect();
     different.sort_unstable();
     different.dedup();

@@ -13,9 +13,9 @@ use continuo_tests::bundles;
 use continuo_tests::fake_host::Format;
 use continuo_tests::timeline::VOICE_NAMES;
 
-/// A live jam that shall have no misses is played alone; all others may run beside each other.
+/// A live jam that must have no misses runs alone; all others may run side by side.
 static ALONE: RwLock<()> = RwLock::new(());
-/// A live jam with misses, as on a machine that stood still, is played again, so often at the most.
+/// A live jam with misses is repeated this often at most, as the machine may have stalled.
 const MAX_TRIES: usize = 5;
 
 fn jam(name: &str, args: &[&str]) -> Result<(Phrase, String, PathBuf)> {
@@ -57,18 +57,18 @@ fn faulty_jam(name: &str, faults: &[(&str, &str)], args: &[&str]) -> Result<(boo
 #[test]
 fn a_starved_worker_is_waited_for_within_bounds_and_nothing_hangs() -> Result<()> {
     let _beside_others = ALONE.read();
-    // A bar is quick, and then every row takes 300 ms.
+    // The first bar is quick, then every step takes 300 ms.
     let faults = [("CONTINUO_SLOW_MS", "300"), ("CONTINUO_SLOW_AFTER", "30")];
     let (sound, text, phrase) = faulty_jam("starved", &faults, &["--bars", "16"])?;
     assert!(sound, "{text}");
     let line = text.lines().find(|line| line.starts_with("notes ")).context("no line of figures")?;
     assert!(figure(line, "misses") > 20.0, "{line}");
-    // What the player plays goes through, all of it and on its beat.
+    // All played notes pass through, on their beats.
     assert_eq!(track_of(&phrase, "Soprano").notes, track_of(&phrase, "Played").notes);
     for name in ["Alto", "Tenor", "Bass"] {
         let notes = &track_of(&phrase, name).notes;
         let last = notes.last().with_context(|| format!("{name} played as long as the worker was quick"))?;
-        // Of 30 rows none lies behind beat 8; nothing is played late, and what sounds is held for a bar at the most.
+        // None of the 30 decided steps lies after beat 8. Nothing is played late, and notes are held for a bar at most.
         ensure!(last.start_beats < 8.0, "{name}: a late note on beat {}", last.start_beats);
         let end = notes.iter().map(|note| note.end_beats()).fold(0.0, f64::max);
         ensure!(end < last.start_beats + 9.0, "{name} was held until beat {end}");
@@ -86,14 +86,14 @@ fn a_failed_worker_says_so_and_notes_go_through() -> Result<()> {
     for name in ["Alto", "Tenor", "Bass"] {
         let notes = &track_of(&phrase, name).notes;
         assert!(notes.len() > 3, "{name}: before it failed it played");
-        // Of 60 rows none lies behind beat 15, and with the first that is missing everything ends.
+        // None of the 60 decided steps lies after beat 15, and everything ends with the first missing one.
         let end = notes.iter().map(|note| note.end_beats()).fold(0.0, f64::max);
         assert!((2.0..=15.5).contains(&end), "{name} sounds until beat {end}");
     }
     Ok(())
 }
 
-/// The figures of the last line by their names.
+/// The figures of the last line, by name.
 fn figure(line: &str, name: &str) -> f64 {
     let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
     let at = words.iter().position(|word| *word == name).unwrap_or_else(|| panic!("no {name} in `{line}`"));
@@ -166,8 +166,8 @@ fn formats_classes_and_blocks_write_the_same_file() -> Result<()> {
 
 #[test]
 fn a_live_jam_and_an_offline_one_in_other_blocks_write_the_same_file() -> Result<()> {
-    // An answer to a note is due at once, and a live block waits for a quarter of its length: in long blocks a machine
-    // that others share is in time. Where the network goes on, it has two steps.
+    // The answer to a note is due at once, but a live block waits for up to a quarter of its length, so in long blocks
+    // a shared machine is in time. When it continues, the network has two steps.
     let ways = [("continue", "10", ["512", "4096"]), ("harmonise", "16", ["8192", "512"])];
     for (mode, bars, [live_block, offline_block]) in ways {
         let common = ["--mode", mode, "--tempo", "240", "--bars", bars];
@@ -212,7 +212,7 @@ fn a_starved_bounce_waits_for_every_note() -> Result<()> {
     };
     let expected = render("unslowed", "0", "512")?;
     assert!(track_of(&expected, "Bass").notes.len() > 1);
-    // They sleep, most of the time.
+    // Live jams sleep most of the time.
     std::thread::scope(|scope| {
         let slow = ["64", "512", "4096"]
             .map(|block| (block, scope.spawn(move || render(&format!("slowed_{block}"), "300", block))));

@@ -1,4 +1,4 @@
-//! Every parameter does something: at two values of it the built bundle sends, or sounds, something else.
+//! Every parameter has an effect: with two different values the built bundle sends different notes or different sound.
 
 #![forbid(unsafe_code)]
 
@@ -12,18 +12,18 @@ use continuo_tests::saved_state;
 use continuo_tests::script::{Happening, Script, Stretch};
 use continuo_tests::session::{choose, saved_takes, with_frozen};
 
-/// What is played while a parameter has one value or the other.
+/// What the player plays with either value.
 #[derive(Clone, Copy, Debug)]
 enum Session {
     /// A tune over two bars on channel 1, and eight more bars.
     Tune,
     /// Nothing for eight bars.
     Nothing,
-    /// A loop of two bars, three times round, with a tune in the first.
+    /// A loop of two bars, played three times, with a tune in the first round.
     Loop,
-    /// As `Nothing`, and in the middle the temperature is turned up.
+    /// As `Nothing`, but the temperature rises in the middle.
     TurnedUp,
-    /// As `Nothing`; the parameter is at its default, and gets its value in the second bar.
+    /// As `Nothing`, but the parameter keeps its default until the second bar.
     Later,
     /// As `Nothing`, with a frozen take in the project.
     Frozen,
@@ -31,15 +31,15 @@ enum Session {
     Sound,
 }
 
-/// A parameter, two of its values as the plugin shows them, what else is set, and what is played.
+/// A parameter, two of its values as the plugin shows them, other settings, and what is played.
 type Row = (&'static str, [&'static str; 2], &'static [(&'static str, &'static str)], Session);
 
 const FREE: &[(&str, &str)] = &[("Mode", "Free")];
-/// As far from what the network is sure of as it goes.
+/// The highest temperature.
 const WILD: &[(&str, &str)] = &[("Mode", "Free"), ("Temperature", "2.00"), ("Top-p", "1.00")];
 const CONTINUE: &[(&str, &str)] = &[("Mode", "Continue")];
 
-/// One a parameter, in the plugin's order or not.
+/// One row per parameter, in any order.
 const TABLE: &[Row] = &[
     ("Mode", ["Harmonise", "Continue"], &[], Session::Tune),
     ("Your voice", ["Soprano", "Bass"], &[], Session::Tune),
@@ -74,15 +74,15 @@ const TABLE: &[Row] = &[
     ("Bypass", ["Off", "On"], &[], Session::Tune),
 ];
 
-/// What a host hears of it.
+/// What a host receives.
 #[derive(Debug, PartialEq)]
 struct Heard {
     sent: Sent,
-    /// Whether there was sound.
+    /// Whether the instrument sounded.
     sounds: bool,
 }
 
-/// The value that shows `text`, found on a grid as fine as any parameter's steps.
+/// The value that shows `text`, found on a grid as fine as the steps of any parameter.
 fn value_of(plugin: &HostedPlugin, name: &str, text: &str) -> Result<f64> {
     let param = plugin.param_by_name(name)?;
     let steps = if param.num_steps > 0 { param.num_steps } else { 10_000 };
@@ -106,7 +106,7 @@ fn script(plugin: &HostedPlugin, session: Session, name: &str, text: &str) -> Re
         let all = [&[Stretch::stand(0.5)], stretches, &[Stretch::stand(4.0)]].concat();
         Script { stretches: all, ..Script::default() }
     };
-    // The last key is let go in the middle of a bar, so that a bar and a beat are two places to enter.
+    // The last key is released in the middle of a bar, so that the next bar and the next beat differ.
     let tune = Hands::tune(&[67, 69, 71, 72, 74, 72], 0.0, 500.0, -10.0);
     Ok(match session {
         Session::Tune => plays(&[Stretch::play(0.0, 40.0)]).hands(1, &tune),
@@ -127,7 +127,7 @@ fn script(plugin: &HostedPlugin, session: Session, name: &str, text: &str) -> Re
     })
 }
 
-/// A project whose frozen take is what the plugin plays by itself with another rng seed.
+/// A project whose frozen take is what the plugin plays with another rng seed.
 fn frozen_project() -> Result<Vec<u8>> {
     let mut plugin = HostedPlugin::load(&bundles::path(Format::Clap), Format::Clap, Class::NoteEffect)?;
     for (name, text) in [("Mode", "Free"), ("Rng seed", "77")] {
@@ -196,7 +196,7 @@ fn every_parameter_changes_what_is_sent_or_what_sounds() -> Result<()> {
             let [one, other] = values.map(|text| play(format, row, text));
             let what = || format!("{format}, {name}");
             let (one, other) = (one.with_context(what)?, other.with_context(what)?);
-            // A value alone decides: what is played again is the same.
+            // Nothing else has changed: the same value plays the same.
             ensure!(play(format, row, values[1])? == other, "{}: one value gave two results", what());
             if one == other {
                 without_effect.push(format!("{} at {values:?}", what()));

@@ -12,7 +12,7 @@ const CONFIG: HostConfig = HostConfig { sample_rate: 48_000.0, max_block_size: 6
 /// What the host declares in each setup, and in the blocks after it if that differs.
 type Said = [(bool, Option<bool>)];
 
-/// Whether an instance took its last block for one of a render.
+/// Whether an instance treated its last block as part of a render.
 fn took_for_render(format: Format, said: &Said, report: &Path) -> Result<bool> {
     let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
     for &(offline, of_blocks) in said {
@@ -38,7 +38,7 @@ fn the_plugin_knows_whether_it_is_rendered() -> Result<()> {
             ensure!(took_for_render(format, said, &report)? == wanted, "{format}, {said:?}");
         }
     }
-    // Some VST3 hosts declare an export in its blocks alone.
+    // Some VST3 hosts declare an export only in its blocks.
     for (said, wanted) in [(&[(false, Some(true))], true), (&[(false, Some(false))], false)] {
         ensure!(took_for_render(Format::Vst3, said, &report)? == wanted, "{said:?}");
     }

@@ -28,7 +28,7 @@ fn effect(format: Format) -> Result<HostedPlugin> {
 
 fn activate(plugin: &mut HostedPlugin) -> Result<()> {
     let config = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: MAX_BLOCK, offline: true };
-    // Twice, as the VST3 wrapper may pass the process mode on one activation late.
+    // Twice, as the VST3 wrapper may pass on the process mode one activation late.
     plugin.activate(config)?;
     plugin.activate(config)
 }
@@ -69,7 +69,7 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
         play(&mut plugin, 69)?;
         let second = saved(&mut plugin, format)?;
         ensure!(takes(&second)? == [(1, 67), (2, 69)], "{format}: {:?}", takes(&second)?);
-        // The host undoes both knobs.
+        // The host undoes both changes.
         plugin.load_state(&first)?;
         let undone = saved(&mut plugin, format)?;
         ensure!(undone["params"] == read(format, &first)?["params"], "{format}: settings are those of the first state");
@@ -100,7 +100,7 @@ fn a_preset_and_an_undo_change_settings_alone() -> Result<()> {
         for key in ["take", "seeds", "frozen", "look", "recording"] {
             ensure!(field(&after, key)? == field(&before, key)?, "{format}: {key}");
         }
-        // A new one takes all of it.
+        // A new instance loads all of it.
         let mut new = effect(format)?;
         new.load_state(&write(format, &preset))?;
         let new = saved(&mut new, format)?;
@@ -116,7 +116,7 @@ fn a_project_holds_all_that_went_out_before_it_was_saved() -> Result<()> {
     let _alone = alone();
     for format in Format::BOTH {
         let mut plugin = effect(format)?;
-        // Notes that go through and ask the network for nothing: the worker sleeps meanwhile.
+        // Notes that pass through without a request to the network, so the worker sleeps.
         plugin.set_param_by_name("Bypass", 1.0)?;
         for round in 1..=10 {
             let stretches = vec![Stretch::play(0.0, 4.0), Stretch::stand(0.1)];
@@ -214,7 +214,7 @@ fn panic_acts_at_every_press_and_is_never_saved_as_on() -> Result<()> {
         for id in [panic, cadence] {
             ensure!(plugin.param_value(id)? == 0.0, "{format}: it is off again");
         }
-        // Also where the host saves before another block, or sets it in an instance that is not active.
+        // Also if the host saves before the next block, or sets the parameter in an inactive instance.
         let at_once = |plugin: &mut HostedPlugin| -> Result<Value> {
             plugin.set_param_by_name("Panic", 1.0)?;
             plugin.set_param_by_name("Cadence", 1.0)?;
@@ -246,7 +246,7 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         }
         ensure!(field(&first, "weights")?["path"] == field(&old, "weights")?["path"], "{format}");
         ensure!(field(&first, "behaviour")? == 1, "{format}: it goes on behaving as it did");
-        // One that has been set otherwise, also by parameters that 0.1.0 did not know.
+        // An instance with other settings, including parameters that 0.1.0 did not have.
         let mut other = effect(format)?;
         for param in other.params() {
             if !["Panic", "Cadence", "Bypass"].contains(&param.name.as_str()) {
@@ -260,7 +260,7 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         let second = saved(&mut other, format)?;
         ensure!(second["params"] == first["params"], "{format}: {} and {}", second["params"], first["params"]);
         ensure!(takes(&second)? == [(1, 67)], "{format}: it keeps its own takes");
-        // What 0.1.0 saved while the button was held.
+        // As 0.1.0 saved it while the button was held.
         let mut held = old.clone();
         held["params"]["panic"] = json!({ "bool": true });
         other.load_state(&write(format, &held))?;
@@ -269,14 +269,14 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
     Ok(())
 }
 
-/// A folder for clips and weights, and the file of reports, both of this process.
+/// This process's folder for clips and weights, and its report file.
 struct Elsewhere {
     folder: PathBuf,
     report: PathBuf,
 }
 
 impl Elsewhere {
-    /// The player's own folder of weights holds these shipped files under these names.
+    /// A folder of the player's weights that holds these shipped files under these names.
     fn with(files: &[(&str, &str)]) -> Result<Self> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("projects_{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
@@ -331,7 +331,7 @@ fn shipped_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights").join(format!("{name}.safetensors"))
 }
 
-/// What weights are called in menus.
+/// The name of weights in menus.
 fn style(name: &str) -> Result<String> {
     Ok(Weights::read(&shipped_file(name))?.description.name)
 }

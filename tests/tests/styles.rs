@@ -47,7 +47,7 @@ fn jam(seed: &Path, weights: &Path, mode: &str, name: &str) -> Result<(Phrase, S
     Ok((midi_file::read(&out.join("jam.mid"))?, text))
 }
 
-/// The phrase that is played, higher by some semitones.
+/// The played phrase, transposed up by some semitones.
 fn seed(semitones: u8) -> Result<PathBuf> {
     let melody = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/melody.mid");
     let mut phrase = midi_file::read(&melody)?;
@@ -57,7 +57,7 @@ fn seed(semitones: u8) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// What was generated: the voices' notes without the played ones.
+/// The generated notes: those of the voices without the played ones.
 fn generated(phrase: &Phrase) -> Vec<Note> {
     let played = phrase.tracks.iter().find(|track| track.name == "Played").map_or(&[][..], |track| &track.notes);
     let voices = phrase.tracks.iter().filter(|track| track.name != "Played").flat_map(|track| &track.notes);
@@ -80,7 +80,7 @@ fn every_style_continues_and_responds() -> Result<()> {
             );
             let notes = generated(&phrase);
             ensure!(notes.len() >= 12, "{stem}, {mode}: only {} notes", notes.len());
-            // A turn's first notes sound 40 ms behind their bar.
+            // A turn's first notes sound 40 ms after its bar.
             let entry = 0.04 * phrase.tempo_bpm / 60.0;
             let is_late_by = |note: &Note, beats: f64| {
                 let steps = (note.start_beats - beats) * 4.0;
@@ -103,7 +103,7 @@ fn line_models_play_in_the_key_that_was_played() -> Result<()> {
         let [low, high] = [0, 1].map(|n| jam(&seeds[n], &path, "continue", &format!("{stem}_key{n}")));
         let (low, high) = (generated(&low?.0), generated(&high?.0));
         let up: Vec<Note> = low.iter().map(|note| Note { pitch: note.pitch + 3, ..*note }).collect();
-        // The same tune three semitones higher, but for notes that the model folds into its range by octaves.
+        // The same tune three semitones higher, except for notes that the model folds into its range by octaves.
         let same = up.iter().zip(&high).filter(|(a, b)| (a.pitch % 12, a.start_beats) == (b.pitch % 12, b.start_beats));
         ensure!(low.len() == high.len(), "{stem}: {} notes, {} three semitones higher", low.len(), high.len());
         ensure!(same.count() == low.len(), "{stem}: {low:?}, three semitones higher {high:?}");

@@ -1,4 +1,4 @@
-//! The takes in a host's project: the music as it went out, however it was looped, and small.
+//! The takes in a host's project: they hold the music as it went out, through loops too, and stay small.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ use continuo_tests::script::{Blocks, Pace, Script, Sent, Stretch};
 use continuo_tests::session::{note_effect, saved_takes};
 use serde_json::Value;
 
-/// The same once the worker has taken down `count` notes.
+/// The takes, once the worker has recorded `count` notes.
 fn takes_of(plugin: &mut HostedPlugin, count: usize) -> Result<(usize, Value)> {
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {
@@ -33,7 +33,7 @@ fn num_starts(sent: &Sent) -> usize {
 #[test]
 fn sixty_four_full_bars_fit_into_a_project_and_come_back() -> Result<()> {
     let mut plugin = note_effect(Format::Clap, SAMPLE_RATE, true)?;
-    // Four notes on each 16th of 63 bars and a bit: as much as four voices can play.
+    // Four notes on each 16th of 63 bars and a bit, as many as four voices can play.
     let mut script = Script { stretches: vec![Stretch::play(0.0, 255.0), Stretch::stand(1.0)], happenings: Vec::new() };
     for step in 0..1016 {
         for key in [72 + step % 5, 67 - step % 3, 60 + step % 4, 48 - step % 7] {
@@ -66,7 +66,7 @@ fn each_start_is_a_take_and_a_loop_is_written_out() -> Result<()> {
     let bars: Vec<_> =
         starts.iter().map(|start| (start["number"].as_i64(), start["bar_start_ticks"].as_i64())).collect();
     ensure!(bars == [(Some(1), Some(4 * 960)), (Some(2), Some(16 * 960))], "{bars:?}");
-    // [channel, key, velocity, start, length]; what the player played is on a channel below 16.
+    // [channel, key, velocity, start, length]; the player's notes are on channels below 16.
     let notes = saved["notes"].as_array().context("expected notes")?;
     let played = notes.iter().filter(|note| note[0].as_i64() < Some(16));
     let played: Vec<_> = played.map(|note| (note[1].as_i64().unwrap_or(0), note[3].as_i64().unwrap_or(0))).collect();

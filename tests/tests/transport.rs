@@ -76,7 +76,7 @@ fn graded_transports_are_sound_in_every_mode_and_block() -> Result<()> {
             let first = run(&script, Format::Clap, mode, Blocks::Of(512)).with_context(|| what(Blocks::Of(512)))?;
             for blocks in [Blocks::Of(64), Blocks::Of(4096), Blocks::Random(900, 11)] {
                 let again = run(&script, Format::Clap, mode, blocks).with_context(|| what(blocks))?;
-                // A block's tempo is that of its start: only where the tempo is even do blocks not matter.
+                // A block has the tempo of its start, so block sizes do not matter only while the tempo is constant.
                 if name != "TEMPO_RAMP" {
                     let differs = again.iter().zip(&first).position(|(a, b)| a != b);
                     let both = differs.map(|i| (again[i], first[i]));
@@ -101,16 +101,16 @@ fn a_stop_ends_every_note_on_its_sample() -> Result<()> {
     Ok(())
 }
 
-/// A loop over beats 8 to 16, come round `rounds` times after a phrase in front of it.
+/// A phrase, then a loop over beats 8 to 16, repeated `rounds` times.
 fn loop_script(rounds: usize) -> Script {
     let in_loop = |from: f64, beats: f64| Stretch { loop_range_beats: Some((8.0, 16.0)), ..Stretch::play(from, beats) };
     let mut stretches = vec![in_loop(0.0, 16.0)];
     stretches.extend(vec![in_loop(8.0, 8.0); rounds]);
-    // A performance that does not rest where the loop comes round.
+    // A performance without a rest at the loop end.
     script(&stretches).with(0, 0.0, Happening::Param("Rng seed".into(), 0.5))
 }
 
-/// What starts and what sounds at the end in each time round, as (samples into the loop, channel, key).
+/// The notes that start in each round, and those that sound at its end, as (samples into the loop, channel, key).
 fn rounds(sent: &Sent, count: usize) -> Vec<Vec<(u64, u8, u8)>> {
     let first = BEAT / 2 + 8 * BEAT;
     (0..count as u64)
@@ -150,7 +150,7 @@ fn a_loop_repeats_or_evolves_without_a_seam() -> Result<()> {
 
 #[test]
 fn a_host_that_runs_over_the_loops_end_gets_the_same_loop() -> Result<()> {
-    // The loop ends inside of a block of 1100 samples; the next block begins as far behind the loop's start.
+    // The loop ends inside a block of 1100 samples; the next block begins just as far after the loop's start.
     let split = rounds(&run(&loop_script(2), Format::Clap, "Continue", Blocks::Of(1100))?, 3);
     let beats = |samples: f64| samples / BEAT as f64;
     let in_loop = |from: f64, beats: f64| Stretch { loop_range_beats: Some((8.0, 16.0)), ..Stretch::play(from, beats) };
@@ -192,7 +192,7 @@ fn free_plays_without_being_asked_and_yields() -> Result<()> {
     assert_eq!(starts[0].0, 0.0, "it begins on the first beat");
     assert!(starts.contains(&(6.4, 0, 79)));
     assert!(!starts.iter().any(|(beat, ..)| (6.4..8.0).contains(beat) && *beat != 6.4), "{starts:?}");
-    // 40 ms behind the bar, as the player might have gone on.
+    // 40 ms after the bar, as the player might have continued.
     assert!(starts.iter().any(|(beat, ..)| *beat == 8.08), "it takes up again on the bar: {starts:?}");
     Ok(())
 }
@@ -257,11 +257,11 @@ fn random_script(rng: &mut SplitMix64, plugin: &HostedPlugin) -> Script {
             loop_range_beats: (rng.next_below(3) == 0).then_some((loop_start, loop_start + loop_beats)),
             ..stretch
         });
-        // Mostly it goes on where it was.
+        // Usually it continues where it was.
         pos = if rng.next_below(4) == 0 { loop_start } else { stretch.from_beats.unwrap_or(pos) + beats };
     }
     if rng.next_below(3) == 0 {
-        // A loop that comes round, perhaps more than once.
+        // A loop, played once or more.
         let (from, beats) = (rng.next_below(8) as f64, 1.0 + rng.next_below(4) as f64);
         let loop_range_beats = Some((from, from + beats));
         for _ in 0..2 + rng.next_below(2) {
@@ -289,13 +289,13 @@ fn random_script(rng: &mut SplitMix64, plugin: &HostedPlugin) -> Script {
             script = script.with(stretch, f64::from(rng.next_f32()) * beats, Happening::Param(name.into(), value));
         }
     }
-    // Every key and every pedal comes up before the end.
+    // Every key and pedal comes up before the end.
     script.stretches.push(Stretch::stand(40.0).at_tempo(300.0));
     let last = script.stretches.len() - 1;
     (1..=16).fold(script, |script, channel| script.hands(last, &Hands::read(&format!("4000 cc 64 0 c{channel}"))))
 }
 
-/// A legato tune, a rolled chord, notes of one key that overlap, or a pedal, on some channel.
+/// A legato tune, a rolled chord, overlapping notes of one key, or a pedal, on some channel.
 fn random_hands(rng: &mut SplitMix64) -> Hands {
     let key = |rng: &mut SplitMix64| 43 + rng.next_below(36) as u8;
     let from_ms = f64::from(rng.next_f32()) * 2000.0;
@@ -330,7 +330,7 @@ fn random_hands(rng: &mut SplitMix64) -> Hands {
     hands.on_channel(channel)
 }
 
-/// What a random session automates.
+/// The parameters that a random session automates.
 const AUTOMATED: [&str; 13] = [
     "Mode",
     "Your voice",
@@ -362,7 +362,7 @@ fn five_hundred_random_sessions_are_sound() -> Result<()> {
         let sent = script.run(&mut first, SAMPLE_RATE, blocks, Pace::Fast).with_context(what)?;
         let comes_round = |pair: &[Stretch]| pair[0].loop_range_beats.is_some() && pair[0] == pair[1];
         loops += usize::from(script.stretches.windows(2).any(comes_round));
-        // Where the tempo is even, blocks do not matter, automation or not.
+        // At a constant tempo block sizes do not matter, with or without automation.
         if rng_seed % 5 == 0 && blocks_do_not_matter(&script) {
             compared += 1;
             let again = script.run(&mut plugin(format, mode)?, SAMPLE_RATE, Blocks::Of(333), Pace::Fast)?;
@@ -375,7 +375,7 @@ fn five_hundred_random_sessions_are_sound() -> Result<()> {
     Ok(())
 }
 
-/// A block's tempo is that of its start, and a jump by a tenth of a block is none.
+/// Whether block sizes cannot matter: the tempo is constant, and no jump is so small that it passes for rounding.
 fn blocks_do_not_matter(script: &Script) -> bool {
     let jump = |pair: &[Stretch]| {
         let [before, after] = [0, 1].map(|i| pair[i].from_beats);
@@ -406,7 +406,7 @@ fn play_blocks(
 
 #[test]
 fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Result<()> {
-    // A project is loaded while the plugin plays: first one whose file is gone, then one with another network.
+    // The host loads a project while the plugin plays: first one whose file is missing, then one with another network.
     let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/chorale.safetensors");
     let (half, bars_6) = (190, 570);
     let mut plain = plugin(Format::Clap, "Free")?;
@@ -418,11 +418,11 @@ fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Resu
         let mut starts = play_blocks(&mut plugin, 0..half, &mut checker)?;
         let state = with_weights(Format::Clap, &plugin.save_state()?, path)?;
         plugin.load_state(&state)?;
-        // The machine takes its time to read the file; the music stands, and goes on where it stood.
+        // Reading the file takes time. The music pauses meanwhile and continues where it was.
         std::thread::sleep(std::time::Duration::from_millis(900));
         starts.extend(play_blocks(&mut plugin, half..bars_6, &mut checker)?);
         assert!(String::from_utf8_lossy(&plugin.save_state()?).contains(path), "the project keeps the choice");
-        // The next bar: one and a bit have gone by.
+        // At the next bar, after one and a bit.
         let differs = starts.iter().zip(&expected).position(|(a, b)| a != b).map(|i| starts[i].0 * 512 / BEAT);
         match differs {
             Some(beat) if changes => assert!((8..12).contains(&beat), "another network took over on beat {beat}"),
@@ -435,7 +435,7 @@ fn other_weights_take_over_at_a_bar_and_a_missing_file_changes_nothing() -> Resu
     Ok(())
 }
 
-/// The transport stops: everything that sounds ends.
+/// Stops the transport; every sounding note must end.
 fn play_stop(plugin: &mut HostedPlugin, checker: &mut NoteChecker) -> Result<()> {
     let stopped = HostClock::AT_120.transport(false, 24 * BEAT as i64);
     checker.block(512, &plugin.process(512, Some(&stopped), &[], &[])?.events);

@@ -1,5 +1,5 @@
-//! What stands between the host and the plugin in both formats: parameters between blocks, ends of instances, names,
-//! blocks without samples or audio, SysEx, hosts that take MIDI alone, projects of version 0.1.0.
+//! Our layers between the host and nice-plug, in both formats: parameters between blocks, dropped instances, names,
+//! blocks without samples or audio, SysEx, hosts that accept only MIDI, projects of version 0.1.0.
 
 use std::thread;
 
@@ -36,7 +36,7 @@ fn bypassed(format: Format, class: Class) -> Result<HostedPlugin> {
     Ok(plugin)
 }
 
-/// What an instance shows for a parameter, and what another one shows that has loaded its state.
+/// What an instance shows for a parameter, and what another instance shows after loading its state.
 fn shown_and_saved(plugin: &mut HostedPlugin, name: &str) -> Result<[f64; 2]> {
     let id = plugin.param_by_name(name)?.id;
     let shown = plugin.param_value(id)?;
@@ -93,7 +93,7 @@ fn an_instance_may_end_right_after_a_change_in_a_block() -> Result<()> {
         for n in 0..24 {
             let mut plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
             let id = plugin.param_by_name("Temperature")?.id;
-            // Most are not activated where the format lets them play so: reading the weights takes longest.
+            // Most instances stay inactive, as reading the weights takes longest.
             if n % 4 == 0 || format == Format::Clap {
                 plugin.activate(CONFIG)?;
             } else {
@@ -166,7 +166,7 @@ fn what_comes_in_a_block_without_samples_is_not_lost() -> Result<()> {
                 // Controllers may come before notes of their sample in VST3.
                 events.sort_by_key(|event| (event.timing, matches!(event.kind, EventKind::MidiCc { .. })));
                 ensure!(events == [on(0, 60), on(0, 62), pedal, on(5, 64)], "{format}, {class:?}: {events:?}");
-                // Once.
+                // Only once.
                 let again = plugin.process(64, None, &[], &[])?.events;
                 ensure!(again.is_empty(), "{format}, {class:?}: {again:?}");
             }
@@ -208,7 +208,7 @@ fn sysex_passes_in_order() -> Result<()> {
             }
             let alone = plugin.process(64, None, &[sysex(7, long), sysex(7, short)], &[])?;
             ensure!(alone.events == [sysex(7, long), sysex(7, short)], "{format}, {class:?}: {}", kinds(&alone));
-            // Its bytes are the host's: it cannot wait for samples.
+            // Its bytes belong to the host, so it cannot wait for a block with samples.
             let at_once = plugin.process(0, None, &[sysex(0, short)], &[])?;
             ensure!(at_once.events == [sysex(0, short)], "{format}, {class:?}: {}", kinds(&at_once));
         }
@@ -258,7 +258,7 @@ fn a_full_queue_is_not_taken_for_a_host_of_midi_alone() -> Result<()> {
     // MIDI would round the velocity to 89 of 127.
     let events = plugin.process(64, None, &[on(5, 62)], &[])?.events;
     ensure!(events.contains(&on(5, 62)), "{events:?}");
-    // A host that has taken CLAP's events is offered no others when its queue is full.
+    // A host that has accepted CLAP events gets no MIDI when its queue is full.
     plugin.refuse_output(true);
     let refused = plugin.process(64, None, &[on(5, 64)], &[])?;
     ensure!(refused.num_refused == 1, "{refused:?}");

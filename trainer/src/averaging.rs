@@ -20,8 +20,8 @@ impl Averages {
         Ok(Self { decay, tensors })
     }
 
-    /// Takes the weights after `step` optimiser steps in. The window grows with the steps, so that the first weights are
-    /// soon forgotten.
+    /// Takes the weights after `step` optimiser steps in. The window grows with the steps, so that the first weights
+    /// are soon forgotten.
     pub fn update(&mut self, network: &Network, step: u32) -> Result<()> {
         let decay = self.decay.min((1.0 + f64::from(step)) / (10.0 + f64::from(step)));
         for ((_, average), (_, var)) in self.tensors.iter_mut().zip(network.variables()) {

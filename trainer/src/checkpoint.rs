@@ -12,8 +12,8 @@ use crate::averaging::Averages;
 use crate::training_log::EpochRow;
 use continuo_network::optimisers::Optimiser;
 
-/// Where training stands. The random numbers of an epoch follow from the rng seed and its number, so that between epochs
-/// nothing else is needed.
+/// Where training stands. The random numbers of an epoch follow from the rng seed and its number, so that between
+/// epochs nothing else is needed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Epochs done.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use continuo_model::config::EnsembleConfig;
 use continuo_model::stream::Rates;
 use continuo_model::weights_file::{Description, Weights};
 
@@ -20,7 +21,7 @@ pub fn run(args: &CombineArgs) -> Result<()> {
         [voice, place] => Some(Rates { voice: *voice, place: *place }),
         _ => None,
     };
-    let mut weights = Weights::combine(&members, adaptation, description).map_err(anyhow::Error::msg)?;
+    let mut weights = EnsembleConfig::combine(&members, adaptation, description).map_err(anyhow::Error::msg)?;
     let music = Music { paths: &args.data, strict: false };
     let judging = Judging { music, split: &args.split, given: "" };
     let judgement = kinds::of(&weights.description.config).judge(&weights, judging)?;

@@ -11,7 +11,6 @@ use continuo_model::generate::{self, Performer, Step, StepSettings, symbols_of};
 use continuo_model::phrase::Phrase;
 use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use continuo_model::tokeniser::score;
 use continuo_model::tokeniser::step_reader::Controls;
 use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::Weights;
@@ -92,7 +91,7 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
             row_of(&decision)
         })
         .collect();
-    score::to_phrase(&rows, seed.tempo_bpm, seed.time_signature)
+    Phrase::of_rows(&rows, seed.tempo_bpm, seed.time_signature)
 }
 
 /// The voices that a row gives.

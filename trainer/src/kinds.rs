@@ -1,5 +1,5 @@
-//! The trainer's side of each kind of network: a file a kind, and a line a kind in [`of`]. Nothing else in the trainer asks
-//! which kind a network is.
+//! The trainer's side of each kind of network: a file a kind, and a line a kind in [`of`]. Nothing else in the trainer
+//! asks which kind a network is.
 
 mod ensemble;
 mod four_voices;

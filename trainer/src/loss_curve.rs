@@ -11,7 +11,8 @@ use crate::training_log::EpochRow;
 // Pixels.
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 600;
-/// Vermilion and blue, which people with any colour vision tell apart (M. Okabe and K. Ito, "Color Universal Design", 2008).
+/// Vermilion and blue, which people with any colour vision tell apart (M. Okabe and K. Ito, "Color Universal Design",
+/// 2008).
 const TRAIN: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
 const VALID: RGBColor = RGBColor(0x00, 0x72, 0xB2);
 const INK: RGBColor = RGBColor(0x22, 0x26, 0x2E);

@@ -15,7 +15,8 @@ pub struct BatchLoss {
     pub cells: f64,
 }
 
-/// The loss of `logits`, (cells, vocab_size); cells that are not there count nothing. See `label_smoothing` in the recipe.
+/// The loss of `logits`, (cells, vocab_size); cells that are not there count nothing. See `label_smoothing` in the
+/// recipe.
 pub fn cross_entropy(logits: &Tensor, batch: &Batch, label_smoothing: f64) -> Result<BatchLoss> {
     let log_probs = candle_nn::ops::log_softmax(logits, 1)?;
     let chosen = log_probs.gather(&batch.targets.unsqueeze(1)?, 1)?.squeeze(1)?;

@@ -1,7 +1,7 @@
 //! The trainer's commands: music in, weights out, and what they are worth.
 
-/// As the standard one, but whoever reads it may leave before the end (`trainer inspect music | head`): that is no reason to
-/// panic, nor to stop training.
+/// As the standard one, but whoever reads it may leave before the end (`trainer inspect music | head`): that is no
+/// reason to panic, nor to stop training.
 macro_rules! println {
     ($($words:tt)*) => { $crate::say(format_args!("{}\n", format_args!($($words)*))) };
 }
@@ -88,8 +88,8 @@ struct TrainArgs {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     device: Device,
-    /// Start from the weights in this file instead of from fresh ones; the recipe's network must have its shape. What is
-    /// resumed has started already.
+    /// Start from the weights in this file instead of from fresh ones; the recipe's network must have its shape. What
+    /// is resumed has started already.
     #[arg(long)]
     from: Option<PathBuf>,
     /// CPU threads; all by default. One is often as fast, and leaves the others to you.
@@ -114,7 +114,8 @@ struct CombineArgs {
     /// The members' weights files.
     #[arg(required = true, num_args = 2..)]
     weights: Vec<PathBuf>,
-    /// Let it adapt to the piece that it plays: how fast each voice's bias moves, and its bias on each 16th of four beats.
+    /// Let it adapt to the piece that it plays: how fast each voice's bias moves, and its bias on each 16th of four
+    /// beats.
     #[arg(long, num_args = 2, value_names = ["VOICE", "PLACE"])]
     adapt: Vec<f32>,
     /// Music files and folders to judge the whole by.
@@ -220,8 +221,8 @@ struct ObeyArgs {
     /// The weights file.
     weights: PathBuf,
     /// Pieces for each wish.
-    #[arg(long, default_value_t = 48, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
-    pieces: usize,
+    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pieces: u32,
     /// How long each is, in bars of four beats.
     #[arg(long, default_value_t = 15)]
     bars: u16,

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use continuo_model::generate::{self, Performer, Step, StepSettings};
+use continuo_model::key;
 use continuo_model::rules::Row;
 use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
@@ -18,9 +19,8 @@ const PHRASE_STEPS: usize = 32;
 const WARNING_STEPS: usize = 12;
 /// How long the last chord of a phrase lasts.
 const FERMATA_STEPS: usize = 4;
-const MAJOR_SCALE: [u8; 7] = [0, 2, 4, 5, 7, 9, 11];
-/// Natural, harmonic and melodic minor together, without the notes that only one of nine borrows.
-const MINOR_SCALE: [u8; 8] = [0, 2, 3, 5, 7, 8, 10, 11];
+/// In minor the raised sixth counts as borrowed, though the melodic scale has it.
+const RAISED_SIXTH: i32 = 9;
 
 /// A network's obedience.
 #[derive(Debug, Serialize)]
@@ -56,7 +56,7 @@ pub fn run(args: &ObeyArgs) -> Result<()> {
     let mut trial = Trial {
         performer: network.performer(),
         sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
-        pieces: args.pieces,
+        pieces: args.pieces as usize,
         steps: usize::from(args.bars) * 4 * STEPS_PER_BEAT,
     };
     let obedience = trial.run();
@@ -198,8 +198,9 @@ fn phrase_ends(music: &Music) -> impl Iterator<Item = Option<Row>> + '_ {
 
 /// The share of what sounds in `rows` that lies in the scale of a key, 0 to 11 major from C up, 12 to 23 minor.
 fn share_in_key(rows: &[Row], key: u8) -> f64 {
-    let scale: &[u8] = if key < 12 { &MAJOR_SCALE } else { &MINOR_SCALE };
-    let in_scale = |pitch: &u8| scale.contains(&((pitch + 24 - key % 12) % 12));
+    let borrowed = if key < 12 { 0 } else { key::transposed(1, i32::from(key % 12) + RAISED_SIXTH) };
+    let scale = key::scale(key) & !borrowed;
+    let in_scale = |pitch: &u8| scale >> (pitch % 12) & 1 == 1;
     mean(rows.iter().flatten().flatten().map(|pitch| f64::from(u8::from(in_scale(pitch)))))
 }
 
@@ -236,5 +237,10 @@ mod tests {
         assert_eq!(ends(&[(triad, 32), (seventh, 8)]), [None]);
         assert_eq!(share_in_key(&[triad, seventh], 0), 7.0 / 8.0);
         assert_eq!(share_in_key(&[triad], 12 + 9), 1.0);
+        // C minor, of which each pitch class is asked for alone.
+        let has = |class: u8| share_in_key(&[[Some(60 + class), None, None, None]], 12) == 1.0;
+        assert_eq!((0..12).filter(|&class| has(class)).collect::<Vec<_>>(), [0, 2, 3, 5, 7, 8, 10, 11]);
+        let has = |class: u8| share_in_key(&[[Some(60 + class), None, None, None]], 0) == 1.0;
+        assert_eq!((0..12).filter(|&class| has(class)).collect::<Vec<_>>(), [0, 2, 4, 5, 7, 9, 11]);
     }
 }

@@ -1,5 +1,5 @@
-//! How the step size goes over a run. It is a function of where the run stands and of what it has come to, so that a resumed
-//! run goes on with the same numbers.
+//! How the step size goes over a run. It is a function of where the run stands and of what it has come to, so that a
+//! resumed run goes on with the same numbers.
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;

@@ -180,8 +180,8 @@ impl Run {
             self.save()?;
             let note = if better { "  best so far" } else { "" };
             println!(
-                "epoch {:>3}/{epochs}  train {train:.4}  valid {valid:.4}  rate {rate:.1e}  {tokens_per_second:.0} tokens/s  \
-                 {seconds:.1} s{note}",
+                "epoch {:>3}/{epochs}  train {train:.4}  valid {valid:.4}  rate {rate:.1e}  {tokens_per_second:.0} \
+                 tokens/s  {seconds:.1} s{note}",
                 epoch + 1
             );
         }
@@ -193,8 +193,8 @@ impl Run {
         checkpoint::save(&self.checkpoint, &self.network, &mut self.optimiser, &self.averages, &self.progress)
     }
 
-    /// One pass over the corpus, or what is left of one that was broken off. Returns how far it came and the step size at
-    /// its end, which is none if Ctrl-C has broken it off.
+    /// One pass over the corpus, or what is left of one that was broken off. Returns how far it came and the step size
+    /// at its end, which is none if Ctrl-C has broken it off.
     fn epoch(&mut self, epoch: usize, start: Instant) -> Result<(BegunEpoch, Option<f64>)> {
         let training = &self.recipe.training;
         // Its own stream for every epoch, so that a resumed run goes on with the same numbers.

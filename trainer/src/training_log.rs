@@ -24,7 +24,8 @@ pub struct EpochRow {
     pub best: f64,
 }
 
-/// Writes OUT.log.csv and OUT.curve.png. Both are whole each time, so that a run that goes on after a break goes on with them.
+/// Writes OUT.log.csv and OUT.curve.png. Both are whole each time, so that a run that goes on after a break goes on
+/// with them.
 pub fn write(weights: &Path, rows: &[EpochRow], title: &str, unit: &str) -> Result<()> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for row in rows {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use continuo_model::midi_file;
-use continuo_model::tokeniser::score;
+use continuo_model::phrase::Phrase;
 use continuo_model::vocabulary::Symbol;
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ fn write_csv(path: &Path, shift: u8) {
 fn write_midi(path: &Path) {
     let rows: Vec<_> =
         CHORDS.iter().flat_map(|chord| [chord.map(Symbol::Pitch), [Symbol::Hold; 4]].repeat(2)).collect();
-    midi_file::write(path, &score::to_phrase(&rows, 90.0, (4, 4))).unwrap();
+    midi_file::write(path, &Phrase::of_rows(&rows, 90.0, (4, 4))).unwrap();
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn bad_files_say_what_to_do() {
     std::fs::write(folder.join("splits.json"), r#"{"train": [[[60, 55, 52, 48]]]}"#).unwrap();
     std::fs::write(folder.join("five.abc"), "X:1\nM:4/4\nL:1/4\nK:C\nC[CEGce]C2|\n").unwrap();
     write_csv(&folder.join("music.csv"), 0);
-    let mut phrase = score::to_phrase(&[[Symbol::Pitch(60); 4]], 90.0, (4, 4));
+    let mut phrase = Phrase::of_rows(&[[Symbol::Pitch(60); 4]], 90.0, (4, 4));
     phrase.tracks.truncate(1);
     phrase.tracks[0].name = "Tune".into();
     midi_file::write(&folder.join("tune.mid"), &phrase).unwrap();
@@ -142,7 +142,7 @@ fn bad_files_say_what_to_do() {
         ("empty", "empty: expected music, got no file of a format that is read"),
         (
             "music.txt",
-            "music.txt: expected MIDI, kern, ABC, MusicXML, JSON, chorale CSV or notes TSV, got none of them",
+            "music.txt: expected MIDI, MusicXML, compressed MusicXML, notes TSV, chorale CSV, kern, ABC or JSON, got",
         ),
         ("wrong.csv", "wrong.csv: line 1: expected a header `note0,note1..`, got `ab`"),
         ("silent.csv", "silent.csv: expected notes, got none"),

@@ -99,7 +99,10 @@ fn bad_calls_say_what_to_do() {
     let cases = [
         ("train none.toml --data corpus.json --out x", "none.toml: cannot be opened"),
         ("train tiny.toml --data none.json --out x", "none.json: cannot be opened"),
-        ("train tiny.toml --data tiny.toml --out x", "skipped tiny.toml: expected MIDI, kern, ABC, MusicXML, JSON,"),
+        (
+            "train tiny.toml --data tiny.toml --out x",
+            "skipped tiny.toml: expected MIDI, MusicXML, compressed MusicXML,",
+        ),
         (
             "evaluate tiny.safetensors --data corpus.json --split test",
             "in split `test`, got only train, valid; name one",

@@ -8,8 +8,9 @@ use std::process::{Command, Output};
 const KERN: &str =
     "**kern\t**kern\n*k[f#]\t*k[f#]\n*G:\t*G:\n*M2/4\t*M2/4\n=1\t=1\n4G\t8g\n.\t8a\n4D\t4b\n==\t==\n*-\t*-\n";
 const ABC: &str = "X:1\nT:Up\nM:2/4\nL:1/8\nK:G\nGABc|d4:|\n\nX:2\nK:G\nG#\n";
-const MUSICXML: &str = "<score-partwise><part-list/><part id=\"a\"><measure><attributes><divisions>1</divisions></attributes>\
-    <note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note></measure></part></score-partwise>";
+const MUSICXML: &str = "<score-partwise><part-list/><part id=\"a\"><measure><attributes><divisions>1</divisions>\
+    </attributes><note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note></measure></part>\
+    </score-partwise>";
 /// A C for a quarter note.
 const MIDI: &[u8] = b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0\x0b\0\x90\x3c\x40\x60\x3c\0\0\xff\x2f\0";
 

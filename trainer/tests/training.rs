@@ -36,7 +36,8 @@ fn slower(recipe: &str) -> String {
     recipe.replace("learning_rate = 0.02", "learning_rate = 0.0003")
 }
 
-/// A run's table but for the seconds, line by line; its last epoch must be the best one, or its weights say nothing of it.
+/// A run's table but for the seconds, line by line; its last epoch must be the best one, or its weights say nothing of
+/// it.
 fn table(folder: &Path, name: &str) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(folder.join(name)).unwrap();
     let mut table: Vec<Vec<String>> = text.lines().map(|line| line.split(',').map(String::from).collect()).collect();

@@ -46,9 +46,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Time the networks' steps (compare ratios within one run), or with `--live` count what a live host gets in time.
+    /// Time the networks' steps (only the ratios within one run mean something), with `--stages` the audio thread's
+    /// stages, or with `--live` what a live host hears in time.
     Bench {
-        /// Weights files instead of all shipped ones; after `--live` the options of `live`. Passed on unchanged.
+        /// Weights files, else all shipped ones; or `--stages`; or `--live` and the options of `live`. Handed on as
+        /// they are.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

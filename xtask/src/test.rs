@@ -41,6 +41,9 @@ pub fn run(workspace: &Workspace, install_packages: bool, bless: bool) -> Result
         println!("== {}/{} {}", idx + 1, steps.len(), step.name);
         let start = Instant::now();
         let left_out = (step.run)();
+        if let Ok(Some(left_out)) = &left_out {
+            println!("! {left_out}");
+        }
         outcomes.push(Outcome { time: start.elapsed(), left_out });
         if outcomes[idx].left_out.is_err() {
             break;

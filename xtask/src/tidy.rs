@@ -9,6 +9,8 @@ use crate::workspace::Workspace;
 
 /// A reader gets through a file in one sitting.
 const MAX_LINES: usize = 500;
+/// The width of a line, in characters. Tables in Markdown may be wider, and so may the cards of weights.
+const MAX_COLUMNS: usize = 120;
 /// Names that say nothing of what is inside.
 const FORBIDDEN_NAMES: [&str; 7] = ["util", "utils", "helper", "helpers", "manager", "managers", "common"];
 /// Beginnings of paths on somebody's own machine, each written in two parts so that this file passes its own check.
@@ -62,8 +64,14 @@ fn faults_in(path: &str, text: Option<&str>) -> Vec<String> {
         );
     }
     let Some(text) = text else { return faults };
+    let is_wrapped = path.ends_with(".rs") || path.ends_with(".toml") || is_markdown(path);
     for (idx, line) in text.lines().enumerate() {
         let at = format!("{path}:{}", idx + 1);
+        let num_columns = line.chars().count();
+        let is_table = is_markdown(path) && line.starts_with('|');
+        if is_wrapped && !is_table && num_columns > MAX_COLUMNS {
+            faults.push(format!("{at}: expected at most {MAX_COLUMNS} columns, got {num_columns}; wrap the line"));
+        }
         if let Some(home) = home_path(line) {
             faults
                 .push(format!("{at}: `{home}` is a path on someone's own machine; use one relative to the workspace"));
@@ -83,6 +91,11 @@ fn faults_in(path: &str, text: Option<&str>) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Whether the file is Markdown, other than a card of weights.
+fn is_markdown(path: &str) -> bool {
+    path.ends_with(".md") && !path.starts_with("weights/")
 }
 
 /// A forbidden word in a name such as `audio_helper.rs`.
@@ -122,6 +135,21 @@ mod tests {
         check("a/src/lib.rs", "//! What it is.\nmod commonplace;\n", &[]);
         check("notes.md", "see example.org/home/page and /home/\n", &[]);
         assert!(faults_in("a.mid", None).is_empty());
+    }
+
+    #[test]
+    fn wide_lines_are_named() {
+        // Columns are characters, not bytes.
+        let (full, wide) = ("♭".repeat(MAX_COLUMNS), "♭".repeat(MAX_COLUMNS + 1));
+        let fault =
+            |path: &str, line: usize| format!("{path}:{line}: expected at most 120 columns, got 121; wrap the line");
+        for path in ["notes.md", "Cargo.toml"] {
+            check(path, &format!("{full}\n{wide}\n"), &[&fault(path, 2)]);
+        }
+        check("a.rs", &format!("//! x\n// {}\n", "x".repeat(118)), &[&fault("a.rs", 2)]);
+        check("notes.md", &format!("| {wide} |\n"), &[]);
+        check("weights/card.md", &wide, &[]);
+        check("LICENSE", &wide, &[]);
     }
 
     #[test]

@@ -1,21 +1,22 @@
-//! The numbers that a network starts from, before it has learnt anything.
+//! Initial weights: the values from which training starts.
 
 use super::NetworkConfig;
 use crate::random::SplitMix64;
 
 /// A tensor before training.
 pub struct InitialTensor {
-    /// Its name.
+    /// The tensor's name.
     pub name: String,
-    /// Its shape.
+    /// The tensor's shape.
     pub shape: Vec<usize>,
-    /// Its numbers, row by row.
+    /// The values in row-major order.
     pub values: Vec<f32>,
 }
 
 impl NetworkConfig {
-    /// The network's tensors before training, in the order of [`NetworkConfig::tensors`]: Glorot uniform for matrices,
-    /// orthogonal-like scale for the recurrent ones, forget gates open (bias 1). The same `rng_seed` gives the same numbers.
+    /// The network's tensors before training, in the order of [`NetworkConfig::tensors`]. Matrices are Glorot uniform,
+    /// recurrent ones uniform with the variance of an orthogonal matrix; the forget gates' bias is 1. The same
+    /// `rng_seed` gives the same values.
     pub fn initial_tensors(&self, rng_seed: u64) -> Vec<InitialTensor> {
         let mut rng = SplitMix64::new(rng_seed);
         let tensors = self.tensors().into_iter();
@@ -47,9 +48,9 @@ fn initial_values(name: &str, shape: &[usize], rng: &mut SplitMix64) -> Vec<f32>
 mod tests {
     use crate::config::{NetworkConfig, StackConfig};
 
-    /// The expected numbers were worked out by another program, from the description of the generator.
+    /// Another program computed the expected values, from the description of the generator.
     #[test]
-    fn an_rng_seed_gives_the_same_numbers_for_ever() {
+    fn an_rng_seed_always_gives_the_same_values() {
         let config = NetworkConfig::Stack(StackConfig::chorale(48));
         let tensors = config.initial_tensors(1);
         let check = |name: &str, expect: [f32; 2]| {

@@ -1,31 +1,35 @@
-//! The shape of a stack: one token a voice and step goes in, the next one comes out.
+//! The stack: predicts four voices on a grid, one token for each voice and step, from the soprano down.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Tensors, check_dropout, check_sizes, push_dense, push_lstm};
+use super::{Kind, Tensors, check_dropout, check_sizes, names, push_dense, push_lstm};
+use crate::decision::Lanes;
+use crate::generate::{Capabilities, FollowedControls, Network};
+use crate::sampling::Sampler;
+use crate::stream::{GridNetwork, StackLayers};
+use crate::tokeniser::HELD_CLASSES;
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::Vocabulary;
+use crate::weights_file::Weights;
 
-/// How many lengths are told apart by the feature `held`; longer ones count as the longest.
-pub const HELD_BUCKETS: usize = 16;
-
-/// One stack serves every recipe: embedding and features, causal dilated convolutions with batch
-/// normalisation and ReLU, dropout, LSTM layers, dense layers with ReLU, and a dense softmax at the end.
+/// Embeddings of the previous token and the features side by side, causal dilated convolutions with batch normalisation
+/// and ReLU, dropout, LSTM layers, dense layers with ReLU, and a dense layer with softmax.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StackConfig {
-    /// Tokens that go in and come out.
+    /// Input and output tokens.
     pub vocab_size: usize,
-    /// Width of the embedding of the token before.
+    /// Width of the embedding of the previous token.
     pub embedding: usize,
-    /// What the network sees beside the token, each with an embedding of its own.
+    /// Input features beside the previous token, each with an embedding of its own.
     #[serde(default)]
     pub features: Vec<Feature>,
-    /// Convolutions over time, first to last.
+    /// Convolutions over time, in order.
     #[serde(default)]
     pub convolutions: Vec<Convolution>,
-    /// Share of values that dropout zeroes while training, 0 to 1; after the convolutions and after each
-    /// LSTM layer.
+    /// Dropout rate in training, 0 to 1: after the convolutions and after each LSTM layer.
     #[serde(default)]
     pub dropout: f32,
     /// Units of each LSTM layer.
@@ -35,29 +39,29 @@ pub struct StackConfig {
     pub dense: Vec<usize>,
 }
 
-/// A causal convolution: output step t sees steps t, t - dilation, ..., t - (kernel - 1) * dilation.
+/// A causal convolution: output t depends on inputs t, t - dilation, ..., t - (kernel - 1) * dilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Convolution {
     /// Output channels.
     pub channels: usize,
-    /// Steps that the kernel touches.
+    /// Number of taps.
     pub kernel: usize,
-    /// Steps between two that it touches.
+    /// Tokens from one tap to the next.
     pub dilation: usize,
 }
 
-/// A feature beside the token, and how wide its embedding is.
+/// An input feature and the width of its embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feature {
-    /// What is seen.
+    /// Which feature.
     pub kind: FeatureKind,
-    /// Embedding width (of each of its slots).
+    /// Embedding width of each of its slots.
     pub width: usize,
 }
 
-/// What a network can be shown of the cell that it is about to predict.
+/// An input feature of the cell (one voice in one step) whose token comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureKind {
@@ -65,14 +69,14 @@ pub enum FeatureKind {
     Voice,
     /// Which 16th of the beat the cell is in.
     Beat,
-    /// What each of the four voices sounds now (the voices already drawn in this step included).
+    /// The pitch of each of the four voices, including voices already decided in this step.
     Sounding,
-    /// For how many steps each voice has done what it does.
+    /// For how many steps each voice has held its pitch or rested.
     Held,
 }
 
 impl FeatureKind {
-    /// Numbers that the feature looks up in its embedding.
+    /// Table rows that the feature looks up in its embedding.
     pub const fn slots(self) -> usize {
         match self {
             Self::Voice | Self::Beat => 1,
@@ -80,13 +84,13 @@ impl FeatureKind {
         }
     }
 
-    /// Rows of its embedding.
-    pub const fn rows(self) -> usize {
+    /// Rows of its embedding table.
+    pub const fn table_rows(self) -> usize {
         match self {
             Self::Voice => NUM_VOICES,
             Self::Beat => STEPS_PER_BEAT,
             Self::Sounding => Vocabulary::GRID_WITHOUT_HOLD.size(),
-            Self::Held => HELD_BUCKETS,
+            Self::Held => HELD_CLASSES,
         }
     }
 
@@ -102,8 +106,8 @@ impl FeatureKind {
 }
 
 impl StackConfig {
-    /// The stack of the published chorale recipe: embedding 5, five convolutions of kernel 2 with dilations
-    /// 1 to 16, one LSTM of 256. (Géron, "Hands-On Machine Learning", chapter 15, exercise 10.)
+    /// The published chorale network: embedding of width 5, five convolutions of kernel 2 with dilations 1 to 16, one
+    /// LSTM of 256 units (Géron, "Hands-On Machine Learning", chapter 15, exercise 10).
     pub fn chorale(vocab_size: usize) -> Self {
         let convolution = |(channels, dilation)| Convolution { channels, kernel: 2, dilation };
         Self {
@@ -117,23 +121,31 @@ impl StackConfig {
         }
     }
 
-    /// Width of what goes into the first layer.
+    /// Width of the first layer's input: all embeddings side by side.
     pub fn input_width(&self) -> usize {
         self.embedding + self.features.iter().map(|f| f.width * f.kind.slots()).sum::<usize>()
     }
 
-    /// Numbers looked up for one cell beside the token.
+    /// Table rows that the features look up for one cell.
     pub fn feature_slots(&self) -> usize {
         self.features.iter().map(|f| f.kind.slots()).sum()
     }
 
-    /// Every tensor that the network consists of, with its shape, in a fixed order. Weights are
-    /// (inputs, outputs); an LSTM's gates stand in the order input, forget, cell, output; a convolution's
-    /// inputs are its taps from the oldest to the newest, each with all channels.
-    pub(crate) fn tensors(&self) -> Tensors {
+    /// Packs checked weights of this shape.
+    ///
+    /// # Errors
+    /// If the network looks up more table rows at once than [`crate::stream`] supports.
+    pub fn pack(&self, weights: &Weights) -> Result<GridNetwork<StackLayers>, String> {
+        Ok(GridNetwork::new(weights.description.clone(), StackLayers::new(weights, self)?))
+    }
+}
+
+impl Kind for StackConfig {
+    /// The inputs of a convolution are its taps from the oldest to the newest, each with all channels.
+    fn tensors(&self) -> Tensors {
         let mut tensors = vec![("embedding.weight".to_string(), vec![self.vocab_size, self.embedding])];
         for feature in &self.features {
-            tensors.push((feature.kind.tensor_name().into(), vec![feature.kind.rows(), feature.width]));
+            tensors.push((feature.kind.tensor_name().into(), vec![feature.kind.table_rows(), feature.width]));
         }
         let mut width = self.input_width();
         for (i, c) in self.convolutions.iter().enumerate() {
@@ -148,8 +160,15 @@ impl StackConfig {
         tensors
     }
 
-    /// Says what is wrong with a configuration that no network can have.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn sees(&self) -> Vec<String> {
+        names(self.features.iter().map(|feature| feature.kind))
+    }
+
+    fn check(&self) -> Result<(), String> {
         let convolutions = self.convolutions.iter().flat_map(|c| [&c.channels, &c.kernel, &c.dilation]);
         let widths = self.features.iter().map(|f| &f.width).chain(convolutions);
         check_sizes(widths.chain(&self.lstm).chain(&self.dense).chain([&self.vocab_size, &self.embedding]))?;
@@ -158,6 +177,21 @@ impl StackConfig {
             return Err("expected at least one LSTM layer, got none".into());
         }
         Ok(())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            harmonises: true,
+            lanes: Lanes::first(NUM_VOICES),
+            controls: FollowedControls::default(),
+            decides_velocity: false,
+            decides_timing: false,
+            sampler: Sampler::CAREFUL,
+        }
+    }
+
+    fn network(&self, weights: &Weights) -> Result<Arc<dyn Network>, String> {
+        Ok(Arc::new(self.pack(weights)?))
     }
 }
 
@@ -169,7 +203,7 @@ mod tests {
     #[test]
     fn the_chorale_stack_has_the_published_number_of_parameters() {
         assert_eq!(NetworkConfig::Stack(StackConfig::chorale(47)).num_parameters(), 454_794);
-        // The hold token adds a row of 5 to the embedding and 257 numbers to the softmax layer.
+        // The hold token adds a row of 5 to the embedding and 257 parameters to the softmax layer.
         assert_eq!(NetworkConfig::Stack(StackConfig::chorale(48)).num_parameters(), 454_794 + 5 + 257);
     }
 

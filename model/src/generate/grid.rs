@@ -1,11 +1,11 @@
-//! A performance of a grid model: four voices, any of them given by the player or drawn.
+//! A performance of a grid model: four voices, each of which the player gives or the network draws.
 
 use std::sync::Arc;
 
 use super::rows::{decision_of, symbols_of};
-use super::{ALL_CLASSES, Capabilities, Checkpoint, Network, Performer, Step};
+use super::{Checkpoint, Network, Performer, Step};
 use crate::decision::Decision;
-use crate::key;
+use crate::key::{self, ALL_CLASSES};
 use crate::random::coin;
 use crate::repetition::Stuck;
 use crate::rules::{self, Row};
@@ -15,56 +15,54 @@ use crate::tokeniser::grid::NUM_VOICES;
 use crate::vocabulary::{Symbol, Vocabulary};
 use crate::weights_file::Description;
 
-/// How many continuations are weighed against each other when a lower voice is given and a higher one is not.
+/// How many candidates a stack draws if a given voice is below one that it draws.
 const NUM_CANDIDATES: usize = 12;
-/// How many chords are weighed against each other below temperature 1.
+/// How many candidate chords a split network draws below temperature 1.
 const NUM_CHORDS: usize = 8;
-/// The draw that chooses among candidates; draws 0 to `NUM_VOICES * NUM_CANDIDATES` belong to the voices.
+/// The number of the draw that chooses a candidate; draws below `NUM_VOICES * NUM_CANDIDATES` belong to the voices.
 const CHOOSE: u64 = 1 << 16;
-/// One performance of a grid network.
-pub struct GridPerformer<L: GridLayers> {
+
+/// A performance of a grid network.
+pub(crate) struct GridPerformer<L: GridLayers> {
     network: Arc<GridNetwork<L>>,
     state: GridState<L::Reader>,
     scratch: Scratch,
     candidates: Vec<Candidate<L::Reader>>,
 }
 
-/// A step whose voices may be given.
+/// A step and the player's symbols in it.
 struct GridStep<'a> {
     step: &'a Step,
-    /// What the player decides; `None` for free voices.
+    /// `None` for free voices, which the network draws.
     given: [Option<Symbol>; NUM_VOICES],
 }
 
-/// How a step's voices are drawn.
+/// How to draw the voices of a step.
 #[derive(Clone, Copy)]
 struct Plan {
+    /// The voices in the order in which they are decided.
     order: [usize; NUM_VOICES],
     stuck: Option<Stuck>,
-    /// Pitch classes that may be drawn, bit n for class n.
+    /// The pitch classes that may be drawn, bit n for class n.
     scale: u16,
-    /// With a rhythm, those that hold in it do, and no other.
+    /// Prescribes a rhythm: which voices hold. The others must not.
     holds: Option<[bool; NUM_VOICES]>,
-    /// Candidates will be weighed against each other.
+    /// Whether the candidates need their log probabilities.
     weighs: bool,
 }
 
 struct Candidate<R> {
     state: GridState<R>,
     row: [u16; NUM_VOICES],
-    /// Natural logarithm of the probability of what was given.
+    /// Natural logarithm of the given tokens' probability.
     given: f64,
-    /// The same of what was drawn, before temperature and whatever the rhythm.
+    /// Natural logarithm of the drawn tokens' probability, before temperature and rhythm.
     drawn: f64,
 }
 
 impl<L: GridLayers> Network for GridNetwork<L> {
     fn description(&self) -> &Description {
         self.description()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.description().config.kind().capabilities()
     }
 
     fn performer(self: Arc<Self>) -> Box<dyn Performer> {
@@ -101,27 +99,29 @@ impl<L: GridLayers> Performer for GridPerformer<L> {
 }
 
 impl<L: GridLayers> GridPerformer<L> {
-    /// At the start of a piece.
+    /// A performance at the start of a piece.
     pub fn new(network: Arc<GridNetwork<L>>) -> Self {
         let candidate = |_| Candidate { state: network.state(), row: [0; NUM_VOICES], given: 0.0, drawn: 0.0 };
         let candidates = (0..NUM_CANDIDATES).map(candidate).collect();
         Self { state: network.state(), scratch: network.scratch(), candidates, network }
     }
 
-    /// What the voices sound.
+    /// The pitches that the voices sound.
     fn sounding(&self) -> Row {
         std::array::from_fn(|voice| self.state.sounding(voice))
     }
 
-    /// Decides what all voices do.
+    /// Decides all voices.
     ///
-    /// A split network decides what is given first, then the free voices from the top. Below temperature 1 it draws
-    /// several chords with the same rhythm and prefers those that are likelier as a whole: a chord is as good as its
-    /// worst note.
+    /// A network that takes any order decides the given voices first, then the free ones from the top. Below
+    /// temperature 1 it draws several chords with one rhythm and prefers those that are likelier as a whole: sharpening
+    /// each voice alone would let one unlikely note spoil a chord.
     ///
-    /// A stack knows one order only: if a voice is given below one that is free, several candidates for the free ones
-    /// are drawn, and one is chosen with the probability that it gives to what is given. Both are sampling by importance
-    /// (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in practice", 2001, chapter 1).
+    /// A network with a fixed order cannot take account of a given voice below a free one. It draws several candidates
+    /// for the free voices and chooses one with the probability that it gives to the given voices.
+    ///
+    /// Both methods are importance sampling (Doucet, de Freitas and Gordon, "Sequential Monte Carlo methods in
+    /// practice", 2001, chapter 1).
     fn decide_row(&mut self, step: &GridStep) -> [Symbol; NUM_VOICES] {
         let Step { step_in_beat, settings, .. } = *step.step;
         self.state.set_step_in_beat(step_in_beat);
@@ -135,9 +135,9 @@ impl<L: GridLayers> GridPerformer<L> {
         let given_below_free = !order[first_free..].iter().all(is_free);
         let mut plan = Plan { order, stuck, scale, holds: None, weighs: false };
         let chosen = if L::ANY_ORDER {
-            // A stable sort: what is given first, then the free voices from the top.
+            // A stable sort: the given voices, then the free ones, each from the top.
             plan.order.sort_by_key(is_free);
-            self.decide_together(step, plan)
+            self.draw_chords(step, plan)
         } else if given_below_free {
             plan.weighs = true;
             (0..NUM_CANDIDATES).for_each(|n| self.draw_candidate(n, step, plan));
@@ -148,11 +148,11 @@ impl<L: GridLayers> GridPerformer<L> {
         };
         let chosen = &self.candidates[chosen];
         self.state.copy_from(&chosen.state);
-        chosen.row.map(|token| Vocabulary::GRID.symbol(token).expect("only tokens of the vocabulary are drawn"))
+        chosen.row.map(|token| Vocabulary::GRID.symbol(token).expect("drawn tokens are in the vocabulary"))
     }
 
-    /// Draws a step, and if a note starts in it others with the same rhythm; returns the number of the one that is chosen.
-    fn decide_together(&mut self, step: &GridStep, mut plan: Plan) -> usize {
+    /// Draws a candidate and, if a note starts in it, others with the same rhythm; returns the index of the chosen one.
+    fn draw_chords(&mut self, step: &GridStep, mut plan: Plan) -> usize {
         let hold = Vocabulary::GRID.token(Symbol::Hold);
         let temperature = f64::from(step.step.settings.sampler.temperature);
         plan.weighs = temperature > 0.0 && temperature < 1.0;
@@ -167,7 +167,7 @@ impl<L: GridLayers> GridPerformer<L> {
         self.choose(step.step, NUM_CHORDS, |candidate| candidate.drawn * (1.0 / temperature - 1.0))
     }
 
-    /// Decides the voices as planned.
+    /// Makes candidate `n`: decides all voices as planned.
     fn draw_candidate(&mut self, n: usize, step: &GridStep, plan: Plan) {
         let before = self.sounding();
         let candidate = &mut self.candidates[n];
@@ -186,7 +186,7 @@ impl<L: GridLayers> GridPerformer<L> {
                 Some(symbol) => {
                     let rests = symbol == Symbol::Hold && candidate.state.sounding(voice).is_none();
                     let token = Vocabulary::GRID.token(if rests { Symbol::Rest } else { symbol });
-                    // A stack has to run through every cell; a head runs only for what is to be drawn.
+                    // With a fixed order the network must process every cell; otherwise only those that it draws.
                     if !L::ANY_ORDER {
                         let logits = self.network.logits(&mut candidate.state, voice, &mut self.scratch);
                         if plan.weighs {
@@ -202,7 +202,7 @@ impl<L: GridLayers> GridPerformer<L> {
         }
     }
 
-    /// One of the first `count` candidates, drawn with the probabilities whose logarithms `log_weight` gives.
+    /// Draws one of the first `count` candidates, with probabilities proportional to e^`log_weight`; returns its index.
     fn choose(&self, step: &Step, count: usize, log_weight: impl Fn(&Candidate<L::Reader>) -> f64) -> usize {
         let weights = || self.candidates[..count].iter().map(&log_weight);
         let highest = weights().fold(f64::NEG_INFINITY, f64::max);
@@ -214,11 +214,11 @@ impl<L: GridLayers> GridPerformer<L> {
                 return n;
             }
         }
-        weights().position(|w| w == highest).expect("one of them is the highest")
+        weights().position(|w| w == highest).expect("one weight is the highest")
     }
 }
 
-/// Weighs rests and holds as the sampler says, and takes out of the draw what `voice` must not do.
+/// Applies the sampler's factors for rests and holds, and masks the tokens that `voice` must not take.
 fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &Parts) {
     let [hold, rest] = [Symbol::Hold, Symbol::Rest].map(|symbol| Vocabulary::GRID.token(symbol));
     let nothing_to_hold = parts.before[voice].is_none();
@@ -228,7 +228,7 @@ fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &
     sampling::mask(logits, |token| token != rest || !step.attack);
     if plan.scale != ALL_CLASSES {
         sampling::mask(logits, |token| match Vocabulary::GRID.symbol(token) {
-            Some(Symbol::Pitch(pitch)) => plan.scale >> (pitch % 12) & 1 == 1,
+            Some(Symbol::Pitch(pitch)) => key::contains(plan.scale, pitch),
             _ => true,
         });
     }
@@ -241,8 +241,8 @@ fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &
     }
 }
 
-/// Draws a token for candidate `n`; if candidates are weighed, with the logarithm of its probability before temperature
-/// and whatever the rhythm.
+/// Draws a token for candidate `n`. If `plan.weighs`, also returns the logarithm of its probability before temperature
+/// and rhythm, else 0.
 fn draw(logits: &mut [f32], n: usize, voice: usize, step: &Step, plan: &Plan) -> (u16, f64) {
     let hold = Vocabulary::GRID.token(Symbol::Hold);
     let log_probs = plan.weighs.then(|| log_probs_of(logits));
@@ -262,9 +262,11 @@ fn log_probs_of(logits: &[f32]) -> [f32; Vocabulary::GRID.size()] {
     log_probs
 }
 
-/// The voices of a step that is being decided: what they sounded, and what those that are decided sound now.
+/// The pitches of the voices while a step is being decided.
 struct Parts {
+    /// In the previous step.
     before: Row,
+    /// In this step, for the voices decided so far.
     now: Row,
 }
 
@@ -281,18 +283,18 @@ impl Parts {
         self.now[voice] = self.sounds(voice, token);
     }
 
-    /// Whether `token` leaves the voice where its singers can sing it; what it sounds already may go on.
+    /// Whether `token` keeps `voice` within its range. A note that sounds already may continue.
     fn is_in_range(&self, voice: usize, token: u16) -> bool {
         let sounds = self.sounds(voice, token);
         sounds == self.before[voice] || sounds.is_none_or(|pitch| rules::RANGES[voice].contains(&pitch))
     }
 
-    /// Whether `token` would move in parallel fifths or octaves with a voice that is decided.
+    /// Whether `token` would make parallel fifths or octaves with a voice decided before.
     fn makes_parallel(&self, voice: usize, token: u16) -> bool {
         let mut row = self.now;
         row[voice] = self.sounds(voice, token);
-        let with_this = rules::PAIRS.into_iter().filter(|&(upper, lower)| upper == voice || lower == voice);
-        with_this.into_iter().any(|pair| rules::parallel(&self.before, &row, pair).is_some())
+        let mut pairs = rules::PAIRS.into_iter().filter(|&(upper, lower)| upper == voice || lower == voice);
+        pairs.any(|pair| rules::parallel(&self.before, &row, pair).is_some())
     }
 }
 

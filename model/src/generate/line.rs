@@ -1,16 +1,17 @@
-//! A line model's performance. While a player plays it listens and runs nothing; at the first step that is left to it, it is
-//! shown the last events, put into its home key, and goes on from there word by word, put back into the player's.
+//! A performance of a line model. While the player plays, it only remembers events. In the first free step the network
+//! takes over: it reads the latest events, transposed to its home key, and continues word by word; its notes are
+//! transposed back.
 //!
-//! It plays alone: where some voices are given the others rest. Of what it plays a chord's notes go to the voices from the
-//! top, so a melody is the soprano's.
+//! It plays alone: in a step in which the player gives any lane, the other voices rest. The notes of its chords go to
+//! the voices from the top, so a melody is the soprano's.
 
 use std::sync::Arc;
 
 use super::rows::{decision_of, symbols_of};
-use super::{ALL_CLASSES, Capabilities, Checkpoint, Network, Performer, Step};
+use super::{Checkpoint, Network, Performer, Step};
 use crate::config::HomeKey;
-use crate::decision::{Decision, Lanes};
-use crate::key;
+use crate::decision::{Decision, Given, Lanes};
+use crate::key::{self, ALL_CLASSES};
 use crate::lexicon::{Grammar, Lexicon, Word};
 use crate::line_memory::{Event, LineMemory};
 use crate::random::coin;
@@ -20,19 +21,20 @@ use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::Symbol;
 use crate::weights_file::Description;
 
-/// A long note is shown to a melody's network as so many words at the most.
-const LONGEST_SHOWN: usize = 16;
-/// After a new beginning so many events are drawn at least as freely as the network learnt, or it would come back to
-/// where it was.
+/// The network of a melody reads a longer note as if it had this many steps.
+const MAX_READ_STEPS: usize = 16;
+/// After a restart, this many events are drawn at a temperature of at least 1: lower ones would lead back into the
+/// loop.
 const FREE_EVENTS: usize = 4;
-/// Words that may be drawn in a step: an event's two, and again after a piece's end.
+/// The most draws in a step: two words of an event, and the first of them again after the end of a piece. The fourth
+/// number is unused.
 const DRAWS: u64 = 4;
 
-/// One performance of a line model.
-pub struct LinePerformer {
+/// A performance of a line model.
+pub(crate) struct LinePerformer {
     network: Arc<LineNetwork>,
     state: LineState,
-    /// The state before a step that is replayed.
+    /// A copy of the state, for a replayed step.
     before: LineState,
     scratch: Scratch,
 }
@@ -42,17 +44,13 @@ impl Network for LineNetwork {
         self.description()
     }
 
-    fn capabilities(&self) -> Capabilities {
-        self.description().config.kind().capabilities()
-    }
-
     fn performer(self: Arc<Self>) -> Box<dyn Performer> {
         Box::new(LinePerformer::new(self))
     }
 }
 
 impl LinePerformer {
-    /// At the start of a piece.
+    /// A performance at the start of a piece.
     pub fn new(network: Arc<LineNetwork>) -> Self {
         Self { state: network.state(), before: network.state(), scratch: network.scratch(), network }
     }
@@ -72,7 +70,7 @@ impl LinePerformer {
         }
         let mut line = Line { network: &self.network, state: &mut self.state, scratch: &mut self.scratch, step };
         if takes_over {
-            line.begin(|_| true);
+            line.read_seed_phrase(|_| true);
         }
         line.play()
     }
@@ -87,16 +85,16 @@ impl Performer for LinePerformer {
         self.state.reset();
     }
 
-    /// A step in which any lane is given is the player's: the others rest.
+    /// If the player gives any lane, all other lanes rest.
     fn decide(&mut self, step: &Step) -> Decision {
         let before = self.state.memory.sounding;
         let row = self.decide_row(step);
         decision_of(row, before, self.state.memory.sounding)
     }
 
-    /// A step that the model played is decided again: its state depends on more than what sounds.
+    /// Decides the step again if the model decided it before: its state depends on more than the outcome.
     fn replay(&mut self, step: &Step, decision: &Decision) {
-        let given = super::Given::all(*decision);
+        let given = Given::all(*decision);
         if step.given.lanes == Lanes::NONE {
             self.before.copy_from(&self.state);
             if self.decide_row(step).map(Some) == symbols_of(&given) {
@@ -120,7 +118,7 @@ impl Performer for LinePerformer {
     }
 }
 
-/// What is given, and rests for all others.
+/// The given symbols, and rests for all other voices.
 fn given_row(memory: &LineMemory, step: &Step) -> [Symbol; NUM_VOICES] {
     let given = symbols_of(&step.given);
     std::array::from_fn(|voice| match given[voice] {
@@ -130,18 +128,15 @@ fn given_row(memory: &LineMemory, step: &Step) -> [Symbol; NUM_VOICES] {
     })
 }
 
-/// Semitones up from `key` to the home key, -6 to 5.
+/// The transposition from `key` to the home key, in semitones from -6 to 5.
 fn home_shift(key: Option<u8>, home: HomeKey) -> i8 {
-    const A: i8 = 9;
     match (key, home) {
         (None, _) | (_, HomeKey::None) => 0,
-        (Some(key), HomeKey::CMajorAMinor) => {
-            let tonic = if key >= 12 { A } else { 0 };
-            (tonic - (key % 12) as i8 + 6).rem_euclid(12) - 6
-        }
+        (Some(key), HomeKey::CMajorAMinor) => key::shift_home(key::tonic(key), key::is_minor(key)),
     }
 }
 
+/// `pitch` transposed, moved by an octave if it would leave the MIDI range.
 fn shifted(pitch: u8, semitones: i8) -> u8 {
     let mut pitch = i16::from(pitch) + i16::from(semitones);
     pitch += if pitch > 127 { -12 } else { 0 };
@@ -149,14 +144,14 @@ fn shifted(pitch: u8, semitones: i8) -> u8 {
     pitch as u8
 }
 
-/// Several pitches, shifted, and how many they are.
+/// Several pitches transposed, and how many there are.
 fn all_shifted(pitches: &[u8], semitones: i8) -> ([u8; NUM_VOICES], usize) {
     let mut out = [0; NUM_VOICES];
     out.iter_mut().zip(pitches).for_each(|(to, from)| *to = shifted(*from, semitones));
     (out, pitches.len().min(NUM_VOICES))
 }
 
-/// A step that the network plays.
+/// A step that the network decides.
 struct Line<'a> {
     network: &'a LineNetwork,
     state: &'a mut LineState,
@@ -168,13 +163,13 @@ impl Line<'_> {
     fn play(&mut self) -> [Symbol; NUM_VOICES] {
         let melody = self.network.lexicon().grammar() == Grammar::Melody;
         self.state.set_step_in_beat(self.step.step_in_beat);
-        let goes_on = self.state.memory.steps_left > 0 && !self.step.attack;
-        let row = if goes_on {
+        let continues = self.state.memory.steps_left > 0 && !self.step.attack;
+        let row = if continues {
             self.state.memory.steps_left -= 1;
             self.held()
         } else {
             if self.state.memory.is_stuck() {
-                self.begin_anew();
+                self.restart();
             }
             self.draw_event()
         };
@@ -185,23 +180,20 @@ impl Line<'_> {
         row
     }
 
-    /// What sounds goes on.
+    /// The row in which all sounding notes continue.
     fn held(&mut self) -> [Symbol; NUM_VOICES] {
         self.state.memory.sounding.map(|pitch| if pitch.is_some() { Symbol::Hold } else { Symbol::Rest })
     }
 
-    /// The network reads the last events that are wanted, as a piece that leads up to this step.
-    fn begin(&mut self, wanted: impl Fn(&Event) -> bool) {
+    /// Starts a new piece whose beginning, up to this step, is the latest events of the seed phrase that are `wanted`.
+    fn read_seed_phrase(&mut self, wanted: impl Fn(&Event) -> bool) {
         self.state.begin_piece();
-        let (seed, shift) = {
-            let memory = &mut *self.state.memory;
-            (memory.seed.clone(), memory.shift)
-        };
+        let (seed_phrase, shift) = (self.state.memory.seed_phrase.clone(), self.state.memory.shift);
         let count = self.network.config().context_events;
-        let steps: usize = seed.last(count, &wanted).map(|event| self.shown_steps(event)).sum();
+        let steps: usize = seed_phrase.last(count, &wanted).map(|event| self.read_steps(event)).sum();
         let first = self.step.step_in_beat + STEPS_PER_BEAT - steps % STEPS_PER_BEAT;
         self.state.set_step_in_beat(first);
-        for event in seed.last(count, &wanted) {
+        for event in seed_phrase.last(count, &wanted) {
             let pitches = event.pitches.as_ref().map_or(&[][..], |chord| chord.as_slice());
             let (pitches, len) = all_shifted(pitches, shift);
             self.read(self.network.lexicon().sound(&pitches[..len]));
@@ -209,21 +201,18 @@ impl Line<'_> {
                 Grammar::Events => self.read(self.network.lexicon().steps(event.steps)),
                 Grammar::Melody => {
                     let hold = self.token(Word::Hold);
-                    (1..self.shown_steps(event)).for_each(|_| self.read(hold));
+                    (1..self.read_steps(event)).for_each(|_| self.read(hold));
                 }
             }
         }
         self.state.set_step_in_beat(self.step.step_in_beat);
     }
 
-    /// How long an event is to the network.
-    fn shown_steps(&self, event: &Event) -> usize {
+    /// The length of an event as the network reads it, in steps.
+    fn read_steps(&self, event: &Event) -> usize {
         match self.network.lexicon().grammar() {
-            Grammar::Melody => event.steps.min(LONGEST_SHOWN),
-            Grammar::Events => match self.network.lexicon().word(self.network.lexicon().steps(event.steps)) {
-                Word::Steps(n) => n.into(),
-                _ => unreachable!("a duration is a duration word"),
-            },
+            Grammar::Melody => event.steps.min(MAX_READ_STEPS),
+            Grammar::Events => self.network.lexicon().duration(event.steps).0.into(),
         }
     }
 
@@ -236,31 +225,30 @@ impl Line<'_> {
         self.network.lexicon().token(&word).expect("the grammar has this word")
     }
 
-    /// From what the player played last, or from nothing: what the network played itself led to where it is.
-    fn begin_anew(&mut self) {
+    /// Restarts from the player's events alone: the network's own led into the loop or to the end of the piece.
+    fn restart(&mut self) {
         let memory = &mut *self.state.memory;
         memory.restarts += 1;
         memory.drawn = 0;
-        self.begin(|event| event.given);
+        self.read_seed_phrase(|event| event.given);
     }
 
-    /// What starts now, or in a melody what goes on.
+    /// Draws the next event; in a melody, the next word.
     fn draw_event(&mut self) -> [Symbol; NUM_VOICES] {
         let delimiter = self.network.lexicon().delimiter();
         let mut token = self.draw(0, |word| !matches!(word, Word::Steps(_)));
         if token == delimiter {
-            // A piece is over: the music goes on from where it began.
-            self.begin_anew();
+            self.restart(); // the network has ended the piece
             token = self.draw(1, |word| !matches!(word, Word::Steps(_) | Word::Delimiter));
         }
         if token == delimiter {
-            return [Symbol::Rest; NUM_VOICES]; // the network knows nothing else to say
+            return [Symbol::Rest; NUM_VOICES]; // only the delimiter is left
         }
         self.state.feed(token);
         if self.network.lexicon().word(token) == Word::Hold {
             return self.held();
         }
-        let row = self.sounds(token);
+        let row = self.starts(token);
         if self.network.lexicon().grammar() == Grammar::Events {
             let steps = self.draw(2, |word| matches!(word, Word::Steps(_)));
             self.state.feed(steps);
@@ -271,8 +259,8 @@ impl Line<'_> {
         row
     }
 
-    /// The row in which a word starts.
-    fn sounds(&mut self, token: u16) -> [Symbol; NUM_VOICES] {
+    /// The row in which the notes of a word start.
+    fn starts(&mut self, token: u16) -> [Symbol; NUM_VOICES] {
         let memory = &mut *self.state.memory;
         let shift = memory.shift;
         let before = memory.events.last(1, |event| event.pitches.is_some()).next();
@@ -287,14 +275,11 @@ impl Line<'_> {
         row
     }
 
-    /// Draws a word for which `fits` is true. It is not read yet.
+    /// Makes draw `n` of the step: a word for which `fits` returns true. The caller feeds it to the reader.
     fn draw(&mut self, n: u64, fits: impl Fn(&Word) -> bool) -> u16 {
         let Step { settings, step_idx, attack, .. } = *self.step;
-        let (shift, sounds, drawn, restarts, key) = {
-            let memory = &mut *self.state.memory;
-            let something = memory.events.back(0).is_some();
-            (memory.shift, something, memory.drawn, memory.restarts, memory.key)
-        };
+        let LineMemory { shift, drawn, restarts, key, .. } = *self.state.memory;
+        let has_events = self.state.memory.events.back(0).is_some();
         let scale = settings.controls.key.or(key).filter(|_| settings.snap).map_or(ALL_CLASSES, key::scale);
         let home_scale = key::transposed(scale, shift.into());
         let lexicon = self.network.lexicon();
@@ -303,11 +288,11 @@ impl Line<'_> {
         weigh(logits, lexicon, &settings.sampler);
         sampling::mask(logits, |token| {
             let word = lexicon.word(token);
-            !(word == Word::Rest && attack || word == Word::Hold && (attack || !sounds))
+            !(word == Word::Rest && attack || word == Word::Hold && (attack || !has_events))
         });
         sampling::mask(logits, |token| match lexicon.word(token) {
             Word::Notes(chord) | Word::Classes(chord) => {
-                chord.as_slice().iter().all(|pitch| home_scale >> (pitch % 12) & 1 == 1)
+                chord.as_slice().iter().all(|pitch| key::contains(home_scale, *pitch))
             }
             _ => true,
         });
@@ -318,7 +303,7 @@ impl Line<'_> {
         let coin = coin(settings.rng_seed, settings.pass, step_idx, n + DRAWS * u64::from(restarts));
         match lexicon.grammar() {
             Grammar::Melody => {
-                let hold = lexicon.token(&Word::Hold).expect("a melody has a hold");
+                let hold = lexicon.token(&Word::Hold).expect("the grammar has this word");
                 sampling::sample_beside_hold(logits, hold, sampler, coin)
             }
             Grammar::Events => sampling::sample(logits, sampler, coin),
@@ -326,7 +311,8 @@ impl Line<'_> {
     }
 }
 
-/// Weighs rests and holds as the sampler says. An event that is twice as long as another is weighed once more.
+/// Applies the sampler's factors for rests and holds. With durations instead of holds, the hold factor applies once for
+/// every doubling of the length.
 fn weigh(logits: &mut [f32], lexicon: &Lexicon, sampler: &Sampler) {
     sampling::weigh(logits, lexicon.rest(), sampler.rest_weight);
     match lexicon.token(&Word::Hold) {

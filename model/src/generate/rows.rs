@@ -1,11 +1,12 @@
-//! Between rows of symbols, which grid and line models decide, and decisions on lanes, which all else speaks of. Voice n
-//! of a row is lane n.
+//! Converts between rows of symbols, which grid and line models decide, and decisions on lanes. Voice n of a row plays
+//! on lane n.
 
 use crate::decision::{Decision, Edge, Given};
 use crate::tokeniser::grid::NUM_VOICES;
 use crate::vocabulary::Symbol;
 
-/// What the player does in each voice, `None` for voices that are free.
+/// The symbol that the player gives to each voice, soprano first; `None` for voices that the model decides. If several
+/// notes start in a lane, the highest counts.
 pub fn symbols_of(given: &Given) -> [Option<Symbol>; NUM_VOICES] {
     std::array::from_fn(|voice| {
         let lane = voice as u8;
@@ -17,7 +18,7 @@ pub fn symbols_of(given: &Given) -> [Option<Symbol>; NUM_VOICES] {
     })
 }
 
-/// The edges of a row: from what the voices sounded `before` it to what they sound `after` it.
+/// The decision of a row, from the pitches that the voices sound `before` and `after` it.
 pub fn decision_of(
     row: [Symbol; NUM_VOICES],
     before: [Option<u8>; NUM_VOICES],
@@ -47,7 +48,7 @@ mod tests {
     use Symbol::{Hold, Pitch, Rest};
 
     #[test]
-    fn a_row_becomes_a_decision_and_comes_back() {
+    fn a_row_survives_the_way_through_a_decision() {
         let before = [Some(72), Some(67), None, Some(48)];
         let row = [Pitch(74), Hold, Rest, Rest];
         let decision = decision_of(row, before, [Some(74), Some(67), None, None]);
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_heard_lane_by_lane() {
+    fn given_notes_become_symbols_lane_by_lane() {
         let mut given = Given::NOTHING;
         given.strike(0, 76, 90);
         given.hold(3, 41);

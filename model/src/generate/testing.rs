@@ -1,4 +1,4 @@
-//! Performers as tests of rows see them.
+//! Performers whose decisions are rows of symbols, for tests.
 
 use super::{Checkpoint, Performer, Step, rows::symbols_of};
 use crate::decision::{Decision, Given};
@@ -7,10 +7,10 @@ use crate::vocabulary::Symbol;
 
 pub type Symbols = [Symbol; NUM_VOICES];
 
-/// A performer whose decisions are read as rows of symbols.
+/// A performer whose decisions are converted to rows of symbols.
 pub struct RowPerformer {
     pub performer: Box<dyn Performer>,
-    /// What sounded after the last step.
+    /// The pitch of each voice after the last step.
     pub sounding: [Option<u8>; NUM_VOICES],
 }
 
@@ -38,7 +38,7 @@ impl RowPerformer {
     }
 }
 
-/// What the player gives, `None` for voices that are free.
+/// The player's part of a step; `None` for voices that the model decides.
 pub fn given(row: [Option<Symbol>; NUM_VOICES]) -> Given {
     let mut given = Given::NOTHING;
     for (lane, symbol) in (0..).zip(row) {

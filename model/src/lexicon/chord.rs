@@ -1,18 +1,18 @@
-//! A few pitches, or pitch classes, that start together; small enough to be copied.
+//! A small set of pitches or pitch classes that start together, without heap data.
 
-/// Notes in a chord at the most: one a voice.
-pub const MAX_CHORD: usize = 4;
+/// The most notes in a chord: one for each voice.
+pub(crate) const MAX_CHORD: usize = 4;
 
-/// 1 to [`MAX_CHORD`] different small numbers.
+/// One to four different pitches or pitch classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Chord {
-    /// Those past `len` are 0.
+    /// Entries from `len` on are 0.
     numbers: [u8; MAX_CHORD],
     len: u8,
 }
 
 impl Chord {
-    /// These numbers in their order. `None` if there is none, or too many, or one comes twice.
+    /// These numbers in this order. `None` if there are none or too many, or if one occurs twice.
     pub fn new(numbers: &[u8]) -> Option<Self> {
         let twice = (1..numbers.len()).any(|i| numbers[..i].contains(&numbers[i]));
         if numbers.is_empty() || numbers.len() > MAX_CHORD || twice {
@@ -23,7 +23,7 @@ impl Chord {
         Some(chord)
     }
 
-    /// MIDI pitches, in any order and with repetitions, upwards. `None` if there is none or more than fit.
+    /// MIDI pitches, sorted upwards, without duplicates. `None` if there are none or too many.
     pub fn of_pitches(pitches: &[u8]) -> Option<Self> {
         let mut chord = Self { numbers: [0; MAX_CHORD], len: 0 };
         for &pitch in pitches {
@@ -33,10 +33,9 @@ impl Chord {
         (chord.len > 0).then_some(chord)
     }
 
-    /// The pitch classes of `pitches` in normal order: of their rotations the one that spans least, and of several such
-    /// the one whose notes lie nearest to the first one, looked at from the last note but one down; if that still leaves
-    /// several, the one that begins on the lowest class. (J. Rahn, *Basic Atonal Theory*, 1980.) `None` if there is no
-    /// class or more than fit.
+    /// The pitch classes of `pitches` in normal order: the rotation with the smallest span from first to last. Ties go
+    /// to the smallest span from first to last but one, and so on, then to the lowest first class (J. Rahn, *Basic
+    /// Atonal Theory*, 1980). `None` if there are no classes or too many.
     pub fn normal_order(pitches: &[u8]) -> Option<Self> {
         let mut sorted = Self { numbers: [0; MAX_CHORD], len: 0 };
         for class in pitches.iter().map(|pitch| pitch % 12) {
@@ -49,7 +48,7 @@ impl Chord {
             chord.numbers_mut().rotate_left(first);
             chord
         };
-        // The widths from the outermost inwards, and where it begins.
+        // The spans, the widest first, and the first class.
         let order = |chord: &Self| {
             let mut widths = [0; MAX_CHORD];
             for (width, class) in widths.iter_mut().zip(chord.as_slice()[1..].iter().rev()) {
@@ -60,18 +59,18 @@ impl Chord {
         (0..len).map(rotation).min_by_key(order)
     }
 
-    /// The numbers.
+    /// The pitches or pitch classes.
     pub fn as_slice(&self) -> &[u8] {
         &self.numbers[..self.len()]
     }
 
-    /// How many there are.
+    /// The number of notes.
     #[expect(clippy::len_without_is_empty, reason = "a chord has a note, so it is never empty")]
     pub fn len(&self) -> usize {
         usize::from(self.len)
     }
 
-    /// The last number; of pitches, the top note.
+    /// The last number: of pitches, the highest.
     pub fn top(&self) -> u8 {
         self.numbers[self.len() - 1]
     }
@@ -100,14 +99,14 @@ mod tests {
         assert_eq!(normal(&[60, 64, 67]), [0, 4, 7]);
         assert_eq!(normal(&[64, 67, 72]), [0, 4, 7]);
         assert_eq!(normal(&[62, 67, 71]), [7, 11, 2]);
-        assert_eq!(normal(&[67, 71, 74, 77]), [11, 2, 5, 7]); // a seventh spans eight semitones from its third
+        assert_eq!(normal(&[67, 71, 74, 77]), [11, 2, 5, 7]); // a seventh chord spans eight semitones from its third
         assert_eq!(normal(&[60, 63, 66, 69]), [0, 3, 6, 9]); // all rotations alike
         assert_eq!(normal(&[60, 72]), [0]);
         assert_eq!(Chord::normal_order(&[60, 61, 62, 63, 64]), None);
     }
 
     #[test]
-    fn pitches_are_put_upwards_once_each() {
+    fn pitches_are_sorted_without_duplicates() {
         assert_eq!(Chord::of_pitches(&[67, 60, 67, 64]), Chord::new(&[60, 64, 67]));
         assert_eq!(Chord::of_pitches(&[60, 61, 62, 63, 64]), None);
         assert_eq!(Chord::of_pitches(&[]), None);

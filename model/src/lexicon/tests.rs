@@ -1,4 +1,4 @@
-//! Lexicons as a weights file spells them.
+//! Lexicons as weights files spell them.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn a_spelling_comes_back_as_it_was() {
 }
 
 #[test]
-fn words_that_make_no_lexicon_are_refused() {
+fn malformed_lexicons_are_refused() {
     let cases = [
         ("/ r 60 x1 60", "expected each word once, got `60` as number 2 and 4"),
         ("r 60 x1", "expected the word `/`, got none"),
@@ -52,7 +52,7 @@ fn words_that_make_no_lexicon_are_refused() {
 }
 
 #[test]
-fn whatever_sounds_has_a_word() {
+fn all_pitches_and_durations_have_a_word() {
     let lexicon = events();
     let word = |pitches: &[u8]| spelt(&lexicon.word(lexicon.sound(pitches)));
     assert_eq!(word(&[]), "r");
@@ -67,7 +67,7 @@ fn whatever_sounds_has_a_word() {
 }
 
 #[test]
-fn a_chord_of_classes_lies_near_the_one_before() {
+fn a_chord_of_classes_is_played_near_the_previous_chord() {
     let lexicon = events();
     let played = |word: &str, previous: &[u8]| {
         let token = lexicon.token(&parse_word(word).unwrap()).unwrap();

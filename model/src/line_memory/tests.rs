@@ -1,8 +1,9 @@
-//! Events from rows, silence, and loops.
+//! Events from rows, silences and loops.
 
 use super::*;
 
-/// Rows in words from step 0 on, voices joined by commas: a pitch, `-` hold, `.` rest; `|` is a step without a row.
+/// The memory after rows from step 0 on. Voices are joined by commas: a pitch, `-` hold, `.` rest; `|` is an undecided
+/// step.
 fn heard(rows: &str, melody: bool) -> LineMemory {
     let mut memory = LineMemory::new();
     for (step_idx, row) in rows.split(' ').enumerate().filter(|(_, row)| *row != "|") {
@@ -17,7 +18,7 @@ fn heard(rows: &str, melody: bool) -> LineMemory {
     memory
 }
 
-/// Pitches joined by dots (`r` is a rest), and after a colon the steps.
+/// Each event as pitches joined by dots (`r` is a rest), a colon and the steps.
 fn words(events: &Events) -> String {
     let word = |event: &Event| {
         let pitches = event
@@ -35,8 +36,8 @@ fn rows_become_events() {
     check("72,64,60 -,-,- -,65,-", false, "60.64.72:2 65:1");
     check("72,64,60 -,-,- -,65,- 71,-,-", true, "72:3 71:1");
     check("60 . . 62", false, "60:1 r:2 62:1");
-    check(". . 60", false, "60:1"); // nothing is there to rest from
-    check("60 | 62 | | | 64", false, "60:2 62:1 r:3 64:1"); // how a note was played, and a rest
+    check(". . 60", false, "60:1"); // no event comes before the silence
+    check("60 | 62 | | | 64", false, "60:2 62:1 r:3 64:1"); // articulation, then a rest
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn a_phrase_ends_with_its_last_note() {
     let taken_over = |rows: &str, at: i64| {
         let mut memory = heard(rows, false);
         memory.take_over(at, None);
-        words(&memory.seed)
+        words(&memory.seed_phrase)
     };
     assert_eq!(taken_over("60 - 62", 4), "60:2 62:2");
     assert_eq!(taken_over("60 - 62", 11), "60:2 62:9");
@@ -54,7 +55,7 @@ fn a_phrase_ends_with_its_last_note() {
 }
 
 #[test]
-fn the_key_is_told_or_heard() {
+fn the_key_is_the_control_or_an_estimate() {
     let mut memory = heard("62 66 69 74 73 76 74 -", false);
     memory.take_over(8, None);
     assert_eq!(memory.key, Some(2));
@@ -66,12 +67,12 @@ fn the_key_is_told_or_heard() {
 }
 
 #[test]
-fn a_pattern_is_stuck_after_twelve_events_at_the_least() {
+fn a_pattern_is_stuck_after_at_least_twelve_events() {
     let stuck = |pattern: &str, times: usize, drawn: usize| {
         heard(vec![pattern; times].join(" ").as_str(), false).events.is_stuck(drawn)
     };
     assert!(!stuck("60 62", 5, 64) && stuck("60 62", 6, 64));
-    assert!(!stuck("60 62", 6, 11), "what the player did is no loop of the network's");
+    assert!(!stuck("60 62", 6, 11), "the player's events do not count as the network's loop");
     assert!(!stuck("60 62 64 65", 2, 64) && stuck("60 62 64 65", 3, 64));
     assert!(!stuck("60", 7, 64) && stuck("60", 8, 64));
     assert!(stuck("60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75", 3, 64));

@@ -18,7 +18,7 @@ const DEFAULT_TEMPO_BPM: f64 = 120.0;
 /// - A **note** lasts as long as its key is down: the sustain pedal changes no length. Notes of one key that overlap in
 ///   a part end in the order in which they began. If note-offs are missing, a note ends where its key is struck again,
 ///   or with its track. A note without length is left out.
-/// - **Drums** (channel 10) are counted, and are no part.
+/// - **Drums** (channel 10) stand apart from the parts: their keys are no pitches.
 /// - **Tempo, metre and key** may stand in any track and hold for all of the piece.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MidiFile {
@@ -43,6 +43,8 @@ pub struct MidiPiece {
     pub metres: Vec<Change<(u8, u8)>>,
     /// In order of time.
     pub keys: Vec<Change<KeySignature>>,
+    /// What tracks play on channel 10.
+    pub drums: Vec<MidiPart>,
     /// For each track with drums how many strokes it has.
     pub drum_strokes: Vec<usize>,
     /// For each track that lacks note-offs how many.
@@ -192,30 +194,31 @@ impl MidiPiece {
                         MidiMessage::NoteOff { key, .. } => (key.as_int(), 0),
                         _ => continue,
                     };
-                    if channel.as_int() == DRUMS {
-                        drums += usize::from(velocity > 0);
-                    } else {
-                        channels.entry(channel.as_int()).or_default().entry(key).or_default().push((tick, velocity));
-                    }
+                    drums += usize::from(channel.as_int() == DRUMS && velocity > 0);
+                    channels.entry(channel.as_int()).or_default().entry(key).or_default().push((tick, velocity));
                 }
                 _ => {}
             }
         }
-        if self.title.is_empty() && self.parts.is_empty() && channels.is_empty() {
+        let is_pitched = |channel: &u8| *channel != DRUMS;
+        let num_pitched = channels.keys().filter(|channel| is_pitched(channel)).count();
+        if self.title.is_empty() && self.parts.is_empty() && num_pitched == 0 {
             self.title.clone_from(&name);
         }
         let mut missing = 0;
-        let several = channels.len() > 1;
+        let several = num_pitched > 1;
         for (channel, keys) in channels {
             let mut notes = Vec::new();
             for (key, strokes) in keys {
-                missing += notes_of(key, &strokes, tick, &mut notes);
+                let missing_of_key = notes_of(key, &strokes, tick, &mut notes);
+                missing += if is_pitched(&channel) { missing_of_key } else { 0 };
             }
             notes.retain(|note| note.end_tick > note.tick);
             notes.sort_by_key(|note| (note.tick, std::cmp::Reverse(note.key)));
             let name = if several { format!("{name} channel {}", channel + 1).trim().into() } else { name.clone() };
             if !notes.is_empty() {
-                self.parts.push(MidiPart { name, channel, notes });
+                let to = if is_pitched(&channel) { &mut self.parts } else { &mut self.drums };
+                to.push(MidiPart { name, channel, notes });
             }
         }
         self.missing_note_offs.extend(Some(missing).filter(|&missing| missing > 0));

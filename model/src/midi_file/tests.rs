@@ -136,6 +136,9 @@ fn a_track_and_channel_is_a_part_and_drums_are_none() {
     assert_eq!(words(&file(0, &[&track])), ["a channel 1/0 0+1:60", "a channel 2/1 1+2:64"]);
     let drums = [0, 0x99, 36, 9, 10, 36, 0];
     assert_eq!(words(&file(1, &[&drums, &[0, 0x90, 60, 9, 10, 60, 0]])), ["/0 0+1:60"]);
+    let read = MidiFile::parse(&file(0, &[&drums])).unwrap();
+    let stroke = MidiNote { tick: 0, end_tick: 10, key: 36, velocity: 9 };
+    assert_eq!(read.pieces[0].drums, [MidiPart { name: String::new(), channel: 9, notes: vec![stroke] }]);
     let error = parse("a.mid", &file(0, &[&drums])).unwrap_err().to_string();
     assert_eq!(error, "a.mid: expected notes, got drums only (channel 10); export a track with pitches");
 }

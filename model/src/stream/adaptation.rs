@@ -1,78 +1,78 @@
-//! Adaptation to the piece while it plays: a bias for each voice, and for each voice on each 16th of four beats, that follows
-//! what has surprised the network. Online gradient descent on the last layer's bias (Krause, Kahembwe, Murray and Renals,
-//! "Dynamic evaluation of neural sequence models", 2018, for the last layer alone).
+//! Dynamic evaluation: adapts an ensemble to the piece while it plays. Online gradient descent moves a bias on the
+//! logits of each voice, and another of each voice on each 16th of four beats (Krause, Kahembwe, Murray and Renals,
+//! "Dynamic evaluation of neural sequence models", 2018, limited to the bias of the last layer).
 
 use serde::{Deserialize, Serialize};
 
 use crate::math;
-use crate::tokeniser::grid::NUM_VOICES;
+use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::Vocabulary;
 
 const TOKENS: usize = Vocabulary::GRID.size();
-/// Steps after which the places come round: four beats.
-const PHASES: usize = 16;
+/// The period of the positions with a bias of their own, in steps: four beats.
+const PHASES: usize = 4 * STEPS_PER_BEAT;
 
-/// How fast the biases move; 0 is not at all.
+/// Learning rates of the biases; 0 keeps them at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
-    /// Step size of a voice's bias.
+    /// Learning rate of the bias of a voice.
     pub voice: f32,
-    /// Step size of a voice's bias on a 16th.
+    /// Learning rate of the bias of a voice on one 16th of four beats.
     pub place: f32,
 }
 
-/// What has been learnt of a piece.
+/// The biases and what the next update needs.
 #[derive(Clone, Debug)]
 pub(super) struct Adaptation {
     rates: Rates,
     biases: Vec<f32>, // (voices * (1 + phases), tokens)
     step: usize,
-    /// The voice that was asked for last, and the probabilities of its tokens.
-    asked: Option<usize>,
+    /// The voice that [`Self::apply`] predicted last, until its token is fed.
+    predicted: Option<usize>,
+    /// The probabilities of that voice's tokens.
     probs: [f32; TOKENS],
 }
 
 impl Adaptation {
     pub(super) fn new(rates: Rates) -> Self {
         let biases = vec![0.0; NUM_VOICES * (1 + PHASES) * TOKENS];
-        Self { rates, biases, step: 0, asked: None, probs: [0.0; TOKENS] }
+        Self { rates, biases, step: 0, predicted: None, probs: [0.0; TOKENS] }
     }
 
     pub(super) fn reset(&mut self) {
         self.biases.fill(0.0);
-        (self.step, self.asked) = (0, None);
+        (self.step, self.predicted) = (0, None);
     }
 
-    /// Does not allocate.
+    /// Copies the state of `other`. Does not allocate.
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.biases.copy_from_slice(&other.biases);
-        (self.step, self.asked, self.probs) = (other.step, other.asked, other.probs);
+        (self.step, self.predicted, self.probs) = (other.step, other.predicted, other.probs);
     }
 
-    /// Where the biases of a voice lie: its own, and that of this 16th.
-    fn places(&self, voice: usize) -> [usize; 2] {
+    /// The offsets of the two biases of a voice in this step.
+    fn offsets(&self, voice: usize) -> [usize; 2] {
         [voice, NUM_VOICES + voice * PHASES + self.step % PHASES].map(|row| row * TOKENS)
     }
 
-    /// Adds what has been learnt to the logits of a voice.
+    /// Adds the biases to the logits of a voice, (vocab_size).
     pub(super) fn apply(&mut self, voice: usize, logits: &mut [f32]) {
-        for place in self.places(voice) {
-            logits.iter_mut().zip(&self.biases[place..place + TOKENS]).for_each(|(x, bias)| *x += bias);
+        for offset in self.offsets(voice) {
+            logits.iter_mut().zip(&self.biases[offset..offset + TOKENS]).for_each(|(x, bias)| *x += bias);
         }
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         self.probs.iter_mut().zip(&*logits).for_each(|(p, x)| *p = math::exp(x - highest));
         let sum: f32 = self.probs.iter().sum();
         self.probs.iter_mut().for_each(|p| *p /= sum);
-        self.asked = Some(voice);
+        self.predicted = Some(voice);
     }
 
-    /// Learns from what a voice does, if it was asked for. With the last voice of a step the step is over.
+    /// Learns from the token of a voice, if the network predicted it.
     pub(super) fn feed(&mut self, voice: usize, token: u16, step_is_over: bool) {
-        if self.asked.take() == Some(voice) {
-            let Rates { voice: of_voice, place: of_place } = self.rates;
-            for (place, rate) in self.places(voice).into_iter().zip([of_voice, of_place]) {
-                let biases = &mut self.biases[place..place + TOKENS];
+        if self.predicted.take() == Some(voice) {
+            for (offset, rate) in self.offsets(voice).into_iter().zip([self.rates.voice, self.rates.place]) {
+                let biases = &mut self.biases[offset..offset + TOKENS];
                 biases.iter_mut().zip(&self.probs).for_each(|(bias, p)| *bias -= rate * p);
                 biases[usize::from(token)] += rate;
             }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_again_in_its_place_is_expected() {
+    fn repetition_at_the_same_position_becomes_likelier() {
         let mut adaptation = Adaptation::new(Rates { voice: 0.06, place: 0.15 });
         let mut surprise = |voice: usize, token: u16, last: bool| {
             let mut logits = [0.0; TOKENS];
@@ -95,7 +95,7 @@ mod tests {
             adaptation.feed(voice, token, last);
             -p.ln()
         };
-        // Two voices each with a token of its own on each 16th.
+        // Two voices, each with its own token on each 16th.
         let mut of_round = |round: u16| -> f32 {
             (0..16).map(|step| surprise(0, 1 + step, false) + surprise(3, 20 + step + round % 2, true)).sum()
         };
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_teaches_nothing() {
+    fn tokens_that_were_not_predicted_teach_nothing() {
         let mut adaptation = Adaptation::new(Rates { voice: 0.5, place: 0.5 });
         adaptation.apply(0, &mut [0.0; TOKENS]);
         adaptation.feed(1, 5, false);

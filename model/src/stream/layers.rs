@@ -1,19 +1,18 @@
-//! Layers that several kinds of network have, one cell at a time.
+//! Layers that several kinds of network share, for one token at a time.
 
 use super::matrix::PackedMatrix;
 use super::{Scratch, update_cell};
-use crate::config::Convolution;
-use crate::config::NORM_EPSILON;
+use crate::config::{Convolution, NORM_EPSILON};
 use crate::weights_file::Weights;
 
-/// Layers that follow each other.
+/// Layers in sequence.
 pub(super) struct Layers {
     layers: Vec<Layer>,
-    /// Of the vector that comes out.
+    /// The width of the output.
     width: usize,
-    /// Widest vector between two layers.
+    /// The width of the widest vector between layers.
     pub(super) widest: usize,
-    /// Numbers that they remember.
+    /// The length of the recurrent state.
     pub(super) state_len: usize,
 }
 
@@ -23,14 +22,14 @@ enum Layer {
         inputs: usize,
         kernel: usize,
         dilation: usize,
-        /// Where its history lies in the state: `(kernel - 1) * dilation` input vectors, a ring.
+        /// The offset of its history in the state: a ring buffer of `(kernel - 1) * dilation` input vectors.
         history: usize,
     },
     Lstm {
         matrix: PackedMatrix, // (inputs + units, 4 * units)
         inputs: usize,
         units: usize,
-        /// Where its hidden and cell vectors lie in the state.
+        /// The offset of its hidden and cell vectors in the state.
         hidden: usize,
     },
     Dense {
@@ -40,12 +39,12 @@ enum Layer {
 }
 
 impl Layers {
-    /// None yet; what goes in is `width` wide.
+    /// No layers yet, for an input of `width`.
     pub(super) fn new(width: usize) -> Self {
         Self { layers: Vec::new(), width, widest: width, state_len: 0 }
     }
 
-    /// Adds convolutions, with their normalisation folded in.
+    /// Appends convolutions, with batch normalisation folded in and ReLU.
     pub(super) fn convolutions(mut self, weights: &Weights, convolutions: &[Convolution]) -> Self {
         for (i, conv) in convolutions.iter().enumerate() {
             let (matrix, bias) = folded_convolution(weights, i, conv.channels);
@@ -64,7 +63,7 @@ impl Layers {
         self
     }
 
-    /// Adds LSTM layers.
+    /// Appends LSTM layers.
     pub(super) fn lstm(mut self, weights: &Weights, sizes: &[usize]) -> Self {
         for (i, &units) in sizes.iter().enumerate() {
             let part = |part: &str| weights.tensor(&format!("lstm.{i}.{part}"));
@@ -82,7 +81,7 @@ impl Layers {
         self
     }
 
-    /// Adds dense layers with ReLU, and the last one, which says the logits.
+    /// Appends dense layers with ReLU and a last one for the logits.
     pub(super) fn dense(mut self, weights: &Weights, sizes: &[usize], vocab_size: usize) -> Self {
         for (i, &units) in sizes.iter().chain([&vocab_size]).enumerate() {
             let part = |part: &str| weights.tensor(&format!("dense.{i}.{part}"));
@@ -94,15 +93,16 @@ impl Layers {
         self
     }
 
-    /// Takes what lies at the front of `scratch.x` through all layers; what comes out lies there too.
-    pub(super) fn run(&self, mut width: usize, values: &mut [f32], tokens_fed: usize, scratch: &mut Scratch) {
+    /// Runs all layers on the first `width` numbers of `scratch.x`, and writes the output to its front. `values` is the
+    /// recurrent state.
+    pub(super) fn run(&self, mut width: usize, values: &mut [f32], token_idx: usize, scratch: &mut Scratch) {
         for layer in &self.layers {
             let Scratch { x, y, .. } = scratch;
             width = match layer {
                 Layer::Convolution { matrix, inputs, kernel, dilation, history } => {
                     let taps = kernel - 1;
                     let ring = &mut values[*history..*history + taps * dilation * inputs];
-                    gather_taps(x, y, ring, *inputs, *dilation, taps, tokens_fed);
+                    gather_taps(x, y, ring, *inputs, *dilation, taps, token_idx);
                     matrix.multiply(&y[..kernel * inputs], x);
                     x[..matrix.outputs()].iter_mut().for_each(|v| *v = v.max(0.0));
                     matrix.outputs()
@@ -128,7 +128,7 @@ impl Layers {
     }
 }
 
-/// A convolution's weights and bias with its batch normalisation multiplied in.
+/// The weights and bias of convolution `i`, with batch normalisation folded in.
 fn folded_convolution(weights: &Weights, i: usize, channels: usize) -> (Vec<f32>, Vec<f32>) {
     let part = |part: &str| weights.tensor(&format!("conv.{i}.{part}"));
     let scale: Vec<f32> = part("norm.gamma")
@@ -142,8 +142,8 @@ fn folded_convolution(weights: &Weights, i: usize, channels: usize) -> (Vec<f32>
     (matrix, bias)
 }
 
-/// Lays the taps of a convolution side by side in `y`, oldest first, and puts `x` into the ring. The ring has
-/// `taps * dilation` places; a token's place is its number modulo that.
+/// Writes the inputs of a convolution's taps side by side to `y`, oldest first, and then stores `x` in the ring buffer.
+/// The ring buffer has `taps * dilation` slots; the slot of a token is its index modulo that number.
 fn gather_taps(
     x: &[f32],
     y: &mut [f32],
@@ -153,16 +153,16 @@ fn gather_taps(
     taps: usize,
     token_idx: usize,
 ) {
-    let places = taps * dilation;
+    let slots = taps * dilation;
     for tap in 0..taps {
         let back = (taps - tap) * dilation;
-        // Before the first token the ring holds the zeros that training pads with.
-        let place = (token_idx + places - back) % places;
-        y[tap * inputs..(tap + 1) * inputs].copy_from_slice(&ring[place * inputs..(place + 1) * inputs]);
+        // Slots without a token hold zeros, the padding that training uses.
+        let slot = (token_idx + slots - back) % slots;
+        y[tap * inputs..(tap + 1) * inputs].copy_from_slice(&ring[slot * inputs..(slot + 1) * inputs]);
     }
     y[taps * inputs..(taps + 1) * inputs].copy_from_slice(&x[..inputs]);
-    if places > 0 {
-        let place = token_idx % places;
-        ring[place * inputs..(place + 1) * inputs].copy_from_slice(&x[..inputs]);
+    if slots > 0 {
+        let slot = token_idx % slots;
+        ring[slot * inputs..(slot + 1) * inputs].copy_from_slice(&x[..inputs]);
     }
 }

@@ -1,4 +1,4 @@
-//! A line model, one word at a time.
+//! The network of a line model, one word at a time.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::lexicon::Lexicon;
 use crate::line_memory::LineMemory;
 use crate::tokeniser::Reader;
 use crate::tokeniser::line_reader::LineReader;
-use crate::tokeniser::step_reader::NO_ROW;
+use crate::tokeniser::step_reader::NO_INDEX;
 use crate::weights_file::{Description, Weights};
 
-/// A line model ready to play. It does not change; what does is in [`LineState`].
+/// The network of a line model, ready to play. It is immutable; [`LineState`] holds the state.
 pub struct LineNetwork {
     description: Description,
     config: LineConfig,
@@ -22,42 +22,42 @@ pub struct LineNetwork {
     layers: Layers,
 }
 
-/// All that a line model remembers between two words.
+/// The state of a line model between two words.
 #[derive(Clone, Debug)]
 pub struct LineState {
     reader: LineReader,
     values: Vec<f32>,
-    /// What has sounded, which a performance is shown when it takes over.
+    /// The latest events, which the network reads when it takes over from the player.
     pub(crate) memory: Box<LineMemory>,
 }
 
 impl LineState {
-    /// Makes this state the same as `other`, a state of the same network. Does not allocate.
+    /// Copies `other`, a state of the same network. Does not allocate.
     pub fn copy_from(&mut self, other: &Self) {
         self.reader.copy_from(&other.reader);
         self.values.copy_from_slice(&other.values);
-        // All of it lies in place: nothing is allocated.
+        // `LineMemory` owns no heap data.
         self.memory.as_mut().clone_from(&other.memory);
     }
 
-    /// Back to the start of a piece; nothing has sounded.
+    /// Returns to the start of a piece and forgets all events.
     pub fn reset(&mut self) {
         self.begin_piece();
         *self.memory = LineMemory::new();
     }
 
-    /// The network begins a piece; what has sounded stays known.
+    /// Lets the network start a new piece. The memory keeps its events.
     pub fn begin_piece(&mut self) {
         self.reader.reset();
         self.values.fill(0.0);
     }
 
-    /// Sets which 16th of the beat the coming word is on.
+    /// Sets on which 16th of the beat the next word starts.
     pub fn set_step_in_beat(&mut self, step_in_beat: usize) {
         self.reader.set_step_in_beat(step_in_beat);
     }
 
-    /// Takes the next word.
+    /// Reads the next word.
     pub fn feed(&mut self, word: u16) {
         self.reader.feed(0, word);
     }
@@ -67,7 +67,7 @@ impl LineNetwork {
     /// Packs checked weights.
     ///
     /// # Errors
-    /// If the network looks up more numbers at once than a stream carries, or its lexicon does not fit.
+    /// If the network looks up more table rows at once than [`crate::stream`] supports, or if its lexicon is unusable.
     pub fn new(weights: &Weights, config: &LineConfig) -> Result<Self, String> {
         if config.slots() > MAX_SLOTS {
             return Err(format!("expected at most {MAX_SLOTS} slots, got {}", config.slots()));
@@ -83,7 +83,7 @@ impl LineNetwork {
         })
     }
 
-    /// What the weights file says of itself.
+    /// The description in the weights file.
     pub fn description(&self) -> &Description {
         &self.description
     }
@@ -93,7 +93,7 @@ impl LineNetwork {
         &self.config
     }
 
-    /// The words.
+    /// The lexicon.
     pub fn lexicon(&self) -> &Lexicon {
         &self.lexicon
     }
@@ -107,19 +107,20 @@ impl LineNetwork {
         }
     }
 
-    /// Room to work in.
+    /// Scratch space for this network.
     pub fn scratch(&self) -> Scratch {
         Scratch::new(self.layers.widest.max(self.table.width()), 0)
     }
 
-    /// The logits of the next word, (vocab_size). The word that is then drawn or given goes to [`LineState::feed`].
+    /// The logits of the next word, (vocab_size). The caller passes the word that it draws or gives to
+    /// [`LineState::feed`].
     pub fn logits<'a>(&self, state: &mut LineState, scratch: &'a mut Scratch) -> &'a mut [f32] {
         let width = self.table.width();
-        let mut rows = [NO_ROW; MAX_SLOTS];
-        let count = state.reader.rows(&self.config.features, &mut rows);
+        let mut indices = [NO_INDEX; MAX_SLOTS];
+        let count = state.reader.indices(&self.config.features, &mut indices);
         let Scratch { x, y, .. } = scratch;
         x[..width].fill(0.0);
-        self.table.add_up(&rows[..count], &mut x[..width], &mut y[..width]);
+        self.table.add_up(&indices[..count], &mut x[..width], &mut y[..width]);
         self.layers.run(width, &mut state.values, 0, scratch);
         &mut scratch.x[..self.config.vocab_size]
     }

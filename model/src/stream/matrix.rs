@@ -1,12 +1,12 @@
-//! Matrix times vector with 16-bit weights in panels: the one loop that a step's time goes into.
+//! Matrix-vector products with 16-bit weights in panels. A step spends most of its time here.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-/// Outputs that are computed together; their sums stay in vector registers.
+/// How many outputs are computed together. Their sums stay in vector registers.
 const PANEL: usize = 64;
 
-/// A matrix (inputs, outputs) with its bias, packed for `outputs = inputs * matrix + bias`.
+/// A matrix, (inputs, outputs), and a bias, (outputs), packed for `x * matrix + bias`.
 pub(super) struct PackedMatrix {
     inputs: usize,
     outputs: usize,
@@ -14,16 +14,29 @@ pub(super) struct PackedMatrix {
     weights: Panels,
 }
 
-/// Panels of `PANEL` outputs; in each, one row of `PANEL` weights an input. The last one is filled with zeros.
+/// Panels of `PANEL` outputs, each with a row of `PANEL` weights for every input. Zeros fill the last panel.
 enum Panels {
-    /// For processors that convert 16-bit floats themselves.
+    /// For processors that convert 16-bit floats in hardware.
+    #[cfg(target_arch = "x86_64")]
     Half(Vec<f16>),
-    /// For all others: the same numbers (rounded to 16 bits, so that every machine plays the same), wide.
+    /// For all others: the same values, rounded to 16 bits so that every machine plays the same, as 32-bit floats.
     Single(Vec<f32>),
 }
 
+impl Panels {
+    #[cfg(target_arch = "x86_64")]
+    fn new(packed: Vec<f16>) -> Self {
+        if converts_in_hardware() { Self::Half(packed) } else { Self::Single(packed.to_f32_vec()) }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn new(packed: Vec<f16>) -> Self {
+        Self::Single(packed.to_f32_vec())
+    }
+}
+
 impl PackedMatrix {
-    /// Packs `matrix`, row by row (inputs, outputs); there are as many outputs as `bias` has entries.
+    /// Packs `matrix`, (inputs, outputs) in row-major order, and `bias`, (outputs).
     pub fn new(matrix: &[f32], bias: &[f32], inputs: usize) -> Self {
         let outputs = bias.len();
         assert_eq!(matrix.len(), inputs * outputs, "a matrix must have inputs * outputs entries");
@@ -36,16 +49,15 @@ impl PackedMatrix {
         }
         let mut padded = bias.to_vec();
         padded.resize(num_panels * PANEL, 0.0);
-        let weights = if converts_in_hardware() { Panels::Half(packed) } else { Panels::Single(packed.to_f32_vec()) };
-        Self { inputs, outputs, bias: padded, weights }
+        Self { inputs, outputs, bias: padded, weights: Panels::new(packed) }
     }
 
-    /// Length of the vector that comes out.
+    /// The length of the output.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Writes `x * matrix + bias` to the front of `out`.
+    /// Writes `x * matrix + bias`, (outputs), to the front of `out`. `x` is (inputs).
     pub fn multiply(&self, x: &[f32], out: &mut [f32]) {
         assert_eq!(x.len(), self.inputs);
         for (panel, out) in out[..self.outputs].chunks_mut(PANEL).enumerate() {
@@ -54,15 +66,13 @@ impl PackedMatrix {
             let sums = match &self.weights {
                 Panels::Single(weights) => plain(x, &weights[rows], bias),
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: 16-bit panels are made only where `converts_in_hardware` has found these features.
+                // SAFETY: the guard checks AVX-512, and `Panels::new` makes 16-bit panels only with AVX2, FMA and F16C.
                 Panels::Half(weights) if std::is_x86_feature_detected!("avx512f") => unsafe {
                     x86::with_avx512(x, &weights[rows], bias)
                 },
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above.
+                // SAFETY: `Panels::new` makes 16-bit panels only with AVX2, FMA and F16C.
                 Panels::Half(weights) => unsafe { x86::with_avx2(x, &weights[rows], bias) },
-                #[cfg(not(target_arch = "x86_64"))]
-                Panels::Half(_) => unreachable!("16-bit panels are made only where hardware converts them"),
             };
             out.copy_from_slice(&sums[..out.len()]);
         }
@@ -76,12 +86,7 @@ fn converts_in_hardware() -> bool {
         && std::is_x86_feature_detected!("f16c")
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn converts_in_hardware() -> bool {
-    false
-}
-
-/// The panel's sums in plain Rust. `weights` holds one row of `PANEL` an entry of `x`.
+/// The sums of a panel in plain Rust. `weights` has a row of `PANEL` for every entry of `x`.
 fn plain(x: &[f32], weights: &[f32], bias: &[f32; PANEL]) -> [f32; PANEL] {
     let mut sums = *bias;
     for (&x, row) in x.iter().zip(weights.chunks_exact(PANEL)) {
@@ -94,7 +99,7 @@ fn plain(x: &[f32], weights: &[f32], bias: &[f32; PANEL]) -> [f32; PANEL] {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    //! The same sums with explicit conversion from 16 bits, which the compiler does not vectorise by itself.
+    //! The same sums with intrinsics: the compiler does not vectorise the conversion from 16 bits.
 
     use std::arch::x86_64::*;
 
@@ -105,8 +110,8 @@ mod x86 {
     pub(super) fn with_avx512(x: &[f32], weights: &[f16], bias: &[f32; PANEL]) -> [f32; PANEL] {
         const LANES: usize = 16;
         assert!(weights.len() >= x.len() * PANEL);
-        // SAFETY: every pointer stays inside `bias`, `weights` (length asserted above) or `sums`, and unaligned
-        // loads and stores are used throughout.
+        // SAFETY: every pointer stays inside `bias`, `weights` (length asserted above) or `sums`, and all loads and
+        // stores are unaligned.
         unsafe {
             let mut acc: [__m512; PANEL / LANES] =
                 std::array::from_fn(|i| _mm512_loadu_ps(bias.as_ptr().add(i * LANES)));
@@ -157,7 +162,7 @@ mod tests {
     use crate::random::SplitMix64;
 
     #[test]
-    fn every_path_gives_the_product() {
+    fn every_implementation_gives_the_product() {
         let (inputs, outputs) = (37, 100);
         let mut rng = SplitMix64::new(2);
         let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.next_f32() - 0.5).collect() };
@@ -175,22 +180,20 @@ mod tests {
             for (o, exact) in exact.iter().enumerate() {
                 assert!((f64::from(out[o]) - exact).abs() < 1e-6, "{path}, output {o}");
             }
-            assert!(out[outputs..].iter().all(|v| v.is_nan()), "{path} wrote past its outputs");
+            assert!(out[outputs..].iter().all(|v| v.is_nan()), "{path} wrote past the outputs");
         };
-        let mut packed = PackedMatrix::new(&matrix, &bias, inputs);
-        check(&packed, "this machine's path");
+        let packed = PackedMatrix::new(&matrix, &bias, inputs);
+        check(&packed, "the implementation for this processor");
+        #[cfg(target_arch = "x86_64")]
         if let Panels::Half(half) = &packed.weights {
-            #[cfg(target_arch = "x86_64")]
-            {
-                let bias = packed.bias.first_chunk().unwrap();
-                // SAFETY: `Panels::Half` exists only where AVX2, FMA and F16C do.
-                let sums = unsafe { x86::with_avx2(&x, &half[..inputs * PANEL], bias) };
-                let mut out = vec![0.0; outputs];
-                packed.multiply(&x, &mut out);
-                assert_eq!(sums[..], out[..PANEL], "vector widths must not change what is played");
-            }
-            packed.weights = Panels::Single(half.to_f32_vec());
+            let bias = packed.bias.first_chunk().unwrap();
+            // SAFETY: `Panels::new` makes 16-bit panels only if the processor has AVX2, FMA and F16C.
+            let sums = unsafe { x86::with_avx2(&x, &half[..inputs * PANEL], bias) };
+            let mut out = vec![0.0; outputs];
+            packed.multiply(&x, &mut out);
+            assert_eq!(sums[..], out[..PANEL], "the vector width must not change the result");
+            let weights = Panels::Single(half.to_f32_vec());
+            check(&PackedMatrix { weights, bias: packed.bias.clone(), ..packed }, "plain");
         }
-        check(&packed, "plain");
     }
 }

@@ -1,4 +1,4 @@
-//! A split network: its trunk once a step, its head once a voice.
+//! Split networks, one step and voice at a time: the trunk runs once a step, the head once a voice.
 
 use super::matrix::PackedMatrix;
 use super::table::Table;
@@ -11,7 +11,7 @@ use crate::{math, sampling};
 
 /// A split network, or several whose predictions are averaged.
 pub struct SplitLayers {
-    /// At least one, all of one shape.
+    /// At least one; all have the same shape.
     members: Vec<Member>,
     rates: Option<Rates>,
 }
@@ -20,7 +20,7 @@ impl SplitLayers {
     /// Packs the checked weights of one split network.
     ///
     /// # Errors
-    /// If the network looks up more numbers at once than a stream carries.
+    /// If the network looks up more table rows at once than [`crate::stream`] supports.
     pub fn single(weights: &Weights, config: &SplitConfig) -> Result<Self, String> {
         Ok(Self { members: vec![Member::new(weights, config, "")?], rates: None })
     }
@@ -28,7 +28,7 @@ impl SplitLayers {
     /// Packs the checked weights of an ensemble.
     ///
     /// # Errors
-    /// If its members look up more numbers at once than a stream carries.
+    /// If a member looks up more table rows at once than [`crate::stream`] supports.
     pub fn ensemble(weights: &Weights, config: &EnsembleConfig) -> Result<Self, String> {
         let member = |n: usize| Member::new(weights, &config.member, &format!("{n}."));
         Ok(Self { members: (0..config.members).map(member).collect::<Result<_, _>>()?, rates: config.adaptation })
@@ -59,7 +59,7 @@ impl GridLayers for SplitLayers {
         }
     }
 
-    /// The logits of one network, or the logarithms of the mean of the members' probabilities.
+    /// Writes the logits of a single network, or for several the logarithms of their mean probabilities.
     fn run(&self, reader: &StepReader, voice: usize, _: &mut [f32], _: usize, scratch: &mut Scratch) {
         let Scratch { x, y, trunk, mix } = scratch;
         let count = self.members.len();
@@ -87,14 +87,14 @@ struct Member {
     head_table: Table,
     head_layers: Vec<PackedMatrix>, // (head, head)
     out: PackedMatrix,              // (head, vocab_size + INTERVALS)
-    /// Widest vector between two layers.
+    /// The width of the widest vector between layers.
     widest: usize,
     trunk_len: usize,
     state_len: usize,
 }
 
 impl Member {
-    /// Packs the tensors whose names begin with `prefix`.
+    /// Packs the tensors whose names start with `prefix`.
     fn new(weights: &Weights, config: &SplitConfig, prefix: &str) -> Result<Self, String> {
         if config.trunk_slots() > MAX_SLOTS {
             return Err(format!("expected at most {MAX_SLOTS} trunk slots, got {}", config.trunk_slots()));
@@ -128,7 +128,8 @@ impl Member {
         })
     }
 
-    /// Advances the trunk by one step; what it says to the heads goes to `trunk`. `x` and `y` are room to work in.
+    /// Runs the trunk for a step and writes its output for the head, (head), to `trunk`. `values` is its recurrent
+    /// state; `x` and `y` are scratch space.
     fn run_trunk(
         &self,
         reader: &StepReader,
@@ -137,11 +138,11 @@ impl Member {
         (x, y): (&mut [f32], &mut [f32]),
         trunk: &mut [f32],
     ) {
-        let mut rows = [0; MAX_SLOTS];
-        let count = reader.trunk_rows(&self.config.features, controls, &mut rows);
+        let mut indices = [0; MAX_SLOTS];
+        let count = reader.trunk_indices(&self.config.features, controls, &mut indices);
         let mut width = self.config.embedding;
         x[..width].fill(0.0);
-        self.trunk_table.add_up(&rows[..count], &mut x[..width], &mut y[..width]);
+        self.trunk_table.add_up(&indices[..count], &mut x[..width], &mut y[..width]);
         let mut values = values;
         for (matrix, &units) in self.lstm.iter().zip(&self.config.lstm) {
             let (h, rest) = values.split_at_mut(units);
@@ -160,15 +161,16 @@ impl Member {
         self.head_trunk.multiply(&x[..width], trunk);
     }
 
-    /// Scores `voice`'s tokens; the logits are at the front of `x`. `y` is room to work in.
+    /// Runs the head for `voice` and writes its logits, (vocab_size), to the front of `x`. `trunk` is the output of
+    /// [`Self::run_trunk`], `y` scratch space.
     fn run_head(&self, reader: &StepReader, voice: usize, (x, y): (&mut [f32], &mut [f32]), trunk: &[f32]) {
         let width = self.config.head;
-        let mut rows = [0; HEAD_SLOTS];
-        reader.head_rows(voice, self.config.sees_echo(), &mut rows);
-        // z, the residual stream, lives in y; x holds what goes into a layer and, behind it, what comes out.
+        let mut indices = [0; HEAD_SLOTS];
+        reader.head_indices(voice, self.config.sees_echo(), &mut indices);
+        // The residual stream z and the output of a layer share y; x holds the input of a layer.
         let (z, room) = y.split_at_mut(width);
         z.copy_from_slice(trunk);
-        self.head_table.add_up(&rows, z, &mut x[..width]);
+        self.head_table.add_up(&indices, z, &mut x[..width]);
         for layer in &self.head_layers {
             rectify(z, x);
             layer.multiply(&x[..width], room);
@@ -186,7 +188,8 @@ impl Member {
     }
 }
 
-/// Both ways of scoring side by side: by token, and by distance from what the voice sounded before.
+/// The output layer, (head, vocab_size + [`INTERVALS`]): scores by token and, beside them, scores by interval from the
+/// voice's previous pitch.
 fn packed_output<'a>(tensor: impl Fn(&str) -> &'a [f32], config: &SplitConfig) -> PackedMatrix {
     let (by_token, relative) = (tensor("head.out.weight"), tensor("head.relative"));
     let rows = by_token.chunks_exact(config.vocab_size).zip(relative.chunks_exact(INTERVALS));
@@ -195,6 +198,7 @@ fn packed_output<'a>(tensor: impl Fn(&str) -> &'a [f32], config: &SplitConfig) -
     PackedMatrix::new(&both, &bias, config.head)
 }
 
+/// Writes ReLU of `z` to the front of `out`.
 fn rectify(z: &[f32], out: &mut [f32]) {
     out.iter_mut().zip(z).for_each(|(out, &z)| *out = z.max(0.0));
 }

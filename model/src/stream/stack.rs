@@ -7,12 +7,12 @@ use crate::config::StackConfig;
 use crate::tokeniser::grid::CellReader;
 use crate::weights_file::Weights;
 
-/// A stack's layers.
+/// The layers of a stack.
 pub struct StackLayers {
     config: StackConfig,
-    /// Of the token before.
+    /// The embedding of the previous token.
     embedding: Table,
-    /// One table a feature.
+    /// A table for each feature.
     features: Vec<Table>,
     layers: Layers,
 }
@@ -21,7 +21,7 @@ impl StackLayers {
     /// Packs checked weights.
     ///
     /// # Errors
-    /// If the network looks up more features at once than a stream carries.
+    /// If the network looks up more table rows at once than [`crate::stream`] supports.
     pub fn new(weights: &Weights, config: &StackConfig) -> Result<Self, String> {
         if config.feature_slots() > MAX_SLOTS {
             return Err(format!("expected at most {MAX_SLOTS} feature slots, got {}", config.feature_slots()));
@@ -36,18 +36,19 @@ impl StackLayers {
         Ok(Self { config: config.clone(), embedding, features, layers })
     }
 
-    /// Writes the embedding of what is known to the front of `x`, and returns its width.
+    /// Writes the embeddings of the previous token and the features side by side to the front of `x`; returns their
+    /// width.
     fn embed(&self, reader: &CellReader, x: &mut [f32]) -> usize {
         let mut at = self.embedding.width();
         match reader.previous() {
             None => x[..at].fill(0.0),
             Some(token) => self.embedding.look_up(token.into(), &mut x[..at]),
         }
-        let mut rows = [0; MAX_SLOTS];
-        reader.feature_rows(&self.config.features, &mut rows);
-        let mut rows = rows.iter();
+        let mut indices = [0; MAX_SLOTS];
+        reader.feature_indices(&self.config.features, &mut indices);
+        let mut indices = indices.iter();
         for (feature, table) in self.config.features.iter().zip(&self.features) {
-            for &n in rows.by_ref().take(feature.kind.slots()) {
+            for &n in indices.by_ref().take(feature.kind.slots()) {
                 table.look_up(n as usize, &mut x[at..at + table.width()]);
                 at += table.width();
             }
@@ -68,9 +69,9 @@ impl GridLayers for StackLayers {
         Scratch::new(self.layers.widest, 0)
     }
 
-    fn run(&self, reader: &CellReader, voice: usize, values: &mut [f32], tokens: usize, scratch: &mut Scratch) {
-        debug_assert_eq!(reader.voice(), voice, "a stack decides voices from the top");
+    fn run(&self, reader: &CellReader, voice: usize, values: &mut [f32], token_idx: usize, scratch: &mut Scratch) {
+        debug_assert_eq!(reader.voice(), voice, "the voices of a stack come from the top");
         let width = self.embed(reader, &mut scratch.x);
-        self.layers.run(width, values, tokens, scratch);
+        self.layers.run(width, values, token_idx, scratch);
     }
 }

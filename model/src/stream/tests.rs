@@ -1,4 +1,4 @@
-//! Ensembles, and states that are copied. That a network computes what was trained is tested where it was: in the trainer.
+//! Ensembles, and copies of states. The tests of `continuo-network` compare the networks here with those in training.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ fn split() -> SplitConfig {
 }
 
 #[test]
-fn an_ensemble_says_the_mean_of_what_its_members_say() {
+fn an_ensemble_averages_its_members() {
     let shape = EnsembleConfig { members: 2, member: split(), adaptation: None };
     let config = NetworkConfig::Ensemble(shape.clone());
     let all = tensors(&config, 5);
@@ -91,11 +91,11 @@ fn an_ensemble_says_the_mean_of_what_its_members_say() {
 }
 
 #[test]
-fn a_copied_state_goes_on_alike() {
+fn a_copied_state_continues_like_the_original() {
     let shape = StackConfig::chorale(48);
     let stack = NetworkConfig::Stack(shape.clone());
     let mut of_stack = tensors(&stack, 11);
-    // Batch normalisation with figures that differ from its first ones.
+    // Running means that differ from their initial values.
     for (_, mean) in of_stack.iter_mut().filter(|(name, _)| name.ends_with("norm.mean")) {
         mean.iter_mut().enumerate().for_each(|(i, x)| *x = 0.1 - 0.01 * i as f32);
     }

@@ -1,25 +1,26 @@
-//! What came after the last place that sounded like now: chorales repeat phrases, and a network need not learn that by heart.
+//! The echo: what followed the earlier passage that matches the latest music best. Chorales repeat phrases, and with
+//! the echo as input a network need not memorise them.
 
 use super::grid::{NUM_VOICES, STEPS_PER_BEAT};
 
-/// Steps that are remembered: 64 bars of four beats.
+/// How many steps are remembered: 64 bars of four beats.
 const CAPACITY: usize = 1024;
-/// Nearest place that is looked at, in steps back.
-const NEAREST: usize = 2 * STEPS_PER_BEAT;
-/// Lower ends of the classes into which an echo's length falls, in matched attacks.
+/// The shortest distance to an earlier passage, in steps.
+const MIN_DISTANCE: usize = 2 * STEPS_PER_BEAT;
+/// The lower bounds of the classes of match length, in attacks.
 const CLASSES: [u16; ECHO_CLASSES] = [3, 6, 10, 16, 32];
-/// How many classes of length there are.
+/// The number of classes of match length.
 pub const ECHO_CLASSES: usize = 5;
 
-/// The steps so far, and for each distance back how much of the latest music agrees with what was played there.
+/// The steps so far and, for each distance, how long the latest music has matched the music at this distance before it.
 ///
-/// All voices must agree, at the same place in the beat; agreement is measured in attacks, so that a long
-/// held chord is no evidence.
+/// All voices must match, at the same position in the beat. The length of a match is its number of attacks, so a long
+/// held chord does not count.
 #[derive(Clone, Debug)]
 pub struct Echo {
-    /// Ring of the last steps' tokens; step n lies at n modulo [`CAPACITY`].
+    /// Ring buffer of the latest steps' tokens: step n is at n modulo [`CAPACITY`].
     rows: Box<[[u16; NUM_VOICES]]>,
-    /// For each distance in beats, the attacks since the last disagreement.
+    /// For each distance in beats, the attacks since the last mismatch.
     runs: Box<[u16]>,
     len: usize,
     found: Option<Found>,
@@ -32,7 +33,7 @@ struct Found {
 }
 
 impl Echo {
-    /// Nothing heard yet.
+    /// Without steps.
     pub fn new() -> Self {
         Self {
             rows: vec![[0; NUM_VOICES]; CAPACITY].into(),
@@ -42,13 +43,13 @@ impl Echo {
         }
     }
 
-    /// Forgets everything.
+    /// Forgets all steps.
     pub fn reset(&mut self) {
         (self.len, self.found) = (0, None);
         self.runs.fill(0);
     }
 
-    /// Makes this the same as `other`. Does not allocate.
+    /// Copies the state of `other`. Does not allocate.
     pub fn copy_from(&mut self, other: &Self) {
         let used = other.len.min(CAPACITY);
         self.rows[..used].copy_from_slice(&other.rows[..used]);
@@ -56,7 +57,7 @@ impl Echo {
         (self.len, self.found) = (other.len, other.found);
     }
 
-    /// Takes a whole step; `attacks` of its tokens start a note.
+    /// Adds a step; `attacks` of its tokens start a note.
     pub fn push(&mut self, row: [u16; NUM_VOICES], attacks: usize) {
         let now = self.len;
         self.rows[now % CAPACITY] = row;
@@ -65,21 +66,21 @@ impl Echo {
         let mut best = (CLASSES[0] - 1, 0);
         for back in (STEPS_PER_BEAT..=reach).step_by(STEPS_PER_BEAT) {
             let run = &mut self.runs[back / STEPS_PER_BEAT];
-            let agrees = self.rows[(now - back) % CAPACITY] == row;
-            *run = if agrees { run.saturating_add(attacks as u16) } else { 0 };
-            if back >= NEAREST && *run > best.0 {
+            let matches = self.rows[(now - back) % CAPACITY] == row;
+            *run = if matches { run.saturating_add(attacks as u16) } else { 0 };
+            if back >= MIN_DISTANCE && *run > best.0 {
                 best = (*run, back);
             }
         }
         let (run, back) = best;
         self.found = (back > 0).then(|| Found {
             next: self.rows[(now + 1 - back) % CAPACITY],
-            class: CLASSES.iter().rposition(|&least| run >= least).expect("the best run is in a class") as u8,
+            class: CLASSES.iter().rposition(|&least| run >= least).expect("the best match is in a class") as u8,
         });
     }
 
-    /// What followed there, a token a voice, and how sure that is (0 to `ECHO_CLASSES` - 1); `None` if nothing
-    /// so far sounded like now.
+    /// The token of each voice that followed the best match, and the class of the match's length, below
+    /// [`ECHO_CLASSES`]; `None` without a match.
     pub fn next(&self) -> Option<([u16; NUM_VOICES], usize)> {
         self.found.map(|found| (found.next, found.class.into()))
     }
@@ -95,7 +96,7 @@ impl Default for Echo {
 mod tests {
     use super::*;
 
-    /// Steps of a beat each: an attack and three holds.
+    /// Adds beats: an attack and three steps of holds each.
     fn play(echo: &mut Echo, pitches: &[u16]) {
         for &pitch in pitches {
             echo.push([pitch, 2, 3, 4], 1);
@@ -106,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_that_comes_again_is_foreseen() {
+    fn a_repeated_phrase_is_predicted() {
         let mut echo = Echo::new();
         play(&mut echo, &[10, 11, 12, 13, 14, 20, 10, 11]);
-        assert_eq!(echo.next(), None, "two attacks are no evidence");
+        assert_eq!(echo.next(), None, "two attacks are too few for a match");
         play(&mut echo, &[12]);
         assert_eq!(echo.next(), Some(([13, 2, 3, 4], 0)));
         play(&mut echo, &[13, 14]);
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_chord_is_no_evidence_and_memory_is_bounded() {
+    fn a_held_chord_is_no_match_and_memory_is_bounded() {
         let mut echo = Echo::new();
         echo.push([1, 2, 3, 4], 4);
         for _ in 0..3 * CAPACITY {

@@ -1,27 +1,28 @@
-//! Four voices on a grid of 16th steps, and the reading order of its cells: one token a voice and step.
+//! Four voices on a grid of steps of a 16th: one cell, and one token, for each voice and step.
 
+use super::HELD_CLASSES;
 use super::{GridReader, Reader};
-use crate::config::{Feature, FeatureKind, HELD_BUCKETS};
+use crate::config::{Feature, FeatureKind};
 use crate::vocabulary::{Symbol, Vocabulary};
 
-/// Soprano, alto, tenor and bass, in the order in which a step's cells are read.
+/// The number of voices: soprano, alto, tenor and bass, numbered 0 to 3.
 pub const NUM_VOICES: usize = 4;
-/// Steps in a quarter note.
+/// Steps in a beat (a quarter note): a step is a 16th.
 pub const STEPS_PER_BEAT: usize = 4;
-/// The voices' names, from the top.
+/// The names of the voices, from the top.
 pub const VOICE_NAMES: [&str; NUM_VOICES] = ["Soprano", "Alto", "Tenor", "Bass"];
 
-/// A piece as tokens: one row a step, in it one token a voice, soprano first.
+/// A piece as tokens: a row for each step, with one token for each voice, soprano first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grid {
-    /// The rows; step 0 is on a beat.
+    /// The rows. Step 0 is on a beat.
     pub steps: Vec<[u16; NUM_VOICES]>,
 }
 
 impl Grid {
-    /// Reads rows of sounding pitches (`None` = rest) in which a note that goes on is repeated. Where
-    /// `attacks` is given, its bit v (0 = soprano) says that voice v starts a note there; without it a
-    /// note starts where the pitch changes.
+    /// Converts rows of sounding pitches (`None` = rest), which repeat a held pitch in each step. Bit v of a step's
+    /// `attacks` says that voice v (0 = soprano) starts a note there; without `attacks`, a note starts only where the
+    /// pitch changes.
     pub fn from_pitches(pitches: &[[Option<u8>; NUM_VOICES]], attacks: Option<&[u8]>) -> Self {
         let vocabulary = Vocabulary::GRID;
         let steps = pitches
@@ -42,7 +43,7 @@ impl Grid {
         Self { steps }
     }
 
-    /// The lowest and the highest pitch, or `None` if nothing sounds.
+    /// The lowest and the highest pitch, or `None` without notes.
     pub fn pitch_range(&self) -> Option<(u8, u8)> {
         let pitches = || {
             self.steps.iter().flatten().filter_map(|&token| match Vocabulary::GRID.symbol(token) {
@@ -53,7 +54,7 @@ impl Grid {
         Some((pitches().min()?, pitches().max()?))
     }
 
-    /// The same music `semitones` higher. The caller sees to it that it stays in the vocabulary's range.
+    /// The piece transposed up by `semitones`. The caller keeps it within the vocabulary's range.
     pub fn transposed(&self, semitones: i8) -> Self {
         let vocabulary = Vocabulary::GRID;
         let shift = |token| match vocabulary.symbol(token) {
@@ -64,10 +65,9 @@ impl Grid {
     }
 }
 
-/// What is known before a cell is predicted: the token before it, what sounds, where in the beat it is.
+/// The reader of a stack: the previous token, the sounding pitches and the position in the beat before each cell.
 ///
-/// The reader is fed every token in turn and yields, for the next one, the numbers that the network's
-/// feature embeddings are looked up with. Training and streaming both go through it, so they cannot differ.
+/// For each cell it yields the indices with which the network looks up its feature embeddings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellReader {
     previous: Option<u16>,
@@ -78,27 +78,27 @@ pub struct CellReader {
 }
 
 impl CellReader {
-    /// At the very start of a piece, on a beat.
+    /// A reader at the start of a piece, on a beat.
     pub const fn new() -> Self {
         Self { previous: None, sounding: [None; NUM_VOICES], held: [0; NUM_VOICES], voice: 0, step_in_beat: 0 }
     }
 
-    /// The voice whose token comes next, 0 = soprano.
+    /// The voice of the next token, 0 = soprano.
     pub const fn voice(&self) -> usize {
         self.voice
     }
 
-    /// The token before, or `None` at the start.
+    /// The previous token, or `None` at the start.
     pub const fn previous(&self) -> Option<u16> {
         self.previous
     }
 
-    /// Writes the rows to look up for each of `features`, in their order, to the front of `rows` and
-    /// returns how many there are.
-    pub fn feature_rows(&self, features: &[Feature], rows: &mut [u32]) -> usize {
+    /// Writes the indices of the table rows to look up for `features`, in order, to the front of `indices`; returns how
+    /// many there are.
+    pub fn feature_indices(&self, features: &[Feature], indices: &mut [u32]) -> usize {
         let mut n = 0;
-        let mut push = |row: usize| {
-            rows[n] = row as u32;
+        let mut push = |index: usize| {
+            indices[n] = index as u32;
             n += 1;
         };
         for feature in features {
@@ -127,11 +127,11 @@ impl Reader for CellReader {
     }
 
     fn set_step_in_beat(&mut self, step_in_beat: usize) {
-        debug_assert_eq!(self.voice, 0, "the beat position belongs to a whole step");
+        debug_assert_eq!(self.voice, 0, "the position in the beat is set before the first voice");
         self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
     }
 
-    /// Moves on to the cell after it.
+    /// Reads the token of the next cell.
     fn feed(&mut self, voice: usize, token: u16) {
         debug_assert_eq!(self.voice, voice, "cells are read from the top voice down");
         match Vocabulary::GRID.symbol(token) {
@@ -167,14 +167,14 @@ impl Default for CellReader {
 }
 
 fn longer(held: u8) -> u8 {
-    (held + 1).min(HELD_BUCKETS as u8 - 1)
+    (held + 1).min(HELD_CLASSES as u8 - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// `.` rest, `-` hold, else a pitch.
+    /// Each row as text: `.` is a rest, `-` a hold.
     fn words(grid: &Grid) -> Vec<String> {
         let word = |&token| match Vocabulary::GRID.symbol(token).unwrap() {
             Symbol::Rest => ".".into(),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn attacks_tell_a_struck_note_from_a_held_one() {
+    fn attacks_distinguish_repeated_notes_from_held_ones() {
         let grid = Grid::from_pitches(&ROWS, Some(&[0b1101, 0b1010, 0b0001]));
         assert_eq!(words(&grid), ["67 . 55 48", "- 60 - 47", "67 - . -"]);
         assert_eq!(words(&grid.transposed(2))[2], "69 - . -");
@@ -204,16 +204,16 @@ mod tests {
     }
 
     #[test]
-    fn the_reader_says_what_is_known_before_each_cell() {
+    fn the_reader_yields_the_features_of_the_next_cell() {
         let features = [FeatureKind::Voice, FeatureKind::Beat, FeatureKind::Sounding, FeatureKind::Held]
             .map(|kind| Feature { kind, width: 1 });
         let mut reader = CellReader::new();
         for row in Grid::from_pitches(&ROWS, None).steps {
             row.into_iter().enumerate().for_each(|(voice, token)| reader.feed(voice, token));
         }
-        let mut rows = [0; 10];
-        assert_eq!(reader.feature_rows(&features, &mut rows), 10);
-        assert_eq!(rows, [0, 3, 67 - 35, 60 - 35, 0, 47 - 35, 2, 1, 0, 1]);
+        let mut indices = [0; 10];
+        assert_eq!(reader.feature_indices(&features, &mut indices), 10);
+        assert_eq!(indices, [0, 3, 67 - 35, 60 - 35, 0, 47 - 35, 2, 1, 0, 1]);
         assert_eq!(reader.previous(), Some(47));
     }
 }

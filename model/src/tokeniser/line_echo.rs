@@ -1,40 +1,40 @@
-//! What came after the last place of a line that read like now: tunes repeat phrases, and a network need not learn that
-//! by heart.
+//! The echo of a line: which word followed the earlier passage that matches the latest words best. Tunes repeat
+//! phrases, and with the echo as input a network need not memorise them.
 
-/// Words that are remembered at the most.
+/// The most words that are remembered.
 const CAPACITY: usize = 1024;
-/// When they are too many, so many of the first are forgotten.
+/// How many of the oldest words are forgotten when the memory is full.
 const FORGOTTEN: usize = CAPACITY / 4;
-/// Nearest place that is looked at, in words back: what is nearer is repetition, not a phrase that comes again.
-const NEAREST: usize = 8;
-/// Lower ends of the classes into which an echo's length falls, in notes that agree.
+/// The shortest distance to an earlier passage, in words: nearer matches are repeated notes, not repeated phrases.
+const MIN_DISTANCE: usize = 8;
+/// The lower bounds of the classes of match length, in notes.
 const CLASSES: [u16; ECHO_CLASSES] = [3, 5, 8, 13, 24];
-/// How many classes of length there are.
+/// The number of classes of match length.
 pub const ECHO_CLASSES: usize = 5;
 
-/// The words so far, and for each how many notes up to it agree with the latest ones.
+/// The words so far and, for each, how many notes up to it match the latest ones.
 #[derive(Clone, Debug)]
 pub struct LineEcho {
     words: Box<[u16]>,
-    /// At n the notes of the stretch that ends with word n and is the same as the one that ends now.
+    /// At n: the notes in the longest passage that ends with word n and equals the latest words.
     runs: Box<[u16]>,
     len: usize,
-    /// What followed, and the class of the length.
+    /// The word after the best match, and the class of the match's length.
     found: Option<(u16, u8)>,
 }
 
 impl LineEcho {
-    /// Nothing read yet.
+    /// Without words.
     pub fn new() -> Self {
         Self { words: vec![0; CAPACITY].into(), runs: vec![0; CAPACITY].into(), len: 0, found: None }
     }
 
-    /// Forgets everything.
+    /// Forgets all words.
     pub fn reset(&mut self) {
         (self.len, self.found) = (0, None);
     }
 
-    /// Makes this the same as `other`. Does not allocate.
+    /// Copies the state of `other`. Does not allocate.
     pub fn copy_from(&mut self, other: &Self) {
         let used = other.len;
         self.words[..used].copy_from_slice(&other.words[..used]);
@@ -42,7 +42,7 @@ impl LineEcho {
         (self.len, self.found) = (used, other.found);
     }
 
-    /// Takes a word; whether it starts a note.
+    /// Adds a word; `starts` says whether it starts a note.
     pub fn push(&mut self, word: u16, starts: bool) {
         if self.len == CAPACITY {
             self.words.copy_within(FORGOTTEN.., 0);
@@ -50,28 +50,28 @@ impl LineEcho {
             self.len -= FORGOTTEN;
         }
         let starts = u16::from(starts);
-        for place in (0..self.len).rev() {
-            let before = place.checked_sub(1).map_or(0, |before| self.runs[before]);
-            self.runs[place] = if self.words[place] == word { before + starts } else { 0 };
+        for position in (0..self.len).rev() {
+            let before = position.checked_sub(1).map_or(0, |before| self.runs[before]);
+            self.runs[position] = if self.words[position] == word { before + starts } else { 0 };
         }
         self.words[self.len] = word;
         self.runs[self.len] = 0;
         self.len += 1;
-        let (mut best, mut place) = (CLASSES[0] - 1, None);
-        // Of two as long, the later.
-        for (n, &run) in self.runs[..self.len.saturating_sub(NEAREST)].iter().enumerate() {
-            if run > best || run == best && place.is_some() {
-                (best, place) = (run, Some(n));
+        let (mut best, mut position) = (CLASSES[0] - 1, None);
+        // Of two equally long matches, the later one counts.
+        for (n, &run) in self.runs[..self.len.saturating_sub(MIN_DISTANCE)].iter().enumerate() {
+            if run > best || run == best && position.is_some() {
+                (best, position) = (run, Some(n));
             }
         }
-        self.found = place.map(|place| {
-            let class = CLASSES.iter().rposition(|&least| best >= least).expect("the best run is in a class");
-            (self.words[place + 1], class as u8)
+        self.found = position.map(|position| {
+            let class = CLASSES.iter().rposition(|&least| best >= least).expect("the best match is in a class");
+            (self.words[position + 1], class as u8)
         });
     }
 
-    /// The word that followed there, and how sure that is (0 to `ECHO_CLASSES` - 1); `None` if nothing so far read like
-    /// now.
+    /// The word that followed the best match, and the class of the match's length, below [`ECHO_CLASSES`]; `None` without
+    /// a match.
     pub fn next(&self) -> Option<(u16, usize)> {
         self.found.map(|(word, class)| (word, class.into()))
     }
@@ -87,7 +87,7 @@ impl Default for LineEcho {
 mod tests {
     use super::*;
 
-    /// Notes from 10 up, each followed by the word 1, which starts none.
+    /// Adds notes, each followed by the word 1, which starts no note.
     fn read(echo: &mut LineEcho, notes: &[u16]) {
         for &note in notes {
             echo.push(note, true);
@@ -96,26 +96,26 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_that_comes_again_is_foreseen() {
+    fn a_repeated_phrase_is_predicted() {
         let mut echo = LineEcho::new();
         read(&mut echo, &[10, 11, 12, 13, 14, 20, 10, 11]);
-        assert_eq!(echo.next(), None, "two notes are no evidence");
+        assert_eq!(echo.next(), None, "two notes are too few for a match");
         echo.push(12, true);
-        assert_eq!(echo.next(), Some((1, 0)), "a word that starts nothing is foreseen too");
+        assert_eq!(echo.next(), Some((1, 0)), "the echo predicts words that start no note too");
         echo.push(1, false);
         assert_eq!(echo.next(), Some((13, 0)));
         read(&mut echo, &[13, 14]);
         assert_eq!(echo.next(), Some((20, 1)));
         read(&mut echo, &[30]);
         assert_eq!(echo.next(), None);
-        // Of two places that agree as long, the later one.
+        // Of two equally long matches, the later one counts.
         echo.reset();
         read(&mut echo, &[10, 11, 12, 13, 20, 10, 11, 12, 14, 21, 10, 11, 12]);
         assert_eq!(echo.next(), Some((14, 0)));
     }
 
     #[test]
-    fn repeated_notes_are_no_phrase_and_memory_is_bounded() {
+    fn repeated_notes_are_no_match_and_memory_is_bounded() {
         let mut echo = LineEcho::new();
         read(&mut echo, &[10; 4]);
         assert_eq!(echo.next(), None);

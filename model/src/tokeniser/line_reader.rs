@@ -1,34 +1,32 @@
-//! One line of words: what is known before each.
+//! The reader of a line model: the inputs of the network before each word.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Reader;
 use super::grid::STEPS_PER_BEAT;
 use super::line_echo::{ECHO_CLASSES, LineEcho};
-use super::step_reader::NO_ROW;
+use super::step_reader::NO_INDEX;
+use super::{HELD_CLASSES, Reader};
 use crate::lexicon::{Grammar, Lexicon, Word};
 
-/// How many lengths are told apart by [`LineFeature::Held`]; longer ones count as the longest.
-const HELD_CLASSES: usize = 16;
-
-/// What a line model can be shown beside the word before.
+/// An input feature of a line model beside the previous word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineFeature {
-    /// Which 16th of the beat the word's step is.
+    /// Which 16th of the beat the next word's step is.
     Beat,
-    /// The word for what sounds: of the last pitch, chord or rest.
+    /// The latest word for a pitch, a chord or a rest.
     Sounding,
-    /// For how many steps it has.
+    /// For how many steps it has sounded.
     Held,
-    /// What followed the last place of the piece that read like now, and for how long the two have agreed.
+    /// The word that followed the earlier passage that matches the latest words best, and the class of the match's
+    /// length.
     Echo,
 }
 
 impl LineFeature {
-    /// Numbers that it looks up.
+    /// Table rows that the feature looks up.
     pub const fn slots(self) -> usize {
         match self {
             Self::Beat | Self::Sounding | Self::Held => 1,
@@ -36,8 +34,8 @@ impl LineFeature {
         }
     }
 
-    /// Rows of its table for a lexicon of `vocab_size` words.
-    pub const fn rows(self, vocab_size: usize) -> usize {
+    /// Rows of its table, for a lexicon of `vocab_size` words.
+    pub const fn table_rows(self, vocab_size: usize) -> usize {
         match self {
             Self::Beat => STEPS_PER_BEAT,
             Self::Sounding => vocab_size,
@@ -47,51 +45,50 @@ impl LineFeature {
     }
 }
 
-/// Everything that is known before a word.
+/// The state of a line before each word.
 ///
-/// The reader is fed every word and yields the rows to look up for the next one. Training and streaming both go
-/// through it, so they cannot differ. It begins as if a delimiter had been read: in training a piece's first word is
-/// predicted from the delimiter before it, and the delimiter after its last word is predicted too.
+/// The reader starts as if it had read a delimiter: in training, the network predicts the first word of a piece from
+/// the delimiter before it, and also the delimiter after the last word.
 #[derive(Clone, Debug)]
 pub struct LineReader {
     lexicon: Arc<Lexicon>,
     previous: u16,
-    /// The last word for a pitch, a chord or a rest; the delimiter at a piece's start.
+    /// The latest word for a pitch, a chord or a rest; the delimiter at the start of a piece.
     sounding: u16,
-    /// Steps since that began.
+    /// For how many steps it has sounded.
     held: usize,
     step_in_beat: usize,
     echo: LineEcho,
 }
 
 impl LineReader {
-    /// At the very start of a piece, on a beat.
+    /// A reader at the start of a piece, on a beat.
     pub fn new(lexicon: Arc<Lexicon>) -> Self {
         let delimiter = lexicon.delimiter();
         Self { lexicon, previous: delimiter, sounding: delimiter, held: 0, step_in_beat: 0, echo: LineEcho::new() }
     }
 
-    /// The words.
+    /// The lexicon.
     pub fn lexicon(&self) -> &Lexicon {
         &self.lexicon
     }
 
-    /// Whether the next word is a duration.
+    /// Whether the next word must be a duration.
     pub fn awaits_steps(&self) -> bool {
         self.lexicon.grammar() == Grammar::Events
             && matches!(self.lexicon.word(self.previous), Word::Rest | Word::Notes(_) | Word::Classes(_))
     }
 
-    /// Writes the rows to look up for the next word to the front of `rows`, the word before first, and returns how many
-    /// there are: one more than `features` have slots. The rows are those of one table, in which the words' rows are
-    /// followed by each feature's; [`NO_ROW`] stands for nothing to look up.
-    pub fn rows(&self, features: &[LineFeature], rows: &mut [u32]) -> usize {
+    /// Writes the indices of the table rows to look up for the next word to the front of `indices`, that of the
+    /// previous word first; returns how many there are, one more than `features` have slots. They refer to one table,
+    /// which has a row for each word and then the rows of each feature. [`NO_INDEX`] stands for no row.
+    pub fn indices(&self, features: &[LineFeature], indices: &mut [u32]) -> usize {
         let vocab_size = self.lexicon.len();
-        rows[0] = u32::from(self.previous);
+        indices[0] = u32::from(self.previous);
         let (mut n, mut base) = (1, vocab_size);
-        let mut push = |count: usize, row: Option<usize>| {
-            debug_assert!(row.is_none_or(|row| row < count));
-            rows[n] = row.map_or(NO_ROW, |row| (base + row) as u32);
+        let mut push = |count: usize, index: Option<usize>| {
+            debug_assert!(index.is_none_or(|index| index < count));
+            indices[n] = index.map_or(NO_INDEX, |index| (base + index) as u32);
             n += 1;
             base += count;
         };
@@ -99,7 +96,7 @@ impl LineReader {
             match feature {
                 LineFeature::Beat => push(STEPS_PER_BEAT, Some(self.step_in_beat)),
                 LineFeature::Sounding => push(vocab_size, Some(self.sounding.into())),
-                // Nothing is held at a piece's start.
+                // At the start of a piece nothing is held.
                 LineFeature::Held => push(HELD_CLASSES, self.held.checked_sub(1).map(|n| n.min(HELD_CLASSES - 1))),
                 LineFeature::Echo => {
                     let echo = self.echo.next();
@@ -129,7 +126,7 @@ impl Reader for LineReader {
         self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
     }
 
-    /// Takes the next word, whatever the voice. A delimiter begins a new piece on the next beat.
+    /// Reads the next word; a line has only one voice. A delimiter starts a new piece on a beat.
     fn feed(&mut self, _: usize, token: u16) {
         let word = self.lexicon.word(token);
         self.echo.push(token, matches!(word, Word::Notes(_) | Word::Classes(_)));
@@ -156,18 +153,19 @@ impl Reader for LineReader {
 mod tests {
     use super::*;
 
-    /// The rows before each word of `music` and after the last, each less where its table begins.
+    /// Compares the indices before each word of `music` and after the last, each relative to the start of its table.
     fn check(words: &str, music: &str, expect: &[[i64; 4]]) {
         let lexicon = Arc::new(Lexicon::parse(words).unwrap());
         let features = [LineFeature::Beat, LineFeature::Sounding, LineFeature::Held];
-        let (n, mut rows) = (lexicon.len() as i64, [0; 4]);
+        let (n, mut indices) = (lexicon.len() as i64, [0; 4]);
         let mut reader = LineReader::new(lexicon.clone());
         let mut found = Vec::new();
         let words: Vec<&str> = words.split(' ').collect();
         for word in music.split(' ').map(Some).chain([None]) {
-            assert_eq!(reader.rows(&features, &mut rows), 4);
+            assert_eq!(reader.indices(&features, &mut indices), 4);
             let starts = [0, n, n + 4, n + 4 + n];
-            found.push(std::array::from_fn(|i| if rows[i] == NO_ROW { -1 } else { i64::from(rows[i]) - starts[i] }));
+            let relative = |i: usize| if indices[i] == NO_INDEX { -1 } else { i64::from(indices[i]) - starts[i] };
+            found.push(std::array::from_fn(relative));
             if let Some(word) = word {
                 reader.feed(0, words.iter().position(|w| *w == word).unwrap() as u16);
             }
@@ -177,26 +175,26 @@ mod tests {
 
     #[test]
     fn a_melody_counts_its_words() {
-        // Previous word, 16th of the beat, what sounds, how long it has.
+        // Previous word, 16th of the beat, sounding word, steps for which it has sounded.
         let expect = [[0, 0, 0, -1], [3, 1, 3, 0], [2, 2, 3, 1], [1, 3, 1, 0], [2, 0, 1, 1], [0, 0, 0, -1]];
         check("/ r _ 60 62", "60 _ r _ /", &expect);
     }
 
     #[test]
-    fn a_phrase_that_comes_again_is_shown() {
+    fn a_repeated_phrase_has_an_echo() {
         let lexicon = Arc::new(Lexicon::parse("/ r _ 60 62 64 65 67").unwrap());
         let mut reader = LineReader::new(lexicon);
-        let mut rows = [0; 3];
+        let mut indices = [0; 3];
         for token in [3, 4, 5, 6, 7, 2, 2, 2, 3, 4, 5] {
-            assert_eq!(reader.rows(&[LineFeature::Echo], &mut rows), 3);
-            assert_eq!(rows[1..], [NO_ROW; 2]);
+            assert_eq!(reader.indices(&[LineFeature::Echo], &mut indices), 3);
+            assert_eq!(indices[1..], [NO_INDEX; 2]);
             reader.feed(0, token);
         }
-        reader.rows(&[LineFeature::Echo], &mut rows);
-        assert_eq!(rows, [5, 8 + 6, 8 + 8]);
+        reader.indices(&[LineFeature::Echo], &mut indices);
+        assert_eq!(indices, [5, 8 + 6, 8 + 8]);
         reader.feed(0, 0);
-        reader.rows(&[LineFeature::Echo], &mut rows);
-        assert_eq!(rows, [0, NO_ROW, NO_ROW], "another piece");
+        reader.indices(&[LineFeature::Echo], &mut indices);
+        assert_eq!(indices, [0, NO_INDEX, NO_INDEX], "a new piece has no echo");
     }
 
     #[test]

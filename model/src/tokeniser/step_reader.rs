@@ -1,56 +1,56 @@
-//! What a split network is shown: of the steps so far (its trunk), and of a step half drawn (its head).
+//! The reader of a split network: the inputs of the trunk, which reads whole steps, and of the head, which also reads
+//! the voices decided so far in a step.
 
 use serde::{Deserialize, Serialize};
 
 use super::echo::{ECHO_CLASSES, Echo};
 use super::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use super::{GridReader, Reader};
+use super::{GridReader, HELD_CLASSES, Reader};
+use crate::key::NUM_KEYS;
+use crate::rules::PAIRS;
 use crate::vocabulary::{LOWEST_PITCH, Symbol, Vocabulary};
 
-/// How many lengths of a held note are told apart; longer ones count as the longest.
-const HELD_CLASSES: usize = 16;
-/// Rows for what a voice sounds: rest and the pitches.
+/// Classes of what a voice sounds: a rest or one of the pitches.
 const SOUNDS: usize = Vocabulary::GRID_WITHOUT_HOLD.size();
 /// Tokens of the vocabulary.
 const TOKENS: usize = Vocabulary::GRID.size();
-/// Pitches from 45 below to 45 above.
-pub const INTERVALS: usize = 2 * WIDEST + 1;
+/// Intervals between two pitches of the vocabulary: from 45 semitones down to 45 up.
+pub(crate) const INTERVALS: usize = 2 * WIDEST + 1;
 const WIDEST: usize = SOUNDS - 2;
-/// Keys: twelve major, twelve minor.
-pub const NUM_KEYS: usize = 24;
-/// Classes of the distance to the next fermata, in steps: 0 to 15, and farther.
+/// Classes of the distance to the next fermata: 0 to 15 steps, and more.
 pub const FERMATA_CLASSES: usize = 17;
 /// Classes of density and of register.
 pub const CONTROL_CLASSES: usize = 5;
-/// Stands for "nothing to look up".
-pub const NO_ROW: u32 = u32::MAX;
+/// An index that looks up no table row.
+pub const NO_INDEX: u32 = u32::MAX;
 
-/// What a trunk can be shown of the steps so far and of the player's wishes.
+/// An input feature of the trunk: about the steps so far, or a control of the player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepFeature {
-    /// What each voice sounds.
+    /// The pitch of each voice.
     Sounding,
-    /// For how many steps each voice has done so.
+    /// For how many steps each voice has held it or rested.
     Held,
     /// Which 16th of the beat the step is.
     Beat,
-    /// How far apart each pair of voices is.
+    /// The interval between each pair of voices.
     Intervals,
-    /// What followed the last place that sounded like now, and for how long the two have agreed.
+    /// The tokens that followed the earlier passage that matches the latest music best, and the class of the match's
+    /// length.
     Echo,
-    /// The piece's key, if it is told.
+    /// The control for the key.
     Key,
-    /// How many steps it is to the next fermata, if it is told.
+    /// The control for the distance to the next fermata.
     Fermata,
-    /// How many notes start in the coming bar, if it is told.
+    /// The control for how many notes start in the coming bar.
     Density,
-    /// How high the coming bar lies, if it is told.
+    /// The control for how high the coming bar is.
     Register,
 }
 
 impl StepFeature {
-    /// Numbers that it looks up.
+    /// Table rows that the feature looks up.
     pub const fn slots(self) -> usize {
         match self {
             Self::Sounding | Self::Held => NUM_VOICES,
@@ -61,7 +61,7 @@ impl StepFeature {
     }
 
     /// Rows of its table.
-    pub const fn rows(self) -> usize {
+    pub const fn table_rows(self) -> usize {
         match self {
             Self::Sounding => NUM_VOICES * SOUNDS,
             Self::Held => NUM_VOICES * HELD_CLASSES,
@@ -75,80 +75,77 @@ impl StepFeature {
     }
 }
 
-const NUM_PAIRS: usize = NUM_VOICES * (NUM_VOICES - 1) / 2;
-const PAIRS: [(usize, usize); NUM_PAIRS] = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
+const NUM_PAIRS: usize = PAIRS.len();
 
-/// Wishes that a network was trained to follow; `None` leaves the choice to it.
+/// The player's controls; `None` leaves the choice to the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Controls {
-    /// 0 to 11 major from C up, 12 to 23 minor.
+    /// The key: 0 to 11 are the major keys from C up, 12 to 23 the minor keys; see [`crate::key`].
     pub key: Option<u8>,
-    /// Steps from this one to the next fermata (0: it is now); 16 and more mean "not soon".
+    /// Steps to the next fermata: 0 in its own step; 16 and more mean that it is not near.
     pub fermata_in: Option<u8>,
-    /// How busy: 0 to 4, see [`density_class`].
+    /// How many notes start in the coming bar: 0 (few) to 4 (many); see [`density_class`].
     pub density: Option<u8>,
-    /// How high: 0 to 4, see [`register_class`].
+    /// How high the coming bar is: 0 (low) to 4 (high); see [`register_class`].
     pub register: Option<u8>,
 }
 
-/// The class of a mean number of attacks a beat and voice.
+/// The density class of a mean number of attacks per beat and voice.
 pub fn density_class(attacks_per_beat: f32) -> u8 {
     [0.7, 0.95, 1.2, 1.5].iter().filter(|&&bound| attacks_per_beat >= bound).count() as u8
 }
 
-/// The class of a mean pitch of all voices (MIDI key numbers).
+/// The register class of the mean pitch of all voices (MIDI numbers).
 pub fn register_class(mean_pitch: f32) -> u8 {
     [58.0, 60.0, 62.0, 64.0].iter().filter(|&&bound| mean_pitch >= bound).count() as u8
 }
 
-/// Slots of a head.
+/// Table rows that a head looks up for a voice.
 pub const HEAD_SLOTS: usize = 2 + 2 * NUM_VOICES + 4 * (NUM_VOICES - 1) + 2;
-/// Rows of a head's table, in the order of its slots: each voice has rows of its own.
-pub const HEAD_ROWS: usize = NUM_VOICES * ROWS_A_VOICE;
-const ROWS_A_VOICE: usize = 1
+/// Rows of a head's table, in the order of its slots. Each voice has rows of its own.
+pub const HEAD_TABLE_ROWS: usize = NUM_VOICES * TABLE_ROWS_PER_VOICE;
+const TABLE_ROWS_PER_VOICE: usize = 1
     + STEPS_PER_BEAT
     + NUM_VOICES * (SOUNDS + HELD_CLASSES)
     + NUM_VOICES * (SOUNDS + 3 + INTERVALS + 2)
     + TOKENS
     + ECHO_CLASSES;
 
-/// Everything that is known before a voice of a step is decided.
-///
-/// The reader is fed every token and yields the rows to look up. Training and streaming both go through it,
-/// so they cannot differ. Voices may be drawn in any order.
+/// The state of the music before each voice of a step. It reads the voices of a step in any order.
 #[derive(Clone, Debug)]
 pub struct StepReader {
-    /// What each voice sounded in the step before.
+    /// The pitch of each voice in the previous step.
     sounding: [Option<u8>; NUM_VOICES],
     held: [u8; NUM_VOICES],
     step_in_beat: usize,
-    /// The tokens of this step that are known.
-    drawn: [Option<u16>; NUM_VOICES],
+    /// The tokens of this step that have been decided.
+    decided: [Option<u16>; NUM_VOICES],
     echo: Echo,
-    /// Steps for which the echo is not heard.
-    deaf_steps: usize,
+    /// For how many more steps the echo is hidden.
+    hidden_steps: usize,
 }
 
 impl StepReader {
-    /// At the very start of a piece, on a beat.
+    /// A reader at the start of a piece, on a beat.
     pub fn new() -> Self {
         Self {
             sounding: [None; NUM_VOICES],
             held: [0; NUM_VOICES],
             step_in_beat: 0,
-            drawn: [None; NUM_VOICES],
+            decided: [None; NUM_VOICES],
             echo: Echo::new(),
-            deaf_steps: 0,
+            hidden_steps: 0,
         }
     }
 
-    fn heard_echo(&self) -> Option<([u16; NUM_VOICES], usize)> {
-        self.echo.next().filter(|_| self.deaf_steps == 0)
+    fn visible_echo(&self) -> Option<([u16; NUM_VOICES], usize)> {
+        self.echo.next().filter(|_| self.hidden_steps == 0)
     }
 
-    /// Writes the trunk's rows for the coming step to the front of `rows` and returns how many there are.
-    pub fn trunk_rows(&self, features: &[StepFeature], controls: Controls, rows: &mut [u32]) -> usize {
-        let mut out = Rows { rows, n: 0, base: 0 };
+    /// Writes the indices of the trunk's table rows for the next step to the front of `indices`; returns how many there
+    /// are.
+    pub fn trunk_indices(&self, features: &[StepFeature], controls: Controls, indices: &mut [u32]) -> usize {
+        let mut out = Indices { indices, n: 0, base: 0 };
         for feature in features {
             let start = out.base;
             match feature {
@@ -161,7 +158,7 @@ impl StepReader {
                     }
                 }
                 StepFeature::Echo => {
-                    let echo = self.heard_echo();
+                    let echo = self.visible_echo();
                     (0..NUM_VOICES).for_each(|v| out.push(TOKENS, echo.map(|(row, _)| row[v].into())));
                     out.push(ECHO_CLASSES, echo.map(|(_, class)| class));
                 }
@@ -172,101 +169,105 @@ impl StepReader {
                 StepFeature::Density => out.push(CONTROL_CLASSES, controls.density.map(usize::from)),
                 StepFeature::Register => out.push(CONTROL_CLASSES, controls.register.map(usize::from)),
             }
-            debug_assert_eq!(out.base - start, feature.rows());
+            debug_assert_eq!(out.base - start, feature.table_rows());
         }
         out.n
     }
 
-    /// Writes the head's rows for `voice` to `rows`. `echo` says whether the network sees echoes.
-    pub fn head_rows(&self, voice: usize, echo: bool, rows: &mut [u32; HEAD_SLOTS]) {
-        let mut out = Rows { rows, n: 0, base: voice * ROWS_A_VOICE };
+    /// Writes the indices of the head's table rows for `voice` to `indices`. `sees_echo` says whether the network reads
+    /// the echo.
+    pub fn head_indices(&self, voice: usize, sees_echo: bool, indices: &mut [u32; HEAD_SLOTS]) {
+        let mut out = Indices { indices, n: 0, base: voice * TABLE_ROWS_PER_VOICE };
         out.push(1, Some(0));
         out.push(STEPS_PER_BEAT, Some(self.step_in_beat));
         for u in 0..NUM_VOICES {
             out.push(SOUNDS, Some(sound(self.sounding[u])));
             out.push(HELD_CLASSES, Some(self.held[u].into()));
         }
-        let echo = self.heard_echo().filter(|_| echo);
+        let echo = self.visible_echo().filter(|_| sees_echo);
         for u in 0..NUM_VOICES {
-            let drawn = self.drawn[u].filter(|_| u != voice);
-            let now = drawn.map(|token| Vocabulary::GRID.sounds(token, self.sounding[u]));
-            let rows = [
+            let decided = self.decided[u].filter(|_| u != voice);
+            let now = decided.map(|token| Vocabulary::GRID.sounds(token, self.sounding[u]));
+            let classes = [
                 (SOUNDS, now.map(sound)),
-                (3, drawn.map(action)),
+                (3, decided.map(action)),
                 (INTERVALS, now.and_then(|now| interval(now, self.sounding[voice]))),
-                (2, drawn.and_then(|token| echo.map(|(row, _)| usize::from(row[u] == token)))),
+                (2, decided.and_then(|token| echo.map(|(row, _)| usize::from(row[u] == token)))),
             ];
-            for (count, row) in rows {
-                if u == voice { out.base += count } else { out.push(count, row) }
+            for (count, index) in classes {
+                if u == voice { out.base += count } else { out.push(count, index) }
             }
         }
         out.push(TOKENS, echo.map(|(row, _)| row[voice].into()));
         out.push(ECHO_CLASSES, echo.map(|(_, class)| class));
-        debug_assert_eq!((out.n, out.base), (HEAD_SLOTS, (voice + 1) * ROWS_A_VOICE));
+        debug_assert_eq!((out.n, out.base), (HEAD_SLOTS, (voice + 1) * TABLE_ROWS_PER_VOICE));
     }
 }
 
 impl Reader for StepReader {
     fn reset(&mut self) {
         self.echo.reset();
-        self.deaf_steps = 0;
+        self.hidden_steps = 0;
         self.sounding = [None; NUM_VOICES];
         self.held = [0; NUM_VOICES];
         self.step_in_beat = 0;
-        self.drawn = [None; NUM_VOICES];
+        self.decided = [None; NUM_VOICES];
     }
 
     fn copy_from(&mut self, other: &Self) {
         self.echo.copy_from(&other.echo);
-        self.deaf_steps = other.deaf_steps;
+        self.hidden_steps = other.hidden_steps;
         self.sounding = other.sounding;
         self.held = other.held;
         self.step_in_beat = other.step_in_beat;
-        self.drawn = other.drawn;
+        self.decided = other.decided;
     }
 
     fn set_step_in_beat(&mut self, step_in_beat: usize) {
-        debug_assert!(self.drawn.iter().all(Option::is_none), "the beat position belongs to a whole step");
+        debug_assert!(
+            self.decided.iter().all(Option::is_none),
+            "the position in the beat is set before the first voice"
+        );
         self.step_in_beat = step_in_beat % STEPS_PER_BEAT;
     }
 
-    /// With the last of its voices the step is over.
+    /// Reads the token of `voice`. The last voice completes the step.
     ///
     /// # Panics
-    /// If the voice is decided already.
+    /// If the step has a token of `voice` already.
     fn feed(&mut self, voice: usize, token: u16) {
-        assert!(self.drawn[voice].is_none(), "voice {voice} is decided twice in one step");
-        self.drawn[voice] = Some(token);
-        let [Some(s), Some(a), Some(t), Some(b)] = self.drawn else { return };
+        assert!(self.decided[voice].is_none(), "voice {voice} has two tokens in one step");
+        self.decided[voice] = Some(token);
+        let [Some(s), Some(a), Some(t), Some(b)] = self.decided else { return };
         let row = [s, a, t, b];
         let mut attacks = 0;
         for (voice, &token) in row.iter().enumerate() {
             let before = self.sounding[voice];
-            let (sounding, goes_on) = match Vocabulary::GRID.symbol(token) {
+            let (sounding, continues) = match Vocabulary::GRID.symbol(token) {
                 Some(Symbol::Pitch(pitch)) => (Some(pitch), false),
                 Some(Symbol::Hold) => (before, true),
                 Some(Symbol::Rest) | None => (None, before.is_none()),
             };
-            attacks += usize::from(sounding.is_some() && !goes_on);
-            self.held[voice] = if goes_on { (self.held[voice] + 1).min(HELD_CLASSES as u8 - 1) } else { 0 };
+            attacks += usize::from(sounding.is_some() && !continues);
+            self.held[voice] = if continues { (self.held[voice] + 1).min(HELD_CLASSES as u8 - 1) } else { 0 };
             self.sounding[voice] = sounding;
         }
         self.echo.push(row, attacks);
-        self.deaf_steps = self.deaf_steps.saturating_sub(1);
-        self.drawn = [None; NUM_VOICES];
+        self.hidden_steps = self.hidden_steps.saturating_sub(1);
+        self.decided = [None; NUM_VOICES];
         self.step_in_beat = (self.step_in_beat + 1) % STEPS_PER_BEAT;
     }
 }
 
 impl GridReader for StepReader {
-    /// What `voice` sounded in the step before.
+    /// The pitch of `voice` in the previous step.
     fn sounding(&self, voice: usize) -> Option<u8> {
         self.sounding[voice]
     }
 
-    /// Hides the echo in this step and those after it: music that goes round in circles must not hear itself.
+    /// Hides the echo in the current step and the next ones: in a loop it would only predict the loop.
     fn hide_echo(&mut self, steps: usize) {
-        self.deaf_steps = steps;
+        self.hidden_steps = steps;
     }
 }
 
@@ -276,25 +277,25 @@ impl Default for StepReader {
     }
 }
 
-/// Rows of tables that lie one after the other.
-struct Rows<'a> {
-    rows: &'a mut [u32],
+/// Writes indices into tables that follow one another.
+struct Indices<'a> {
+    indices: &'a mut [u32],
     n: usize,
     base: usize,
 }
 
-impl Rows<'_> {
-    /// Looks up `row` in the next table, which has `count` rows.
-    fn push(&mut self, count: usize, row: Option<usize>) {
-        debug_assert!(row.is_none_or(|row| row < count));
-        self.rows[self.n] = row.map_or(NO_ROW, |row| (self.base + row) as u32);
+impl Indices<'_> {
+    /// Appends the index of a row in the next table, which has `count` rows.
+    fn push(&mut self, count: usize, index: Option<usize>) {
+        debug_assert!(index.is_none_or(|index| index < count));
+        self.indices[self.n] = index.map_or(NO_INDEX, |index| (self.base + index) as u32);
         self.n += 1;
         self.base += count;
     }
 }
 
-/// For each token the column of its relative score, given what the voice sounded before; a token that is no pitch, and
-/// every token after a rest, has the column past the end, whose score is 0.
+/// Writes for each token the column of its relative score, for a voice that sounded `before` in the previous step.
+/// Tokens other than pitches, and all tokens after a rest, get the column past the end, whose score is 0.
 pub fn relative_columns(before: Option<u8>, columns: &mut [u32]) {
     columns.fill(INTERVALS as u32);
     let pitches = Vocabulary::GRID_WITHOUT_HOLD.size() - 1;
@@ -316,7 +317,7 @@ fn action(token: u16) -> usize {
     }
 }
 
-/// From the second pitch up to the first, as a row; `None` if one of them rests.
+/// The index of the interval from `lower` up to `upper`; `None` if either is a rest.
 fn interval(upper: Option<u8>, lower: Option<u8>) -> Option<usize> {
     Some(usize::from(upper? + WIDEST as u8 - lower?))
 }

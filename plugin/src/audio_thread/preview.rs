@@ -4,7 +4,7 @@ use continuo_model::organ::Organ;
 use nice_plug::midi::{Channel, Key};
 use nice_plug::prelude::NoteEvent;
 
-use super::events::OutEvents;
+use super::output::OutEvents;
 
 /// Writes a block into `outputs`, one slice a channel, playing the block's events at their samples. With
 /// `audible` off it writes silence, and its notes fade unheard.

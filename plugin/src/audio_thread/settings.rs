@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use continuo_model::decision::Lanes;
 use continuo_model::generate::StepSettings;
 use continuo_model::tokeniser::grid::NUM_VOICES;
+use nice_plug::prelude::NoteEvent;
 
 use super::hands::ByVoice;
 use super::transport::HostTime;
@@ -35,19 +37,19 @@ pub struct Settings {
     pub bypass: bool,
     /// The player's voice, 0 = soprano.
     pub voice: usize,
-    /// A cadence is asked for where this turns on.
+    /// Where this turns on the player requests a cadence.
     pub cadence: bool,
-    /// The voices that go out.
-    pub emit: [bool; NUM_VOICES],
-    /// The voices that play the frozen take.
-    pub frozen: [bool; NUM_VOICES],
+    /// The lanes that go out.
+    pub emit: Lanes,
+    /// The lanes that play the frozen take; all if the network has nothing to decide.
+    pub frozen: Lanes,
     /// Steps that are decided ahead, 1 to 16.
     pub lookahead_steps: i64,
     /// Samples from a played note to its answer.
     pub reply_delay_samples: u64,
     /// Samples within which notes are one chord.
     pub chord_window_samples: u64,
-    /// How rows are chosen.
+    /// How steps are decided.
     pub step: StepSettings,
 }
 
@@ -59,6 +61,21 @@ impl Settings {
         is_voice
             && self.hear_channel.is_none_or(|heard| heard == channel)
             && key.is_none_or(|key| (from..=to).contains(&key))
+    }
+
+    /// Whether a note starts that is meant for us.
+    pub(super) fn starts_a_note(&self, event: &NoteEvent<()>) -> bool {
+        match *event {
+            NoteEvent::NoteOn { channel, key, velocity, .. } if velocity > 0.0 => {
+                self.bypass || channel.number().is_some_and(|channel| self.hears(channel, key.number()))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether played notes are answered.
+    pub(super) fn harmonises(&self) -> bool {
+        self.mode == Mode::Harmonise && !self.bypass
     }
 
     /// How the player's keys become voices.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use continuo_model::decision::Lanes;
 use continuo_model::generate::StepSettings;
+use continuo_model::generate::{decision_of, symbols_of};
 use continuo_model::random::SplitMix64;
-use continuo_model::sampling::Sampler;
 use continuo_model::vocabulary::Symbol;
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
@@ -39,19 +40,12 @@ fn settings(mode: Mode) -> Settings {
         bypass: false,
         cadence: false,
         voice: 0,
-        emit: [true; 4],
-        frozen: [false; 4],
+        emit: Lanes::ALL,
+        frozen: Lanes::NONE,
         lookahead_steps: 2,
         reply_delay_samples: 240,
         chord_window_samples: 240,
-        step: StepSettings {
-            sampler: Sampler::default(),
-            rng_seed: 1,
-            pass: 0,
-            strict: false,
-            controls: Default::default(),
-            snap: false,
-        },
+        step: StepSettings { rng_seed: 1, ..StepSettings::default() },
     }
 }
 
@@ -92,7 +86,7 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
             let mut block = block(mode, n, began);
             // A frozen take, key snap, panic and bypass at times; any input.
             block.settings.frozen =
-                std::array::from_fn(|voice| n / 300 % 4 == 3 && !(n / 1200 + voice as u64).is_multiple_of(3));
+                Lanes::from_fn(|lane| n / 300 % 4 == 3 && !(n / 1200 + u64::from(lane)).is_multiple_of(3));
             block.settings.step.snap = n / 500 % 2 == 1;
             block.settings.panic = n % 1000 == 999;
             block.settings.bypass = n / 250 % 9 == 8;
@@ -113,7 +107,7 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
                         audio.hear(NoteEvent::MidiPitchBend { timing: 0, channel: 0, value });
                     }
                 }
-                audio.process(&block, |_| {
+                audio.process(&block, &mut (), |_| {
                     sent += 1;
                     sent % 50 != 0
                 });
@@ -146,7 +140,7 @@ fn answer_all(end: &mut WorkerEnd) -> u64 {
         let keys = [root + 24, root + 19, root + 12, root];
         end.answer(Answer {
             id: request.id,
-            decision: crate::audio_thread::rows::to_decision(keys.map(Symbol::Pitch), keys.map(Some)),
+            decision: decision_of(keys.map(Symbol::Pitch), [None; 4], keys.map(Some)),
         });
         answered += 1;
     }
@@ -187,7 +181,7 @@ impl Starved {
         block.now = now;
         input.iter().for_each(|event| self.audio.hear(*event));
         let mut sent = Vec::new();
-        self.audio.process(&block, |event| {
+        self.audio.process(&block, &mut (), |event| {
             let (on, channel, key) = match event {
                 NoteEvent::NoteOn { channel, key, .. } => (true, channel, key),
                 NoteEvent::NoteOff { channel, key, .. } => (false, channel, key),
@@ -254,7 +248,7 @@ fn a_host_without_a_tempo_is_noticed() {
         let mut block = block(Mode::Harmonise, starved.n, starved.began);
         starved.n += 1;
         block.host.tempo_bpm = tempo_bpm;
-        starved.audio.process(&block, |_| true);
+        starved.audio.process(&block, &mut (), |_| true);
         starved.shared.host_without_time.load(Ordering::Relaxed)
     };
     assert_eq!([Some(0.0), None, Some(120.0)].map(&mut noticed), [true, true, false]);
@@ -299,11 +293,11 @@ fn a_note_that_begins_time_anew_in_the_block_of_its_end_is_not_cut() {
         (block.host.playing, block.frames) = (false, frames);
         input.iter().for_each(|event| starved.audio.hear(*event));
         let mut sent = Vec::new();
-        starved.audio.process(&block, |event| {
+        starved.audio.process(&block, &mut (), |event| {
             sent.push((event.timing(), matches!(event, NoteEvent::NoteOn { .. })));
             true
         });
-        (sent, starved.audio.clock.is_free_running())
+        (sent, starved.audio.is_free_running())
     };
     // Its own time ends 65 steps after the note, which is in the middle of the second block.
     play(64 * 6000, &[note(0, 60, true), note(3000, 60, false)]);
@@ -332,11 +326,11 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
             let (voice_id, channel, key) = place(key);
             NoteEvent::NoteOff { timing, voice_id, channel, key, velocity }
         };
-        // An end that names one of two notes by its handle alone; a wheel that is said to move behind the block's end.
+        // An end that names one of two notes by its handle alone; a wheel that the host puts behind the block's end.
         let (channel, key) = (Channel::Wildcard, Key::Wildcard);
         let by_handle = NoteEvent::NoteOff { timing: 20, voice_id: VoiceID::ID(962), channel, key, velocity: 0.5 };
         let wheel = |timing| NoteEvent::MidiPitchBend { timing, channel: 2, value: 0.75 };
-        // And what is said of one note.
+        // And expressions of one note.
         let (voice_id, channel, key) = place(60);
         let tuning = NoteEvent::PolyTuning { timing: 8, voice_id, channel, key, tuning: 0.3 };
         let pressure = NoteEvent::PolyPressure { timing: 9, voice_id, channel, key, pressure: 0.6 };
@@ -344,15 +338,15 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
         input.iter().for_each(|event| starved.audio.hear(*event));
         block.settings.input = Input::AsItIs;
         let mut sent = Vec::new();
-        starved.audio.process(&block, |event| {
+        starved.audio.process(&block, &mut (), |event| {
             sent.push(event);
             true
         });
         let expected = [on(3, 60), on(4, 62), tuning, pressure, off(20, 62, 0.5), off(30, 60, 0.25)];
         assert_eq!(sent, expected, "bypass {bypass}");
-        // What is said to lie behind the block's end goes out at the next one's start.
+        // What the host puts behind the block's end goes out at the next one's start.
         sent.clear();
-        starved.audio.process(&block, |event| {
+        starved.audio.process(&block, &mut (), |event| {
             sent.push(event);
             true
         });

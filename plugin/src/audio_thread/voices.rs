@@ -1,133 +1,348 @@
-//! What the generated voices sound, and when each may move. Audio thread.
+//! The generated lanes: what each sounds, and when it may move. Audio thread.
 
-use continuo_model::tokeniser::grid::NUM_VOICES;
+mod later;
+
+use continuo_model::decision::{Edge, Keys, Lanes, MAX_EDGES, NUM_LANES, TICKS_PER_STEP};
+use nice_plug::midi::VoiceID;
+
+use super::hands::Hands;
+use super::output::{Lag, Output, Owner, Touch};
+use super::plan::{Due, PlannedStep};
+use super::positions::{CountedStep, Sample, StepPosition};
+use super::settings::Settings;
+use super::transport::BlockTime;
+use later::{Later, LaterEdge};
 
 /// A generated note sounds for this long at least, seconds; shorter only where a step is.
-pub const LEAST_SECONDS: f64 = 0.06;
-/// An answer to a note between steps moves no voice that has moved within this much of a step.
+const LEAST_SECONDS: f64 = 0.06;
+/// An answer to a note between steps moves no lane that has moved within this much of a step.
 const APART_STEPS: f64 = 0.75;
 /// Two samples in one step lie closer than this to a whole step where they are rounded.
 const ROUNDING_STEPS: f64 = 1e-3;
 
-/// When a voice was struck: the sample, and the position in counted steps.
-type Strike = (u64, f64);
+/// When a lane was struck: the sample, and the position.
+type Strike = (Sample, StepPosition);
 
-/// The four generated voices.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Voices {
-    /// The key that each sounds.
-    sounding: [Option<u8>; NUM_VOICES],
-    /// When each was struck last.
-    struck: [Option<Strike>; NUM_VOICES],
-    /// The key that a voice has yet to strike, as it has moved too lately.
-    owed: [Option<u8>; NUM_VOICES],
-    /// Voices of which a decision was missed, until their next attack or rest.
-    missed: [bool; NUM_VOICES],
+/// Where a lane is to go: the keys that start, and those that sound beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Target {
+    struck: Keys,
+    held: Keys,
 }
 
-/// Whence a voice's new note comes.
+/// The generated lanes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Voices {
+    /// The keys that each sounds.
+    sounding: [Keys; NUM_LANES],
+    /// When each was struck last.
+    struck: [Option<Strike>; NUM_LANES],
+    /// Where a lane has yet to go, as it has moved too lately.
+    owed: [Option<Target>; NUM_LANES],
+    /// Lanes of which a decision was missed, until their next attack or rest.
+    missed: Lanes,
+    /// When lanes move that could not move with an answer, and the step that they move with.
+    catch_up_at: Option<(Sample, CountedStep)>,
+    /// Edges within the step that was played last.
+    later: Later,
+}
+
+/// Whence a lane's new note comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+enum Cause {
     /// A step that begins.
     Step,
     /// A played note, between steps.
     Answer,
 }
 
-/// Where in time a voice moves.
+/// Where in time a lane moves.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The sample.
-    pub at: u64,
-    /// The same in counted steps.
-    pub step: f64,
+struct Moment {
+    at: Sample,
+    position: StepPosition,
     /// Length of a step, samples.
-    pub samples_per_step: f64,
+    samples_per_step: f64,
     /// Samples a second.
-    pub sample_rate: f64,
+    sample_rate: f64,
+    /// By how much `at` is later than the position, and than was due.
+    lag: Lag,
 }
 
 impl Moment {
+    fn of(time: &BlockTime, at: Sample, lag: Lag) -> Self {
+        let BlockTime { samples_per_step, sample_rate, .. } = *time;
+        Self { at, position: time.position_at(at), samples_per_step, sample_rate, lag }
+    }
+
     /// The least length of a note, samples.
-    pub fn least_samples(&self) -> u64 {
+    fn least_samples(&self) -> u64 {
         (LEAST_SECONDS * self.sample_rate).min(self.samples_per_step).floor() as u64
     }
 }
 
+/// What lanes play through, and what they go by.
+pub struct Playing<'a> {
+    /// The parameters.
+    pub settings: &'a Settings,
+    /// The block.
+    pub time: &'a BlockTime,
+    /// What the player holds.
+    pub hands: &'a Hands,
+    /// Where notes go out.
+    pub output: &'a mut Output,
+}
+
 impl Voices {
-    /// The key that a voice sounds.
-    pub fn sounding(&self, voice: usize) -> Option<u8> {
-        self.sounding[voice]
+    /// Plays a step that was due, now or before, at sample `at`. Edges within it wait for their samples.
+    pub fn play(&mut self, playing: &mut Playing, planned: &PlannedStep, due: Due, at: Sample) {
+        let nominal = playing.time.sample_of(due.step.position());
+        let moment = Moment::of(playing.time, at, Lag { grid: at - nominal, due: at - due.at });
+        let cause = if planned.is_answer { Cause::Answer } else { Cause::Step };
+        let mine = playing.settings.emit & !planned.played;
+        for lane in 0..NUM_LANES as u8 {
+            self.leave_step(playing, lane, cause, at);
+            if mine.contains(lane) {
+                self.follow(playing, lane, planned, cause, &moment);
+            } else {
+                self.rest(playing, lane, &moment);
+            }
+        }
+        let samples_per_tick = playing.time.samples_per_step / f64::from(TICKS_PER_STEP);
+        for edge in planned.decision.edges().iter().filter(|edge| edge.tick() > 0 && mine.contains(edge.lane())) {
+            let within = (f64::from(edge.tick()) * samples_per_tick).round() as u64;
+            let at = (due.at + within).max(at);
+            let lag = Lag { grid: at - (nominal + within), due: at - (due.at + within) };
+            self.later.push(LaterEdge { at, lag, edge: *edge });
+        }
+        self.play_later(playing, at);
+        let owes = self.owed.iter().any(Option::is_some);
+        if owes && planned.is_answer && due.step.position() > moment.position {
+            // The note was early: its step, which lies ahead, is where the lanes move.
+            self.catch_up_at = Some((nominal + playing.settings.reply_delay_samples, due.step));
+        }
     }
 
-    /// Whether the voice of a channel sounds a key.
-    pub fn doubles(&self, channel: u8, key: u8) -> bool {
-        self.sounding.get(usize::from(channel)).is_some_and(|sounding| *sounding == Some(key))
+    /// A lane leaves the step that it was in. What was to happen in it happens at once, unless an answer decides the
+    /// step anew.
+    fn leave_step(&mut self, playing: &mut Playing, lane: u8, cause: Cause, at: Sample) {
+        while let Some(later) = self.later.pop_lane(lane) {
+            if cause == Cause::Step {
+                self.play_edge(playing, &later, at);
+            }
+        }
     }
 
-    /// Whether a voice owes a note.
-    pub fn owes(&self) -> bool {
-        self.owed != [None; NUM_VOICES]
+    /// A lane does what was decided for a step's start.
+    fn follow(&mut self, playing: &mut Playing, lane: u8, planned: &PlannedStep, cause: Cause, moment: &Moment) {
+        let held = planned.decision.keys_at_start(lane);
+        let mut target = Target { struck: Keys::NONE, held };
+        let mut ended = Keys::NONE;
+        let mut velocities = Velocities::default();
+        for edge in planned.decision.edges().iter().filter(|edge| edge.lane() == lane && edge.tick() == 0) {
+            match *edge {
+                Edge::On { key, velocity, .. } => {
+                    target.held.remove(key);
+                    target.struck.insert(key);
+                    velocities.push(key, velocity);
+                }
+                Edge::Off { key, .. } => ended.insert(key),
+            }
+        }
+        if !target.struck.is_empty() {
+            self.go_to(playing, lane, target, &velocities, (cause, moment));
+        } else if held.is_empty() {
+            self.rest(playing, lane, moment);
+        } else {
+            self.hold(playing, lane, target, planned, (cause, moment));
+            for key in ended.iter() {
+                self.end_key(playing, lane, key, moment);
+            }
+        }
     }
 
-    /// The key that a voice owes.
-    pub fn owed(&self, voice: usize) -> Option<u8> {
-        self.owed[voice]
+    /// A lane holds what it sounds in the network's hearing.
+    ///
+    /// An answer goes back to before its step: what has moved at the step since then moves back. The first step of a
+    /// loop holds what nobody has started. But what a missed step would have started is not started late: until its
+    /// next attack or rest the lane goes on with what it sounds.
+    fn hold(&mut self, playing: &mut Playing, lane: u8, target: Target, planned: &PlannedStep, when: (Cause, &Moment)) {
+        let owes = self.owed[usize::from(lane)].is_some();
+        let settles = planned.settles.contains(lane) && !self.missed.contains(lane) || owes;
+        if settles && self.sounding[usize::from(lane)] != target.held {
+            self.go_to(playing, lane, target, &Velocities::default(), when);
+        } else if settles {
+            self.settle(lane);
+        }
     }
 
-    /// Whether a decision of the voice was missed.
-    pub fn has_missed(&self, voice: usize) -> bool {
-        self.missed[voice]
+    /// A lane goes on to other keys, or owes them if it has moved too lately.
+    fn go_to(
+        &mut self,
+        playing: &mut Playing,
+        lane: u8,
+        target: Target,
+        velocities: &Velocities,
+        (cause, moment): (Cause, &Moment),
+    ) {
+        let at = usize::from(lane);
+        if !self.may_strike(lane, cause, moment) {
+            self.owed[at] = Some(target);
+            self.missed = self.missed & !Lanes::NONE.with(lane);
+            return;
+        }
+        let Target { struck, held } = target;
+        let sounding = self.sounding[at];
+        for key in sounding.without(held).iter() {
+            playing.output.end(Owner::Generated, (lane, key), moment.at, 1, moment.lag);
+        }
+        self.sounding[at] = held;
+        for key in held.without(sounding).iter().chain(struck.iter()) {
+            self.sounding[at].insert(key);
+            start(playing, lane, key, velocities.of(key), moment);
+        }
+        self.struck[at] = Some((moment.at, moment.position));
+        self.settle(lane);
     }
 
-    /// A decision is missing: no voice catches up with what it would have started.
+    /// A lane falls silent.
+    fn rest(&mut self, playing: &mut Playing, lane: u8, moment: &Moment) {
+        self.settle(lane);
+        for key in self.sounding[usize::from(lane)].iter() {
+            self.end_key(playing, lane, key, moment);
+        }
+    }
+
+    fn end_key(&mut self, playing: &mut Playing, lane: u8, key: u8, moment: &Moment) {
+        if self.sounding[usize::from(lane)].remove(key) {
+            playing.output.end(Owner::Generated, (lane, key), moment.at, moment.least_samples(), moment.lag);
+        }
+    }
+
+    /// The sample at which something happens next within a step.
+    pub fn next_edge(&self) -> Option<Sample> {
+        self.later.next()
+    }
+
+    /// Plays the edges within a step whose sample has come.
+    pub fn play_later(&mut self, playing: &mut Playing, at: Sample) {
+        while let Some(later) = self.later.pop(at) {
+            self.play_edge(playing, &later, at);
+        }
+    }
+
+    fn play_edge(&mut self, playing: &mut Playing, later: &LaterEdge, at: Sample) {
+        let moment = Moment::of(playing.time, at, later.lag);
+        match later.edge {
+            Edge::Off { lane, key, .. } => self.end_key(playing, lane, key, &moment),
+            Edge::On { lane, key, velocity, .. } if playing.settings.emit.contains(lane) => {
+                let sounding = &mut self.sounding[usize::from(lane)];
+                if sounding.contains(key) {
+                    playing.output.end(Owner::Generated, (lane, key), at, 1, later.lag);
+                }
+                sounding.insert(key);
+                self.struck[usize::from(lane)] = Some((at, moment.position));
+                self.settle(lane);
+                start(playing, lane, key, velocity, &moment);
+            }
+            Edge::On { .. } => {}
+        }
+    }
+
+    /// When lanes move next that could not move with an answer.
+    pub fn next_catch_up(&self) -> Option<Sample> {
+        self.catch_up_at.map(|(at, _)| at)
+    }
+
+    /// Lanes that could not move with the answer to an early note move with its step.
+    pub fn catch_up(&mut self, playing: &mut Playing, at: Sample) {
+        let Some((_, step)) = self.catch_up_at.take() else { return };
+        let lag = Lag { grid: at - playing.time.sample_of(step.position()), due: 0 };
+        let moment = Moment::of(playing.time, at, lag);
+        for lane in 0..NUM_LANES as u8 {
+            if let Some(target) = self.owed[usize::from(lane)] {
+                self.go_to(playing, lane, target, &Velocities::default(), (Cause::Step, &moment));
+            }
+        }
+    }
+
+    /// Nothing that waits for its sample happens later. What sounds has been ended.
+    pub fn forget_later(&mut self) {
+        self.catch_up_at = None;
+        self.later = Later::default();
+    }
+
+    /// Whether a lane sounds a key.
+    pub fn doubles(&self, lane: u8, key: u8) -> bool {
+        self.sounding.get(usize::from(lane)).is_some_and(|sounding| sounding.contains(key))
+    }
+
+    /// Ends generated notes at sample `at`, or when they have sounded for long enough.
+    pub fn end_all(&mut self, output: &mut Output, time: &BlockTime, at: Sample) {
+        output.end_all(Some(Owner::Generated), at, (LEAST_SECONDS * time.sample_rate) as u64);
+        self.fall_silent();
+    }
+
+    /// A decision is missing: no lane catches up with what it would have started.
     pub fn miss(&mut self) {
-        self.missed = [true; NUM_VOICES];
-        self.owed = [None; NUM_VOICES];
+        self.missed = Lanes::ALL;
+        self.owed = [None; NUM_LANES];
     }
 
-    /// Whether a voice may be struck: once in a 16th, and not before its note has lasted.
-    pub fn may_strike(&self, voice: usize, cause: Cause, moment: &Moment) -> bool {
-        let Some((at, step)) = self.struck[voice] else { return true };
-        let apart = moment.step - step;
+    /// Whether a lane may be struck: once in a 16th, and not before its note has lasted.
+    fn may_strike(&self, lane: u8, cause: Cause, moment: &Moment) -> bool {
+        let Some((at, position)) = self.struck[usize::from(lane)] else { return true };
+        let apart = moment.position - position;
         let lasted = moment.at >= at + moment.least_samples();
-        let another_step = (moment.step + ROUNDING_STEPS).floor() > (step + ROUNDING_STEPS).floor();
+        let another_step = (moment.position + ROUNDING_STEPS).step() > (position + ROUNDING_STEPS).step();
         lasted && another_step && (cause == Cause::Step || apart >= APART_STEPS)
     }
 
-    /// The voice begins `key`.
-    pub fn strike(&mut self, voice: usize, key: u8, moment: &Moment) {
-        self.sounding[voice] = Some(key);
-        self.struck[voice] = Some((moment.at, moment.step));
-        self.settle(voice);
+    /// The lane does what the network has decided.
+    fn settle(&mut self, lane: u8) {
+        self.owed[usize::from(lane)] = None;
+        self.missed = self.missed & !Lanes::NONE.with(lane);
     }
 
-    /// The voice begins `key` as soon as it may.
-    pub fn owe(&mut self, voice: usize, key: u8) {
-        self.owed[voice] = Some(key);
-        self.missed[voice] = false;
+    /// All fall silent; what sounds has been ended.
+    pub fn fall_silent(&mut self) {
+        *self = Self { struck: self.struck, catch_up_at: self.catch_up_at, ..Self::default() };
     }
 
-    /// The voice falls silent; gives what it sounded.
-    pub fn end(&mut self, voice: usize) -> Option<u8> {
-        self.settle(voice);
-        self.sounding[voice].take()
-    }
-
-    /// The voice does what the network has decided.
-    pub fn settle(&mut self, voice: usize) {
-        self.owed[voice] = None;
-        self.missed[voice] = false;
-    }
-
-    /// All fall silent.
-    pub fn end_all(&mut self) {
-        *self = Self { struck: self.struck, ..Self::default() };
-    }
-
-    /// Time is elsewhere.
+    /// Time is elsewhere: all fall silent, and may move at once. What sounds has been ended.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { catch_up_at: self.catch_up_at, ..Self::default() };
+    }
+}
+
+/// How loud the keys of a step's start are, 1 to 127.
+#[derive(Clone, Copy, Default)]
+struct Velocities {
+    keys: [(u8, u8); MAX_EDGES],
+    count: usize,
+}
+
+impl Velocities {
+    fn push(&mut self, key: u8, velocity: u8) {
+        self.keys[self.count] = (key, velocity);
+        self.count += 1;
+    }
+
+    /// The velocity of a key; 0 if the model has not decided it.
+    fn of(&self, key: u8) -> u8 {
+        self.keys[..self.count].iter().find(|(of, _)| *of == key).map_or(0, |(_, velocity)| *velocity)
+    }
+}
+
+/// Starts a generated note; with velocity 0 it is as loud as the player's.
+fn start(playing: &mut Playing, lane: u8, key: u8, velocity: u8, moment: &Moment) {
+    let Playing { time, hands, output, .. } = playing;
+    let velocity = if velocity > 0 { f32::from(velocity) / 127.0 } else { hands.velocity() };
+    let touch = Touch { voice_id: VoiceID::Wildcard, velocity };
+    // Where the player sounds that very key, it is one note.
+    if !hands.goes_out(lane, key) {
+        output.rest_wheels(hands, lane, time.timing(moment.at));
+        output.start(Owner::Generated, (lane, key), touch, moment.lag, moment.at);
     }
 }
 
@@ -136,13 +351,19 @@ mod tests {
     use super::*;
 
     fn moment(step: f64) -> Moment {
-        Moment { at: (step * 6000.0).round() as u64, step, samples_per_step: 6000.0, sample_rate: 48_000.0 }
+        let at = Sample::default() + (step * 6000.0).round() as u64;
+        let (position, lag) = (StepPosition::new(step), Lag::default());
+        Moment { at, position, samples_per_step: 6000.0, sample_rate: 48_000.0, lag }
+    }
+
+    fn struck_at(moment: Moment) -> Voices {
+        let mut voices = Voices::default();
+        voices.struck[1] = Some((moment.at, moment.position));
+        voices
     }
 
     fn may(struck: f64, cause: Cause, at: f64) -> bool {
-        let mut voices = Voices::default();
-        voices.strike(1, 60, &moment(struck));
-        voices.may_strike(1, cause, &moment(at))
+        struck_at(moment(struck)).may_strike(1, cause, &moment(at))
     }
 
     #[test]
@@ -167,9 +388,11 @@ mod tests {
 
     #[test]
     fn at_a_high_tempo_every_step_may_move() {
-        let fast = |step: f64| Moment { at: (step * 2400.0) as u64, samples_per_step: 2400.0, ..moment(step) };
-        let mut voices = Voices::default();
-        voices.strike(0, 60, &fast(3.0));
-        assert!(voices.may_strike(0, Cause::Step, &fast(4.0)));
+        let fast = |step: f64| Moment {
+            at: Sample::default() + (step * 2400.0) as u64,
+            samples_per_step: 2400.0,
+            ..moment(step)
+        };
+        assert!(struck_at(fast(3.0)).may_strike(1, Cause::Step, &fast(4.0)));
     }
 }

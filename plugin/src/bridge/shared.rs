@@ -1,7 +1,7 @@
 //! What any thread may read: the counters and flags of an instance, and the progress of all workers of the process.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Instant;
 
 use atomic_float::AtomicF32;
@@ -63,6 +63,8 @@ pub struct Shared {
     pub step_p50_us: AtomicF32,
     /// The 99th percentile of the time from a played note to its decided answer, microseconds.
     pub reply_p99_us: AtomicF32,
+    /// The lanes that the weights can play, as bits.
+    pub lanes: AtomicU16,
     /// Set to end the worker.
     pub stop: AtomicBool,
 }

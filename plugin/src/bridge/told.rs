@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-/// The tempi that count as valid, quarter notes per minute.
+/// The valid tempi, quarter notes per minute. If a host reports another, the plugin ignores it.
 pub const TEMPO_RANGE_BPM: RangeInclusive<f64> = 1.0..=999.0;
 
 /// An event for the takes.

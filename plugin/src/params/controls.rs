@@ -135,7 +135,8 @@ pub fn for_network(key: Key, density: Density, register: Register) -> Controls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_model::tokeniser::step_reader::{CONTROL_CLASSES, NUM_KEYS};
+    use continuo_model::key::NUM_KEYS;
+    use continuo_model::tokeniser::step_reader::CONTROL_CLASSES;
 
     #[test]
     fn every_control_has_a_class_in_the_network() {

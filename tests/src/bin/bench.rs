@@ -1,4 +1,4 @@
-//! The program behind `cargo xtask bench`: what a step costs, as a ratio to what it cannot cost less than.
+//! The program behind `cargo xtask bench`: times a step and compares it with its lower bound, reading the weights once.
 
 #![forbid(unsafe_code)]
 
@@ -11,9 +11,10 @@ use clap::Parser;
 use continuo_model::decision::Given;
 use continuo_model::generate::{self, Performer, Step, StepSettings};
 use continuo_model::sampling::Sampler;
+use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
 use continuo_model::weights_file::Weights;
 
-/// Times a performer's steps. Machines differ and are shared: only the ratios in one run mean something.
+/// Times a performer's steps. Machines differ and are shared: compare ratios within one run.
 #[derive(Parser)]
 struct Options {
     /// Weights files.
@@ -24,7 +25,7 @@ struct Options {
     runs: usize,
 }
 
-/// How long the machine does something else before a cold step: the caches and the clock are then as in a host.
+/// The pause before a cold step, after which caches and processor clock are as in a host.
 const SLEEP: Duration = Duration::from_millis(20);
 
 fn main() -> Result<()> {
@@ -61,7 +62,7 @@ fn print_row(name: &str, time: Duration, unit: Duration) {
     println!("{name:<44} {us:>9.1} {:>7.2}", us / (unit.as_secs_f64() * 1e6));
 }
 
-/// As many bytes as a network's weights have in 16 bits.
+/// As many bytes as a network's weights take in 16 bits.
 struct Floor(Vec<u64>);
 
 impl Floor {
@@ -91,9 +92,9 @@ impl Bench {
         }
         let step = Step {
             step_idx: self.step_idx,
-            step_in_beat: self.step_idx as usize % 4,
+            step_in_beat: self.step_idx as usize % STEPS_PER_BEAT,
             given,
-            // As shipped: below temperature 1 several chords are weighed.
+            // As shipped: below temperature 1 the performer weighs several chords.
             settings: StepSettings { sampler: Sampler::CAREFUL, rng_seed: 1, strict: true, ..StepSettings::default() },
             ..Step::default()
         };

@@ -1,4 +1,4 @@
-//! What a program has put on the screen's clipboard. On the test's thread.
+//! Reads the screen's clipboard. On the test's thread.
 
 use std::time::{Duration, Instant};
 

@@ -72,8 +72,8 @@ impl Song {
     }
 }
 
-/// Notes of several voices as one player's: a key that two voices want at once is struck once and held for the longer,
-/// and one that is struck again while it sounds is let go for it.
+/// The notes of several voices as one player's: a key that two voices strike at once is struck once and held for the
+/// longer note, and a key that is struck again while it sounds is released first.
 fn one_line(notes: &[Note]) -> Vec<Note> {
     let mut line: Vec<Note> = Vec::with_capacity(notes.len());
     for note in notes {

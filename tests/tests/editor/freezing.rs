@@ -1,4 +1,4 @@
-//! Freezing in the editor: a take plays again, whole, by its bars, by single voices.
+//! Freezing in the editor: a whole take plays again, or bars or single voices of it.
 
 use anyhow::{Result, ensure};
 use continuo_tests::editor_session::EditorSession;
@@ -36,19 +36,19 @@ fn the_last_round_of_a_loop_is_what_is_frozen() -> Result<()> {
     session.click("Takes")?;
     session.click("Freeze take")?;
     session.expect_param("Freeze bass", "On")?;
-    // The worker has it by then.
+    // By then the worker has recorded it.
     session.place("Freeze take")?;
     session.play("90 60 1", 4.0, 19.9)?;
     session.stop()?;
     let again = rounds(&session.heard());
     ensure!(again == [&heard[2][..], &heard[2][..]], "expected {:?} twice, got {again:?}", heard[2]);
-    // Nothing was heard behind the loop, and nothing is.
+    // Nothing was played after the loop, and nothing plays there now.
     session.loop_range_beats = None;
     session.play("90 60 1", 4.0, 24.0)?;
     session.stop()?;
     let straight = rounds(&session.heard());
     ensure!(straight == [&heard[2][..]], "expected {:?} once, got {straight:?}", heard[2]);
-    // The second round's bars alone.
+    // Only the second round's bars.
     session.click("Take 1")?;
     session.click("Freeze take")?;
     session.expect_param("Freeze bass", "Off")?;
@@ -56,7 +56,7 @@ fn the_last_round_of_a_loop_is_what_is_frozen() -> Result<()> {
     session.desktop.drag(from, to)?;
     session.click("Freeze take")?;
     session.expect_param("Freeze bass", "On")?;
-    // The worker has it by then.
+    // By then the worker has recorded it.
     session.place("Freeze take")?;
     session.loop_range_beats = Some((4.0, 12.0));
     session.play("90 60 1", 4.0, 11.9)?;
@@ -85,7 +85,7 @@ fn a_frozen_take_plays_again_from_anywhere() -> Result<()> {
     }
     session.plugin.set_param_by_name("Rng seed", 0.5)?;
     session.click("Play")?;
-    // Nobody plays: in the middle of the song the take goes on by itself, as it was.
+    // The player is silent: from the middle of the song the take plays by itself, unchanged.
     session.play("40 60 1", 9.0, 16.4)?;
     let again = session.heard();
     for channel in 1..4 {
@@ -111,7 +111,7 @@ fn a_frozen_take_plays_again_from_anywhere() -> Result<()> {
 fn a_frozen_voice_stays_while_the_others_change() -> Result<()> {
     let mut session = EditorSession::open()?;
     session.play(TUNE, 0.0, 12.0)?;
-    // While the take is under way.
+    // During the take.
     session.click("Freeze bass")?;
     let frozen = session.until("the take that is under way to be stored", |session| {
         Ok(Some(session.saved("frozen")?).filter(|frozen| frozen["number"] == 1))
@@ -136,7 +136,7 @@ fn a_frozen_voice_stays_while_the_others_change() -> Result<()> {
         session.click(name)?;
         session.expect_param(name, "Off")?;
     }
-    // The first one again stores the latest.
+    // Freezing the first voice again stores the latest take.
     session.click("Freeze soprano")?;
     session.expect_param("Freeze soprano", "On")?;
     let number = &session.saved("frozen")?["number"];

@@ -11,11 +11,11 @@ use continuo_tests::editor_session::{EditorSession, music_folder, opened_file};
 use continuo_tests::fake_host::{Edit, Format};
 use continuo_tests::session::value_of;
 
-/// The first phrase of a hymn, two bars and a half of it twice.
+/// The first phrase of a hymn; two and a half bars of it come twice.
 const TUNE: &str = "0 67 1, 1 67 1, 2 69 1, 3 71 1, 4 72 1, 5 71 1, 6 69 1.5, 7.5 67 0.5, 8 67 1, 9 69 1, 10 71 1, \
     11 67 1, 12 69 2, 14 67 2, 16 71 1, 17 71 1, 18 72 1, 19 74 1, 20 74 2, 22 72 2";
 
-/// Where the ruler is over the middle of a bar.
+/// The middle of a bar, on the ruler.
 fn ruler([left, top, width, _]: [i32; 4]) -> (i16, i16) {
     ((left + width / 2) as i16, (top - 12) as i16)
 }
@@ -45,7 +45,7 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
         let choices = session.places()?;
         let unfolds = ["Key", "Hear channel"].contains(&name);
         if choices.contains_key(&first_choice) || unfolds {
-            // A choice: the last of its values, the first, and back to the default.
+            // A choice: its last value, its first, and its default.
             for value in [1.0, 0.0, param.default_normalised] {
                 let text = text(&session, value)?;
                 if unfolds {
@@ -62,7 +62,7 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
             session.desktop.move_to(place)?;
             session.desktop.button(Button::Left, true)?;
             expect_edit(&mut session, Edit::Set { id: param.id, value: 1.0 }).context("held")?;
-            // It has acted, and is off again.
+            // The button has acted and is off again.
             session.expect_param(name, &text(&session, 0.0)?)?;
             session.desktop.button(Button::Left, false)?;
             expect_edit(&mut session, Edit::End { id: param.id }).context("let go")?;
@@ -90,7 +90,7 @@ fn drag_a_bar(session: &mut EditorSession, name: &str) -> Result<()> {
     let default_text = session.plugin.param_text(id, default)?;
     let [left, top, width, height] = session.place(name)?;
     let at = |share: f64| ((f64::from(left) + f64::from(width) * share) as i16, (top + height / 2) as i16);
-    // To the end that is farther away.
+    // Towards the farther end.
     let (from, to) = if default < 0.5 { (0.2, 0.7) } else { (0.8, 0.3) };
     let moved = session.until("a drag to move it", |session| {
         // A machine that draws more slowly than the hand moves sees a click, which changes nothing. So drag until it
@@ -108,7 +108,7 @@ fn drag_a_bar(session: &mut EditorSession, name: &str) -> Result<()> {
     let step = 1.0 / f64::from(session.plugin.param_by_name(name)?.num_steps.clamp(1, 100));
     let fine = session.param_at_rest(name)? - default;
     ensure!(fine.abs() < 0.3 * moved.abs() + step, "a fine drag by {fine}, a plain one by {moved}");
-    // What is typed: the top of the range, as the plugin writes it, without its unit.
+    // Type the top of the range as the plugin shows it, without the unit.
     let top_text = session.plugin.param_text(id, 1.0)?;
     session.desktop.click(at(0.5), Button::Right)?;
     session.place("Value field")?;
@@ -119,7 +119,7 @@ fn drag_a_bar(session: &mut EditorSession, name: &str) -> Result<()> {
     double_click(session, name, at(0.5)).context("the default again")
 }
 
-/// Double-clicks until the default is back: a slow machine may see two clicks, which change nothing.
+/// Double-clicks until the default is back. A slow machine may see two single clicks, which change nothing.
 fn double_click(session: &mut EditorSession, name: &str, at: (i16, i16)) -> Result<()> {
     let default = session.plugin.param_by_name(name)?.default_normalised;
     session.desktop.move_to(at)?;
@@ -157,7 +157,7 @@ fn the_space_bar_is_the_hosts() -> Result<()> {
         session.click(clicked)?;
         session.expect_param(name, after)?;
         session.desktop.type_text("  \n")?;
-        // What a key does it does in the next picture.
+        // A key acts in the next frame.
         session.click("Light")?;
         session.place("Dark")?;
         session.click("Dark")?;
@@ -218,7 +218,7 @@ fn a_style_is_chosen_in_the_head_of_the_window() -> Result<()> {
     session.photograph("styles")?;
     choose_style(&mut session, "Style/Chorale (mine)", &folder.join("mine.safetensors").display().to_string())?;
     choose_style(&mut session, "Style/Chorale", "shipped:chorale")?;
-    // At a bar it plays: the worker puts down the hash of what it has read.
+    // It plays from a bar on, when the worker records the hash of what it has read.
     session.until("it to play", |session| {
         session.play(TUNE, 0.0, 5.0)?;
         session.stop()?;
@@ -228,7 +228,7 @@ fn a_style_is_chosen_in_the_head_of_the_window() -> Result<()> {
     Ok(())
 }
 
-/// Clicks on an entry of the style menu, and again if a slow machine has missed it, until the project holds its path.
+/// Clicks on an entry of the style menu until the project has its path; a slow machine may miss a click.
 fn choose_style(session: &mut EditorSession, entry: &str, path: &str) -> Result<()> {
     session.until(path, |session| {
         if session.saved("weights")?["path"] == path {
@@ -241,7 +241,7 @@ fn choose_style(session: &mut EditorSession, entry: &str, path: &str) -> Result<
             }
             None => session.click("Style")?,
         }
-        // The menu folds and unfolds in another picture.
+        // The menu folds and unfolds in another frame.
         session.place("Style")?;
         Ok(None)
     })
@@ -282,7 +282,7 @@ fn weights_show_their_card_and_what_is_wrong() -> Result<()> {
     session.play(TUNE, 0.0, 6.0)?;
     session.stop()?;
     session.click("Weights")?;
-    // In and out of a folder that is called as files are, and the weights stay what they were.
+    // Opening and leaving a folder that is named like a file does not change the weights.
     session.click("Weights/v1.2/")?;
     session.place("Weights/Chorale   inner.safetensors")?;
     session.click("Up")?;
@@ -295,7 +295,7 @@ fn weights_show_their_card_and_what_is_wrong() -> Result<()> {
     let before = session.place("Figures")?;
     session.click("Weights path")?;
     session.desktop.type_text("no.safetensors\n")?;
-    // The next bar line is where it is tried; the line with what is wrong then lifts the one with the figures.
+    // The plugin tries it at the next bar line; the line with the problem then moves the figures up.
     session.until("the worker to report the problem", |session| {
         session.play(TUNE, 0.0, 5.0)?;
         session.stop()?;
@@ -326,7 +326,7 @@ fn it_is_resized_and_zoomed() -> Result<()> {
     session.click("Size/200 %")?;
     session.until("a window twice as large", |session| Ok((session.size()? == (2240, 1600)).then_some(())))?;
     session.photograph("twice")?;
-    // It opens again as it was, and so does the project elsewhere.
+    // The window opens again as it was, and so does the project in another instance.
     session.close_editor()?;
     session.open_editor()?;
     ensure!(session.size()? == (2240, 1600), "expected the size that it had");
@@ -344,7 +344,7 @@ fn opening_and_closing_leaves_nothing() -> Result<()> {
     let mut session = EditorSession::open()?;
     session.close_editor()?;
     let screen = session.desktop.num_windows(None)?;
-    // Files and threads in use; a window's thread ends a little after it.
+    // Open files and threads. A window's thread ends a little after the window.
     let in_use = || Ok::<_, anyhow::Error>((num_entries("/proc/self/fd")?, num_entries("/proc/self/task")?));
     let mut before = in_use()?;
     let mut sizes = Vec::new();
@@ -361,7 +361,7 @@ fn opening_and_closing_leaves_nothing() -> Result<()> {
         }
     }
     println!("resident KiB after each ten: {sizes:?}; files and threads at the fewest: {before:?}");
-    // The last window's thread may still be at it.
+    // The last window's thread may still be ending.
     session.until("no more windows than before", |session| {
         Ok((session.desktop.num_windows(None)? <= screen).then_some(()))
     })?;
@@ -369,8 +369,8 @@ fn opening_and_closing_leaves_nothing() -> Result<()> {
         let now = in_use()?;
         Ok((now.0 <= before.0 && now.1 <= before.1).then_some(()))
     })?;
-    // What the graphics driver keeps is taken in the first rounds. Were a window's pixels left each time, the last
-    // fifty would take 140 MiB.
+    // The graphics driver takes its memory in the first rounds. If each window leaked its pixels, the last fifty would
+    // take 140 MiB.
     let grown = sizes[9].saturating_sub(sizes[4]);
     ensure!(grown < 64 * 1024, "expected memory to stay, got {grown} KiB more: {sizes:?}");
     Ok(())
@@ -385,10 +385,10 @@ unsafe extern "C" {
     fn malloc_trim(pad: usize) -> i32;
 }
 
-/// Memory of this process that is in use, KiB. Each window has a thread, and each thread may allocate in an arena of
-/// its own, so what has been freed is not counted.
+/// The memory that this process uses, KiB, without freed memory: each window has a thread, and each thread may have an
+/// arena of its own.
 fn resident_kib() -> Result<u64> {
-    // SAFETY: it takes glibc's own locks and touches what is free alone.
+    // SAFETY: the function takes glibc's locks and touches only free memory.
     unsafe { malloc_trim(0) };
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has a size")?;

@@ -36,7 +36,7 @@ fn takes_become_clips() -> Result<()> {
     let played: Vec<u8> = clip.tracks[0].1.iter().map(|note| note.1).collect();
     ensure!(played[..4] == [67, 67, 69, 71], "the soprano is what was played, got {played:?}");
     ensure!(clip.tracks[0].1[0].3 < 10, "it starts on its bar");
-    // The clip's path is shown; wherever the folder is on this machine is not compared.
+    // The window shows the clip's path; the folder depends on the machine and is not compared.
     session.click("Take 2")?;
     session.photograph("takes")?;
     session.click("File per voice")?;
@@ -55,7 +55,7 @@ fn takes_become_clips() -> Result<()> {
     Ok(())
 }
 
-/// Reads the clip of a name that is being saved.
+/// Waits for a clip to be saved, and reads it.
 fn saved_clip(session: &mut EditorSession, name: &str) -> Result<Clip> {
     let path = music_folder().join(name);
     let bytes = session.until(name, |_| Ok(std::fs::read(&path).ok().filter(|bytes| !bytes.is_empty())))?;
@@ -66,7 +66,7 @@ fn saved_clip(session: &mut EditorSession, name: &str) -> Result<Clip> {
 fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
     let mut session = EditorSession::open()?;
     let _ = std::fs::remove_dir_all(music_folder());
-    // At these tempi blocks end with beats.
+    // At these tempi blocks end on beats.
     session.tempo_bpm = 93.75;
     let left = session.play(TUNE, 0.0, 8.0)?;
     session.tempo_bpm = 112.5;
@@ -100,7 +100,7 @@ fn chosen_bars_keep_their_key_tempo_and_metre() -> Result<()> {
         let moved = inside.map(|n| (n.0, n.1, n.2, n.3.max(from) - from, (n.3 + n.4).min(to) - n.3.max(from)));
         ensure!(*notes == moved.collect::<Vec<_>>(), "{name}: {notes:?}");
     }
-    // By number, and all of them again.
+    // Bars by number, then all bars.
     session.click("First bar")?;
     session.place("First bar")?;
     session.desktop.type_text("3\n")?;
@@ -133,7 +133,7 @@ fn tracks_of_first_take(
     let notes = saved["notes"].as_array().context("expected notes")?;
     let note = |note: &serde_json::Value| {
         let number = |n: usize| note[n].as_i64().context("expected a number");
-        // By how much later it was heard to start, and how much longer.
+        // By how much later the note started, and how much longer it was.
         let shift = |n: usize| if as_heard { note[n].as_i64().unwrap_or(0) } else { 0 };
         Ok((number(0)? as u8, number(1)? as u8, number(2)? as u8, number(3)? + shift(5), number(4)? + shift(6)))
     };

@@ -1,4 +1,4 @@
-//! Chords, struck at one sample in any order or rolled: one answer, and one assignment.
+//! Chords, struck at one sample in any order or rolled, get one answer and one assignment of voices.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::Format;
@@ -8,7 +8,7 @@ use continuo_tests::session::saved_takes;
 
 use super::playing::*;
 
-/// Chords with Your voice and the channel of each key.
+/// *Your voice*, and chords with the channel of each key.
 const CHORDS: [(&str, &[(u8, u8)]); 9] = [
     ("Soprano", &[(76, 0), (72, 1)]),
     ("Soprano", &[(76, 0), (72, 1), (67, 2)]),
@@ -60,7 +60,7 @@ fn every_mode_assigns_chords_alike() -> Result<()> {
                 let keys: Vec<u8> = chord.iter().map(|(key, _)| *key).collect();
                 for order in orders(&keys) {
                     let setting = Setting::new(format, mode).with("Your voice", voice);
-                    // From the transport's start on, or Free would play first.
+                    // From the start of the transport, or Free would play first.
                     let played = setting.play(&Hands::chord(&order, 0.0, 0.0, 1000.0), 2.0)?;
                     let mut got: Vec<_> = played.played.iter().map(|note| (note.key, note.channel)).collect();
                     let mut expected = chord.to_vec();
@@ -80,7 +80,7 @@ fn rolled_chords_have_one_answer_and_no_ghosts() -> Result<()> {
         for (voice, keys) in [("Soprano", [76, 72, 67]), ("Bass", [48, 52, 55])] {
             for order in orders(&keys) {
                 for spread in [1.0, 3.0, 8.0, 12.0, 20.0, 30.0] {
-                    // On the beat and off it.
+                    // On the beat and off the beat.
                     for from in [500.0, 560.0, 610.0] {
                         let what =
                             || format!("{format}, {voice}, {order:?}, {spread} ms from finger to finger at {from}");
@@ -88,7 +88,7 @@ fn rolled_chords_have_one_answer_and_no_ghosts() -> Result<()> {
                         let played =
                             setting.play(&Hands::chord(&order, from, spread, 1500.0), 5.0).with_context(what)?;
                         played.expect_sound_harmony().with_context(what)?;
-                        // The first answer, then only steps.
+                        // The first answer, and after it only steps.
                         let answer = at_ms(from) + REPLY;
                         for note in &played.generated {
                             let on_grid = (note.start - START - REPLY).is_multiple_of(STEP);
@@ -183,7 +183,7 @@ fn takes_keep_the_assignment_of_the_whole_chord() -> Result<()> {
     Ok(())
 }
 
-/// The takes once the worker has taken down so many notes.
+/// The takes, once the worker has recorded that many notes.
 pub fn taken_down(mut read: impl FnMut() -> Result<serde_json::Value>, count: usize) -> Result<serde_json::Value> {
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {

@@ -6,7 +6,7 @@ use continuo_tests::hands::Hands;
 
 use super::playing::*;
 
-/// On which channels an event came out at its sample, with its value as it was sent.
+/// The channels on which an event came out at its sample with its value unchanged.
 fn channels_of(played: &Played, ms: f64, is_it: impl Fn(&EventKind) -> Option<(u8, f32)>, value: f32) -> Vec<u8> {
     let at = played.sent.iter().filter(|(at, _)| *at == at_ms(ms));
     let found = at.filter_map(|(_, kind)| is_it(kind)).filter(|found| (found.1 - value).abs() < 0.01);
@@ -68,7 +68,7 @@ fn the_wheel_goes_to_every_channel_of_its_notes_and_no_other() -> Result<()> {
         let played = Setting::new(format, "Harmonise").play(&hands, 3.9)?;
         let first = channels_of(&played, 300.0, bend, 0.25);
         ensure!(first == [0, 1, 3], "{format}: the wheel goes to {first:?}");
-        // The alto is the network's now.
+        // Now the network plays the alto.
         let second = channels_of(&played, 900.0, bend, 0.625);
         ensure!(second == [0, 3], "{format}: then the wheel goes to {second:?}");
     }
@@ -78,7 +78,7 @@ fn the_wheel_goes_to_every_channel_of_its_notes_and_no_other() -> Result<()> {
 #[test]
 fn an_mpe_keyboards_channels_follow_their_notes() -> Result<()> {
     for format in Format::BOTH {
-        // Keys on channels 2 to 4 as an MPE keyboard deals them out: in the order in which they are struck.
+        // Keys on channels 2 to 4, in the order in which they are struck, as from an MPE keyboard.
         for (from, keys) in [(2, [76, 72, 67]), (2, [67, 72, 76]), (9, [72, 76, 67])] {
             let mut hands = Hands::default();
             for (n, key) in keys.iter().enumerate() {

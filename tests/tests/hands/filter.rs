@@ -1,4 +1,4 @@
-//! The input filter: a split keyboard, one channel of many. What lies outside passes untouched.
+//! The input filter: a split keyboard, one channel of many. Events outside it pass untouched.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{EventKind, Format};
@@ -9,7 +9,7 @@ use continuo_tests::session::value_of;
 
 use super::playing::*;
 
-/// What is not heard: three notes on a channel, with controllers of their own.
+/// Unheard input: three notes on a channel with their own controllers.
 fn outside(channel: u8, low: u8) -> Hands {
     let text = format!(
         "100 on {low} c{channel} v0.3, 700 off {low} c{channel}, 900 on {} c{channel} v0.9, 1700 off {} c{channel}",
@@ -19,7 +19,7 @@ fn outside(channel: u8, low: u8) -> Hands {
     Hands::read(&text)
 }
 
-/// The hands' own notes as they must come out.
+/// The hands' notes as they must come out.
 fn untouched(hands: &Hands) -> Vec<(u64, EventKind)> {
     hands.events.iter().map(|(ms, kind)| (at_ms(*ms), *kind)).collect()
 }
@@ -32,7 +32,7 @@ fn expect_untouched(played: &Played, hands: &Hands) -> Result<()> {
     Ok(())
 }
 
-/// The same but for the rounding of a velocity, and that of a note's end.
+/// Whether two events are equal, apart from a rounded velocity or release velocity.
 fn same(a: &(u64, EventKind), b: &(u64, EventKind)) -> bool {
     match (a.1, b.1) {
         (
@@ -60,13 +60,13 @@ fn what_is_not_heard_passes_untouched_and_is_not_answered() -> Result<()> {
             ] {
                 let what = || format!("{format}, {mode}, {name} {text}");
                 let setting = Setting::new(format, mode).with(name, text);
-                // While the transport stands, too: nothing starts time of its own.
+                // Also while the transport stands: nothing starts free-running time.
                 let stands = running(4.0).hands(0, &Hands::read("0 on 41 c11, 90 off 41 c11")).hands(1, &hands);
                 let played = setting.play_script(&stands, &hands).with_context(what)?;
                 expect_untouched(&played, &hands).with_context(what)?;
                 if mode != "Free" {
                     let others = notes(&played.sent).len() - hands.starts().len();
-                    // The note before the start is heard where only keys are filtered, but above.
+                    // If only keys are filtered, the note before the start is heard, unless it lies above them.
                     ensure!(others <= 1 + 3 * usize::from(name == "Hear to"), "{}: {:?}", what(), played.generated);
                     played.expect_nothing_starts(START + 1, u64::MAX).with_context(what)?;
                 }
@@ -132,7 +132,7 @@ fn is_note(kind: &EventKind) -> bool {
     matches!(kind, EventKind::NoteOn { .. } | EventKind::NoteOff { .. })
 }
 
-/// The same but for MIDI's rounding of values.
+/// Whether two values are equal within MIDI's resolution.
 fn near(a: &(u64, EventKind), b: &(u64, EventKind)) -> bool {
     let value = |kind: &EventKind| match *kind {
         EventKind::MidiCc { channel, cc, value } => Some((0, channel, cc, value)),
@@ -156,7 +156,7 @@ fn a_filter_that_moves_while_keys_are_down_hangs_nothing() -> Result<()> {
                 let param = plugin.param_by_name(name)?;
                 let (here, away) = (param.default_normalised, value_of(&plugin, name, away)?);
                 let set = |value: f64| Happening::Param(name.into(), value);
-                // Heard when it goes down and not when it is let go; and the other way about.
+                // Heard when it goes down but not when it is released, and the other way round.
                 let hands = Hands::read("0 on 72, 700 off 72, 1000 on 71, 1700 off 71, 2200 on 69, 2600 off 69");
                 let script = running(8.0).hands(1, &hands).with(1, 0.8, set(away)).with(1, 2.5, set(here));
                 let played = setting.play_script(&script, &hands)?;
@@ -178,7 +178,7 @@ fn a_filter_that_moves_while_keys_are_down_hangs_nothing() -> Result<()> {
 fn by_channel_the_first_four_channels_are_the_voices() -> Result<()> {
     for format in Format::BOTH {
         for order in continuo_tests::hands::orders(&[0, 1, 3]) {
-            // Crossed and in unison, as parts are; the tenor is left open.
+            // Parts that cross and meet in unison; the tenor stays open.
             let keys = [60_u8, 67, 0, 60];
             let mut hands = Hands::default();
             for channel in &order {

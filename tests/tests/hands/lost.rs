@@ -1,4 +1,4 @@
-//! Keys whose end is lost, as the host stops calling: nobody holds them any more.
+//! Keys whose note-off is lost because the host stops calling: they no longer count as held.
 
 use anyhow::{Result, ensure};
 use continuo_tests::audio_thread;
@@ -31,7 +31,7 @@ fn take_break(plugin: &mut HostedPlugin, what: Break) -> Result<()> {
     }
 }
 
-/// Blocks of 480 before the break, and after it.
+/// The numbers of blocks of 480 samples before the break and after it.
 const BEFORE: u64 = 100;
 const AFTER: u64 = 800;
 

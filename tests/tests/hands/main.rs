@@ -1,4 +1,4 @@
-//! How hands and hosts play, kind by kind, in the built bundle in both formats.
+//! The built bundle, in both formats, played as hands and hosts play.
 
 #![forbid(unsafe_code)]
 

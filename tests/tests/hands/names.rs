@@ -1,4 +1,4 @@
-//! One key struck again before it is let go: each note-off ends its own note.
+//! One key, struck again before it is released: each note-off ends its own note.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::Format;
@@ -7,7 +7,7 @@ use continuo_tests::heard::{Heard, cover};
 
 use super::playing::*;
 
-/// What sounds of a key on any channel.
+/// The notes of a key on any channel.
 fn of_key(played: &Played, key: u8) -> Vec<Heard> {
     played.played.iter().filter(|note| note.key == key).copied().collect()
 }
@@ -26,7 +26,7 @@ fn expect_key(played: &Played, key: u8, starts: &[f64], to: f64) -> Result<()> {
     Ok(())
 }
 
-/// Repeated keys, with when the second note of each ends: by order, by name, and by name in the other order.
+/// Repeated keys, with the end of the second note of each: by order, by id, and by id in the other order.
 const REPEATS: [(&str, f64); 10] = [
     // The next note-on before the note-off, at one sample, one sample later, and later.
     ("0 on 72, 500 on 72, 500 off 72, 1000 off 72", 1000.0),
@@ -36,10 +36,10 @@ const REPEATS: [(&str, f64); 10] = [
     ("0 on 72 i1, 500 on 72 i2, 500 off 72 i1, 1000 off 72 i2", 1000.0),
     ("0 on 72 i1, 500 on 72 i2, 505 off 72 i1, 1000 off 72 i2", 1000.0),
     ("0 on 72 i7, 500 on 72 i3, 900 off 72 i7, 1000 off 72 i3", 1000.0),
-    // In order: the note-off in front of the note-on.
+    // In order: the note-off before the note-on.
     ("0 on 72, 500 off 72, 500 on 72, 1000 off 72", 1000.0),
     ("0 on 72 i1, 500 off 72 i1, 500 on 72 i2, 1000 off 72 i2", 1000.0),
-    // Named when it goes down alone.
+    // Only the note-on has an id.
     ("0 on 72 i1, 500 on 72 i2, 505 off 72, 1000 off 72", 1000.0),
 ];
 
@@ -68,7 +68,7 @@ fn a_repeated_key_sounds_twice_and_whole() -> Result<()> {
 #[test]
 fn a_name_ends_its_own_note_and_no_other() -> Result<()> {
     for format in Format::BOTH {
-        // The second note is let go first: the first one is still held, and harmonised.
+        // The second note is released first; the first one is still held and harmonised.
         let hands = Hands::read("0 on 72 i1, 500 on 72 i2, 700 off 72 i2, 1400 off 72 i1");
         let played = Setting::new(format, "Harmonise").play(&hands, 3.9)?;
         let notes = of_key(&played, 72);

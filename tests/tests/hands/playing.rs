@@ -1,4 +1,4 @@
-//! A session in which hands play, what came out of it, and the rules that hold for every harmony.
+//! Plays sessions of hands, and checks the rules that hold for every harmony.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{Class, Format, HostConfig, HostedPlugin};
@@ -26,7 +26,7 @@ pub const ENTRY: u64 = 1_920;
 /// The shortest that a generated note may be, samples: 60 ms.
 pub const SHORTEST: u64 = 2_880;
 
-/// The sample of a time in the running stretch.
+/// The sample of a time in the second stretch, in which the transport runs.
 pub fn at_ms(ms: f64) -> u64 {
     START + (ms * 48.0).round() as u64
 }
@@ -79,7 +79,7 @@ impl Setting {
         Ok((plugin, sent))
     }
 
-    /// Plays hands over `beats` of a running transport; a stop follows.
+    /// Plays hands over `beats` of a running transport, then stops it.
     pub fn play(&self, hands: &Hands, beats: f64) -> Result<Played> {
         self.play_script(&running(beats).hands(1, hands), hands)
     }
@@ -101,7 +101,7 @@ pub struct Played {
     pub sent: Sent,
     /// What the hands played, in order of their starts.
     pub played: Vec<Heard>,
-    /// What was added.
+    /// What the network added.
     pub generated: Vec<Heard>,
     /// From a note to its answer, samples.
     pub reply: u64,
@@ -109,7 +109,7 @@ pub struct Played {
 
 impl Played {
     /// # Errors
-    /// If a note of the hands' is not there at its sample.
+    /// If a note of the hands is missing at its sample.
     pub fn new(sent: Sent, hands: &Hands) -> Result<Self> {
         let mut generated = heard::notes(&sent);
         let mut played = Vec::new();
@@ -126,7 +126,7 @@ impl Played {
         self.generated.iter().filter(|note| note.channel == channel).copied().collect()
     }
 
-    /// Every played note went out on this channel.
+    /// Expects every played note on this channel.
     pub fn expect_played_on(&self, channel: u8) -> Result<()> {
         let elsewhere: Vec<_> = self.played.iter().filter(|note| note.channel != channel).collect();
         let (count, all) = (elsewhere.len(), self.played.len());
@@ -157,14 +157,15 @@ impl Played {
         Ok(())
     }
 
-    /// No generated note starts from `from` up to `to`.
+    /// Expects that no generated note starts from `from` up to `to`.
     pub fn expect_nothing_starts(&self, from: u64, to: u64) -> Result<()> {
         let started = self.generated.iter().find(|note| (from..to).contains(&note.start));
         ensure!(started.is_none(), "{started:?} starts, but nothing may start from {from} to {to}");
         Ok(())
     }
 
-    /// Harmony ends at a release: what sounds ends there, or once it is 60 ms old; nothing starts up to `until`.
+    /// Expects the harmony to end at a release: sounding notes end there, or once they are 60 ms old; none starts up to
+    /// `until`.
     pub fn expect_harmony_ends(&self, release: u64, until: u64) -> Result<()> {
         for note in self.generated.iter().filter(|note| note.start < release && note.end > release) {
             let latest = release.max(note.start + SHORTEST);
@@ -173,7 +174,7 @@ impl Played {
         self.expect_nothing_starts(release, until)
     }
 
-    /// Generated notes sound on some channel all through a range but for gaps of 60 ms.
+    /// Expects generated notes throughout a range, on any channel, except in gaps of 60 ms.
     pub fn expect_harmony(&self, from: u64, to: u64) -> Result<()> {
         heard::cover(&self.generated, from..to, SHORTEST).map_err(anyhow::Error::msg)
     }

@@ -1,4 +1,4 @@
-//! Releases: the harmony ends with the last key or pedal, however it is let go.
+//! Releases: the harmony ends with the last key or pedal, in whichever way it is released.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{EventKind, Format};
@@ -7,8 +7,8 @@ use continuo_tests::script::{Script, Stretch};
 
 use super::playing::*;
 
-/// When keys are released, milliseconds after a press at 500 ms: before the answer, just behind it, within and after
-/// its 60 ms, and long after.
+/// When keys are released, milliseconds after a press at 500 ms: before the answer, just after it, within and after
+/// its 60 ms, and much later.
 const HELD: [f64; 8] = [10.0, 24.0, 26.0, 50.0, 84.0, 90.0, 333.0, 1250.0];
 
 #[test]
@@ -27,7 +27,7 @@ fn harmony_ends_with_the_last_key() -> Result<()> {
                     played.expect_harmony_ends(at_ms(500.0 + held), u64::MAX).with_context(what)?;
                     played.expect_sound_harmony().with_context(what)?;
                     ensure!(played.played.iter().all(|note| note.end == at_ms(500.0 + held)), "{}", what());
-                    // It did answer what was held for long enough.
+                    // It answered the keys that were held for long enough.
                     ensure!((held < 25.0) == played.generated.is_empty(), "{}: {:?}", what(), played.generated);
                 }
             }
@@ -62,7 +62,7 @@ fn a_chord_that_is_let_go_key_by_key_ends_with_the_last() -> Result<()> {
         played.expect_sound_harmony()?;
         played.expect_harmony(at_ms(0.0), at_ms(2010.0))?;
         played.expect_harmony_ends(at_ms(2010.0), u64::MAX)?;
-        // The voices that are let go are filled in, from the next step on.
+        // The network takes over the released voices from the next step on.
         for (channel, from) in [(2, 1000.0), (1, 1490.0)] {
             let filled = played
                 .generated_on(channel)
@@ -86,7 +86,7 @@ fn the_pedal_holds_the_harmony() -> Result<()> {
                 ensure!(played.played[0].end == at_ms(600.0), "{}: {:?}", what(), played.played);
                 played.expect_harmony(at_ms(0.0), at_ms(2130.0)).with_context(what)?;
                 played.expect_harmony_ends(at_ms(2130.0), u64::MAX).with_context(what)?;
-                // Every voice's instrument gets it.
+                // Every voice's channel gets it.
                 for (ms, value) in [(300.0, 1.0), (2130.0, 0.0)] {
                     for channel in 0..4 {
                         let pedal = (at_ms(ms), EventKind::MidiCc { channel, cc: 64, value });
@@ -139,7 +139,7 @@ fn all_notes_off_leaves_other_channels_and_later_notes_alone() -> Result<()> {
         for cc in [120, 123] {
             let hands = Hands::read("0 on 72, 10 on 60 c2")
                 .and(&format!("700 cc {cc} 0 c3, 1000 cc {cc} 0, 1500 cc {cc} 0 c2"))
-                // The note-off comes all the same; and a new note works.
+                // The note-off still comes, and a new note works.
                 .and("1600 off 72, 1700 on 71, 2400 off 71");
             let played = Setting::new(format, "Harmonise").play(&hands, 10.0)?;
             let what = || format!("{format}, CC {cc}");

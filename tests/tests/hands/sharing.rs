@@ -1,4 +1,4 @@
-//! Player and network on one channel: neither cuts, bends or holds what is the other's.
+//! Player and network on one channel: neither cuts, bends or holds the other's notes.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{EventKind, Format};

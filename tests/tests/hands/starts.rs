@@ -1,4 +1,4 @@
-//! Keys that are held while the transport starts, jumps, comes round a loop, or stops.
+//! Keys that are held while the transport starts, jumps, loops, or stops.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::Format;
@@ -20,7 +20,8 @@ fn play(setting: &Setting, script: &Script, start: u64, key: u8) -> Result<(Hear
     Ok((player, all))
 }
 
-/// Nothing generated sounds through a sample, and in Harmonise the held key is harmonised on behind it.
+/// Expects that no generated note sounds through a sample, and that Harmonise continues to harmonise the held key after
+/// it.
 fn expect_cut_and_harmony(generated: &[Heard], cut: u64, until: u64, mode: &str) -> Result<()> {
     let through = generated.iter().find(|note| note.start < cut && note.end > cut);
     ensure!(through.is_none(), "{through:?} sounds through {cut}");
@@ -70,7 +71,7 @@ fn a_key_sounds_on_through_jumps_and_loops() -> Result<()> {
                     let (player, generated) = play(&setting, &script, at_ms(700.0), 72).with_context(what)?;
                     let end = at_ms(3650.0);
                     ensure!(player.end == end, "{}: {player:?}, expected an end at {end}", what());
-                    // A loop that is announced may hold over what sounds on.
+                    // Notes may sound across the end of an announced loop.
                     if name != "a loop" {
                         expect_cut_and_harmony(&generated, cut, end, mode).with_context(what)?;
                     }
@@ -112,7 +113,7 @@ fn a_key_on_a_loops_first_sample_sounds() -> Result<()> {
 fn a_stop_ends_a_held_key() -> Result<()> {
     for format in Format::BOTH {
         for mode in MODES {
-            // The key is let go some time after the stop, and struck again.
+            // The key is released some time after the stop and struck again.
             let stop = START + 4 * BEAT;
             let hands = Hands::read("1000 on 72, 2600 off 72, 3000 on 71, 3400 off 71");
             let stretches = vec![Stretch::stand(0.5), Stretch::play(0.0, 4.0), Stretch::stand(80.0)];

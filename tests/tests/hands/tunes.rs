@@ -1,4 +1,4 @@
-//! Tunes in one line, however legato: one voice's channel for the tune, and the others around it.
+//! Tunes in one line, however legato, stay on one voice's channel, with the other voices around them.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::Format;
@@ -34,7 +34,7 @@ fn a_legato_tune_stays_on_one_channel_with_three_voices_around_it() -> Result<()
                     ensure!(played.generated_on(channel).is_empty(), "the tune's own channel has generated notes");
                     let whole = at_ms(0.0) + REPLY..at_ms(16.0 * note_ms);
                     for other in (0..4).filter(|other| *other != channel) {
-                        // A voice may breathe; it does not fall silent for the tune.
+                        // A voice may pause, but must not fall silent.
                         let share = heard::share(&played.generated_on(other), whole.clone());
                         ensure!(share > 0.97, "channel {other} sounds in {:.0} % of the time", 100.0 * share);
                     }
@@ -102,7 +102,7 @@ fn two_keys_held_for_longer_than_a_hand_slips_are_two_voices() -> Result<()> {
         let hands = Hands::read("0 on 74, 500 on 69, 2500 off 69, 2500 off 74");
         let played = Setting::new(format, "Harmonise").play(&hands, 8.0)?;
         played.expect_sound_harmony()?;
-        // From the next step but one on, the network fills in two.
+        // From the second next step on, the network adds two voices.
         let (from, to) = (at_ms(1000.0), at_ms(2500.0));
         for at in (from..to).step_by(STEP as usize / 2) {
             let count = played.generated.iter().filter(|note| note.sounds_at(at)).count();

@@ -1,4 +1,4 @@
-//! Whose turn it is, and on which beat the network enters.
+//! Turns: who plays, and on which beat the network enters.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::{EventKind, Format};
@@ -19,7 +19,7 @@ fn it_waits_for_staccato_hands_that_are_late() -> Result<()> {
             for late in [8.0, 15.0, 30.0, 38.0] {
                 for length in [50.0, 100.0, 300.0] {
                     let what = || format!("{format}, {mode}, enters on {enter_on}, {late} ms late, {length} ms long");
-                    // Sixteen quarters, the first one on time: Free would play first.
+                    // Sixteen quarters, the first one on time, as Free would play otherwise.
                     let mut hands = Hands::default().note(72, 0.0, length);
                     for n in 1..16 {
                         let start = 500.0 * f64::from(n) + late;
@@ -85,7 +85,7 @@ fn free_plays_the_first_beat_of_every_pass_of_a_loop() -> Result<()> {
     Ok(())
 }
 
-/// A phrase of two bars whose last key is let go at `end_ms`; the bars end at 4000 ms.
+/// A phrase of two bars whose last key is released at `end_ms`; the bars end at 4000 ms.
 fn full_phrase(end_ms: f64) -> Hands {
     Hands::tune(&[67, 69, 71, 72, 74, 72, 71], 0.0, 500.0, 10.0).note(69, 3500.0, end_ms)
 }
@@ -161,8 +161,7 @@ fn the_take_holds_a_turns_first_notes_on_the_bar() -> Result<()> {
     Ok(())
 }
 
-/// A song that begins in 4/4 and goes on in another metre from bar 4 on, with what its bars are: (start in beats,
-/// length).
+/// A song that begins in 4/4 and changes to another metre at bar 4, with its bars: (start, length), beats.
 fn song(metre: (u16, u16), bars_after: usize) -> (Script, Vec<(f64, f64)>) {
     let bar_beats = f64::from(metre.0) * 4.0 / f64::from(metre.1);
     let after =
@@ -181,7 +180,7 @@ fn turns_go_on_through_a_change_of_metre() -> Result<()> {
                 let what = || format!("{format}, from 4/4 to {}/{}, {respond_bars} bars", metre.0, metre.1);
                 let (script, bars) = song(metre, 12);
                 let is_players = |bar: usize| (bar / respond_bars).is_multiple_of(2);
-                // The player plays on each beat of his bars.
+                // The player plays on each beat of their bars.
                 let mut hands = Hands::default();
                 for (_, (start, beats)) in bars.iter().enumerate().filter(|(n, _)| is_players(*n)) {
                     for beat in 0..beats.floor() as usize {
@@ -216,13 +215,13 @@ fn turns_go_on_through_a_change_of_metre() -> Result<()> {
 fn the_player_takes_a_turn_back_at_his_sample() -> Result<()> {
     for format in Format::BOTH {
         for mode in ["Continue", "Free"] {
-            // While the first notes of the turn have just sounded, and long after.
+            // Just after the first notes of the turn, and much later.
             for ms in [4041.0, 4060.0, 5300.0] {
                 let hands = full_phrase(3950.0).note(76, ms, ms + 400.0);
                 let played = Setting::new(format, mode).play(&hands, 12.0)?;
                 let at = at_ms(ms);
                 let sounding = played.generated.iter().find(|note| note.start < at && note.end > at);
-                // A note that has just started may be whole.
+                // A note that has just started may keep its 60 ms.
                 let ends = sounding.is_none_or(|note| note.end <= note.start + SHORTEST);
                 ensure!(ends, "{format}, {mode}: {sounding:?} sounds on beside the player's note at {at}");
                 ensure!(

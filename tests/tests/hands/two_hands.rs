@@ -1,4 +1,4 @@
-//! Two hands, and drones: the left hand is the bass, and what lies between is filled in.
+//! Two hands, and drones: the left hand is the bass, and the network plays the voices between.
 
 use anyhow::{Context, Result, ensure};
 use continuo_tests::fake_host::Format;
@@ -7,7 +7,7 @@ use continuo_tests::heard;
 
 use super::playing::*;
 
-/// The outer voices are the player's; alto and tenor sound all the time between `from` and `to`.
+/// Expects the player on the outer voices, and alto and tenor sounding all the time from `from` to `to`.
 fn expect_inner_voices(played: &Played, (from, to): (u64, u64)) -> Result<()> {
     played.expect_sound_harmony()?;
     let outer = played.generated.iter().find(|note| [0, 3].contains(&note.channel) && (from..to).contains(&note.start));
@@ -26,7 +26,7 @@ fn the_left_hand_is_the_bass() -> Result<()> {
         for voice in ["Soprano", "Bass"] {
             // An octave and more below, or closer and below the alto's range.
             for (left, low) in [([48, 43, 45, 48], 0), ([47, 43, 45, 48], 14)] {
-                // Over a bass a tenor's key is the tenor.
+                // Above a bass, a key in the tenor's range is the tenor.
                 if (voice, low) == ("Bass", 14) {
                     continue;
                 }
@@ -40,7 +40,7 @@ fn the_left_hand_is_the_bass() -> Result<()> {
                         let channel = if note.key < 50 { 3 } else { 0 };
                         ensure!(note.channel == channel, "{}: expected channel {channel}, got {note:?}", what());
                     }
-                    // Detached hands leave nothing to hold on to.
+                    // Between detached notes no key is held.
                     if overlap >= 0.0 {
                         expect_inner_voices(&played, (at_ms(0.0) + REPLY, at_ms(4000.0))).with_context(what)?;
                     }
@@ -53,7 +53,7 @@ fn the_left_hand_is_the_bass() -> Result<()> {
 
 #[test]
 fn hands_that_are_not_quite_together_are_two_hands() -> Result<()> {
-    // The left hand a little early or late on every note; the first one together, as a lone key is the tune.
+    // The left hand is a little early or late on every note but the first, as a lone key is the tune.
     let right = Hands::tune(&[72, 74, 76, 77], 1000.0, 500.0, 10.0);
     for format in Format::BOTH {
         for off in [-15.0, -5.0, 5.0, 15.0, 40.0] {
@@ -87,9 +87,9 @@ fn a_drone_is_a_bass_and_silences_nobody() -> Result<()> {
                     let (drone, tune): (Vec<heard::Heard>, Vec<heard::Heard>) =
                         played.played.iter().copied().partition(|note| note.key == 48);
                     ensure!(tune.iter().all(|note| note.channel == 0), "{}: {tune:?}", what());
-                    // A lone key is the tune until another one comes.
+                    // A lone key is the tune until another one is struck.
                     ensure!(before > 0.0 || drone[0].channel == 3, "{}: {drone:?}", what());
-                    // The tune's own beat to settle in, as the drone was a tune before.
+                    // A beat for the tune to settle in, as the drone was the tune before.
                     let from = at_ms(before) + if before > 0.0 { BEAT } else { REPLY };
                     expect_inner_voices(&played, (from, at_ms(6000.0))).with_context(what)?;
                 }

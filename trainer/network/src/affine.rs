@@ -1,14 +1,18 @@
-//! A product with a bias added, as one differentiable operation (training; CPU).
+//! Matrix product plus bias as one differentiable operation on the CPU.
 //!
-//! In candle's own operations the bias is spread over all rows and added: its gradient writes and reads several tensors
-//! of the size of the output, which for an LSTM's gates is the largest there is.
+//! candle's own operations broadcast the bias over all rows. The gradient then writes and reads several tensors of the
+//! size of the output, which for the gates of an LSTM is the largest tensor of all.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::product::{Matrix, Output, contiguous, multiply, with_numbers};
 
-/// `x` times `weight` plus `bias` in each row: (rows, inputs), (inputs, outputs), (outputs) give (rows, outputs).
-pub fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+/// Computes `x * weight + bias`, (rows, outputs), for `x` (rows, inputs), `weight` (inputs, outputs) and `bias`
+/// (outputs).
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if x.device().is_cpu() {
         x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Affine)
     } else {
@@ -16,8 +20,8 @@ pub fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// The same in candle's own operations: the reference that the fast one is tested against, and what other devices run.
-pub fn affine_by_parts(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+/// The same in candle's own operations: for other devices, and as reference for tests.
+fn affine_by_parts(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.contiguous()?.matmul(weight)?.broadcast_add(bias)
 }
 
@@ -92,7 +96,7 @@ mod tests {
     use continuo_model::random::SplitMix64;
 
     #[test]
-    fn it_is_what_candle_computes_by_parts() {
+    fn the_result_and_gradients_equal_those_of_candle() {
         let mut rng = SplitMix64::new(4);
         let mut var = |shape: &[usize]| {
             let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.next_f32() - 0.5).collect();

@@ -1,16 +1,19 @@
-//! Rows of a table added up, as one differentiable operation (training; CPU): one-hot inputs without the zeros.
+//! Sums of embeddings (bags) as one differentiable operation on the CPU.
 
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
-use continuo_model::tokeniser::step_reader::NO_ROW;
+use continuo_model::tokeniser::step_reader::NO_INDEX;
 use multiversion::multiversion;
 
 use super::product::{contiguous, flat};
 
-/// Adds up rows of `table`, (rows, width): `indices` are (bags * slots) row numbers, [`NO_ROW`] for none. Returns
-/// (bags, width).
-pub fn bag(table: &Tensor, indices: &Arc<[u32]>, slots: usize) -> Result<Tensor> {
+/// Sums of rows of `table`, (rows, width). `indices`, (bags * slots), are row numbers; [`NO_INDEX`] adds nothing.
+/// Returns (bags, width).
+///
+/// # Errors
+/// If `table` is not a matrix of 32-bit floats.
+pub(crate) fn bag(table: &Tensor, indices: &Arc<[u32]>, slots: usize) -> Result<Tensor> {
     if table.device().is_cpu() {
         table.contiguous()?.apply_op1(Bag { indices: indices.clone(), slots })
     } else {
@@ -18,8 +21,8 @@ pub fn bag(table: &Tensor, indices: &Arc<[u32]>, slots: usize) -> Result<Tensor>
     }
 }
 
-/// The same in candle's own operations: the reference that the fast one is tested against, and what other devices run.
-pub fn bag_plainly(table: &Tensor, indices: &[u32], slots: usize) -> Result<Tensor> {
+/// The same in candle's own operations: for other devices, and as reference for tests.
+pub(crate) fn bag_plainly(table: &Tensor, indices: &[u32], slots: usize) -> Result<Tensor> {
     let (rows, width) = table.dims2()?;
     let table = Tensor::cat(&[table, &Tensor::zeros((1, width), DType::F32, table.device())?], 0)?;
     let indices: Vec<u32> = indices.iter().map(|&row| row.min(rows as u32)).collect();
@@ -64,7 +67,7 @@ impl CustomOp1 for Bag {
     }
 }
 
-const _: () = assert!(NO_ROW == u32::MAX, "a row that is not there lies past the end of every table");
+const _: () = assert!(NO_INDEX == u32::MAX, "NO_INDEX must be past the end of every table");
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn add(sum: &mut [f32], row: &[f32]) {

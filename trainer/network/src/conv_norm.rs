@@ -1,7 +1,7 @@
-//! Causal convolution, batch normalisation and ReLU as one differentiable operation (training; CPU).
+//! Causal convolution, batch normalisation and ReLU as one differentiable operation on the CPU, in training mode.
 //!
-//! Three passes over the data forwards and three backwards, where candle's own operations need some twenty; and
-//! candle's `conv1d` has wrong weight gradients for batches.
+//! It needs three passes over the data forwards and three backwards; candle's own operations need about twenty, and the
+//! weight gradients of candle's `conv1d` are wrong for batches.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,43 +11,47 @@ use multiversion::multiversion;
 
 use super::product::{Matrix, Output, contiguous, flat, multiply};
 
-/// Mean and variance of each channel over a batch.
+/// The mean and variance of each channel over a batch.
 #[derive(Clone, Debug, Default)]
-pub struct BatchFigures {
+pub(crate) struct BatchStatistics {
     /// (channels).
     pub mean: Vec<f32>,
-    /// (channels), biased, as batch normalisation uses it.
+    /// (channels), the biased estimate.
     pub var: Vec<f32>,
 }
 
-/// Runs the layer on `x`, (steps * batch, inputs) with time first. `weight` is (kernel * inputs, channels),
-/// `affine` is (2, channels): gamma and beta. The convolution's bias is left out, as the normalisation takes it
-/// away again; the caller adds it to the running mean. Returns (steps * batch, channels) and the batch's
-/// figures.
-pub fn conv_norm_relu(
+/// Runs the layer on `x`, (steps * batch, inputs) with time first. `weight` is (kernel * inputs, channels), `affine` is
+/// (2, channels): gamma and beta. Returns the output, (steps * batch, channels), and the batch's statistics.
+///
+/// The layer leaves out the bias of the convolution, which normalisation would subtract again; the caller adds it to
+/// the running mean.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn conv_norm_relu(
     x: &Tensor,
     weight: &Tensor,
     affine: &Tensor,
     shape: Convolution,
     batch: usize,
-) -> Result<(Tensor, BatchFigures)> {
-    let figures = Arc::new(Mutex::new(BatchFigures::default()));
-    let op = ConvNormRelu { shape, batch, figures: figures.clone(), normalised: Mutex::default() };
+) -> Result<(Tensor, BatchStatistics)> {
+    let statistics = Arc::new(Mutex::new(BatchStatistics::default()));
+    let op = ConvNormRelu { shape, batch, statistics: statistics.clone(), normalised: Mutex::default() };
     let y = x.contiguous()?.apply_op3(&weight.contiguous()?, &affine.contiguous()?, op)?;
-    let figures = figures.lock().expect("no thread panics with the figures").clone();
-    Ok((y, figures))
+    let statistics = statistics.lock().expect("no thread panics with the statistics").clone();
+    Ok((y, statistics))
 }
 
 struct ConvNormRelu {
     shape: Convolution,
     batch: usize,
-    figures: Arc<Mutex<BatchFigures>>,
-    /// What the forward pass keeps for the backward pass: the normalised values, (steps * batch, channels).
+    statistics: Arc<Mutex<BatchStatistics>>,
+    /// The normalised values, (steps * batch, channels), which the forward pass keeps for the backward pass.
     normalised: Mutex<Vec<f32>>,
 }
 
 impl ConvNormRelu {
-    /// Rows by which a tap's input is late.
+    /// By how many rows the input of a tap is delayed.
     fn shift(&self, tap: usize, rows: usize) -> usize {
         ((self.shape.kernel - 1 - tap) * self.shape.dilation * self.batch).min(rows)
     }
@@ -78,10 +82,10 @@ impl CustomOp3 for ConvNormRelu {
             let w = Matrix::rows(&weight[tap * inputs * channels..], inputs, channels);
             multiply(Matrix::rows(x, rows - shift, inputs), w, &mut z[shift * channels..], Output::Add);
         }
-        let figures = figures_of(&z, channels);
+        let statistics = statistics_of(&z, channels);
         let mut y = vec![0.0; z.len()];
-        normalise(&mut z, &mut y, &figures.mean, &inverse_deviation(&figures.var), gamma, beta);
-        *self.figures.lock().expect("no thread panics with the figures") = figures;
+        normalise(&mut z, &mut y, &statistics.mean, &inverse_deviation(&statistics.var), gamma, beta);
+        *self.statistics.lock().expect("no thread panics with the statistics") = statistics;
         *self.normalised.lock().expect("no thread panics with the values") = z;
         Ok((CpuStorage::F32(y), (rows, channels).into()))
     }
@@ -97,10 +101,10 @@ impl CustomOp3 for ConvNormRelu {
         let (rows, inputs) = x.dims2()?;
         let channels = self.shape.channels;
         let normalised = std::mem::take(&mut *self.normalised.lock().expect("no thread panics with the values"));
-        let inverse = inverse_deviation(&self.figures.lock().expect("no thread panics with the figures").var);
+        let inverse = inverse_deviation(&self.statistics.lock().expect("no thread panics with the statistics").var);
         let (x_values, w_values, affine_values) = (flat(x)?, flat(weight)?, flat(affine)?);
         let mut dz = flat(grad_y)?;
-        // ReLU first, then the two sums that normalisation's gradient is made of.
+        // Back through ReLU, which also sums the gradients of gamma and beta, then through normalisation.
         let mut grad_affine = vec![0.0; 2 * channels];
         let (grad_gamma, grad_beta) = grad_affine.split_at_mut(channels);
         through_relu(&mut dz, &flat(y)?, &normalised, grad_gamma, grad_beta);
@@ -126,7 +130,7 @@ fn inverse_deviation(var: &[f32]) -> Vec<f32> {
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-fn figures_of(z: &[f32], channels: usize) -> BatchFigures {
+fn statistics_of(z: &[f32], channels: usize) -> BatchStatistics {
     let count = (z.len() / channels) as f32;
     let mut mean = vec![0.0; channels];
     for row in z.chunks_exact(channels) {
@@ -140,10 +144,10 @@ fn figures_of(z: &[f32], channels: usize) -> BatchFigures {
         }
     }
     var.iter_mut().for_each(|v| *v /= count);
-    BatchFigures { mean, var }
+    BatchStatistics { mean, var }
 }
 
-/// `z` becomes its normalised self, `y` what comes out of the layer.
+/// Normalises `z` in place and writes the output of the layer to `y`; both are (steps * batch, channels).
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn normalise(z: &mut [f32], y: &mut [f32], mean: &[f32], inverse: &[f32], gamma: &[f32], beta: &[f32]) {
     let channels = mean.len();
@@ -156,7 +160,7 @@ fn normalise(z: &mut [f32], y: &mut [f32], mean: &[f32], inverse: &[f32], gamma:
     }
 }
 
-/// Zeroes the gradient where nothing came out, and sums it for gamma and beta.
+/// Zeroes the gradient where ReLU's output is 0, and sums it for gamma and beta.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn through_relu(dz: &mut [f32], y: &[f32], normalised: &[f32], grad_gamma: &mut [f32], grad_beta: &mut [f32]) {
     let channels = grad_gamma.len();
@@ -172,7 +176,8 @@ fn through_relu(dz: &mut [f32], y: &[f32], normalised: &[f32], grad_gamma: &mut 
     }
 }
 
-/// Ioffe and Szegedy, "Batch normalization" (2015), section 3, solved for the layer's input.
+/// Turns `dz`, the gradient of the layer's output before ReLU, into the gradient of the convolution's output (Ioffe and
+/// Szegedy, "Batch normalization", 2015, section 3).
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn through_norm(
     dz: &mut [f32],

@@ -1,5 +1,5 @@
-//! The networks on candle, which the trainer trains, and which the streaming networks are tested against; their gradients, and
-//! the optimisers. Runs in the trainer only: the plugin plays through [`continuo_model::stream`].
+//! The networks on candle, with custom gradients, and the optimisers. The trainer trains them; the plugin plays through
+//! [`continuo_model::stream`], which the tests here compare with these networks.
 
 mod affine;
 mod bag;
@@ -21,10 +21,10 @@ pub use line::LineInputs;
 pub use split::SplitInputs;
 pub use stack::StackInputs;
 
-/// How much of a running mean or variance stays at each training step (the value that Keras uses).
+/// The share of a running mean or variance that each training step keeps (Keras's default).
 const NORM_MOMENTUM: f64 = 0.99;
 
-/// A batch for a network of any kind.
+/// The inputs of a network of any kind, for a batch of sequences.
 #[derive(Clone)]
 pub enum Inputs {
     /// For a stack.
@@ -42,15 +42,18 @@ pub struct Network {
     variables: Vec<(String, Var)>,
 }
 
-/// Where dropout's random numbers come from. Without it the network runs as in performance: no dropout, batch
-/// normalisation by its running figures.
+/// Runs a network in training mode. Without it there is no dropout, and batch normalisation uses its running
+/// statistics.
 pub struct Training<'a> {
-    /// candle's own generator cannot be seeded on CPU; this one can.
+    /// Random numbers for dropout. candle's own generator cannot be seeded on CPU.
     pub rng: &'a mut SplitMix64,
 }
 
 impl Network {
-    /// A network that has learnt nothing yet: see [`NetworkConfig::initial_tensors`].
+    /// An untrained network; see [`NetworkConfig::initial_tensors`].
+    ///
+    /// # Errors
+    /// If the device runs out of memory.
     pub fn init(config: NetworkConfig, rng_seed: u64, device: &Device) -> Result<Self> {
         let variables = config
             .initial_tensors(rng_seed)
@@ -62,10 +65,11 @@ impl Network {
         Ok(Self { config, variables })
     }
 
-    /// A network with given weights, named and shaped as [`NetworkConfig::tensors`] says.
+    /// A network with the tensors that `tensor(name, shape)` returns for the names and shapes of
+    /// [`NetworkConfig::tensors`].
     ///
     /// # Errors
-    /// If `tensor` has none of that name and shape.
+    /// If `tensor` fails.
     pub fn from_tensors(
         config: NetworkConfig,
         mut tensor: impl FnMut(&str, &[usize]) -> Result<Tensor>,
@@ -79,16 +83,19 @@ impl Network {
     }
 
     /// A network on `device` with the weights of a file.
+    ///
+    /// # Errors
+    /// If the device runs out of memory.
     pub fn from_weights(weights: &Weights, device: &Device) -> Result<Self> {
         Self::from_tensors(weights.description.config.clone(), |name, shape| {
             Tensor::from_slice(weights.tensor(name), shape, device)
         })
     }
 
-    /// The network's weights, matrices rounded to 16 bits as a file keeps them.
+    /// The network's weights. Matrices are rounded to 16 bits, as files store them.
     ///
     /// # Errors
-    /// If a number is not finite, or the description is not of this network.
+    /// If a value is NaN or infinite, or if the description is that of another network.
     pub fn to_weights(&self, description: Description) -> Result<Weights> {
         let values = |(name, var): &(String, Var)| Ok((name.clone(), var.flatten_all()?.to_vec1()?));
         let tensors = self.variables.iter().map(values).collect::<Result<_>>()?;
@@ -105,7 +112,7 @@ impl Network {
         &self.variables
     }
 
-    /// The variables that training moves: all but batch normalisation's running figures.
+    /// The variables that training updates: all but the running statistics of batch normalisation.
     pub fn trainable(&self) -> impl Iterator<Item = &(String, Var)> {
         self.variables.iter().filter(|(name, _)| !name.ends_with("norm.mean") && !name.ends_with("norm.var"))
     }
@@ -115,29 +122,29 @@ impl Network {
         &found.unwrap_or_else(|| panic!("the network has no tensor {name}")).1
     }
 
-    /// The logits of every cell, (cells, vocab_size); cells are (steps, batch), in a split network (steps, batch,
-    /// voices), in a line model (words, batch). State is zero before the first step.
+    /// The logits of every cell, (cells, vocab_size). The cells are (steps, batch), in a split network (steps, batch,
+    /// voices), in a line model (words, batch). The recurrent state starts at zero.
     ///
     /// # Errors
-    /// If the inputs are for the other kind of network, or this is an ensemble: its members are run one by one.
+    /// If the inputs are for another kind of network, or if this is an ensemble: its members are trained one by one.
     pub fn forward(&self, inputs: &Inputs, mut training: Option<Training>) -> Result<Tensor> {
         match (&self.config, inputs) {
             (NetworkConfig::Stack(config), Inputs::Stack(inputs)) => self.forward_stack(config, inputs, &mut training),
             (NetworkConfig::Split(config), Inputs::Split(inputs)) => self.forward_split(config, inputs, &mut training),
             (NetworkConfig::Line(config), Inputs::Line(inputs)) => self.forward_line(config, inputs, &mut training),
-            _ => bail!("expected inputs for the same kind of network"),
+            _ => bail!("expected inputs for this kind of network, got inputs for another kind"),
         }
     }
 }
 
-/// Zeroes a share `p` of the values while training, and makes up for it in the others.
+/// Dropout: in training mode, zeroes a share `p` of the values and scales the others by 1 / (1 - p).
 fn drop_out(x: Tensor, p: f32, training: &mut Option<Training>) -> Result<Tensor> {
     let Some(training) = training.as_mut().filter(|_| p > 0.0) else { return Ok(x) };
     let mask = mask(training.rng, x.elem_count(), p);
     &x * Tensor::from_vec(mask, x.shape(), x.device())?
 }
 
-/// The same with units that are gone for a whole sequence: `x` is (steps * batch, units). (Gal and Ghahramani, "A
+/// Dropout of the same units throughout a sequence: `x` is (steps * batch, units). (Gal and Ghahramani, "A
 /// theoretically grounded application of dropout in recurrent neural networks", 2016.)
 fn drop_units(x: Tensor, p: f32, steps: usize, training: &mut Option<Training>) -> Result<Tensor> {
     let Some(training) = training.as_mut().filter(|_| p > 0.0) else { return Ok(x) };

@@ -1,4 +1,4 @@
-//! A line model on candle: rows added up, LSTM layers, dense layers.
+//! The line model on candle: sums of embeddings, LSTM layers, dense layers.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use continuo_model::config::LineConfig;
 
 use super::{Network, Training, drop_out};
 
-/// A batch of sequences of words, time first.
+/// The inputs of a line model: a batch of sequences of words, time first.
 #[derive(Clone)]
 pub struct LineInputs {
     /// Words in each sequence.
     pub steps: usize,
     /// Sequences.
     pub batch: usize,
-    /// The rows to look up before each word, (steps, batch, slots): what
-    /// [`LineReader::rows`](continuo_model::tokeniser::line_reader::LineReader::rows) says, all
-    /// [`NO_ROW`](continuo_model::tokeniser::step_reader::NO_ROW) where a sequence is over.
-    pub rows: Arc<[u32]>,
+    /// The table rows to look up for each word, (steps, batch, slots), from
+    /// [`LineReader::indices`](continuo_model::tokeniser::line_reader::LineReader::indices);
+    /// [`NO_INDEX`](continuo_model::tokeniser::step_reader::NO_INDEX) after the end of a sequence.
+    pub indices: Arc<[u32]>,
 }
 
 impl Network {
-    /// The logits of every word, (steps * batch, vocab_size). State is zero before the first word.
+    /// The logits of every word, (steps * batch, vocab_size).
     pub(super) fn forward_line(
         &self,
         config: &LineConfig,
         inputs: &LineInputs,
         training: &mut Option<Training>,
     ) -> Result<Tensor> {
-        let mut x = self.add_up("line.table", &inputs.rows, config.slots(), config.row_dropout, training)?;
+        let mut x = self.add_up("line.table", &inputs.indices, config.slots(), config.row_dropout, training)?;
         for i in 0..config.lstm.len() {
             let h = self.run_lstm(i, &x, inputs.steps, config.weight_dropout, training)?;
             x = drop_out(h, config.dropout, training)?;

@@ -1,7 +1,7 @@
-//! A whole LSTM layer over a whole sequence as one differentiable operation (training; CPU).
+//! An LSTM layer over a whole sequence as one differentiable operation on the CPU.
 //!
-//! candle has the layer only a step at a time: the graph then holds a dozen small tensors a step, and its
-//! gradient of the sliced input costs O(steps^2). Here a step is one matrix product and one pass over the gates.
+//! candle runs an LSTM step by step: the graph gets a dozen small tensors for each step, and the gradient of the sliced
+//! input costs O(steps^2). Here a step is one matrix product and one pass over the gates.
 
 use std::sync::Mutex;
 
@@ -11,10 +11,13 @@ use multiversion::multiversion;
 
 use super::product::{Matrix, Output, contiguous, flat, multiply};
 
-/// Runs the recurrence. `gates` holds the input's share of the gates with the bias, (steps, batch, 4 * units)
-/// in the order input, forget, cell, output; `w_hh` is (units, 4 * units). State starts at zero. Returns the
-/// hidden states, (steps, batch, units).
-pub fn lstm_sequence(gates: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
+/// Runs the recurrence. `gates`, (steps, batch, 4 * units), is the input times its weights plus the bias, with gates in
+/// the order input, forget, cell, output; `w_hh` is (units, 4 * units). The state starts at zero. Returns the hidden
+/// states, (steps, batch, units).
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn lstm_sequence(gates: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
     if gates.device().is_cpu() {
         gates.contiguous()?.apply_op2(&w_hh.contiguous()?, LstmSequence::default())
     } else {
@@ -22,9 +25,8 @@ pub fn lstm_sequence(gates: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// The same in candle's own operations: the reference that the fast one is tested against, and what other
-/// devices run.
-pub fn lstm_step_by_step(gates: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
+/// The same in candle's own operations: for other devices, and as reference for tests.
+pub(crate) fn lstm_step_by_step(gates: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
     let (steps, batch, width) = gates.dims3()?;
     let units = width / 4;
     let mut h = Tensor::zeros((batch, units), gates.dtype(), gates.device())?;
@@ -46,7 +48,7 @@ pub fn lstm_step_by_step(gates: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
     Tensor::stack(&out, 0)
 }
 
-/// What the forward pass keeps for the backward pass.
+/// Values that the forward pass keeps for the backward pass.
 #[derive(Default)]
 struct Trace {
     /// (steps, batch, 4 * units), after sigmoid and tanh.
@@ -134,7 +136,7 @@ impl CustomOp2 for LstmSequence {
                     &mut grad_c[state.clone()],
                 );
             }
-            // What flows on to the step before: dz (batch, 4 units) times w_hh transposed.
+            // The gradient for the previous step: dz, (batch, 4 * units), times w_hh transposed.
             let w = Matrix::rows(&w, units, width).transposed();
             multiply(Matrix::rows(dz, batch, width), w, &mut grad_h, Output::Overwrite);
         }
@@ -151,7 +153,8 @@ impl CustomOp2 for LstmSequence {
     }
 }
 
-/// One batch row of one step: gates in, activations out, and the new cell and hidden state.
+/// One sequence of the batch in one step. `z`, (4 * units), holds the gates and receives their activations; `c` and
+/// `h`, (units), receive the new state.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn forward_row(z: &mut [f32], c_before: Option<&[f32]>, c: &mut [f32], h: &mut [f32]) {
     let units = c.len();
@@ -175,8 +178,8 @@ fn forward_row(z: &mut [f32], c_before: Option<&[f32]>, c: &mut [f32], h: &mut [
     }
 }
 
-/// Turns a row of activations into the gradient of its gates; `grad_c` goes in for this step and comes out
-/// for the step before.
+/// Turns the activations `z`, (4 * units), into the gradient of the gates. `grad_c`, (units), holds the gradient of
+/// this step's cell state and receives that of the previous step's.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn backward_row(z: &mut [f32], c: &[f32], c_before: Option<&[f32]>, grad_h: &[f32], grad_c: &mut [f32]) {
     let units = c.len();

@@ -1,4 +1,4 @@
-//! How weights move. candle has AdamW and plain SGD only, and neither can be saved.
+//! Optimisers whose state can be saved. candle has only AdamW and plain SGD, and can save neither.
 
 use anyhow::{Result, ensure};
 use candle_core::backprop::GradStore;
@@ -9,45 +9,49 @@ const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 const EPSILON: f64 = 1e-7;
 
-/// The rule by which weights move.
+/// The update rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
-    /// Adam with Nesterov momentum and its momentum schedule (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
+    /// Adam with Nesterov momentum and its momentum schedule (Dozat, "Incorporating Nesterov momentum into Adam",
+    /// 2016).
     Nadam,
     /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015).
     Adam,
-    /// Adam by the largest instead of the mean square gradient (the same paper, section 7).
+    /// Adam with the largest gradient instead of the mean square (the same paper, section 7).
     Adamax,
-    /// Plain gradient descent with momentum.
+    /// Gradient descent with momentum.
     Sgd,
 }
 
-/// A rule by which variables move, and all that it remembers of them.
+/// An update rule and its state.
 pub struct Optimiser {
     rule: Rule,
-    /// Share of a matrix's weights that decays at each step, times the step size.
+    /// Decoupled weight decay of matrices: each step subtracts this share times the learning rate.
     weight_decay: f64,
     moments: Vec<Moments>,
     step: u32,
-    /// Product of Nadam's momentum factors so far.
+    /// The product of Nadam's momentum factors so far.
     momentum_product: f64,
 }
 
-/// What is kept for one variable.
+/// The state of one variable.
 pub struct Moments {
     /// The variable.
     pub var: Var,
-    /// Its name.
+    /// The name of the variable.
     pub name: String,
-    /// Moving average of its gradient.
+    /// The moving average of the gradient.
     pub first: Tensor,
-    /// Moving average of its gradient squared.
+    /// The moving average of the squared gradient; for Adamax, the decaying maximum of its absolute value.
     pub second: Tensor,
 }
 
 impl Optimiser {
-    /// For these variables, from a standing start.
+    /// An optimiser for these variables that has made no steps.
+    ///
+    /// # Errors
+    /// If the device runs out of memory.
     pub fn new<'a>(rule: Rule, weight_decay: f64, variables: impl Iterator<Item = &'a (String, Var)>) -> Result<Self> {
         let moments = variables
             .map(|(name, var)| {
@@ -58,26 +62,26 @@ impl Optimiser {
         Ok(Self { rule, weight_decay, moments, step: 0, momentum_product: 1.0 })
     }
 
-    /// What is kept for each variable, to be saved or put back.
+    /// The state of each variable, for saving and restoring.
     pub fn moments(&mut self) -> &mut [Moments] {
         &mut self.moments
     }
 
-    /// The number of steps taken and the product of momentum factors.
+    /// The number of steps made and the product of momentum factors, for saving.
     pub fn progress(&self) -> (u32, f64) {
         (self.step, self.momentum_product)
     }
 
-    /// Puts back what [`Self::progress`] told.
+    /// Restores the result of [`Self::progress`].
     pub fn set_progress(&mut self, (step, momentum_product): (u32, f64)) {
         (self.step, self.momentum_product) = (step, momentum_product);
     }
 
-    /// Moves every variable by its gradient, after cutting all gradients together to the length `clip_norm`.
-    /// Returns the length before the cut.
+    /// Updates every variable that has a gradient, after scaling all gradients together to a norm of at most
+    /// `clip_norm`. Returns the norm before scaling.
     ///
     /// # Errors
-    /// If the gradient holds NaN or infinity; nothing has moved then.
+    /// If a gradient holds NaN or infinity. Then no variable changes.
     pub fn step(&mut self, grads: &GradStore, learning_rate: f64, clip_norm: f64) -> Result<f64> {
         let mut squares = 0.0;
         for m in &self.moments {
@@ -86,7 +90,7 @@ impl Optimiser {
             }
         }
         let norm = squares.sqrt();
-        ensure!(norm.is_finite(), "expected a finite gradient, got one of length {norm}");
+        ensure!(norm.is_finite(), "expected a finite gradient, got one of norm {norm}");
         let scale = if norm > clip_norm { clip_norm / norm } else { 1.0 };
         self.step += 1;
         let nadam = self.nadam_factors();
@@ -121,7 +125,7 @@ impl Optimiser {
         Ok(norm)
     }
 
-    /// What Nadam multiplies the moving average and the gradient by at this step, and its schedule one step on.
+    /// Nadam's factors for the moving average and for the gradient in this step. Advances its momentum schedule.
     fn nadam_factors(&mut self) -> (f64, f64) {
         let momentum = |t: u32| BETA_1 * (1.0 - 0.5 * 0.96_f64.powf(f64::from(t) * 0.004));
         let (now, next) = (momentum(self.step), momentum(self.step + 1));
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_finds_the_bottom_of_a_bowl_and_clips() {
+    fn every_rule_finds_the_minimum_and_clips() {
         for (rule, learning_rate) in [(Rule::Nadam, 0.05), (Rule::Adam, 0.05), (Rule::Adamax, 0.05), (Rule::Sgd, 0.005)]
         {
             descend(rule, learning_rate, 0.0);
@@ -161,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn weight_decay_pulls_matrices_only() {
+    fn only_matrices_decay() {
         let (matrix, bias) =
             (Var::new(&[[1.0_f32]], &Device::Cpu).unwrap(), Var::new(&[1.0_f32], &Device::Cpu).unwrap());
         let named = [("w".to_string(), matrix.clone()), ("b".to_string(), bias.clone())];

@@ -1,11 +1,11 @@
-//! Matrix products on plain slices, for the operations that bring their own gradients.
+//! Matrix products on slices, for the operations with custom gradients.
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 use gemm::Parallelism;
 
-/// A matrix in a slice, with its strides in elements.
+/// A matrix in a slice, with strides in elements.
 #[derive(Clone, Copy)]
-pub struct Matrix<'a> {
+pub(crate) struct Matrix<'a> {
     data: &'a [f32],
     rows: usize,
     cols: usize,
@@ -14,29 +14,29 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// The first `rows * cols` numbers of `data`, row by row.
+    /// A matrix of the first `rows * cols` numbers of `data`, in row-major order.
     pub fn rows(data: &'a [f32], rows: usize, cols: usize) -> Self {
         assert!(data.len() >= rows * cols);
         Self { data, rows, cols, row_stride: cols as isize, col_stride: 1 }
     }
 
-    /// The same numbers, columns for rows.
+    /// The transposed matrix, on the same numbers.
     pub fn transposed(self) -> Self {
         Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
     }
 }
 
-/// What happens to the numbers that are in the output already.
+/// How a product is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// They are overwritten.
+pub(crate) enum Output {
+    /// The product replaces the numbers in the output.
     Overwrite,
-    /// The product is added to them.
+    /// The product is added to the numbers in the output.
     Add,
 }
 
-/// Writes or adds `a * b`, (a.rows, b.cols), to the front of `out`.
-pub fn multiply(a: Matrix, b: Matrix, out: &mut [f32], output: Output) {
+/// Writes `a * b`, (a.rows, b.cols), to the front of `out`, or adds it.
+pub(crate) fn multiply(a: Matrix, b: Matrix, out: &mut [f32], output: Output) {
     assert_eq!(a.cols, b.rows);
     assert!(out.len() >= a.rows * b.cols);
     let threads = rayon_threads();
@@ -74,16 +74,22 @@ fn rayon_threads() -> usize {
     *THREADS.get_or_init(candle_core::utils::get_num_threads)
 }
 
-/// The numbers of a tensor that an operation was handed, which must lie in a row.
-pub fn contiguous<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+/// The numbers of a contiguous tensor, an argument of operation `op`.
+///
+/// # Errors
+/// If the tensor is not contiguous or does not hold 32-bit floats.
+pub(crate) fn contiguous<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
         None => bail!("{op}: expected a contiguous tensor, got strides {:?}", layout.stride()),
     }
 }
 
-/// Hands on a CPU tensor's numbers, row by row, without a copy where they lie in a row.
-pub fn with_numbers<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
+/// Calls `work` with the numbers of a CPU tensor in row-major order; copies them only if the tensor is not contiguous.
+///
+/// # Errors
+/// If the tensor is not on the CPU, or if `work` fails.
+pub(crate) fn with_numbers<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
@@ -92,7 +98,10 @@ pub fn with_numbers<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Result<T>) 
     }
 }
 
-/// A tensor's numbers, row by row.
-pub fn flat(tensor: &Tensor) -> Result<Vec<f32>> {
+/// The numbers of a tensor in row-major order.
+///
+/// # Errors
+/// If they are not 32-bit floats.
+pub(crate) fn flat(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.flatten_all()?.to_vec1()
 }

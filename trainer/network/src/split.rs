@@ -1,4 +1,4 @@
-//! The split network on candle: a trunk once a step, a head once a voice.
+//! The split network on candle: the trunk runs once a step, the head once a voice.
 
 use std::sync::Arc;
 
@@ -10,18 +10,19 @@ use continuo_model::tokeniser::step_reader::HEAD_SLOTS;
 use super::affine::affine;
 use super::{Network, Training, drop_out, drop_units};
 
-/// A batch of sequences of whole steps, time first. Each step's voices stand in the order in which they are drawn.
+/// The inputs of a split network: a batch of sequences of steps, time first. The voices of each step are in the order
+/// in which the network predicts them.
 #[derive(Clone)]
 pub struct SplitInputs {
     /// Steps in each sequence.
     pub steps: usize,
     /// Sequences.
     pub batch: usize,
-    /// The trunk's rows, (steps, batch, trunk slots).
+    /// The table rows that the trunk looks up, (steps, batch, trunk slots).
     pub trunk: Arc<[u32]>,
-    /// The head's rows, (steps, batch, voices, `HEAD_SLOTS`).
+    /// The table rows that the head looks up, (steps, batch, voices, `HEAD_SLOTS`).
     pub head: Arc<[u32]>,
-    /// Where to look each token's relative score up, (steps * batch * voices, vocab_size) of u32: see
+    /// The column of each token's relative score, (steps * batch * voices, vocab_size) of u32; see
     /// [`relative_columns`](continuo_model::tokeniser::step_reader::relative_columns).
     pub relative: Tensor,
 }
@@ -45,8 +46,8 @@ impl Network {
         }
         let trunk = x.matmul(self.var("head.trunk"))?.unsqueeze(1)?; // (steps * batch, 1, head)
         let cells = steps * batch * NUM_VOICES;
-        let rows = self.add_up("head.table", &inputs.head, HEAD_SLOTS, config.row_dropout, training)?;
-        let mut z = rows
+        let embedded = self.add_up("head.table", &inputs.head, HEAD_SLOTS, config.row_dropout, training)?;
+        let mut z = embedded
             .reshape((steps * batch, NUM_VOICES, config.head))?
             .broadcast_add(&trunk)?
             .reshape((cells, config.head))?;

@@ -1,4 +1,4 @@
-//! The stack on candle: embedding and features, causal convolutions, LSTM layers, dense layers.
+//! The stack on candle: embeddings, causal convolutions, LSTM layers, dense layers.
 
 use candle_core::{DType, Result, Tensor};
 use continuo_model::config::{NORM_EPSILON, StackConfig};
@@ -6,18 +6,17 @@ use continuo_model::config::{NORM_EPSILON, StackConfig};
 use super::conv_norm::conv_norm_relu;
 use super::{NORM_MOMENTUM, Network, Training, drop_out};
 
-/// A batch of sequences, time first: every layer then works on whole rows, and a shift in time is a plain
-/// copy.
+/// The inputs of a stack: a batch of sequences of cells. Time comes first, so that a shift in time is a plain copy.
 #[derive(Clone)]
 pub struct StackInputs {
-    /// The token before each cell, (steps, batch) of u32; `vocab_size` where there is none.
+    /// The previous token of each cell, (steps, batch) of u32; `vocab_size` at the start of a piece.
     pub previous: Tensor,
-    /// The rows to look up for each feature slot, (steps, batch, slots) of u32.
+    /// The table rows to look up for the feature slots, (steps, batch, slots) of u32.
     pub features: Tensor,
 }
 
 impl Network {
-    /// The logits of every cell, (steps * batch, vocab_size). State is zero before the first step.
+    /// The logits of every cell, (steps * batch, vocab_size).
     pub(super) fn forward_stack(
         &self,
         config: &StackConfig,
@@ -39,12 +38,12 @@ impl Network {
         self.run_dense(config.dense.len(), x, 0.0, training)
     }
 
-    /// Token and feature embeddings side by side, (steps * batch, input_width).
+    /// The embeddings of the previous tokens and the features side by side, (steps * batch, input_width).
     fn embed(&self, config: &StackConfig, inputs: &StackInputs) -> Result<Tensor> {
         let (steps, batch) = inputs.previous.dims2()?;
         let cells = steps * batch;
         let table = self.var("embedding.weight").as_tensor();
-        // The row past the vocabulary stands for "nothing before" and is all zeros.
+        // The row past the vocabulary, all zeros, stands for the start of a piece.
         let nothing = Tensor::zeros((1, config.embedding), DType::F32, table.device())?;
         let table = Tensor::cat(&[table, &nothing], 0)?;
         let mut parts = vec![table.index_select(&inputs.previous.flatten_all()?, 0)?];
@@ -59,23 +58,24 @@ impl Network {
         Tensor::cat(&parts, 1)?.contiguous()
     }
 
-    /// One causal convolution with batch normalisation and ReLU, (steps * batch, channels).
+    /// Runs causal convolution `i` with batch normalisation and ReLU on `x`, (steps * batch, inputs); returns (steps *
+    /// batch, channels).
     fn convolve(&self, config: &StackConfig, i: usize, x: &Tensor, batch: usize, training: bool) -> Result<Tensor> {
         let part = |part: &str| self.var(&format!("conv.{i}.{part}"));
         let (gamma, beta) = (part("norm.gamma"), part("norm.beta"));
         if training && x.device().is_cpu() {
             let affine = Tensor::stack(&[gamma.as_tensor(), beta.as_tensor()], 0)?;
             let shape = config.convolutions[i];
-            let (y, figures) = conv_norm_relu(x, part("weight"), &affine, shape, batch)?;
-            let mean = (Tensor::new(figures.mean, x.device())? + part("bias").as_detached_tensor())?;
-            self.update_running_figures(i, &mean, &Tensor::new(figures.var, x.device())?)?;
+            let (y, statistics) = conv_norm_relu(x, part("weight"), &affine, shape, batch)?;
+            let mean = (Tensor::new(statistics.mean, x.device())? + part("bias").as_detached_tensor())?;
+            self.update_running_statistics(i, &mean, &Tensor::new(statistics.var, x.device())?)?;
             return Ok(y);
         }
         let z = self.convolve_plainly(config, i, x, batch)?;
         let (mean, var) = if training {
             let mean = z.mean(0)?;
             let var = z.broadcast_sub(&mean)?.sqr()?.mean(0)?;
-            self.update_running_figures(i, &mean.detach(), &var.detach())?;
+            self.update_running_statistics(i, &mean.detach(), &var.detach())?;
             (mean, var)
         } else {
             (part("norm.mean").as_detached_tensor(), part("norm.var").as_detached_tensor())
@@ -84,8 +84,8 @@ impl Network {
         z.broadcast_sub(&mean)?.broadcast_mul(&scale)?.broadcast_add(beta)?.relu()
     }
 
-    /// The convolution alone, in candle's own operations: a sum of matrix products, one a tap, each shifted in
-    /// time (candle's `conv1d` has wrong weight gradients for batches).
+    /// The convolution alone in candle's own operations, (steps * batch, channels): a sum of matrix products, one for
+    /// each tap, shifted in time. (The weight gradients of candle's `conv1d` are wrong for batches.)
     fn convolve_plainly(&self, config: &StackConfig, i: usize, x: &Tensor, batch: usize) -> Result<Tensor> {
         let conv = &config.convolutions[i];
         let (cells, width) = x.dims2()?;
@@ -100,8 +100,8 @@ impl Network {
         Ok(sum)
     }
 
-    /// Moves the mean and variance that the network plays with a little towards a batch's.
-    fn update_running_figures(&self, i: usize, mean: &Tensor, var: &Tensor) -> Result<()> {
+    /// Moves the running mean and variance, both (channels), towards those of a batch.
+    fn update_running_statistics(&self, i: usize, mean: &Tensor, var: &Tensor) -> Result<()> {
         for (part, now) in [("mean", mean), ("var", var)] {
             let running = self.var(&format!("conv.{i}.norm.{part}"));
             let kept = (running.as_detached_tensor() * NORM_MOMENTUM)?;

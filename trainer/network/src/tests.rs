@@ -1,4 +1,4 @@
-//! The fast operations against plain ones, and small networks of each kind for the tests of gradients.
+//! Fast operations against their plain references, and small networks of each kind for the tests of gradients.
 
 mod gradients;
 mod parity;
@@ -6,7 +6,7 @@ mod parity;
 use continuo_model::config::{Convolution, Feature, FeatureKind, HomeKey, LineConfig, SplitConfig, StackConfig};
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::tokeniser::line_reader::LineFeature;
-use continuo_model::tokeniser::step_reader::{HEAD_ROWS, HEAD_SLOTS, NO_ROW, StepFeature, relative_columns};
+use continuo_model::tokeniser::step_reader::{HEAD_SLOTS, HEAD_TABLE_ROWS, NO_INDEX, StepFeature, relative_columns};
 
 use super::bag::{bag, bag_plainly};
 use super::lstm_sequence::{lstm_sequence, lstm_step_by_step};
@@ -26,11 +26,11 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 
 fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32) {
     let worst = values(a).iter().zip(&values(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(worst < tolerance, "they differ by {worst}");
+    assert!(worst < tolerance, "the tensors differ by {worst}");
 }
 
 #[test]
-fn the_fast_lstm_is_the_plain_lstm_forwards_and_backwards() {
+fn the_fast_lstm_equals_the_plain_one_forwards_and_backwards() {
     let mut rng = SplitMix64::new(1);
     let gates = Var::from_tensor(&tensor(&mut rng, &[7, 3, 20])).unwrap();
     let w_hh = Var::from_tensor(&tensor(&mut rng, &[5, 20])).unwrap();
@@ -46,8 +46,8 @@ fn the_fast_lstm_is_the_plain_lstm_forwards_and_backwards() {
     assert_close(&fast.2, &plain.2, 1e-5);
 }
 
-/// A network away from its fresh values, so that no gradient is tested at zero only.
-fn shaken(config: NetworkConfig, rng: &mut SplitMix64) -> Network {
+/// An untrained network with noise added, so that no gradient is tested only at zero.
+fn noisy(config: NetworkConfig, rng: &mut SplitMix64) -> Network {
     let network = Network::init(config, 3, &DEVICE).unwrap();
     for (name, var) in network.variables() {
         if !name.ends_with("norm.var") {
@@ -58,13 +58,12 @@ fn shaken(config: NetworkConfig, rng: &mut SplitMix64) -> Network {
     network
 }
 
-/// Networks whose every tensor is away from its fresh values.
 fn small_split_network(rng_seed: u64) -> (Network, Inputs, Tensor) {
     let config = SplitConfig {
         vocab_size: 48,
         features: vec![StepFeature::Sounding, StepFeature::Beat, StepFeature::Echo],
         embedding: 5,
-        // The first layer stands for its input, the second is added to it.
+        // The second layer is as wide as its input, and hence residual.
         lstm: vec![6, 6],
         head: 7,
         head_layers: 2,
@@ -74,13 +73,15 @@ fn small_split_network(rng_seed: u64) -> (Network, Inputs, Tensor) {
     };
     let mut rng = SplitMix64::new(rng_seed);
     let (steps, batch, slots) = (9, 3, config.trunk_slots());
-    let trunk_rows = config.features.iter().map(|f| f.rows()).sum::<usize>();
-    let network = shaken(NetworkConfig::Split(config), &mut rng);
-    let mut rows = |count: usize, bound: usize| -> std::sync::Arc<[u32]> {
-        (0..count).map(|i| if i % 7 == 0 { NO_ROW } else { rng.next_below(bound) as u32 }).collect()
+    let trunk_table_rows = config.features.iter().map(|f| f.table_rows()).sum::<usize>();
+    let network = noisy(NetworkConfig::Split(config), &mut rng);
+    let mut indices = |count: usize, bound: usize| -> std::sync::Arc<[u32]> {
+        (0..count).map(|i| if i % 7 == 0 { NO_INDEX } else { rng.next_below(bound) as u32 }).collect()
     };
-    let (trunk, head) =
-        (rows(steps * batch * slots, trunk_rows), rows(steps * batch * NUM_VOICES * HEAD_SLOTS, HEAD_ROWS));
+    let (trunk, head) = (
+        indices(steps * batch * slots, trunk_table_rows),
+        indices(steps * batch * NUM_VOICES * HEAD_SLOTS, HEAD_TABLE_ROWS),
+    );
     let cells = steps * batch * NUM_VOICES;
     let mut relative = vec![0; cells * 48];
     for (n, columns) in relative.chunks_exact_mut(48).enumerate() {
@@ -93,10 +94,10 @@ fn small_split_network(rng_seed: u64) -> (Network, Inputs, Tensor) {
 }
 
 #[test]
-fn the_fast_bag_is_the_plain_bag_forwards_and_backwards() {
+fn the_fast_bag_equals_the_plain_one_forwards_and_backwards() {
     let mut rng = SplitMix64::new(1);
     let table = Var::from_tensor(&tensor(&mut rng, &[6, 5])).unwrap();
-    let indices: std::sync::Arc<[u32]> = [0, 5, 5, NO_ROW, 2, 0, NO_ROW, NO_ROW, NO_ROW].into();
+    let indices: std::sync::Arc<[u32]> = [0, 5, 5, NO_INDEX, 2, 0, NO_INDEX, NO_INDEX, NO_INDEX].into();
     let weigh = tensor(&mut rng, &[3, 5]);
     let run = |out: Tensor| {
         let grads = (&out * &weigh).unwrap().sum_all().unwrap().backward().unwrap();
@@ -121,10 +122,10 @@ fn small_network(rng_seed: u64) -> (Network, Inputs, Tensor) {
         lstm: vec![4, 6],
         dense: vec![7],
     };
-    let slots = config.features.iter().flat_map(|f| vec![f.kind.rows(); f.kind.slots()]);
+    let slots = config.features.iter().flat_map(|f| vec![f.kind.table_rows(); f.kind.slots()]);
     let slots: Vec<_> = slots.collect();
     let mut rng = SplitMix64::new(rng_seed);
-    let network = shaken(NetworkConfig::Stack(config), &mut rng);
+    let network = noisy(NetworkConfig::Stack(config), &mut rng);
     let (steps, batch) = (9, 4);
     let previous: Vec<u32> = (0..steps * batch).map(|_| rng.next_below(49) as u32).collect();
     let features: Vec<u32> =
@@ -152,16 +153,16 @@ fn small_line_network(rng_seed: u64) -> (Network, Inputs, Tensor) {
     };
     let mut rng = SplitMix64::new(rng_seed);
     let (steps, batch, slots) = (9, 3, config.slots());
-    let network = shaken(NetworkConfig::Line(config), &mut rng);
-    let rows = (0..steps * batch * slots)
-        .map(|i| if i % 7 == 0 { NO_ROW } else { rng.next_below(11 + 4 + 16) as u32 })
+    let network = noisy(NetworkConfig::Line(config), &mut rng);
+    let indices = (0..steps * batch * slots)
+        .map(|i| if i % 7 == 0 { NO_INDEX } else { rng.next_below(11 + 4 + 16) as u32 })
         .collect();
     let targets: Vec<u32> = (0..steps * batch).map(|_| rng.next_below(11) as u32).collect();
-    let inputs = Inputs::Line(LineInputs { steps, batch, rows });
+    let inputs = Inputs::Line(LineInputs { steps, batch, indices });
     (network, inputs, Tensor::from_vec(targets, steps * batch, &DEVICE).unwrap())
 }
 
-/// The training loss with a dropout that is the same at every call.
+/// The training loss, with the same dropout in every call.
 fn loss(network: &Network, inputs: &Inputs, targets: &Tensor) -> Tensor {
     let mut rng = SplitMix64::new(5);
     let logits = network.forward(inputs, Some(Training { rng: &mut rng })).unwrap();
@@ -169,26 +170,26 @@ fn loss(network: &Network, inputs: &Inputs, targets: &Tensor) -> Tensor {
 }
 
 #[test]
-fn batch_normalisation_learns_the_figures_that_it_plays_with() {
+fn running_statistics_approach_those_of_the_batches() {
     let (network, inputs, targets) = small_network(4);
     let gap = || {
         let trained = loss(&network, &inputs, &targets).to_scalar::<f32>().unwrap();
         let logits = network.forward(&inputs, None).unwrap();
-        let played = candle_nn::loss::cross_entropy(&logits, &targets).unwrap().to_scalar::<f32>().unwrap();
-        (trained - played).abs()
+        let evaluated = candle_nn::loss::cross_entropy(&logits, &targets).unwrap().to_scalar::<f32>().unwrap();
+        (trained - evaluated).abs()
     };
     let before = gap();
     for _ in 0..600 {
         loss(&network, &inputs, &targets);
     }
-    assert!(gap() < before, "the running figures did not move towards the batch's");
+    assert!(gap() < before, "the running statistics did not move towards the batch's");
 }
 
 #[test]
-fn the_network_sees_no_future() {
+fn no_output_depends_on_later_inputs() {
     let (network, inputs, _) = small_network(4);
     let before = network.forward(&inputs, None).unwrap();
-    let Inputs::Stack(inputs) = inputs else { unreachable!("a stack's inputs") };
+    let Inputs::Stack(inputs) = inputs else { panic!("expected inputs of a stack") };
     let mut previous = inputs.previous.to_vec2::<u32>().unwrap();
     previous[5].fill(1);
     let changed = Inputs::Stack(StackInputs { previous: Tensor::new(previous, &DEVICE).unwrap(), ..inputs });

@@ -1,4 +1,5 @@
-//! Draws music as a piano roll: time to the right in bars, pitch upwards in semitones, a colour a voice. On the caller's thread.
+//! Draws music as a piano roll: time to the right in bars, pitch upwards in semitones, a colour a voice. On the
+//! caller's thread.
 
 mod lettering;
 
@@ -333,9 +334,8 @@ impl Canvas {
     /// Text whose capitals are `size` high, with its upper left corner there.
     fn text(&mut self, x: f32, y: f32, size: f32, text: &str, rgb: [u8; 3]) {
         if let Some(path) = lettering::path(text, size) {
-            let stroke = lettering::stroke();
-            let place = lettering::scale(size).post_translate(x, y);
-            self.0.stroke_path(&path, &Self::paint(rgb), &stroke, place, None);
+            let place = Transform::from_translate(x, y);
+            self.0.fill_path(&path, &Self::paint(rgb), FillRule::Winding, place, None);
         }
     }
 }

@@ -7,10 +7,20 @@ mod voice;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::beats::Beats;
+use super::format::Format;
 use super::piece::{Metre, Piece};
 use super::repeats;
 use super::written::WrittenMusic;
 use voice::{Reach, Voice};
+
+/// ABC files.
+pub const FORMAT: Format = Format {
+    name: "ABC",
+    extensions: &["abc"],
+    shared_extensions: &[],
+    begins: |_, text| ["X:", "K:"].iter().all(|field| text.lines().any(|line| line.starts_with(field))),
+    read: |file| read(file.source, &file.text(), file.played),
+};
 
 /// The pieces of a file, one a tune, a part a voice. Each tune's source ends with the line of its `X:`. Grace notes are
 /// left out; decorations, chord symbols and words passed over. With `played` repeats, endings and the order of parts

@@ -1,6 +1,6 @@
-//! Every reader on what is no longer a file of its format: cut short at every byte, and with bytes changed, lost, doubled
-//! and put in, numbers made huge. Nothing may panic, hang, or hold absurdly much memory, and what is still read must be a
-//! sound piece.
+//! Every reader on what is no longer a file of its format: cut short at every byte, and with bytes changed, lost,
+//! doubled and put in, numbers made huge. Nothing may panic, hang, or hold absurdly much memory, and what is still read
+//! must be a sound piece.
 
 pub mod allocations;
 

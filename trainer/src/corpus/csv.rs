@@ -2,8 +2,18 @@
 
 use anyhow::{Context, Result, ensure};
 
+use super::format::Format;
 use super::piece::Piece;
 use super::pitch_table;
+
+/// Chorale CSV files.
+pub const FORMAT: Format = Format {
+    name: "chorale CSV",
+    extensions: &[],
+    shared_extensions: &["csv"],
+    begins: |_, text| text.lines().next().is_some_and(|line| line.trim_end() == "note0" || line.starts_with("note0,")),
+    read: |file| Ok(vec![read(file.source, &file.text())]),
+};
 
 /// The piece of a file.
 ///

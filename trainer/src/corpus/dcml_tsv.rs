@@ -5,14 +5,31 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 
 use super::beats::Beats;
+use super::decoding;
+use super::format::{File, Format};
 use super::key::WrittenKey;
 use super::piece::{Metre, Piece};
 use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
-/// Whether a file's first line is the header of a table of notes.
-pub fn is(text: &str) -> bool {
-    let header: Vec<&str> = text.lines().next().unwrap_or_default().split('\t').collect();
-    ["mc", "midi", "quarterbeats", "duration_qb"].iter().all(|name| header.contains(name))
+/// Tables of notes.
+pub const FORMAT: Format = Format {
+    name: "notes TSV",
+    extensions: &[],
+    shared_extensions: &[],
+    begins: |_, text| {
+        let header: Vec<&str> = text.lines().next().unwrap_or_default().split('\t').collect();
+        ["mc", "midi", "quarterbeats", "duration_qb"].iter().all(|name| header.contains(name))
+    },
+    read: read_file,
+};
+
+/// Reads a table of notes with the table of measures beside it, if there is one.
+fn read_file(file: &File) -> Result<Vec<Result<Piece>>> {
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+    let measures = file.path.with_file_name(name.replace(".notes.tsv", ".measures.tsv"));
+    let measures = if measures == file.path { None } else { std::fs::read(measures).ok() };
+    let measures = measures.map(|bytes| decoding::text(&bytes));
+    Ok(vec![read(file.source, &file.text(), measures.as_deref())])
 }
 
 /// The piece of a table of notes, a part a staff and voice, as written: repeats are not played. Grace notes are left
@@ -145,6 +162,7 @@ pub mod tests {
 
     #[test]
     fn tables_are_read() {
+        let is = |text: &str| (FORMAT.begins)(text.as_bytes(), text);
         assert!(is(NOTES) && !is(MEASURES) && !is(""));
         let piece = read("a.tsv", NOTES, Some(MEASURES)).unwrap();
         assert_eq!(notes_in_words(&piece), ["0+5/2:60 5/2+1/3:62", "0+1:48"]);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
+use super::format::{self, File};
 use super::piece::Piece;
-use super::{abc, csv, dcml_tsv, decoding, grid_json, kern, leadsheets, midi, musicxml};
 
 /// A larger file is no music that is learnt from.
 const MAX_BYTES: u64 = 512 << 20;
@@ -36,68 +36,6 @@ pub struct Corpus {
     pub passed_over: BTreeMap<String, usize>,
 }
 
-/// A format that music comes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Midi,
-    Kern,
-    Abc,
-    Json,
-    Csv,
-    NotesTsv,
-    MusicXml,
-    CompressedMusicXml,
-}
-
-impl Format {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Midi => "MIDI",
-            Self::Kern => "kern",
-            Self::Abc => "ABC",
-            Self::Json => "JSON",
-            Self::Csv => "chorale CSV",
-            Self::NotesTsv => "notes TSV",
-            Self::MusicXml => "MusicXML",
-            Self::CompressedMusicXml => "compressed MusicXML",
-        }
-    }
-
-    /// The format of a file by its extension, and if that says too little by how it begins.
-    fn of(path: &Path, bytes: &[u8]) -> Option<Self> {
-        match extension_of(path).as_str() {
-            "mid" | "midi" | "smf" => Some(Self::Midi),
-            "krn" | "kern" => Some(Self::Kern),
-            "abc" => Some(Self::Abc),
-            "json" => Some(Self::Json),
-            "musicxml" => Some(Self::MusicXml),
-            "mxl" => Some(Self::CompressedMusicXml),
-            _ => Self::of_beginning(bytes),
-        }
-    }
-
-    fn of_beginning(bytes: &[u8]) -> Option<Self> {
-        if bytes.starts_with(b"MThd") {
-            return Some(Self::Midi);
-        }
-        let text = decoding::text(&bytes[..bytes.len().min(4096)]);
-        let lines = || text.lines().map(str::trim_end);
-        if text.contains("<score-partwise") || text.contains("<score-timewise") {
-            Some(Self::MusicXml)
-        } else if dcml_tsv::is(&text) {
-            Some(Self::NotesTsv)
-        } else if lines().next().is_some_and(|line| line == "note0" || line.starts_with("note0,")) {
-            Some(Self::Csv)
-        } else if lines().find(|line| !line.starts_with('!')).is_some_and(|line| line.starts_with("**kern")) {
-            Some(Self::Kern)
-        } else if lines().any(|line| line.starts_with("X:")) && lines().any(|line| line.starts_with("K:")) {
-            Some(Self::Abc)
-        } else {
-            None
-        }
-    }
-}
-
 /// How many files and pieces were skipped, and of the first which and why, a line each.
 pub fn skipped_in_words(skipped: &[(String, String)]) -> String {
     let mut text = format!("{} files or pieces skipped", skipped.len());
@@ -108,10 +46,6 @@ pub fn skipped_in_words(skipped: &[(String, String)]) -> String {
         text += &format!("\n  and {} more; `trainer inspect` lists what cannot be read", skipped.len() - NAMED);
     }
     text
-}
-
-fn extension_of(path: &Path) -> String {
-    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase()
 }
 
 /// Reads files, and folders with all that is in them, in order of their paths.
@@ -156,23 +90,19 @@ impl Corpus {
             Ok(bytes) => bytes,
             Err(error) => return self.skip(source, error, options),
         };
-        // A table that someone names is meant to be music; in a folder it may be anything.
-        let is_named_table = !in_folder && extension_of(path) == "csv";
-        let format = Format::of(path, &bytes).or(is_named_table.then_some(Format::Csv));
-        let Some(format) = format else {
+        let Some(format) = format::of(path, &bytes, in_folder) else {
             if in_folder {
                 let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
                 *self.passed_over.entry(extension).or_default() += 1;
                 return Ok(());
             }
-            let error = anyhow::anyhow!(
-                "expected MIDI, kern, ABC, MusicXML, JSON, chorale CSV or notes TSV, got none of them; export it as one"
-            );
+            let error = anyhow!("expected {}, got none of them; export it as one", format::names());
             return self.skip(source, error, options);
         };
-        match pieces(format, path, &source, &bytes, !options.as_written) {
+        let file = File { path, source: &source, bytes: &bytes, played: !options.as_written };
+        match (format.read)(&file) {
             Ok(pieces) => {
-                *self.files.entry(format.name()).or_default() += 1;
+                *self.files.entry(format.name).or_default() += 1;
                 for piece in pieces {
                     match piece {
                         Ok(piece) => self.pieces.push(piece),
@@ -207,31 +137,4 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
         bail!("expected at most {MAX_BYTES} bytes, got {size}");
     }
     std::fs::read(path).context(cannot)
-}
-
-fn pieces(format: Format, path: &Path, source: &str, bytes: &[u8], played: bool) -> Result<Vec<Result<Piece>>> {
-    let text = || decoding::text(bytes);
-    let one = |piece: Result<Piece>| vec![piece];
-    Ok(match format {
-        Format::Midi => midi::read(source, bytes)?,
-        Format::Kern => one(kern::read(source, &text(), played)),
-        Format::Abc => abc::read(source, &text(), played)?,
-        Format::Csv => one(csv::read(source, &text())),
-        Format::MusicXml => one(musicxml::read(source, &text(), played)),
-        Format::CompressedMusicXml => one(musicxml::read(source, &musicxml::unpack(bytes)?, played)),
-        Format::NotesTsv => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let measures = path.with_file_name(name.replace(".notes.tsv", ".measures.tsv"));
-            let measures = if measures == path { None } else { std::fs::read(measures).ok() };
-            one(dcml_tsv::read(source, &text(), measures.map(|bytes| decoding::text(&bytes)).as_deref()))
-        }
-        Format::Json => {
-            let json = serde_json::from_str(&text()).context("expected JSON")?;
-            match () {
-                () if leadsheets::is(&json) => leadsheets::read(source, &json),
-                () if grid_json::is(&json) => grid_json::read(source, &json),
-                () => bail!("expected splits of grids, a list of grids or of lead sheets, got other JSON"),
-            }
-        }
-    })
 }

@@ -8,9 +8,19 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::beats::Beats;
+use super::format::Format;
 use super::piece::Piece;
 use super::written::{WrittenMusic, WrittenNote};
 use spines::Spines;
+
+/// Kern files.
+pub const FORMAT: Format = Format {
+    name: "kern",
+    extensions: &["krn", "kern"],
+    shared_extensions: &[],
+    begins: |_, text| text.lines().find(|line| !line.starts_with('!')).is_some_and(|line| line.starts_with("**kern")),
+    read: |file| Ok(vec![read(file.source, &file.text(), file.played)]),
+};
 
 /// More remarks of one kind are only counted.
 const REMARKS_SHOWN: usize = 3;

@@ -4,16 +4,26 @@ use anyhow::{Context, Result, ensure};
 use continuo_model::midi_file::{Change, KeySignature, MidiFile, MidiNote, MidiPart, MidiPiece};
 
 use super::beats::Beats;
+use super::format::Format;
 use super::key::{Mode, WrittenKey};
 use super::piece::{Metre, Piece};
 use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
-/// The piece of a file; of a type 2 file each track that holds notes. What parts and notes are, [`MidiFile`] says. A key
-/// signature of C major counts as none: it is what programs write when nobody chose one.
+/// MIDI files.
+pub const FORMAT: Format = Format {
+    name: "MIDI",
+    extensions: &["mid", "midi", "smf"],
+    shared_extensions: &[],
+    begins: |bytes, _| bytes.starts_with(b"MThd"),
+    read: |file| read(file.source, file.bytes),
+};
+
+/// The piece of a file; of a type 2 file each track that holds notes. What parts and notes are, [`MidiFile`] says. A
+/// key signature of C major counts as none: it is what programs write when nobody chose one.
 ///
 /// # Errors
-/// If the bytes are no MIDI file, are cut short, count in SMPTE frames, or hold a metre or a key that makes no sense; the
-/// last with its track and tick.
+/// If the bytes are no MIDI file, are cut short, count in SMPTE frames, or hold a metre or a key that makes no sense;
+/// the last with its track and tick.
 pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Result<Piece>>> {
     let file = MidiFile::parse(bytes).map_err(|problem| anyhow::anyhow!("{problem}"))?;
     let ticks_per_beat = i64::from(file.ticks_per_beat);

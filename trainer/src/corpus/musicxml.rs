@@ -9,10 +9,29 @@ use roxmltree::{Document, Node, ParsingOptions};
 
 use super::beats::Beats;
 use super::decoding;
+use super::format::Format;
 use super::piece::Piece;
 use super::repeats;
 use super::written::{WrittenMusic, WrittenPart};
 use measures::Reader;
+
+/// MusicXML files.
+pub const FORMAT: Format = Format {
+    name: "MusicXML",
+    extensions: &["musicxml"],
+    shared_extensions: &[],
+    begins: |_, text| text.contains("<score-partwise") || text.contains("<score-timewise"),
+    read: |file| Ok(vec![read(file.source, &file.text(), file.played)]),
+};
+
+/// MusicXML files in zip archives.
+pub const COMPRESSED: Format = Format {
+    name: "compressed MusicXML",
+    extensions: &["mxl"],
+    shared_extensions: &[],
+    begins: |_, _| false,
+    read: |file| Ok(vec![read(file.source, &unpack(file.bytes)?, file.played)]),
+};
 
 /// More, unpacked, is a mistake or malice.
 const MAX_BYTES: u64 = 256 << 20;
@@ -49,7 +68,8 @@ fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec
 }
 
 /// The piece of a file, a staff a part. Grace and cue notes are left out; pitches are what sounds, transposing
-/// instruments reckoned in. Parts whose measures differ in length are aligned at each measure. With `played` repeats and endings are followed; da capo is not.
+/// instruments reckoned in. Parts whose measures differ in length are aligned at each measure. With `played` repeats
+/// and endings are followed; da capo is not.
 ///
 /// # Errors
 /// If the text is no partwise MusicXML, or something in it makes no sense; with the line.

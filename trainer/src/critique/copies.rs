@@ -58,8 +58,8 @@ impl CorpusIndex {
         Self { numbers, moves, order, beginnings }
     }
 
-    /// The longest run of two steps or more that `piece` shares with the corpus: the same four pitches in each step, all
-    /// of them higher or lower by the same interval. Silence ends a run.
+    /// The longest run of two steps or more that `piece` shares with the corpus: the same four pitches in each step,
+    /// all of them higher or lower by the same interval. Silence ends a run.
     pub fn longest_run(&self, piece: &FourVoices) -> Option<Run> {
         let silent = |shape: Shape| shape == [None; NUM_VOICES];
         let number = |step: Move| match silent(step.0) || silent(step.1) {

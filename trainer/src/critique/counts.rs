@@ -8,7 +8,8 @@ use super::chords::ChordClass;
 use super::loops;
 use crate::preparation::four_voices::FourVoices;
 
-/// The counts of one piece or of many. A note is an onset: a voice that starts a pitch it did not sound in the step before.
+/// The counts of one piece or of many. A note is an onset: a voice that starts a pitch it did not sound in the step
+/// before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Pieces.

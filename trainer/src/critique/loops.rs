@@ -1,26 +1,24 @@
-//! Stuck loops: passages that say the same thing over and over.
+//! Stuck loops: passages that say the same thing over and over. What a pattern is, and how often it may come, the model
+//! says, which leaves loops while it plays.
+
+use continuo_model::repetition;
 
 use crate::preparation::four_voices::FourVoices;
 
-/// The longest pattern that is looked for, steps: four bars of four beats.
-const LONGEST_PATTERN: usize = 64;
-/// The longest short pattern, steps: a bar.
-const LONGEST_SHORT_PATTERN: usize = 16;
-
-/// How often a pattern must come in succession: a phrase may be repeated once.
+/// How often a pattern must come in succession: once more than a performance lets it.
 fn times(pattern: usize) -> usize {
-    if pattern <= LONGEST_SHORT_PATTERN { 4 } else { 3 }
+    repetition::stuck_times(pattern) + 1
 }
 
-/// How many steps lie in a passage in which a pattern of up to a bar comes four times or more in succession, or one of up
-/// to four bars three times, with at least one note start in the pattern. Two steps are the same if the same pitches sound and
-/// the same voices start a note. A chord that is held has no start in it and is not stuck.
+/// How many steps lie in a passage in which a pattern of up to a bar comes four times or more in succession, or one of
+/// up to four bars three times, with at least one note start in the pattern. Two steps are the same if the same pitches
+/// sound and the same voices start a note. A chord that is held has no start in it and is not stuck.
 pub fn stuck_steps(piece: &FourVoices) -> usize {
     let starts = piece.starts();
     let len = piece.rows.len();
     let same = |a: usize, b: usize| piece.rows[a] == piece.rows[b] && starts[a] == starts[b];
     let mut stuck = vec![false; len];
-    for pattern in 1..=LONGEST_PATTERN {
+    for pattern in 1..=repetition::MAX_PERIOD {
         let mut from = 0;
         while from + pattern < len {
             let repeated = (from..len - pattern).take_while(|&step| same(step, step + pattern)).count();

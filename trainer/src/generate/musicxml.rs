@@ -17,7 +17,8 @@ struct Chord {
     pitches: Vec<u8>,
 }
 
-/// The score: a part for each track that sounds, in as many voices as sound at once; keys as the notes suggest; times rounded to 64ths.
+/// The score: a part for each track that sounds, in as many voices as sound at once; keys as the notes suggest; times
+/// rounded to 64ths.
 ///
 /// # Errors
 /// If the metre's lower number is above 64 or no power of two.

@@ -11,8 +11,8 @@ use super::{Judgement, Judging, Material, Music, TrainerSide, four_voices};
 use crate::recipe::Recipe;
 use crate::seeds::Seed;
 
-const NOT_TRAINED: &str = "network.kind: expected a network, got an ensemble; train its members one by one and put them \
-                           together with `trainer combine`";
+const NOT_TRAINED: &str = "network.kind: expected a network, got an ensemble; train its members one by one and \
+                           put them together with `trainer combine`";
 
 impl TrainerSide for EnsembleConfig {
     fn layers(&self) -> Vec<String> {

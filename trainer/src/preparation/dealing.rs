@@ -46,13 +46,13 @@ pub fn four_voices(parts: &[NamedPart]) -> Result<[Voice; NUM_VOICES]> {
     let beat = step as f64 / STEPS_PER_BEAT as f64;
     ensure!(
         most <= NUM_VOICES,
-        "expected four voices, got {most} notes together at beat {beat}; give each voice a part, or take out what doubles \
-         another voice"
+        "expected four voices, got {most} notes together at beat {beat}; give each voice a part, or take out what \
+         doubles another voice"
     );
     ensure!(
         most == NUM_VOICES,
-        "expected four parts with notes, or parts named {}, got {} with at most {most} notes together; give each voice a \
-         part",
+        "expected four parts with notes, or parts named {}, got {} with at most {most} notes together; give each \
+         voice a part",
         VOICE_NAMES.join(", "),
         parts.len()
     );
@@ -239,6 +239,8 @@ mod tests {
     fn a_held_note_keeps_its_voice_while_others_move_around_it() {
         let one = [("", "0+8:72 0+4:67 0+4:64 0+8:48 4+4:69 4+4:65")];
         check(&one, Ok(["0+8:72", "0+4:67 4+4:69", "0+4:64 4+4:65", "0+8:48"]));
+        // The tenor is nearer to the 64, but would cross the alto's held 60.
+        check(&[("", "0+4:76 0+8:60 0+4:59 0+8:48 4+4:64")], Ok(["0+4:76 4+4:64", "0+8:60", "0+4:59", "0+8:48"]));
         let three = [("", "0+4:72 0+4:67"), ("", "0+4:64"), ("", "0+4:48")];
         check(&three, Ok(["0+4:72", "0+4:67", "0+4:64", "0+4:48"]));
     }

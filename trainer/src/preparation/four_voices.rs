@@ -19,7 +19,8 @@ pub struct FourVoices {
     pub split: Option<String>,
     /// What sounds, one row a step.
     pub rows: Vec<Row>,
-    /// One number a step: bit 0 (soprano) to 3 (bass) says that a note starts. `None` if the file tells only what sounds.
+    /// One number a step: bit 0 (soprano) to 3 (bass) says that a note starts. `None` if the file tells only what
+    /// sounds.
     pub attacks: Option<Vec<u8>>,
     /// For each step, whether it lies under a fermata; empty if that is not known.
     pub fermatas: Vec<bool>,
@@ -100,7 +101,8 @@ impl FourVoices {
         self.rows.iter().zip(self.rows.iter().skip(1))
     }
 
-    /// For each step, which voices start a note, as bits: the attacks, or the changes of pitch where they are not known.
+    /// For each step, which voices start a note, as bits: the attacks, or the changes of pitch where they are not
+    /// known.
     pub fn starts(&self) -> Vec<u8> {
         if let Some(attacks) = &self.attacks {
             return attacks.clone();

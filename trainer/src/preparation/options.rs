@@ -42,7 +42,8 @@ pub struct Preparation {
     /// The share of pieces to be held out.
     #[serde(default = "default_held_out")]
     pub held_out: f64,
-    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be none.
+    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be
+    /// none.
     #[serde(default)]
     pub held_out_draw: u64,
     /// Two pieces that share more than this of the shorter one's runs of 13 notes are near-duplicates.
@@ -51,8 +52,8 @@ pub struct Preparation {
     /// What becomes of near-duplicates; they are never on both sides of the split.
     #[serde(default)]
     pub duplicates: Duplicates,
-    /// A TSV file in a folder of the data, or beside it: a name of a piece in its first column, and names of others that
-    /// belong to it, with blanks between them, in its second.
+    /// A TSV file in a folder of the data, or beside it: a name of a piece in its first column, and names of others
+    /// that belong to it, with blanks between them, in its second.
     #[serde(default)]
     pub groups: Option<String>,
 }

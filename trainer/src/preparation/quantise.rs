@@ -81,8 +81,8 @@ fn rounded(note: &Note) -> GridNote {
     GridNote { start, end: nearest_step(note.end()).max(start + 1), pitch: note.pitch }
 }
 
-/// Whether another note of the part (`notes`, in order of onset) starts nearer to the same 16th, at another time; of two
-/// that are as near the first stays.
+/// Whether another note of the part (`notes`, in order of onset) starts nearer to the same 16th, at another time; of
+/// two that are as near the first stays.
 fn is_crowded_out(note: &Note, notes: &[Note]) -> bool {
     let step = nearest_step(note.onset);
     let distance = |onset: u64| onset.abs_diff(step * TICKS_PER_STEP);

@@ -53,8 +53,8 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "\n{} near-duplicates ({} of them left out), {} families\n{} songs with {} events to learn from, {} with {} \
-             held out",
+            "\n{} near-duplicates ({} of them left out), {} families\n{} songs with {} events to learn from, {} with \
+             {} held out",
             self.near_duplicates,
             self.copies_left_out,
             self.families,

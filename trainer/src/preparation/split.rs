@@ -21,7 +21,8 @@ pub struct Identity {
 pub struct HoldOut {
     /// The share of pieces.
     pub share: f64,
-    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be none.
+    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be
+    /// none.
     pub draw: u64,
     /// Two pieces that share more than this of the shorter one's runs of 13 notes are near-duplicates.
     pub shared_runs: f64,
@@ -143,5 +144,11 @@ mod tests {
         }
         let held = held_out(&songs, &families, HoldOut::default());
         assert_eq!((0..50).filter(|&family| held[family]).collect::<Vec<_>>(), [3]);
+        // Where files only say what is learnt from, a share of that is held out, as if they said nothing.
+        songs[7].split = Some("train".into());
+        let told = held_out(&songs, &families, HoldOut::default());
+        songs.iter_mut().for_each(|song| song.split = None);
+        assert_eq!(told, held_out(&songs, &families, HoldOut::default()));
+        assert!(told.iter().filter(|held| **held).count() > 1);
     }
 }

@@ -24,8 +24,8 @@ pub fn trainer(folder: &Path, words: &str) -> Output {
         .unwrap()
 }
 
-/// Kills a run as soon as it has left a checkpoint, which stays; `words` are all but the name of `out`, without its ending.
-/// A run that ends before it is seen to is begun again.
+/// Kills a run as soon as it has left a checkpoint, which stays; `words` are all but the name of `out`, without its
+/// ending. A run that ends before it is seen to is begun again.
 pub fn break_off(folder: &Path, words: &str, out: &str) {
     let (checkpoint, weights) = (folder.join(format!("{out}.checkpoint")), folder.join(format!("{out}.safetensors")));
     for _ in 0..50 {

@@ -1,4 +1,4 @@
-//! Performances of a small network with fresh weights: what holds whatever it has learnt.
+//! Performances of small networks with initial weights: properties that hold for any weights.
 
 use super::*;
 use crate::config::{Feature, FeatureKind, InitialTensor, NetworkConfig, SplitConfig, StackConfig};
@@ -19,7 +19,7 @@ const SETTINGS: StepSettings = StepSettings {
     snap: false,
 };
 
-/// A stack, which decides voices from the top.
+/// A performer of a stack, which decides voices from the top.
 fn performer() -> Performer {
     with(NetworkConfig::Stack(StackConfig {
         features: vec![Feature { kind: FeatureKind::Sounding, width: 4 }],
@@ -29,7 +29,7 @@ fn performer() -> Performer {
     }))
 }
 
-/// One of each kind.
+/// A performer of a stack and one of a split network.
 fn performers() -> [Performer; 2] {
     let split = SplitConfig {
         vocab_size: 48,
@@ -46,7 +46,7 @@ fn performers() -> [Performer; 2] {
 }
 
 fn with(config: NetworkConfig) -> Performer {
-    // Strong output weights, so that what is given matters.
+    // Large output weights, so that the given voices matter.
     let tensors = config.initial_tensors(3).into_iter().map(|InitialTensor { name, mut values, .. }| {
         if name.contains("weight") {
             let by = if name.starts_with("dense") { 6.0 } else { 20.0 };
@@ -81,8 +81,8 @@ fn given(symbol: Symbol) -> Option<Symbol> {
     Some(symbol)
 }
 
-/// The key that a performer hears.
-fn heard_key(performer: &Performer) -> Option<u8> {
+/// The key that a performer estimates.
+fn estimated_key(performer: &Performer) -> Option<u8> {
     let state = performer.state();
     let of_stack = state.0.downcast_ref::<GridState<CellReader>>().map(GridState::key);
     of_stack.unwrap_or_else(|| state.state::<GridState<StepReader>>().key())
@@ -104,7 +104,7 @@ fn given_voices_are_kept_whichever_they_are() {
 }
 
 #[test]
-fn nothing_is_held_that_does_not_sound_and_an_attack_holds_nothing() {
+fn silence_is_not_held_and_an_attack_has_no_holds() {
     for mut performer in performers() {
         for rng_seed in 0..200 {
             performer.reset();
@@ -140,9 +140,9 @@ fn a_step_is_a_function_of_what_went_before_and_its_number() {
 }
 
 #[test]
-fn a_given_bass_is_heard_by_the_voices_above_it() {
-    // With a bass given, what is drawn above it must come as often as the network says that it does beside this bass:
-    // compared with plain draws of all four voices, of which those with this bass are kept.
+fn the_voices_above_a_given_bass_follow_it() {
+    // With a given bass, the voices above must follow their distribution conditional on this bass. It is estimated from
+    // draws of all four voices, of which only those with this bass are kept.
     let mut performer = performer();
     let bass = Pitch(45);
     let mut soprano = |row_given: [Option<Symbol>; 4], keep: &dyn Fn(&Symbols) -> bool, draws: u64| -> Vec<f64> {
@@ -194,7 +194,7 @@ fn strict_settings_make_no_parallels_and_break_loops() {
 #[test]
 fn a_loop_is_left() {
     for mut performer in performers() {
-        // At temperature 0 a fresh network does the same for ever.
+        // At temperature 0 an untrained network repeats itself.
         let settings = StepSettings { sampler: Sampler { temperature: 0.0, ..Sampler::PLAIN }, ..SETTINGS };
         let mut longest = 0;
         let mut since_new = 0;
@@ -205,28 +205,29 @@ fn a_loop_is_left() {
             longest = longest.max(since_new);
             rows.push(row);
         }
-        assert!(longest < 100, "{longest} steps with nothing new");
+        assert!(longest < 100, "{longest} steps without a new row");
     }
 }
 
 #[test]
-fn snapping_keeps_to_the_key_that_is_told_or_heard() {
+fn snapping_keeps_to_the_key_control_or_the_estimated_key() {
     let out_of = |key: u8, row: &[Symbol; 4]| -> usize {
-        row.iter().filter(|symbol| matches!(symbol, Pitch(pitch) if key::scale(key) >> (pitch % 12) & 1 == 0)).count()
+        row.iter().filter(|symbol| matches!(symbol, Pitch(pitch) if !key::contains(key::scale(key), *pitch))).count()
     };
     for mut performer in performers() {
-        let mut faults = |snap: bool, told: Option<u8>| -> usize {
+        let mut faults = |snap: bool, control: Option<u8>| -> usize {
             performer.reset();
-            let settings = StepSettings { snap, controls: Controls { key: told, ..Controls::default() }, ..SETTINGS };
-            // D major, for long enough.
+            let settings =
+                StepSettings { snap, controls: Controls { key: control, ..Controls::default() }, ..SETTINGS };
+            // D major, long enough for an estimate.
             let chords = [[74, 69, 66, 50], [73, 69, 64, 45], [71, 67, 62, 55], [74, 69, 66, 50]];
             for (n, chord) in (0..).zip(chords) {
                 performer.step(&step(n, chord.map(|pitch| given(Pitch(pitch)))));
             }
             let mut faults = 0;
             for n in 4..68 {
-                let key = told.or_else(|| heard_key(&performer)).expect("enough has sounded");
-                assert!(n > 4 || told.is_some() || key == 2);
+                let key = control.or_else(|| estimated_key(&performer)).expect("enough music has sounded");
+                assert!(n > 4 || control.is_some() || key == 2);
                 faults += out_of(key, &performer.step(&Step { settings, ..step(n, [FREE; 4]) }));
             }
             faults
@@ -248,7 +249,7 @@ fn symbol_weights_make_rests_and_holds_rarer() {
         };
         let (plain, no_rests, no_holds) = (count(1.0, 1.0), count(0.0, 1.0), count(1.0, 0.0));
         assert!(plain[0] > 0 && no_rests[0] == 0, "{plain:?} {no_rests:?}");
-        // This network hardly ever holds by itself.
+        // This network hardly ever draws a hold.
         let (more_rests, more_holds) = (count(1e3, 1.0), count(1.0, 1e6));
         assert!(
             more_rests[0] > plain[0] && more_holds[1] > plain[1] && no_holds[1] == 0,

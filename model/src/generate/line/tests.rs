@@ -1,4 +1,4 @@
-//! Performances of small line models with fresh weights: what holds whatever they have learnt.
+//! Performances of small line models with initial weights: properties that hold for any weights.
 
 use super::*;
 use crate::config::{InitialTensor, LineConfig, NetworkConfig};
@@ -17,7 +17,7 @@ const SETTINGS: StepSettings = StepSettings {
     controls: Controls { key: None, fermata_in: None, density: None, register: None },
     snap: false,
 };
-/// A phrase that is in C major beyond doubt.
+/// A phrase that is clearly in C major.
 const SEED: [u8; 10] = [60, 64, 67, 65, 64, 62, 71, 67, 62, 60];
 
 fn pitches() -> String {
@@ -32,8 +32,7 @@ fn events(home_key: HomeKey) -> Performer {
     let triads: String = (0..12)
         .map(|root| {
             let chord = crate::lexicon::Chord::normal_order(&[root, root + 4, root + 7]).unwrap();
-            let [a, b, c] = chord.as_slice() else { unreachable!("a triad has three notes") };
-            format!("{{{a}.{b}.{c}}} ")
+            format!("{{{}}} ", chord.as_slice().iter().map(u8::to_string).collect::<Vec<_>>().join("."))
         })
         .collect();
     performer(&format!("/ r {}{triads}60.64 62.65.69 x1 x2 x3 x4 x8", pitches()), home_key)
@@ -53,7 +52,7 @@ fn performer(words: &str, home_key: HomeKey) -> Performer {
         context_events: 12,
         home_key,
     });
-    // Strong weights, so that what went before matters.
+    // Large weights, so that the earlier music matters.
     let tensors = config.initial_tensors(3).into_iter().map(|InitialTensor { name, mut values, .. }| {
         if !name.ends_with("bias") {
             let by = if name.starts_with("lstm") { 1.5 } else { 8.0 };
@@ -83,26 +82,26 @@ fn performers() -> [Performer; 2] {
 
 type Row = [Symbol; NUM_VOICES];
 
-fn ask(step_idx: i64, given: [Option<Symbol>; NUM_VOICES]) -> Step {
+fn step(step_idx: i64, given: [Option<Symbol>; NUM_VOICES]) -> Step {
     let step_in_beat = step_idx.rem_euclid(4) as usize;
     Step { step_idx, step_in_beat, given: given_row(given), attack: false, settings: SETTINGS }
 }
 
-/// Plays a phrase in eighths on the soprano, from step 0 on.
+/// Gives a phrase in eighths to the soprano, from step 0 on.
 fn give(performer: &mut Performer, phrase: &[u8]) {
     for (n, &pitch) in (0..).zip(phrase) {
         for (step_idx, symbol) in [(2 * n, Pitch(pitch)), (2 * n + 1, Hold)] {
             let mut given = [None; NUM_VOICES];
             given[0] = Some(symbol);
-            assert_eq!(performer.step(&ask(step_idx, given)), [symbol, Rest, Rest, Rest]);
+            assert_eq!(performer.step(&step(step_idx, given)), [symbol, Rest, Rest, Rest]);
         }
     }
 }
 
 fn play(performer: &mut Performer, steps: std::ops::Range<i64>, settings: StepSettings) -> Vec<Row> {
     let first = steps.start;
-    let step = |step_idx| Step { settings, attack: step_idx == first, ..ask(step_idx, [None; NUM_VOICES]) };
-    steps.map(|step_idx| performer.step(&step(step_idx))).collect()
+    let ask = |step_idx| Step { settings, attack: step_idx == first, ..step(step_idx, [None; NUM_VOICES]) };
+    steps.map(|step_idx| performer.step(&ask(step_idx))).collect()
 }
 
 fn starts(rows: &[Row]) -> usize {
@@ -110,7 +109,7 @@ fn starts(rows: &[Row]) -> usize {
 }
 
 #[test]
-fn the_same_is_decided_from_the_same() {
+fn equal_states_and_settings_give_equal_decisions() {
     for mut performer in performers() {
         let mut whole = |phrase: &[u8]| {
             performer.reset();
@@ -120,7 +119,7 @@ fn the_same_is_decided_from_the_same() {
         let first = whole(&SEED);
         assert!(starts(&first) > 8, "{first:?}");
         assert_eq!(whole(&SEED), first);
-        assert_ne!(whole(&SEED[2..]), first, "what was played matters");
+        assert_ne!(whole(&SEED[2..]), first, "the player's phrase matters");
         performer.reset();
         give(&mut performer, &SEED);
         let saved = performer.state();
@@ -130,7 +129,7 @@ fn the_same_is_decided_from_the_same() {
         performer.rewind(&saved);
         assert_eq!(play(&mut performer, 20..60, SETTINGS), first[..40]);
         performer.rewind(&within);
-        let rest: Vec<_> = (60..100).map(|i| performer.step(&ask(i, [None; NUM_VOICES]))).collect();
+        let rest: Vec<_> = (60..100).map(|i| performer.step(&step(i, [None; NUM_VOICES]))).collect();
         assert_eq!(rest, first[40..]);
         let other = StepSettings { rng_seed: 8, ..SETTINGS };
         performer.rewind(&saved);
@@ -139,17 +138,17 @@ fn the_same_is_decided_from_the_same() {
 }
 
 #[test]
-fn what_is_replayed_stands_where_it_stood() {
+fn a_replay_leads_to_the_same_state() {
     for mut performer in performers() {
         give(&mut performer, &SEED);
         let saved = performer.state();
-        let steps: Vec<_> = (20..60).map(|i| ask(i, [None; NUM_VOICES])).collect();
+        let steps: Vec<_> = (20..60).map(|i| step(i, [None; NUM_VOICES])).collect();
         let decisions: Vec<_> = steps.iter().map(|step| performer.performer.decide(step)).collect();
         performer.rewind(&saved);
         steps[..27].iter().zip(&decisions).for_each(|(step, decision)| performer.performer.replay(step, decision));
         let again: Vec<_> = steps[27..].iter().map(|step| performer.performer.decide(step)).collect();
         assert_eq!(again, decisions[27..]);
-        // Another outcome is heard like a player's, as if nothing else had been decided.
+        // Replaying another outcome has the same effect as a player who gives it.
         let row = [Pitch(90), Rest, Rest, Rest];
         performer.rewind(&saved);
         performer.step(&Step { given: given_row(row.map(Some)), ..steps[0] });
@@ -165,7 +164,7 @@ fn what_is_replayed_stands_where_it_stood() {
 }
 
 #[test]
-fn it_goes_on_in_the_key_that_was_played() {
+fn it_continues_in_the_key_of_the_player() {
     let continued = |performer: &mut Performer, up: u8| {
         performer.reset();
         give(performer, &SEED.map(|pitch| pitch + up));
@@ -181,7 +180,7 @@ fn it_goes_on_in_the_key_that_was_played() {
         assert_eq!(continued(&mut performer, 3), up(&first, 3));
         assert_eq!(continued(&mut performer, 6), up(&first, 6));
     }
-    // Where the music kept its keys, what was played is read as it is.
+    // Without a home key, nothing is transposed.
     let mut performer = melody(HomeKey::None);
     let first = continued(&mut performer, 0);
     assert_ne!(continued(&mut performer, 3), up(&first, 3));
@@ -197,17 +196,17 @@ fn the_nearest_way_leads_to_the_home_key() {
 }
 
 #[test]
-fn holds_last_as_long_as_was_drawn() {
+fn notes_last_as_long_as_the_drawn_duration() {
     let mut performer = events(HomeKey::CMajorAMinor);
     give(&mut performer, &SEED);
     let (mut lengths, mut chords) = (Vec::new(), 0);
     for row in play(&mut performer, 20..400, SETTINGS) {
         let sounding = row.iter().filter(|symbol| **symbol != Rest).count();
-        // Notes lie in the voices from the top.
+        // The notes are in the voices from the top.
         assert!(row[sounding..].iter().all(|symbol| *symbol == Rest), "{row:?}");
         if starts(&[row]) > 0 {
             let pitches: Vec<u8> = row.iter().filter_map(|s| if let Pitch(p) = s { Some(*p) } else { None }).collect();
-            assert_eq!(pitches.len(), sounding, "all of an event starts together: {row:?}");
+            assert_eq!(pitches.len(), sounding, "the notes of an event start together: {row:?}");
             assert!(pitches.windows(2).all(|pair| pair[0] > pair[1]), "{row:?}");
             chords += usize::from(sounding > 1);
             lengths.push(1);
@@ -215,7 +214,7 @@ fn holds_last_as_long_as_was_drawn() {
             *lengths.last_mut().unwrap() += 1;
         }
     }
-    lengths.pop(); // it may go on
+    lengths.pop(); // the last note may continue
     assert!(chords > 3, "{chords} chords");
     assert!(lengths.iter().all(|steps| [1, 2, 3, 4, 8].contains(steps)), "{lengths:?}");
     assert!(lengths.contains(&8) && lengths.contains(&1));
@@ -226,7 +225,7 @@ fn other_voices_rest_where_some_are_given() {
     for mut performer in performers() {
         play(&mut performer, 0..9, SETTINGS);
         let alto = [None, Some(Pitch(64)), None, Some(Hold)];
-        assert_eq!(performer.step(&ask(9, alto)), [Rest, Pitch(64), Rest, Rest]);
+        assert_eq!(performer.step(&step(9, alto)), [Rest, Pitch(64), Rest, Rest]);
         assert_eq!(performer.sounding, [None, Some(64), None, None]);
     }
 }
@@ -244,14 +243,14 @@ fn the_first_step_after_a_silence_starts_a_note() {
 }
 
 #[test]
-fn a_loop_is_left_for_a_new_beginning() {
+fn a_loop_leads_to_a_restart() {
     for mut performer in performers() {
         give(&mut performer, &SEED);
-        // At temperature 0 a fresh network does the same for ever.
+        // At temperature 0 an untrained network repeats itself.
         let settings = StepSettings { sampler: Sampler { temperature: 0.0, ..Sampler::PLAIN }, ..SETTINGS };
         let rows = play(&mut performer, 20..1000, settings);
         let restarts = performer.state().state::<LineState>().memory.restarts;
-        assert!(restarts > 1, "it has begun anew {restarts} times");
+        assert!(restarts > 1, "{restarts} restarts");
         assert!(starts(&rows) > 50);
         let mut different: Vec<_> = rows.iter().map(|row| format!("{row:?}")).collect();
         different.sort_unstable();
@@ -261,11 +260,11 @@ fn a_loop_is_left_for_a_new_beginning() {
 }
 
 #[test]
-fn snapping_leaves_the_scale_to_nothing_else() {
+fn snapping_draws_only_notes_of_the_scale() {
     let scale = |key, rows: &[Row]| {
         let pitches = rows.iter().flatten().filter_map(|s| if let Pitch(p) = s { Some(p % 12) } else { None });
-        let (inside, all) =
-            pitches.fold((0, 0), |(inside, all), class| (inside + i32::from(key::scale(key) >> class & 1), all + 1));
+        let (inside, all) = pitches
+            .fold((0, 0), |(inside, all), class| (inside + i32::from(key::contains(key::scale(key), class)), all + 1));
         assert!(all > 10);
         inside == all
     };
@@ -276,10 +275,10 @@ fn snapping_leaves_the_scale_to_nothing_else() {
         let saved = performer.state();
         assert!(!scale(2, &play(&mut performer, 20..120, SETTINGS)));
         performer.rewind(&saved);
-        assert!(scale(2, &play(&mut performer, 20..120, snapped)), "the key that is heard");
+        assert!(scale(2, &play(&mut performer, 20..120, snapped)), "the estimated key");
         performer.rewind(&saved);
-        let told = StepSettings { controls: Controls { key: Some(18), ..Controls::default() }, ..snapped };
-        assert!(scale(18, &play(&mut performer, 20..120, told)), "the key that is told");
+        let with_key = StepSettings { controls: Controls { key: Some(18), ..Controls::default() }, ..snapped };
+        assert!(scale(18, &play(&mut performer, 20..120, with_key)), "the key control");
     }
 }
 

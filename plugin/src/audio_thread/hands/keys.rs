@@ -2,6 +2,9 @@
 
 use nice_plug::midi::{Channel, Key, VoiceID};
 
+use super::in_take::InTake;
+use crate::audio_thread::positions::{CountedStep, Sample, StepPosition};
+
 /// A note-on as it came in.
 #[derive(Clone, Copy, Debug)]
 pub struct Struck {
@@ -40,17 +43,17 @@ pub struct PlayedKey {
     /// It is meant for us.
     pub heard: bool,
     /// The sample at which it was struck.
-    pub at: u64,
+    pub at: Sample,
     /// A finger holds it.
     pub hand: bool,
     /// No finger, but the pedal does.
     pub pedal: bool,
     /// The sample at which it was let go of last.
-    pub lifted: u64,
+    pub lifted: Sample,
     /// The step that it starts on: the nearest.
-    pub onset: i64,
+    pub onset: CountedStep,
     /// The step that it no longer belongs to, once it has been released.
-    pub end: Option<i64>,
+    pub end: Option<CountedStep>,
     /// Counts up with each key struck.
     pub serial: u32,
     /// The chord that it belongs to.
@@ -62,20 +65,16 @@ pub struct PlayedKey {
     /// See `dealt`.
     pub settled: Option<usize>,
     /// In rows: its voice, and the step from which it has been in it.
-    pub voice: Option<(usize, i64)>,
+    pub voice: Option<(usize, CountedStep)>,
     /// Where it went.
     pub out: Out,
-    /// Its start for the take, beats, until that has been told; and the channel under which it was told.
-    pub untold_beats: Option<f64>,
-    /// See `untold_beats`.
-    pub told_as: Option<u8>,
-    /// Its end for the take, beats, if it came before its start was told.
-    pub ended_beats: Option<f64>,
+    /// What the take knows of it.
+    pub in_take: InTake,
 }
 
 impl PlayedKey {
     /// Struck at sample `at`, to start on step `onset`.
-    pub fn new(struck: Struck, at: u64, onset: i64, serial: u32, chord: u32) -> Self {
+    pub fn new(struck: Struck, at: Sample, onset: CountedStep, serial: u32, chord: u32) -> Self {
         let Struck { channel, key, voice_id, velocity, heard } = struck;
         Self {
             channel,
@@ -96,9 +95,7 @@ impl PlayedKey {
             settled: None,
             voice: None,
             out: Out::default(),
-            untold_beats: None,
-            told_as: None,
-            ended_beats: None,
+            in_take: InTake::default(),
         }
     }
 
@@ -117,19 +114,12 @@ impl PlayedKey {
     }
 
     /// However short, a note fills the step that it starts on.
-    pub fn end_at(&mut self, step: f64) {
-        self.end = Some(nearest(step).max(self.onset + 1));
+    pub fn end_at(&mut self, position: StepPosition) {
+        self.end = Some(position.nearest_step().max(self.onset + 1));
     }
 }
 
 /// Whether a key belongs to `step`.
-pub fn belongs_to(key: &PlayedKey, step: i64) -> bool {
+pub fn belongs_to(key: &PlayedKey, step: CountedStep) -> bool {
     key.onset <= step && key.end.is_none_or(|end| end > step)
-}
-
-/// The grid step that a position belongs to. Halfway between two it is the later, and a few samples of rounding in a
-/// host's position do not matter to that.
-pub fn nearest(step: f64) -> i64 {
-    const ROUNDING_STEPS: f64 = 1e-3;
-    (step + 0.5 + ROUNDING_STEPS).floor() as i64
 }

@@ -1,7 +1,7 @@
 //! What hands do, in words: when each key goes down and comes up, and what belongs to each step then.
 
 use super::*;
-use crate::audio_thread::rows::Given;
+use continuo_model::generate::symbols_of;
 use continuo_model::vocabulary::Symbol;
 
 const SAMPLE_RATE: f64 = 48_000.0;
@@ -9,6 +9,11 @@ const SAMPLE_RATE: f64 = 48_000.0;
 const STEP: f64 = 6000.0;
 /// 25 ms.
 const WINDOW: u64 = 1200;
+
+/// Sample `at`, and where it lies.
+fn now(at: u64) -> (Sample, StepPosition) {
+    (Sample::default() + at, StepPosition::new(at as f64 / STEP))
+}
 
 /// Hands that are played in milliseconds.
 struct Player {
@@ -22,27 +27,28 @@ impl Player {
         Self { hands }
     }
 
-    /// `0 on 72, 500 off 72, 600 pedal, 700 up` in order of time; what time alone changes happens between. Then it is `until`.
+    /// `0 on 72, 500 off 72, 600 pedal, 700 up` in order of time; what time alone changes happens between. Then it is
+    /// `until`.
     fn play(&mut self, words: &str, until_ms: f64) -> &mut Self {
         for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             let parts: Vec<&str> = word.split_whitespace().collect();
             let at = (parts[0].parse::<f64>().unwrap() * 48.0).round() as u64;
             self.wait(at);
-            let (step, key) = (at as f64 / STEP, parts.get(2).map(|key| key.parse().unwrap()));
+            let (now, key) = (now(at), parts.get(2).map(|key| key.parse().unwrap()));
             match (parts[1], key) {
                 ("on", Some(key)) => {
                     let voice_id = VoiceID::Wildcard;
                     let struck = Struck { channel: 0, key, voice_id, velocity: 0.5, heard: true };
-                    self.hands.strike(struck, at, step, WINDOW, i64::MIN);
+                    self.hands.strike(struck, now, WINDOW, None);
                     self.hands.deal_held();
                 }
                 ("off", Some(key)) => {
                     let slot = self.hands.note_of(0, key, VoiceID::Wildcard).expect("it is down");
-                    self.hands.lift(slot, at, step);
+                    self.hands.lift(slot, now);
                 }
-                ("pedal", None) => assert!(!self.hands.pedal(0, true, at, step)),
+                ("pedal", None) => assert!(!self.hands.pedal(0, true, now)),
                 ("up", None) => {
-                    self.hands.pedal(0, false, at, step);
+                    self.hands.pedal(0, false, now);
                 }
                 other => panic!("{other:?}"),
             }
@@ -52,20 +58,21 @@ impl Player {
     }
 
     fn wait(&mut self, until: u64) {
-        while let Some(at) = self.hands.timer().filter(|at| *at <= until) {
+        while let Some(at) = self.hands.timer().filter(|at| *at <= Sample::default() + until) {
             self.hands.on_timer(at);
         }
     }
 
     /// The row in words: `.` free, `-` hold, else a pitch.
     fn row(&mut self, step: i64) -> String {
-        let word = |given| match given {
-            Given::Free => ".".to_string(),
-            Given::Symbol(Symbol::Hold) => "-".into(),
-            Given::Symbol(Symbol::Pitch(pitch)) => pitch.to_string(),
-            Given::Symbol(Symbol::Rest) => "rest".into(),
+        let word = |symbol| match symbol {
+            None => ".".to_string(),
+            Some(Symbol::Hold) => "-".into(),
+            Some(Symbol::Pitch(pitch)) => pitch.to_string(),
+            Some(Symbol::Rest) => "rest".into(),
         };
-        self.hands.row(step).map_or("nothing".into(), |row| row.given.map(word).join(" "))
+        let played = self.hands.played_in(CountedStep::new(step));
+        played.map_or("nothing".into(), |played| symbols_of(&played.given).map(word).join(" "))
     }
 }
 
@@ -74,7 +81,7 @@ fn check(voice: usize, words: &str, until_ms: f64, rows: &[(i64, &str)]) {
     let mut player = Player::new(voice);
     player.play(words, until_ms);
     for (step, expect) in rows {
-        // Rows are asked for in order.
+        // Rows are read in order.
         (0..*step).for_each(|step| {
             player.row(step);
         });
@@ -97,8 +104,8 @@ fn notes_belong_to_the_nearest_step() {
     let rows = [(3, "nothing"), (4, "67 . . ."), (5, "- . . ."), (6, "nothing"), (7, "nothing")];
     check(0, "450 on 67, 800 off 67", 900.0, &rows);
     assert_eq!(
-        [3.5 - 1e-4, 3.5, 3.5 + 1e-4].map(nearest),
-        [4, 4, 4],
+        [3.5 - 1e-4, 3.5, 3.5 + 1e-4].map(|steps| StepPosition::new(steps).nearest_step()),
+        [CountedStep::new(4); 3],
         "halfway is the later step, whatever the rounding"
     );
 }
@@ -219,7 +226,7 @@ fn each_note_off_ends_its_own_note() {
     let mut player = Player::new(0);
     player.play("0 on 60, 500 on 60", 500.0);
     let first = player.hands.note_of(0, 60, VoiceID::Wildcard).unwrap();
-    assert_eq!(player.hands.key(first).unwrap().at, 0, "the oldest first");
+    assert_eq!(player.hands.key(first).unwrap().at, Sample::default(), "the oldest first");
     player.play("505 off 60", 900.0);
     assert!(player.hands.is_holding());
     player.play("1000 off 60", 1000.0);
@@ -233,12 +240,12 @@ fn a_hail_of_keys_never_fills_the_hands() {
     for n in 0..5000_u64 {
         let (key, voice_id) = ((n * 37 % 128) as u8, VoiceID::Wildcard);
         let struck = Struck { channel: (n % 16) as u8, key, voice_id, velocity: 0.5, heard: true };
-        let (slot, before) = hands.strike(struck, n, n as f64 / STEP, WINDOW, i64::MIN);
+        let (slot, before) = hands.strike(struck, now(n), WINDOW, None);
         gone += u64::from(before.is_some());
         assert!(hands.key(slot).is_some_and(|held| held.key == key));
     }
     assert_eq!(gone, 5000 - Hands::num_slots() as u64, "each that gives way is handed out to be ended");
-    assert!(hands.row(1).is_some());
+    assert!(hands.played_in(CountedStep::new(1)).is_some());
 }
 
 #[test]
@@ -247,7 +254,10 @@ fn channels_are_voices_where_that_is_chosen() {
     hands.set_by(ByVoice::Channel);
     for (channel, key) in [(3, 72), (0, 48)] {
         let struck = Struck { channel, key, voice_id: VoiceID::Wildcard, velocity: 0.5, heard: true };
-        hands.strike(struck, 0, 0.0, WINDOW, i64::MIN);
+        hands.strike(struck, now(0), WINDOW, None);
     }
-    assert_eq!(hands.row(0).unwrap().keys, [Some(48), None, None, Some(72)]);
+    assert_eq!(
+        hands.played_in(CountedStep::default()).unwrap().keys.map(|key| key.map(|(key, _)| key)),
+        [Some(48), None, None, Some(72)]
+    );
 }

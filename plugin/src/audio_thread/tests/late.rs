@@ -19,6 +19,7 @@ fn watch() -> Instant {
 struct Late {
     audio: AudioThread,
     end: WorkerEnd,
+    shared: Arc<Shared>,
     began: Instant,
     n: u64,
 }
@@ -29,9 +30,9 @@ impl Late {
         CLOCK.set(Some(began));
         let (audio_end, end, _) = bridge::new();
         audio_end.shared.worker_runs.store(true, Ordering::Release);
-        let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, watch);
-        audio.budget = Box::leak(Box::default());
-        Self { audio, end, began, n: 0 }
+        let shared = audio_end.shared.clone();
+        let audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, watch).with_own_budget();
+        Self { audio, end, shared, began, n: 0 }
     }
 
     /// Plays a block; gives what was sent but the soprano's, as (sample of the block, word), and whether it is
@@ -43,7 +44,7 @@ impl Late {
         CLOCK.set(Some(block.now.max(CLOCK.get().expect("it is set"))));
         input.iter().for_each(|event| self.audio.hear(*event));
         let mut sent = Vec::new();
-        let is_complete = self.audio.process(&block, |event| {
+        let is_complete = self.audio.process(&block, &mut (), |event| {
             if let NoteEvent::NoteOn { timing, channel: Channel::Number(1..), key, .. } = event {
                 sent.push((timing, true, key.number().unwrap()));
             }
@@ -54,8 +55,7 @@ impl Late {
     }
 
     fn counts(&self) -> (u64, u64) {
-        let shared = &self.audio.bridge.shared;
-        (shared.late.load(Ordering::Relaxed), shared.misses.load(Ordering::Relaxed))
+        (self.shared.late.load(Ordering::Relaxed), self.shared.misses.load(Ordering::Relaxed))
     }
 }
 
@@ -112,7 +112,7 @@ fn a_render_that_gets_no_answers_fails_and_the_take_says_so() {
     let waited = microseconds(CLOCK.get().unwrap()) - before;
     assert!((2_000_000..60_000_000).contains(&waited), "it waited for {waited} us");
     assert!(std::iter::from_fn(|| late.end.told()).any(|told| told == Told::Incomplete));
-    assert!(late.audio.bridge.shared.render_failed.load(Ordering::Relaxed));
+    assert!(late.shared.render_failed.load(Ordering::Relaxed));
     // It does not wait again for a worker that has not moved since.
     let before = CLOCK.get().unwrap();
     for _ in 0..20 {
@@ -125,7 +125,7 @@ fn a_render_that_gets_no_answers_fails_and_the_take_says_so() {
 #[test]
 fn after_a_panic_notes_pass_and_what_sounds_ends() {
     let mut late = Late::new();
-    late.audio.fails_in = Some(3);
+    late.audio.fail_in(Some(3));
     let mut sent = Vec::new();
     for n in 0..8_u64 {
         let block = block(Mode::Harmonise, n, late.began);
@@ -149,7 +149,7 @@ fn after_a_panic_notes_pass_and_what_sounds_ends() {
             assert_eq!(sent.iter().filter(|sent| sent.2).count(), 4, "the note and its answer: {sent:?}");
         }
     }
-    assert!(late.audio.bridge.shared.has_failed.load(Ordering::Relaxed));
+    assert!(late.shared.has_failed.load(Ordering::Relaxed));
     let after: Vec<_> = sent.iter().filter(|sent| sent.0 >= 3).copied().collect();
     assert_eq!(after[..4], [(3, 0, false); 4], "what sounds ends");
     assert_eq!(after[4..], [(3, 7, true), (6, 9, false)], "notes pass");

@@ -26,9 +26,10 @@ impl Parts {
         Self { audio, end, shared, settings, loop_range_beats: None, step: 0 }
     }
 
-    /// A step in which this is played at its start. `answer` gives alto, tenor and bass of a step of the song in words: a key,
-    /// `rest`, or `-60`, a hold where the network sounds 60; where it gives nothing the row is never answered. What is asked
-    /// for in the first 100 samples is answered before it is due, at 240. Gives what was sent but the soprano's.
+    /// A step in which this is played at its start. `answer` gives alto, tenor and bass of a step of the song in words:
+    /// a key, `rest`, or `-60`, a hold where the network sounds 60; where it gives nothing the row is never answered.
+    /// What is asked for in the first 100 samples is answered before it is due, at 240. Gives what was sent but the
+    /// soprano's.
     fn step<'a>(&mut self, input: &[NoteEvent<()>], answer: impl Fn(i64) -> Option<&'a str>) -> String {
         let mut sent = Vec::new();
         for (from, frames) in [(0, 100), (100, STEP - 100)] {
@@ -42,7 +43,7 @@ impl Parts {
             if from == 0 {
                 input.iter().for_each(|event| self.audio.hear(*event));
             }
-            self.audio.process(&block, |event| {
+            self.audio.process(&block, &mut (), |event| {
                 sent.extend(word(&event));
                 true
             });
@@ -92,7 +93,7 @@ fn worded(request: &bridge::Request, words: &str) -> Answer {
             Some(key) => Symbol::Pitch(key),
         };
     }
-    Answer { id: request.id, decision: crate::audio_thread::rows::to_decision(row, sounding) }
+    Answer { id: request.id, decision: decision_of(row, [None; 4], sounding) }
 }
 
 /// A soprano's key is held, from step 3 on another one. `rows` are the answers for the steps; `late` is never given.
@@ -172,14 +173,14 @@ fn more_requests_than_the_bridge_holds_leave_the_plan_in_step() {
         if step == 0 {
             parts.audio.hear(note(0, 72, true));
         }
-        parts.audio.process(&block, |_| true);
+        parts.audio.process(&block, &mut (), |_| true);
     }
     assert!(parts.shared.misses.load(Ordering::Relaxed) > bridge::CAPACITY as u64 + 900, "rows went missing uncounted");
     while parts.end.request().is_some() {}
     parts.step = bridge::CAPACITY + 1000;
     // The player lets go: that needs no worker, and nothing is planned any more.
     parts.step(&[note(0, 72, false)], |_| None);
-    assert_eq!(parts.audio.sequencer.unplayed().count(), 0);
+    assert_eq!(parts.audio.num_planned(), 0);
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn the_take_holds_what_was_played_though_it_does_not_go_out() {
     parts.step(&[note(0, 72, false)], |_| None);
     assert_eq!(parts.taken(), [(0.0, 72, true, false), (0.25, 72, false, false)]);
     // The voice that does not go out.
-    parts.settings = Settings { input: Input::AsVoice, emit: [false, true, true, true], ..parts.settings };
+    parts.settings = Settings { input: Input::AsVoice, emit: !Lanes::first(1), ..parts.settings };
     parts.step(&[note(0, 74, true)], |_| None);
     assert_eq!(parts.taken(), [(0.5, 74, true, false)]);
 }
@@ -261,7 +262,7 @@ fn an_event_on_the_sample_where_a_block_is_split_is_the_next_ones() {
             parts.audio.hear(note(100, 60, true));
             parts.audio.hear(note(500, 62, true));
         }
-        parts.audio.process(&block, |event| {
+        parts.audio.process(&block, &mut (), |event| {
             timings.push((frames, event.timing()));
             true
         });
@@ -286,8 +287,7 @@ fn a_live_block_waits_for_a_quarter_of_its_length_and_no_longer() {
     audio_end.shared.worker_runs.store(true, Ordering::Release);
     let began = Instant::now();
     CLOCK.set(Some(began));
-    let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, watch);
-    audio.budget = Box::leak(Box::default());
+    let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, watch).with_own_budget();
     let mut waits = Vec::new();
     for n in 0..100 {
         let block = block(Mode::Harmonise, n, began);
@@ -295,7 +295,7 @@ fn a_live_block_waits_for_a_quarter_of_its_length_and_no_longer() {
         if n == 60 {
             audio.hear(note(0, 72, true));
         }
-        audio.process(&block, |_| true);
+        audio.process(&block, &mut (), |_| true);
         let took = watch() - block.now;
         if took > Duration::from_micros(500) {
             waits.push((n, took.as_micros()));
@@ -332,17 +332,17 @@ pub fn frozen_take() -> crate::frozen::FrozenTake {
 fn a_frozen_take_plays_wherever_the_transport_goes() {
     let mut parts = Parts::new(Mode::Free);
     assert!(parts.end.freeze(frozen_take().part()));
-    parts.settings.frozen = [true; 4];
-    let nobody = |_| panic!("everything is frozen: nothing is asked for");
+    parts.settings.frozen = Lanes::ALL;
+    let nobody = |_| panic!("everything is frozen: nothing is requested");
     let sent: Vec<_> = (0..17).map(|_| parts.step(&[], nobody)).collect();
     assert_eq!((sent[0].as_str(), sent[8].as_str()), ("on 67, on 60, on 48", "off 67, on 65"));
     assert_eq!(sent[16], "off 65, off 60, off 48");
     // Located into the middle, what sounds there starts there; a voice that is not frozen does not.
     parts.step = 4;
-    parts.settings.frozen = [true, false, true, true];
+    parts.settings.frozen = Lanes::first(4) & !Lanes::NONE.with(1);
     parts.settings.mode = Mode::Continue;
     assert_eq!(parts.step(&[], |_| None), "on 60, on 48");
-    parts.settings.frozen[1] = true;
+    parts.settings.frozen = Lanes::ALL;
     assert_eq!(parts.step(&[], |_| None), "off 60, off 48, on 67, on 60, on 48");
     // What is over there stays silent.
     parts.step = 10;
@@ -350,7 +350,7 @@ fn a_frozen_take_plays_wherever_the_transport_goes() {
     parts.step = 6;
     assert_eq!(parts.step(&[], |_| None), "off 65, off 60, off 48, on 67, on 60, on 48");
     // Only what is emitted goes out, and bypass adds nothing.
-    parts.settings.emit = [false, true, false, false];
+    parts.settings.emit = Lanes::NONE.with(1);
     parts.step = 0;
     assert_eq!(parts.step(&[], |_| None), "off 67, off 60, off 48, on 67");
     parts.settings.bypass = true;
@@ -361,7 +361,7 @@ fn a_frozen_take_plays_wherever_the_transport_goes() {
 fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
     let mut parts = Parts::new(Mode::Harmonise);
     assert!(parts.end.freeze(frozen_take().part()));
-    parts.settings.frozen = [false, false, false, true];
+    parts.settings.frozen = Lanes::NONE.with(3);
     parts.settings.lookahead_steps = 2;
     let mut given = Vec::new();
     let mut sent = Vec::new();
@@ -378,13 +378,13 @@ fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     while let Some(request) = end.request() {
-                        given.push((request.count, crate::audio_thread::rows::from_given(&request.step.given)[3]));
+                        given.push((request.count, symbols_of(&request.step.given)[3]));
                         end.answer(worded(&request, "67 60 -48"));
                     }
                     std::thread::yield_now();
                 }
             });
-            audio.process(&block, |event| {
+            audio.process(&block, &mut (), |event| {
                 sent.extend(word(&event));
                 true
             });
@@ -392,9 +392,8 @@ fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
         });
     }
     let bass = |step| given.iter().rev().find(|(count, _)| *count == step).map(|(_, given)| *given);
-    use crate::audio_thread::rows::Given;
-    assert_eq!(bass(0), Some(Given::Symbol(Symbol::Pitch(48))));
-    assert_eq!(bass(1), Some(Given::Symbol(Symbol::Hold)));
+    assert_eq!(bass(0), Some(Some(Symbol::Pitch(48))));
+    assert_eq!(bass(1), Some(Some(Symbol::Hold)));
     assert_eq!(sent.iter().filter(|word| *word == "on 48").count(), 1, "{sent:?}");
     assert!(sent.contains(&"on 67".to_string()), "{sent:?}");
 }
@@ -403,7 +402,7 @@ fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
 fn a_frozen_take_comes_round_with_the_hosts_loop() {
     let mut parts = Parts::new(Mode::Free);
     assert!(parts.end.freeze(frozen_take().part()));
-    parts.settings.frozen = [true; 4];
+    parts.settings.frozen = Lanes::ALL;
     parts.loop_range_beats = Some((1.0, 3.0));
     let mut round = Vec::new();
     for n in 0..28 {
@@ -419,7 +418,7 @@ fn a_frozen_take_comes_round_with_the_hosts_loop() {
 
 #[test]
 fn the_take_knows_where_the_loop_came_round() {
-    // Nobody plays, and nothing is asked for.
+    // Nobody plays, and nothing is requested.
     let mut parts = Parts::new(Mode::Harmonise);
     parts.loop_range_beats = Some((1.0, 3.0));
     for n in 0..20 {
@@ -427,17 +426,17 @@ fn the_take_knows_where_the_loop_came_round() {
         parts.step(&[], |_| None);
     }
     let told = std::iter::from_fn(|| parts.end.told());
-    let seams: Vec<_> = told
+    let rounds: Vec<_> = told
         .filter_map(|told| match told {
             Told::Looped(looped) => Some((looped.take_beats, looped.song_beats)),
             _ => None,
         })
         .collect();
-    assert_eq!(seams, [(3.0, 1.0), (5.0, 1.0)]);
+    assert_eq!(rounds, [(3.0, 1.0), (5.0, 1.0)]);
 }
 
 #[test]
-fn an_early_note_at_a_loops_seam_keeps_its_harmony() {
+fn an_early_note_at_a_loops_end_keeps_its_harmony() {
     let mut parts = Parts::new(Mode::Harmonise);
     parts.loop_range_beats = Some((1.0, 2.0));
     let answer = |_| Some("67 60 48");
@@ -445,7 +444,7 @@ fn an_early_note_at_a_loops_seam_keeps_its_harmony() {
     for _ in 0..3 {
         parts.step(&[], answer);
     }
-    // 20 ms before the seam: answered at once, for the loop's first step, which lies in the next block.
+    // 20 ms before the loop's end: answered at once, for the loop's first step, which lies in the next block.
     assert_eq!(parts.step(&[note(STEP as u32 - 960, 72, true)], answer), "");
     parts.step = 4;
     let held = |_| Some("-67 -60 -48");
@@ -467,7 +466,7 @@ fn a_key_goes_on_where_a_host_turns_out_to_be_without_time() {
         if n == 8 {
             parts.audio.hear(note(0, 72, true));
         }
-        parts.audio.process(&block, |event| {
+        parts.audio.process(&block, &mut (), |event| {
             sent.extend(word(&event).map(|word| (n, word)));
             true
         });
@@ -481,5 +480,5 @@ fn a_key_goes_on_where_a_host_turns_out_to_be_without_time() {
         ["67", "60", "48"].iter().all(|key| last(key).is_some_and(|(n, word)| n > 8 && word.starts_with("on"))),
         "{sent:?}"
     );
-    assert!(parts.audio.hands.is_holding());
+    assert!(parts.audio.is_holding());
 }

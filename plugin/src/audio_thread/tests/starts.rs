@@ -20,7 +20,7 @@ fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
             if n == 120 || n == 140 {
                 audio.hear(note(0, 67, n == 120));
             }
-            audio.process(&block, |_| true);
+            audio.process(&block, &mut (), |_| true);
             while let Some(request) = end.request() {
                 if n >= 100 {
                     asked.push((n, request.from, request.step.step_idx, request.step.given));
@@ -28,7 +28,7 @@ fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
                 let keys = [72, 67, 60, 48];
                 end.answer(Answer {
                     id: request.id,
-                    decision: crate::audio_thread::rows::to_decision(keys.map(Symbol::Pitch), keys.map(Some)),
+                    decision: decision_of(keys.map(Symbol::Pitch), [None; 4], keys.map(Some)),
                 });
             }
         }

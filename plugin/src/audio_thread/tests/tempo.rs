@@ -20,7 +20,7 @@ fn told(stretches: &[(f64, f64, (i32, i32))]) -> Vec<String> {
             block.host.pos_beats = Some(pos_beats);
             block.host.time_signature = Some(metre);
             block.host.bar_start_beats = Some(first_beats + ((pos_beats - first_beats) / bar).floor() * bar);
-            audio.process(&block, |_| true);
+            audio.process(&block, &mut (), |_| true);
             pos_beats += tempo / 60.0 * 0.01;
             while let Some(told) = end.told() {
                 if let Told::Changed(Changed { take_beats, tempo_bpm, time_signature: (beats, unit) }) = told {

@@ -1,5 +1,7 @@
 //! The number of each bar of the song, through changes of metre. Audio thread.
 
+use crate::audio_thread::positions::SongStep;
+
 /// Stretches of one metre that are remembered.
 const NUM_STRETCHES: usize = 32;
 
@@ -7,7 +9,7 @@ const NUM_STRETCHES: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
     /// The song step on which its first bar begins.
-    from_step: i64,
+    from_step: SongStep,
     /// The number of that bar, from 0.
     bar: i64,
     /// Steps in a bar.
@@ -33,12 +35,12 @@ impl Bars {
 
     /// The number of the bar that begins on a song step and lasts `bar_steps`, from 0. Where nothing is known of what
     /// lies before it, it is counted as if the song had one metre; a metre that has been seen is remembered.
-    pub fn number(&mut self, bar_start_step: i64, bar_steps: i64) -> i64 {
+    pub fn number(&mut self, bar_start_step: SongStep, bar_steps: i64) -> i64 {
         let before = self.known().rev().find(|stretch| stretch.from_step <= bar_start_step).copied();
         let Some(before) = before else {
             let bar = match self.known().next() {
                 Some(first) => first.bar - ceil(first.from_step - bar_start_step, bar_steps),
-                None => (bar_start_step as f64 / bar_steps as f64).round() as i64,
+                None => (bar_start_step.number() as f64 / bar_steps as f64).round() as i64,
             };
             self.insert(Stretch { from_step: bar_start_step, bar, bar_steps });
             return bar;
@@ -77,7 +79,7 @@ mod tests {
 
     /// Bars as (first step, length): their numbers.
     fn numbers(bars: &mut Bars, told: &[(i64, i64)]) -> Vec<i64> {
-        told.iter().map(|(start, steps)| bars.number(*start, *steps)).collect()
+        told.iter().map(|(start, steps)| bars.number(SongStep::new(*start), *steps)).collect()
     }
 
     #[test]
@@ -108,7 +110,7 @@ mod tests {
         let mut start = 0;
         for bar in 0..200 {
             let steps = if bar % 2 == 0 { 16 } else { 12 };
-            assert_eq!(bars.number(start, steps), bar);
+            assert_eq!(bars.number(SongStep::new(start), steps), bar);
             start += steps;
         }
     }

@@ -1,6 +1,11 @@
 //! The host's time, told in every way that hosts do.
 
 use super::*;
+use crate::audio_thread::positions::{CountedStep, Sample, SongStep, StepPosition};
+
+fn step(number: i64) -> CountedStep {
+    CountedStep::new(number)
+}
 
 fn host(playing: bool, pos_beats: f64) -> HostTime {
     HostTime { playing, tempo_bpm: Some(120.0), pos_beats: Some(pos_beats), ..Default::default() }
@@ -39,7 +44,7 @@ fn a_position_told_once_for_several_blocks_goes_on_between() {
         let told = (n / 4 * 4) as f64 * 480.0 / 24_000.0;
         let block = begin(&mut clock, &host(true, told), 480);
         assert_eq!(block.motion, if n == 0 { Motion::Started } else { Motion::Continued });
-        assert!((block.pos_steps - n as f64 * 0.08).abs() < 1e-9, "block {n}: {}", block.pos_steps);
+        assert!((block.position.steps() - n as f64 * 0.08).abs() < 1e-9, "block {n}: {:?}", block.position);
     }
 }
 
@@ -70,7 +75,7 @@ fn a_position_told_twice_within_a_block_is_not_believed() {
         .zip([1000, 2000, 1096, 4096])
         .map(|(pos, frames)| begin(&mut clock, &host(true, pos), frames))
         .collect();
-    let places: Vec<_> = blocks.iter().map(|block| (block.pos_steps * 6000.0).round()).collect();
+    let places: Vec<_> = blocks.iter().map(|block| (block.position.steps() * 6000.0).round()).collect();
     assert_eq!(places, [0.0, 1000.0, 3000.0, 4096.0]);
     assert!(blocks[1..].iter().all(|block| block.motion == Motion::Continued));
     // What lies ahead by anything else is a jump.
@@ -84,10 +89,10 @@ fn bars_do_not_shift_while_time_goes_straight_on() {
         |pos, bar_start| HostTime { time_signature: Some((7, 8)), bar_start_beats: Some(bar_start), ..host(true, pos) };
     // Bars of 3.5 beats that began at 1: one told as if they had begun at 0 is not believed.
     let bars = [(1.0, 1.0), (1.02, 0.0), (1.04, 1.0)];
-    let starts = bars.map(|(pos, bar_start)| begin(&mut clock, &at(pos, bar_start), 480).bar_start_beats());
+    let starts = bars.map(|(pos, bar_start)| begin(&mut clock, &at(pos, bar_start), 480).bar_start().beats());
     assert_eq!(starts, [1.0, 1.0, 1.0]);
     // After a jump it is.
-    assert_eq!(begin(&mut clock, &at(9.0, 7.0), 480).bar_start_beats(), 7.0);
+    assert_eq!(begin(&mut clock, &at(9.0, 7.0), 480).bar_start().beats(), 7.0);
 }
 
 #[test]
@@ -103,24 +108,24 @@ fn a_tempo_of_nothing_is_120() {
 fn steps_fall_on_the_same_sample_whatever_the_rounding() {
     let mut clock = Clock::new(48_000.0, 4096);
     let exact = begin(&mut clock, &host(true, 0.0), 64);
-    assert_eq!(exact.sample_of(1.0), 6000);
+    assert_eq!(exact.timing_of(step(1).position()), 6000);
     for rounding in [-2e-9, 2e-9] {
-        let near = BlockTime { pos_steps: 0.5 + rounding, ..exact };
-        assert_eq!(near.sample_of(1.0), 3000);
+        let near = BlockTime { position: StepPosition::new(0.5 + rounding), ..exact };
+        assert_eq!(near.timing_of(step(1).position()), 3000);
     }
-    assert_eq!(exact.step_at(3000), 0.5);
-    let seven_eights = BlockTime { bar_start_step: 14, bar_steps: 14, bar: 1, ..exact };
-    assert_eq!([13, 14, 17, 27, 28].map(|step| seven_eights.step_in_beat(step)), [1, 0, 3, 1, 0]);
-    assert_eq!([13, 14, 28].map(|step| seven_eights.bar_of(step)), [0, 1, 2]);
+    assert_eq!(exact.position_at(Sample::default() + 3000_u64), StepPosition::new(0.5));
+    let seven_eights = BlockTime { bar_start_step: SongStep::new(14), bar_steps: 14, bar: 1, ..exact };
+    assert_eq!([13, 14, 17, 27, 28].map(|step| seven_eights.step_in_beat(SongStep::new(step))), [1, 0, 3, 1, 0]);
+    assert_eq!([13, 14, 28].map(|step| seven_eights.bar_of(SongStep::new(step))), [0, 1, 2]);
 }
 
 #[test]
-fn free_running_time_starts_at_nought_and_yields_to_the_host() {
+fn free_running_time_starts_at_0_and_yields_to_the_host() {
     let mut clock = Clock::new(48_000.0, 4096);
     clock.start_free_running(600, &host(false, 3.0));
-    assert_eq!(begin(&mut clock, &host(false, 3.0), 6600).sample_of(0.0), 600);
+    assert_eq!(begin(&mut clock, &host(false, 3.0), 6600).timing_of(step(0).position()), 600);
     let second = begin(&mut clock, &host(false, 3.0), 6000);
-    assert_eq!((second.pos_steps, second.motion), (1.0, Motion::Continued));
+    assert_eq!((second.position.steps(), second.motion), (1.0, Motion::Continued));
     assert_eq!(begin(&mut clock, &host(true, 3.0), 6000).motion, Motion::Started);
     assert!(!clock.is_free_running());
 }
@@ -129,24 +134,24 @@ fn free_running_time_starts_at_nought_and_yields_to_the_host() {
 fn a_loop_is_foreseen_and_counted_through() {
     let mut clock = Clock::new(48_000.0, 4096);
     let at = |pos_beats| HostTime { loop_range_beats: Some((2.0, 4.0)), ..host(true, pos_beats) };
-    let place = |block: &BlockTime, step| {
-        let place = block.place(step);
-        (place.song_step, place.pass, place.is_seam)
+    let place = |block: &BlockTime, number| {
+        let place = block.place(step(number));
+        (place.song_step.number(), place.pass, place.comes_round)
     };
     let first = begin(&mut clock, &at(3.0), 24_000);
     assert_eq!(place(&first, 15), (15, 0, false));
     assert_eq!(place(&first, 16), (8, 1, true));
     assert_eq!(place(&first, 25), (9, 2, false));
     let second = begin(&mut clock, &at(2.0), 24_000);
-    assert_eq!((second.motion, second.pos_steps), (Motion::Continued, 16.0));
+    assert_eq!((second.motion, second.position.steps()), (Motion::Continued, 16.0));
     assert_eq!(place(&second, 16), (8, 1, true));
     assert_eq!(place(&second, 17), (9, 1, false));
     assert_eq!(place(&second, 24), (8, 2, true));
-    assert_eq!(second.beats_at(12_000), 2.5);
+    assert_eq!(second.song_beats_at(Sample::default() + 12_000_u64).beats(), 2.5);
     let jumped = begin(&mut clock, &at(0.5), 24_000);
     assert_eq!(jumped.motion, Motion::Jumped);
-    assert!(jumped.pos_steps > 64.0, "a count never comes back");
-    assert_eq!(jumped.place(jumped.pos_steps as i64).song_step, 2);
+    assert!(jumped.position.steps() > 64.0, "a count never comes back");
+    assert_eq!(jumped.place(jumped.position.step()).song_step, SongStep::new(2));
 }
 
 #[test]
@@ -159,13 +164,16 @@ fn a_block_that_runs_over_the_loops_end_is_the_same_however_it_is_split() {
         let mut clock = Clock::new(48_000.0, 32_000);
         for (pos, frames) in splits {
             let block = begin(&mut clock, &at(*pos), *frames);
-            let place = |step| (block.place(step).song_step, block.place(step).pass, block.place(step).is_seam);
+            let place = |number| {
+                let place = block.place(step(number));
+                (place.song_step.number(), place.pass, place.comes_round)
+            };
             assert_eq!([16, 17].map(place), [(8, 1, true), (9, 1, false)], "{splits:?} at {pos}");
-            assert_eq!(block.pos_steps, 14.0 + (pos - 3.5) * 4.0, "{splits:?} at {pos}");
+            assert_eq!(block.position.steps(), 14.0 + (pos - 3.5) * 4.0, "{splits:?} at {pos}");
         }
         let next = begin(&mut clock, &at(2.5), 6000);
         assert_eq!(
-            (next.motion, next.pos_steps, next.place(18).song_step),
+            (next.motion, next.position.steps(), next.place(step(18)).song_step.number()),
             (Motion::Continued, 18.0, 10),
             "{splits:?}"
         );
@@ -193,9 +201,9 @@ fn another_tempo_at_the_expected_sample_is_no_jump_wherever_its_beats_are() {
         assert_eq!(now.motion, motion, "{told_samples:?}");
         if motion == Motion::Continued {
             // The count goes on within half a step, and song and count agree.
-            let expected = last.pos_steps + 4000.0 / 6000.0;
-            assert!((now.pos_steps - expected).abs() <= 0.5, "{} for {expected}", now.pos_steps);
-            assert!((now.beats_at(0) - 6.0).abs() < 1e-9);
+            let expected = last.position.steps() + 4000.0 / 6000.0;
+            assert!((now.position.steps() - expected).abs() <= 0.5, "{:?} for {expected}", now.position);
+            assert!((now.song_beats_at(now.begin).beats() - 6.0).abs() < 1e-9);
             let next = begin(&mut clock, &at(90.0, 196_000), 4000);
             assert_eq!(next.motion, Motion::Continued);
         }

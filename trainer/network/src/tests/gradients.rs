@@ -1,7 +1,7 @@
-//! Every gradient against finite differences: of each operation alone, and of whole networks.
+//! Gradients against finite differences, for each operation alone and for whole networks.
 //!
-//! ReLU has a kink at 0, where a difference says nothing about the gradient. So units are well above it or well below, for all
-//! inputs that occur, and how ReLU treats a mixture of both is tested against candle's own operations.
+//! ReLU has a kink at 0, where a finite difference does not approximate the gradient. So these tests keep every unit
+//! well above or well below 0 for all inputs. A test against candle's own operations covers mixtures of both.
 
 use continuo_model::config::NORM_EPSILON;
 
@@ -9,32 +9,33 @@ use super::*;
 use crate::affine::affine;
 use crate::conv_norm::conv_norm_relu;
 
-/// Each test runs with this many rng seeds: that it passes is no luck.
+/// Each test runs with this many rng seeds, so that it does not pass by chance.
 const RNG_SEEDS: u64 = 16;
 
-/// By how much a tensor is moved along a direction whose entries lie in -1 to 1: far, as numbers of 32 bits are noisy.
+/// How far a tensor moves along a direction with entries from -1 to 1. The step is large because 32-bit floats are
+/// noisy.
 const STEP: f64 = 1.5e-2;
 
-/// Compares `slope`, the derivative along a direction by backward, with the differences of `at(offset)` around 0; two of them, which
-/// together cancel what the function bends by.
+/// Compares `slope`, the derivative along a direction by backpropagation, with central differences of `at(offset)`
+/// around 0. Two step sizes together cancel the third-order term (Richardson extrapolation).
 fn check_slope(what: &str, slope: f64, at: impl Fn(f64) -> f64) {
     let difference = |step: f64| (at(step) - at(-step)) / (2.0 * step);
     let measured = (4.0 * difference(STEP) - difference(2.0 * STEP)) / 3.0;
     let error = (measured - slope).abs();
-    assert!(error < 0.02 * measured.abs() + 1e-3, "{what}: {slope} by backward, {measured} by differences");
+    assert!(error < 0.02 * measured.abs() + 1e-3, "{what}: {slope} by backpropagation, {measured} by differences");
 }
 
-/// Along a random direction: one number checks every entry of the tensor at once.
+/// The derivative along a direction. With a random direction, one number checks every entry of the tensor.
 fn slope_along(grad: &Tensor, direction: &Tensor) -> f64 {
     sum(&(grad * direction).unwrap())
 }
 
-/// In f64, as the terms are many and differences of sums are small.
+/// The sum in f64: there are many terms, and differences of sums are small.
 fn sum(tensor: &Tensor) -> f64 {
     values(tensor).iter().map(|x| f64::from(*x)).sum()
 }
 
-/// Checks the gradient of `run`'s output, summed with random weights, for each of its inputs.
+/// Checks the gradient of a random weighted sum of `run`'s output with respect to each of its inputs.
 fn check_operation(what: &str, rng: &mut SplitMix64, inputs: &[Tensor], run: impl Fn(&[&Tensor]) -> Tensor) {
     let vars: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(input).unwrap()).collect();
     let tensors = || vars.iter().map(Var::as_tensor).collect::<Vec<_>>();
@@ -52,8 +53,8 @@ fn check_operation(what: &str, rng: &mut SplitMix64, inputs: &[Tensor], run: imp
     }
 }
 
-/// Gamma and beta, (2, channels), with every other channel above ReLU's kink for all inputs, and the rest below: normalised values
-/// are below the square root of how many there are.
+/// Gamma and beta, (2, channels), that keep every other channel above ReLU's kink for all inputs, and the rest below
+/// it: normalised values are smaller than the square root of their number.
 fn clear_affine(rng: &mut SplitMix64, channels: usize) -> Tensor {
     let gamma = (tensor(rng, &[channels]) * 0.3).unwrap();
     Tensor::stack(&[gamma, sided(rng, &[channels], 2.2, 3.0)], 0).unwrap()
@@ -76,7 +77,7 @@ fn each_operation_alone_agrees_with_finite_differences() {
         check_operation("affine", rng, &inputs, |t| affine(t[0], t[1], t[2]).unwrap());
         let inputs = [tensor(rng, &[7, 3, 20]), tensor(rng, &[5, 20])];
         check_operation("LSTM", rng, &inputs, |t| lstm_sequence(t[0], t[1]).unwrap());
-        let indices: std::sync::Arc<[u32]> = (0..12).map(|i| if i % 5 == 0 { NO_ROW } else { i % 6 }).collect();
+        let indices: std::sync::Arc<[u32]> = (0..12).map(|i| if i % 5 == 0 { NO_INDEX } else { i % 6 }).collect();
         let inputs = [tensor(rng, &[6, 5])];
         check_operation("bag", rng, &inputs, |t| bag(t[0], &indices, 3).unwrap());
         let shape = Convolution { channels: 6, kernel: 3, dilation: 2 };
@@ -102,7 +103,7 @@ fn conv_norm_relu_plainly(x: &Tensor, weight: &Tensor, affine: &Tensor, shape: C
 }
 
 #[test]
-fn the_fast_convolution_is_the_plain_one_on_both_sides_of_the_kink() {
+fn the_fast_convolution_equals_the_plain_one_on_both_sides_of_the_kink() {
     for rng_seed in 0..RNG_SEEDS {
         let mut rng = SplitMix64::new(rng_seed);
         let shape = Convolution { channels: 6, kernel: 3, dilation: 2 };
@@ -122,7 +123,7 @@ fn the_fast_convolution_is_the_plain_one_on_both_sides_of_the_kink() {
     }
 }
 
-/// Moves a network's values to where no unit comes near ReLU's kink, whatever it is given, and no LSTM is saturated.
+/// Sets a network's values so that no unit comes near ReLU's kink, for any input, and no LSTM saturates.
 fn clear_of_kinks(network: &Network, rng: &mut SplitMix64) {
     let is_dense = |name: &str| name.starts_with("dense") && name.ends_with("bias");
     let num_dense = network.variables().iter().filter(|(name, _)| is_dense(name)).count();
@@ -133,19 +134,21 @@ fn clear_of_kinks(network: &Network, rng: &mut SplitMix64) {
         let moved = match name.as_str() {
             _ if name.ends_with("norm.gamma") => within(0.3),
             _ if name.ends_with("norm.beta") => sided(rng, shape, 2.2, 3.0),
-            // Small, or a little change is a large one nine steps later.
+            // Small, because a change grows over nine steps.
             _ if name.starts_with("lstm") && name.ends_with(".w_ih") => within(0.4),
             _ if name.starts_with("lstm") && name.ends_with(".w_hh") => within(0.5),
-            // An LSTM's outputs are below 1, and dropout makes them a half more; a hidden layer's are below 6.
+            // The outputs of an LSTM are below 1, and dropout scales them by up to 1.5; those of a hidden layer are
+            // below 6.
             "dense.0.weight" if is_hidden("weight") => within(0.3),
             _ if is_hidden("weight") => within(0.06),
             _ if is_hidden("bias") => sided(rng, shape, 3.0, 3.5),
-            // The sum of a cell's rows decides on which side of the kink its units are; all else is little beside it.
+            // The sum of a cell's table rows decides on which side of the kink its units are; all other terms are
+            // small.
             "head.table" => sided(rng, shape, 0.15, 0.2),
             "head.trunk" => within(0.06),
             "head.0.weight" | "head.1.weight" => within(0.01),
             "head.0.bias" | "head.1.bias" => sided(rng, shape, 0.2, 0.3),
-            // Large scores would be noisy.
+            // Large logits would be noisy.
             "head.out.weight" | "head.relative" => within(0.15),
             _ => continue,
         };
@@ -162,7 +165,7 @@ fn every_gradient_of_a_network_agrees_with_finite_differences() {
     }
 }
 
-/// The logits while training, with a dropout that is the same at every call.
+/// The logits in training mode, with the same dropout in every call.
 fn logits(network: &Network, inputs: &Inputs) -> Tensor {
     network.forward(inputs, Some(Training { rng: &mut SplitMix64::new(5) })).unwrap()
 }
@@ -175,12 +178,12 @@ fn check_network((network, inputs, _): (Network, Inputs, Tensor), rng_seed: u64)
     for (name, var) in network.trainable() {
         let grad = match grads.get(var) {
             Some(grad) => grad,
-            // Normalisation takes a convolution's bias away again: it has no slope, and is left out.
+            // Normalisation cancels the bias of a convolution, so its gradient is left out.
             None if name.starts_with("conv") && name.ends_with(".bias") => continue,
             None => panic!("{name} has no gradient"),
         };
-        // As far as the loss is fairly straight: recurrence and normalisation bend it, and the latter hides how
-        // large embeddings are.
+        // Move only so far that the loss stays nearly linear: recurrence and normalisation make it curved.
+        // Normalisation also cancels the scale of embeddings.
         let reach = match name.split('.').next() {
             Some("lstm") => 0.3,
             Some("conv" | "trunk") => 0.4,

@@ -1,4 +1,4 @@
-//! The streaming networks against the ones on candle that their weights were trained in.
+//! Streaming networks against the networks on candle with the same weights.
 
 use std::sync::Arc;
 
@@ -7,21 +7,20 @@ use continuo_model::config::{
 };
 use continuo_model::lexicon::Lexicon;
 use continuo_model::stream::{GridNetwork, LineNetwork, SplitLayers, StackLayers};
-use continuo_model::tokeniser::GridReader;
-use continuo_model::tokeniser::Reader;
 use continuo_model::tokeniser::grid::CellReader;
 use continuo_model::tokeniser::line_reader::LineReader;
 use continuo_model::tokeniser::step_reader::{Controls, StepReader};
+use continuo_model::tokeniser::{GridReader, Reader};
 use continuo_model::vocabulary::Vocabulary;
 use continuo_model::weights_file::FORMAT;
 
 use super::*;
 
-fn network(config: StackConfig) -> Network {
-    let network = Network::init(NetworkConfig::Stack(config), 11, &DEVICE).unwrap();
-    // Some training-mode passes give batch normalisation figures that differ from its first ones.
+fn network(config: &StackConfig) -> Network {
+    let network = Network::init(NetworkConfig::Stack(config.clone()), 11, &DEVICE).unwrap();
+    // Some passes in training mode change the running statistics of batch normalisation.
     let mut rng = SplitMix64::new(12);
-    let inputs = inputs(&network, &tokens(64));
+    let inputs = inputs(config, &tokens(64));
     for _ in 0..50 {
         network.forward(&inputs, Some(Training { rng: &mut rng })).unwrap();
     }
@@ -33,16 +32,15 @@ fn tokens(count: usize) -> Vec<u16> {
     (0..count).map(|_| rng.next_below(48) as u16).collect()
 }
 
-/// The inputs for a batch of one that is fed `tokens`.
-fn inputs(network: &Network, tokens: &[u16]) -> Inputs {
-    let NetworkConfig::Stack(config) = network.config() else { unreachable!("a stack") };
+/// The inputs for a batch of one sequence.
+fn inputs(config: &StackConfig, tokens: &[u16]) -> Inputs {
     let (mut previous, mut features) = (Vec::new(), Vec::new());
     let mut reader = CellReader::new();
-    let mut rows = vec![0; config.feature_slots()];
+    let mut indices = vec![0; config.feature_slots()];
     for &token in tokens {
         previous.push(reader.previous().map_or(config.vocab_size as u32, u32::from));
-        let n = reader.feature_rows(&config.features, &mut rows);
-        features.extend_from_slice(&rows[..n]);
+        let n = reader.feature_indices(&config.features, &mut indices);
+        features.extend_from_slice(&indices[..n]);
         reader.feed(reader.voice(), token);
     }
     Inputs::Stack(StackInputs {
@@ -69,21 +67,11 @@ fn weights(network: &Network) -> Weights {
     network.to_weights(description(network)).unwrap()
 }
 
-fn stack(network: &Network) -> GridNetwork<StackLayers> {
-    let NetworkConfig::Stack(config) = network.config() else { unreachable!("a stack") };
-    config.pack(&weights(network)).unwrap()
-}
-
-fn split(network: &Network) -> GridNetwork<SplitLayers> {
-    let NetworkConfig::Split(config) = network.config() else { unreachable!("a split network") };
-    config.pack(&weights(network)).unwrap()
-}
-
 fn check(config: StackConfig) {
-    let network = network(config);
+    let network = network(&config);
     let tokens = tokens(50 * NUM_VOICES);
-    let expected = network.forward(&inputs(&network, &tokens), None).unwrap().to_vec2::<f32>().unwrap();
-    let streaming = stack(&network);
+    let expected = network.forward(&inputs(&config, &tokens), None).unwrap().to_vec2::<f32>().unwrap();
+    let streaming: GridNetwork<StackLayers> = config.pack(&weights(&network)).unwrap();
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut worst = 0.0_f32;
     for (n, (token, expected)) in tokens.iter().zip(&expected).enumerate() {
@@ -92,12 +80,12 @@ fn check(config: StackConfig) {
         worst = logits.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
         state.feed(n % NUM_VOICES, *token);
     }
-    // Weights are rounded to 11 bits: logits of about one differ in the fourth digit.
+    // Weights are rounded to a precision of 11 bits, so logits of about 1 differ in the fourth digit.
     assert!(worst < 4e-3, "the streaming network is off by {worst}");
 }
 
 #[test]
-fn it_computes_what_the_trained_network_computes() {
+fn a_stack_computes_the_same_as_in_training() {
     check(StackConfig::chorale(48));
     check(StackConfig {
         vocab_size: 48,
@@ -124,7 +112,7 @@ fn it_computes_what_the_trained_network_computes() {
     });
 }
 
-fn split_network() -> Network {
+fn split_network() -> (Network, SplitConfig) {
     let features =
         [StepFeature::Sounding, StepFeature::Held, StepFeature::Beat, StepFeature::Intervals, StepFeature::Echo];
     let config = SplitConfig {
@@ -138,13 +126,12 @@ fn split_network() -> Network {
         row_dropout: 0.0,
         weight_dropout: 0.0,
     };
-    Network::init(NetworkConfig::Split(config), 11, &DEVICE).unwrap()
+    (Network::init(NetworkConfig::Split(config.clone()), 11, &DEVICE).unwrap(), config)
 }
 
 #[test]
-fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
-    let network = split_network();
-    let NetworkConfig::Split(config) = network.config() else { unreachable!("a split network") };
+fn a_split_network_computes_the_same_as_in_training_in_any_order_of_voices() {
+    let (network, config) = split_network();
     let (steps, tokens) = (60, tokens(60 * NUM_VOICES));
     let mut rng = SplitMix64::new(17);
     let mut orders = vec![[0, 1, 2, 3]; steps];
@@ -160,13 +147,13 @@ fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
     let mut reader = StepReader::new();
     let (mut trunk, mut head, mut relative) = (Vec::new(), Vec::new(), Vec::new());
     for (step, order) in orders.iter().enumerate() {
-        let mut rows = vec![0; config.trunk_slots()];
-        assert_eq!(reader.trunk_rows(&config.features, controls(step), &mut rows), rows.len());
-        trunk.extend(rows);
+        let mut indices = vec![0; config.trunk_slots()];
+        assert_eq!(reader.trunk_indices(&config.features, controls(step), &mut indices), indices.len());
+        trunk.extend(indices);
         for &voice in order {
-            let (mut rows, mut columns) = ([0; HEAD_SLOTS], [0; 48]);
-            reader.head_rows(voice, true, &mut rows);
-            head.extend(rows);
+            let (mut indices, mut columns) = ([0; HEAD_SLOTS], [0; 48]);
+            reader.head_indices(voice, true, &mut indices);
+            head.extend(indices);
             relative_columns(reader.sounding(voice), &mut columns);
             relative.extend(columns);
             reader.feed(voice, row(step)[voice]);
@@ -176,7 +163,7 @@ fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
     let inputs = Inputs::Split(SplitInputs { steps, batch: 1, trunk: trunk.into(), head: head.into(), relative });
     let expected = network.forward(&inputs, None).unwrap().to_vec2::<f32>().unwrap();
 
-    let streaming = split(&network);
+    let streaming: GridNetwork<SplitLayers> = config.pack(&weights(&network)).unwrap();
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut expected = expected.iter();
     let mut worst = 0.0_f32;
@@ -191,7 +178,7 @@ fn a_split_network_computes_what_was_trained_in_any_order_of_voices() {
     assert!(worst < 4e-3, "the streaming network is off by {worst}");
 }
 
-fn line_network() -> (Network, Lexicon) {
+fn line_networks() -> (LineNetwork, Network) {
     let lexicon = Lexicon::parse("/ r 60 62 64 65 67 60.64 {0.4.7} x1 x2 x3 x6").unwrap();
     let config = LineConfig {
         vocab_size: lexicon.len(),
@@ -205,35 +192,30 @@ fn line_network() -> (Network, Lexicon) {
         context_events: 8,
         home_key: HomeKey::None,
     };
-    (Network::init(NetworkConfig::Line(config), 11, &DEVICE).unwrap(), lexicon)
-}
-
-fn streaming_line() -> (LineNetwork, Network) {
-    let (network, lexicon) = line_network();
+    let network = Network::init(NetworkConfig::Line(config.clone()), 11, &DEVICE).unwrap();
     let description = Description {
         vocabulary: lexicon.hash().to_string(),
         lexicon: Some(lexicon.spelling()),
         ..description(&network)
     };
-    let NetworkConfig::Line(config) = network.config() else { unreachable!("a line model") };
     (config.pack(&network.to_weights(description).unwrap()).unwrap(), network)
 }
 
 #[test]
-fn a_line_model_computes_what_was_trained() {
-    let (streaming, network) = streaming_line();
+fn a_line_model_computes_the_same_as_in_training() {
+    let (streaming, network) = line_networks();
     let config = streaming.config();
     // The same words twice, so that there is an echo.
     let music: Vec<u16> = tokens(60).repeat(2).iter().map(|token| 1 + token % 12).collect();
     let mut reader = LineReader::new(Arc::new(streaming.lexicon().clone()));
-    let mut rows = Vec::new();
+    let mut indices = Vec::new();
     for &token in &music {
         let mut of_word = vec![0; config.slots()];
-        assert_eq!(reader.rows(&config.features, &mut of_word), of_word.len());
-        rows.extend(of_word);
+        assert_eq!(reader.indices(&config.features, &mut of_word), of_word.len());
+        indices.extend(of_word);
         reader.feed(0, token);
     }
-    let inputs = Inputs::Line(LineInputs { steps: music.len(), batch: 1, rows: rows.into() });
+    let inputs = Inputs::Line(LineInputs { steps: music.len(), batch: 1, indices: indices.into() });
     let expected = network.forward(&inputs, None).unwrap().to_vec2::<f32>().unwrap();
     let (mut state, mut scratch) = (streaming.state(), streaming.scratch());
     let mut worst = 0.0_f32;
@@ -246,14 +228,14 @@ fn a_line_model_computes_what_was_trained() {
 }
 
 #[test]
-fn weights_that_were_trained_come_back_into_a_network() {
-    let network = network(StackConfig { lstm: vec![12], ..StackConfig::chorale(48) });
+fn weights_survive_the_way_through_a_file() {
+    let network = network(&StackConfig { lstm: vec![12], ..StackConfig::chorale(48) });
     let weights = weights(&network);
     let again = Network::from_weights(&weights, &DEVICE).unwrap();
     assert_eq!(again.config(), network.config());
     for ((name, var), (name_before, before)) in again.variables().iter().zip(network.variables()) {
         assert_eq!(name, name_before);
-        // Matrices have lost all but 11 bits, norms and biases nothing.
+        // Matrices keep a precision of 11 bits, all other tensors keep all bits.
         assert_close(var, before, if before.rank() > 1 { 2e-3 } else { f32::MIN_POSITIVE });
     }
     assert_eq!(again.to_weights(description(&network)).unwrap().to_bytes(), weights.to_bytes());

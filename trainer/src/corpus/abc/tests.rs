@@ -5,8 +5,10 @@ use crate::corpus::piece::TICKS_PER_BEAT;
 use crate::corpus::written::notes_in_words;
 
 /// Two tunes with most of what ABC has; the fuzz tests feed on it too.
-pub const ABC: &str = "% a file\nM:3/4\n\nX:1\nT:First\nL:1/8\nQ:1/4=90\nK:Gmix\n|:G>A {c}B2 \"Am\"!trill!c2-|[1c(3def [ce]2 z2:|\\\n\
-    [2^f/=f//f// F2 c3 ||\nw: la la\n\nfree text | here\n\nX:2\nT:Second\nM:6/8\nV:1 name=\"High\"\nV:2 clef=bass-8\nK:D\n\
+pub const ABC: &str = "% a file\nM:3/4\n\nX:1\nT:First\nL:1/8\nQ:1/4=90\nK:Gmix\n\
+    |:G>A {c}B2 \"Am\"!trill!c2-|[1c(3def [ce]2 z2:|\
+    \\\n[2^f/=f//f// F2 c3 ||\nw: la la\n\nfree text | here\n\nX:2\nT:Second\nM:6/8\nV:1 name=\"High\"\n\
+    V:2 clef=bass-8\nK:D\n\
     [V:1] d3 f3 | [K:A] g6 |]\n[V:2] D6- | D3 z3 |]\n";
 
 fn notes(music: &str) -> String {

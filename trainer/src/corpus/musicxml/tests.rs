@@ -6,8 +6,8 @@ use super::*;
 use crate::corpus::piece::TICKS_PER_BEAT;
 use crate::corpus::written::notes_in_words;
 
-/// A piano of two staves with a chord, a tie, a grace note, a backup and endings, and a clarinet; the fuzz tests feed on
-/// it too.
+/// A piano of two staves with a chord, a tie, a grace note, a backup and endings, and a clarinet; the fuzz tests feed
+/// on it too.
 pub const MUSICXML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">
 <score-partwise version="4.0"><work><work-title>A study</work-title></work>

@@ -71,8 +71,8 @@ enum Side {
     Copy,
 }
 
-/// Reads music, to learn from `splits.0` and to be judged by `splits.1`. A piece whose file names a split is in that. Of
-/// the others a share is held out, unless some file names pieces to be judged by.
+/// Reads music, to learn from `splits.0` and to be judged by `splits.1`. A piece whose file names a split is in that.
+/// Of the others a share is held out, unless some file names pieces to be judged by.
 ///
 /// # Errors
 /// If a path does not exist; with `strict` at the first file or piece that cannot be read.
@@ -148,8 +148,8 @@ impl Sides {
 pub fn none_in(split: &str, found: &BTreeSet<String>) -> String {
     let found: Vec<&str> = found.iter().map(String::as_str).collect();
     format!(
-        "--data: expected pieces in split `{split}`, got {}; name one with --split or in the recipe, or add files without \
-         splits, such as MIDI, of which some are held out",
+        "--data: expected pieces in split `{split}`, got {}; name one with --split or in the recipe, or add files \
+         without splits, such as MIDI, of which some are held out",
         if found.is_empty() { "none".into() } else { format!("only {}", found.join(", ")) }
     )
 }

@@ -9,8 +9,8 @@ use continuo_model::random::SplitMix64;
 use crate::kinds::Music;
 use crate::preparation::{self, ALL_KEYS, KeyPlan, Preparation, Report, Song, Spelt};
 
-/// What a line model's figures are in: the nats of all words, over the notes, chords and rests that they spell. What ends a
-/// piece costs nats and is no event.
+/// What a line model's figures are in: the nats of all words, over the notes, chords and rests that they spell. What
+/// ends a piece costs nats and is no event.
 pub const UNIT: &str = "nats per event";
 
 /// Songs, and the words that they are spelt in.

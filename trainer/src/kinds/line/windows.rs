@@ -9,18 +9,19 @@ use continuo_model::lexicon::Lexicon;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::Reader;
 use continuo_model::tokeniser::line_reader::LineReader;
-use continuo_model::tokeniser::step_reader::NO_ROW;
+use continuo_model::tokeniser::step_reader::NO_INDEX;
 use continuo_network::{Inputs, LineInputs};
 
 use crate::batches::Batch;
 use crate::preparation::Spelt;
 use crate::recipe::Training;
 
-/// Words of a window from inside of a song that are read and not learnt: what comes first there is no beginning of a song.
+/// Words of a window from inside of a song that are read and not learnt: what comes first there is no beginning of a
+/// song.
 const WORDS_TO_SETTLE: usize = 8;
 
-/// Where windows begin, (song, word): at each song's start, and for what is longer than a window also inside of it, at the
-/// starts of events, from other places each epoch.
+/// Where windows begin, (song, word): at each song's start, and for what is longer than a window also inside of it, at
+/// the starts of events, from other places each epoch.
 pub fn windows(songs: &[Spelt], training: &Training, rng: &mut SplitMix64) -> Vec<(usize, usize)> {
     let mut windows = Vec::new();
     for (idx, song) in songs.iter().enumerate() {
@@ -57,7 +58,7 @@ pub fn batch(
     let len = |&(song, start): &(usize, usize)| (songs[song].tokens.len() - start).min(words);
     let (slots, batch) = (config.slots(), windows.len());
     let words = windows.iter().map(len).max().unwrap_or(0);
-    let mut rows = vec![NO_ROW; words * batch * slots];
+    let mut indices = vec![NO_INDEX; words * batch * slots];
     let mut targets = vec![0_u32; words * batch];
     let mut weights = vec![0_f32; words * batch];
     let mut reader = LineReader::new(lexicon.clone());
@@ -70,14 +71,14 @@ pub fn batch(
             if let Some(step_in_beat) = song.steps_in_beat[from] {
                 reader.set_step_in_beat(step_in_beat.into());
             }
-            reader.rows(&config.features, &mut rows[to * slots..(to + 1) * slots]);
+            reader.indices(&config.features, &mut indices[to * slots..(to + 1) * slots]);
             targets[to] = song.tokens[from].into();
             weights[to] = if start > 0 && word < WORDS_TO_SETTLE { 0.0 } else { 1.0 };
             reader.feed(0, song.tokens[from]);
         }
     }
     Ok(Batch {
-        inputs: Inputs::Line(LineInputs { steps: words, batch, rows: rows.into() }),
+        inputs: Inputs::Line(LineInputs { steps: words, batch, indices: indices.into() }),
         targets: Tensor::from_vec(targets, words * batch, device)?,
         weights: Tensor::from_vec(weights, words * batch, device)?,
     })
@@ -129,9 +130,9 @@ mod tests {
         assert_eq!((inputs.steps, inputs.batch), (13, 2));
         assert_eq!(batch.targets.to_vec1::<u32>().unwrap()[..4], [3, 5, 4, 3]);
         // The word before and the beat's row, which comes after the six words'.
-        let rows = |word: usize, column: usize| &inputs.rows[(word * 2 + column) * 2..][..2];
+        let rows = |word: usize, column: usize| &inputs.indices[(word * 2 + column) * 2..][..2];
         assert_eq!([rows(0, 0), rows(1, 0), rows(0, 1), rows(1, 1)], [[0, 6], [3, 7], [0, 8], [5, 9]]);
-        assert_eq!(rows(12, 1), [NO_ROW; 2]);
+        assert_eq!(rows(12, 1), [NO_INDEX; 2]);
         let weights = batch.weights.to_vec1::<f32>().unwrap();
         let column = |n: usize| weights.iter().skip(n).step_by(2).sum::<f32>();
         assert_eq!((column(0), column(1)), (13.0, 3.0));

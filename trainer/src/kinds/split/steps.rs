@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use continuo_model::config::SplitConfig;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::NUM_VOICES;
-use continuo_model::tokeniser::step_reader::{HEAD_SLOTS, NO_ROW, StepReader, relative_columns};
+use continuo_model::tokeniser::step_reader::{HEAD_SLOTS, NO_INDEX, StepReader, relative_columns};
 use continuo_model::tokeniser::{GridReader, Reader};
 use continuo_network::{Inputs, SplitInputs};
 
@@ -32,18 +32,18 @@ impl Steps {
         let mut steps = Self { trunk: Vec::new(), head: Vec::new(), before: Vec::new(), targets: Vec::new() };
         let controls = reveal(piece, &config.features, rng);
         let mut reader = StepReader::new();
-        let mut rows = vec![NO_ROW; config.trunk_slots()];
-        let mut head_rows = [NO_ROW; HEAD_SLOTS];
+        let mut indices = vec![NO_INDEX; config.trunk_slots()];
+        let mut head_indices = [NO_INDEX; HEAD_SLOTS];
         for (row, controls) in piece.grid.steps.iter().zip(controls) {
-            reader.trunk_rows(&config.features, controls, &mut rows);
-            steps.trunk.extend_from_slice(&rows);
+            reader.trunk_indices(&config.features, controls, &mut indices);
+            steps.trunk.extend_from_slice(&indices);
             let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
             if rng.next_f32() < any_order {
                 rng.shuffle(&mut order);
             }
             for voice in order {
-                reader.head_rows(voice, config.sees_echo(), &mut head_rows);
-                steps.head.extend_from_slice(&head_rows);
+                reader.head_indices(voice, config.sees_echo(), &mut head_indices);
+                steps.head.extend_from_slice(&head_indices);
                 steps.before.push(reader.sounding(voice));
                 steps.targets.push(row[voice].into());
                 reader.feed(voice, row[voice]);
@@ -63,8 +63,8 @@ pub fn batch(
 ) -> Result<Batch> {
     let (slots, batch) = (config.trunk_slots(), windows.len());
     let cells = steps * batch * NUM_VOICES;
-    let mut trunk = vec![NO_ROW; steps * batch * slots];
-    let mut head = vec![NO_ROW; cells * HEAD_SLOTS];
+    let mut trunk = vec![NO_INDEX; steps * batch * slots];
+    let mut head = vec![NO_INDEX; cells * HEAD_SLOTS];
     let mut relative = vec![0; cells * config.vocab_size];
     let mut targets = vec![0; cells];
     let mut weights = vec![0_f32; cells];

@@ -20,11 +20,11 @@ impl Cells {
     pub fn read(config: &StackConfig, grid: &Grid) -> Self {
         let mut cells = Self { previous: Vec::new(), features: Vec::new(), targets: Vec::new() };
         let mut reader = CellReader::new();
-        let mut rows = vec![0; config.feature_slots()];
+        let mut indices = vec![0; config.feature_slots()];
         for &token in grid.steps.iter().flatten() {
             cells.previous.push(reader.previous().map_or(config.vocab_size as u32, u32::from));
-            reader.feature_rows(&config.features, &mut rows);
-            cells.features.extend_from_slice(&rows);
+            reader.feature_indices(&config.features, &mut indices);
+            cells.features.extend_from_slice(&indices);
             cells.targets.push(token.into());
             reader.feed(reader.voice(), token);
         }

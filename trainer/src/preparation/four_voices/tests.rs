@@ -54,8 +54,8 @@ fn voices_are_four_parts_or_those_that_bear_their_names() {
     let error = FourVoices::of(&in_parts(&named[..3]), false).unwrap_err().to_string();
     assert_eq!(
         error,
-        "expected four parts with notes, or parts named Soprano, Alto, Tenor, Bass, got 3 with at most 3 notes together; \
-         give each voice a part"
+        "expected four parts with notes, or parts named Soprano, Alto, Tenor, Bass, got 3 with at most 3 notes \
+         together; give each voice a part"
     );
     check(&named[1..3], "90* 64* . . | 90 . . .");
 }

@@ -1,6 +1,7 @@
-//! A cadence that was asked for: when it falls, and how far away it is from each step. Audio thread.
+//! A cadence that the player has requested: when it falls, and how far away it is from each step. Audio thread.
 
-use super::transport::BlockTime;
+use crate::audio_thread::positions::CountedStep;
+use crate::audio_thread::transport::BlockTime;
 
 /// The network is told this many steps ahead at least, so that it can lead up to the end.
 const LEAD_STEPS: i64 = 4;
@@ -13,23 +14,23 @@ const HORIZON_STEPS: i64 = 15;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cadence {
     was_on: bool,
-    /// The step, counted, on which the fermata begins.
-    at: Option<i64>,
+    /// The step on which the fermata begins.
+    at: Option<CountedStep>,
 }
 
 impl Cadence {
     /// Takes the parameter's value for a block; where it turns on, the cadence is set for the first strong beat that is
     /// at least the lead away from `undecided`, the first step that is not decided yet.
-    pub fn follow(&mut self, on: bool, time: &BlockTime, undecided: i64) {
+    pub fn follow(&mut self, on: bool, time: &BlockTime, undecided: CountedStep) {
         if on && !self.was_on {
-            let mut steps = undecided + LEAD_STEPS..undecided + LEAD_STEPS + 1024;
-            self.at = steps.find(|&step| time.is_strong(time.place(step).song_step));
+            let first = undecided + LEAD_STEPS;
+            self.at = first.through(first + 1023).find(|step| time.is_strong(time.place(*step).song_step));
         }
         self.was_on = on;
     }
 
     /// How many steps it is from `step` to the fermata, 0 under it; `None` if there is none to come.
-    pub fn steps_from(&self, step: i64) -> Option<u8> {
+    pub fn steps_from(&self, step: CountedStep) -> Option<u8> {
         let distance = self.at? - step;
         (-FERMATA_STEPS < distance && distance <= HORIZON_STEPS).then_some(distance.max(0) as u8)
     }
@@ -42,8 +43,8 @@ impl Cadence {
 
 #[cfg(test)]
 mod tests {
-    use super::super::transport::{Clock, HostTime};
     use super::*;
+    use crate::audio_thread::transport::{Clock, HostTime};
 
     fn time(beats: i32) -> BlockTime {
         let host = HostTime {
@@ -57,32 +58,36 @@ mod tests {
         Clock::new(48_000.0, 64).begin_block(&host, true, 64)
     }
 
+    fn step(number: i64) -> CountedStep {
+        CountedStep::new(number)
+    }
+
     fn told(cadence: &Cadence, steps: std::ops::Range<i64>) -> Vec<Option<u8>> {
-        steps.map(|step| cadence.steps_from(step)).collect()
+        steps.map(|number| cadence.steps_from(step(number))).collect()
     }
 
     #[test]
     fn it_falls_on_the_next_strong_beat_that_can_be_led_up_to() {
         for (beats, undecided, at) in [(4, 0, 8), (4, 4, 8), (4, 5, 16), (4, 12, 16), (3, 0, 12), (3, 9, 24)] {
             let mut cadence = Cadence::default();
-            cadence.follow(true, &time(beats), undecided);
-            assert_eq!(cadence.at, Some(at), "{beats}/4 from {undecided}");
+            cadence.follow(true, &time(beats), step(undecided));
+            assert_eq!(cadence.at, Some(step(at)), "{beats}/4 from {undecided}");
         }
     }
 
     #[test]
     fn it_is_counted_down_to_once() {
         let mut cadence = Cadence::default();
-        cadence.follow(false, &time(4), 0);
+        cadence.follow(false, &time(4), step(0));
         assert_eq!(told(&cadence, 0..3), [None; 3]);
-        cadence.follow(true, &time(4), 0);
-        cadence.follow(true, &time(4), 3);
+        cadence.follow(true, &time(4), step(0));
+        cadence.follow(true, &time(4), step(3));
         assert_eq!(told(&cadence, 5..13), [Some(3), Some(2), Some(1), Some(0), Some(0), Some(0), Some(0), None]);
         assert_eq!(told(&cadence, -9..-6), [None, None, Some(15)]);
         cadence.clear();
         assert_eq!(told(&cadence, 5..6), [None]);
-        cadence.follow(false, &time(4), 20);
-        cadence.follow(true, &time(4), 20);
-        assert_eq!(cadence.at, Some(24));
+        cadence.follow(false, &time(4), step(20));
+        cadence.follow(true, &time(4), step(20));
+        assert_eq!(cadence.at, Some(step(24)));
     }
 }

@@ -24,7 +24,7 @@ const AHEAD_SECONDS: f64 = 0.1;
 /// That share, in terms of the share of a block.
 const LEAD_SHARE: f64 = 2.0;
 
-/// Follows how far the audio that has been asked for is ahead of the clock.
+/// Follows how far the audio that the host has requested is ahead of the clock.
 pub struct Pace {
     last: Option<(Instant, f64)>,
     lead_seconds: f64,
@@ -90,7 +90,7 @@ impl Pace {
         if caught_up > 0.0 && caught_up == gained {
             return;
         }
-        // A stall is a debt, which the burst that catches up pays back; only what is over is a lead.
+        // After a stall the host catches up in a burst. Only audio requested beyond that counts as lead.
         let lead = self.lead_seconds + gained - caught_up;
         self.lead_seconds = lead.clamp(-MAX_LEAD_SECONDS, MAX_LEAD_SECONDS) * kept;
         self.least.0 = self.least.0.min(self.lead_seconds);

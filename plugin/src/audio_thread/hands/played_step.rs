@@ -1,26 +1,32 @@
 //! The keys of a step, dealt to the voices. Audio thread.
 
+use continuo_model::decision::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
-use continuo_model::vocabulary::Symbol;
 
+use super::dealing::{Dealt, Player, deal};
 use super::keys::{PlayedKey, belongs_to};
 use super::{Hands, MAX_KEYS};
-use crate::audio_thread::dealing::{Dealt, Player, deal};
-use crate::audio_thread::rows::Given;
+use crate::audio_thread::positions::CountedStep;
 
-/// A row of the grid as the player gives it.
+/// A step as the player plays it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PlayedRow {
-    /// The player's voices; the others are free.
-    pub given: [Given; NUM_VOICES],
-    /// The key that each of them sounds.
-    pub keys: [Option<u8>; NUM_VOICES],
+pub struct PlayedStep {
+    /// The player's lanes, a voice a lane.
+    pub given: Given,
+    /// The key that each voice of the player's sounds, and its velocity, 1 to 127.
+    pub(super) keys: [Option<(u8, u8)>; NUM_VOICES],
 }
 
-impl PlayedRow {
-    /// The row as it is given to who hears it for the first time: what is held starts.
-    pub fn struck(&self) -> [Given; NUM_VOICES] {
-        self.keys.map(|key| key.map_or(Given::Free, |key| Given::Symbol(Symbol::Pitch(key))))
+impl PlayedStep {
+    /// The step as it is given to a model that hears it for the first time: held keys start.
+    pub fn struck(&self) -> Given {
+        let mut given = Given::NOTHING;
+        for (lane, key) in (0..).zip(self.keys) {
+            if let Some((key, velocity)) = key {
+                given.strike(lane, key, velocity);
+            }
+        }
+        given
     }
 
     /// Whether the player plays all voices, so that there is nothing to add.
@@ -46,7 +52,7 @@ struct Chosen {
 
 impl Hands {
     /// What the player does in `step`, or `None` if nothing.
-    pub fn row(&mut self, step: i64) -> Option<PlayedRow> {
+    pub fn played_in(&mut self, step: CountedStep) -> Option<PlayedStep> {
         let chosen = self.choose(|key| belongs_to(key, step));
         if chosen.count == 0 {
             return None;
@@ -58,17 +64,22 @@ impl Hands {
                 key.voice = None;
             }
         }
-        let mut row = PlayedRow { given: [Given::Free; NUM_VOICES], keys: [None; NUM_VOICES] };
+        let mut played = PlayedStep { given: Given::NOTHING, keys: [None; NUM_VOICES] };
         for (n, &slot) in chosen.slots[..chosen.count].iter().enumerate() {
             let (Some(voice), Some(key)) = (voices[n], self.keys[slot].as_mut()) else { continue };
             if key.voice.is_none_or(|(dealt_to, _)| dealt_to != voice) {
                 key.voice = Some((voice, step));
             }
             let starts = key.onset >= step || key.voice.is_some_and(|(_, since)| since >= step);
-            row.keys[voice] = Some(key.key);
-            row.given[voice] = Given::Symbol(if starts { Symbol::Pitch(key.key) } else { Symbol::Hold });
+            let velocity = (key.velocity * 127.0).round().clamp(1.0, 127.0) as u8;
+            played.keys[voice] = Some((key.key, velocity));
+            if starts {
+                played.given.strike(voice as u8, key.key, velocity);
+            } else {
+                played.given.hold(voice as u8, key.key);
+            }
         }
-        Some(row)
+        Some(played)
     }
 
     /// Deals what is held; each key then knows its voice.

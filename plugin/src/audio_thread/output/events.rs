@@ -1,10 +1,11 @@
-//! What goes out in a block: collected, put in order, offered to the host. Audio thread.
+//! The events that go out in a block: collected, put in order, offered to the host. Audio thread.
 
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::controllers::{SUSTAIN_PEDAL, address_of};
 use super::held_notes::{Ending, HeldNotes, Owner};
+use super::wheels::{SUSTAIN_PEDAL, address_of};
+use crate::audio_thread::positions::Sample;
 
 /// Events in a block at the most, in and out; a host that sends more loses what is over, and it is counted.
 pub const MAX_EVENTS: usize = 16_384;
@@ -12,7 +13,7 @@ pub const MAX_EVENTS: usize = 16_384;
 /// A note's start or end at a sample of the host's time since the plugin was activated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NoteMessage {
-    On { owner: Owner, channel: u8, key: u8, touch: Touch, lag: Lag, at: u64 },
+    On { owner: Owner, channel: u8, key: u8, touch: Touch, lag: Lag, at: Sample },
     Off { channel: u8, key: u8, ending: Ending },
 }
 
@@ -23,15 +24,6 @@ pub struct Lag {
     pub grid: i64,
     /// Behind the sample at which it was due.
     pub due: i64,
-}
-
-/// The facts of an event that went out, for the take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// Not the player's.
-    pub generated: bool,
-    /// How far behind its positions it went out.
-    pub lag: Lag,
 }
 
 /// What a note's start and end carry beside their place.
@@ -46,8 +38,10 @@ pub struct Touch {
 /// The block's events, in a buffer that never grows.
 pub struct OutEvents {
     events: Vec<Outgoing>,
-    block_start: u64,
+    block_start: Sample,
     frames: usize,
+    /// Events for which there was no room, and those that the host refused, until they are counted.
+    lost: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -60,12 +54,14 @@ struct Outgoing {
     /// Whose note it is, if it is one; and if it is an end, what is owed if the host refuses it.
     note: Note,
     event: NoteEvent<()>,
+    /// The host has taken it.
+    taken: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Note {
     None,
-    Start(Taken),
+    Start(Owner, Lag),
     End(Ending),
 }
 
@@ -104,11 +100,11 @@ impl OutEvents {
         expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")
     )]
     pub fn new() -> Self {
-        Self { events: Vec::with_capacity(MAX_EVENTS), block_start: 0, frames: 0 }
+        Self { events: Vec::with_capacity(MAX_EVENTS), block_start: Sample::default(), frames: 0, lost: 0 }
     }
 
     /// Empties the buffer for a block of `frames` samples that starts at sample `block_start`.
-    pub fn begin_block(&mut self, block_start: u64, frames: usize) {
+    pub fn begin_block(&mut self, block_start: Sample, frames: usize) {
         self.events.clear();
         (self.block_start, self.frames) = (block_start, frames);
     }
@@ -121,7 +117,7 @@ impl OutEvents {
                 let timing = self.timing(at);
                 let (channel, key) = number(channel, key);
                 let event = NoteEvent::NoteOn { timing, voice_id, channel, key, velocity };
-                self.add(timing, Note::Start(Taken { generated: owner.is_generated(), lag }), event)
+                self.add(timing, Note::Start(owner, lag), event)
             }
             NoteMessage::Off { channel, key, ending } => {
                 let timing = self.timing(ending.at);
@@ -132,23 +128,35 @@ impl OutEvents {
         }
     }
 
-    /// Adds an event that is passed through as it is; `false` if there is no room. Behind the block's end it would go
-    /// out in the wrong order: a host that sends one there meant the last sample.
-    pub fn pass(&mut self, mut event: NoteEvent<()>) -> bool {
+    /// Adds an event that is passed through as it is. Behind the block's end it would go out in the wrong order: a host
+    /// that sends one there meant the last sample.
+    pub fn pass(&mut self, mut event: NoteEvent<()>) {
         let last = self.frames.saturating_sub(1) as u32;
         event.subtract_timing(event.timing().saturating_sub(last));
-        self.add(event.timing(), Note::None, event)
+        if !self.add(event.timing(), Note::None, event) {
+            self.lost += 1;
+        }
     }
 
-    fn timing(&self, at: u64) -> u32 {
-        at.saturating_sub(self.block_start) as u32
+    /// An event is lost.
+    pub fn lose(&mut self) {
+        self.lost += 1;
+    }
+
+    /// How many events have been lost since this was called last.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    fn timing(&self, at: Sample) -> u32 {
+        at.since(self.block_start) as u32
     }
 
     fn add(&mut self, timing: u32, note: Note, event: NoteEvent<()>) -> bool {
         let room = self.events.len() < MAX_EVENTS;
         if room {
             let (rank, place, order) = (rank(&event), place(&event), self.events.len() as u32);
-            self.events.push(Outgoing { timing, rank, place, order, note, event });
+            self.events.push(Outgoing { timing, rank, place, order, note, event, taken: false });
         }
         room
     }
@@ -163,39 +171,45 @@ impl OutEvents {
         self.events.iter().map(|e| &e.event)
     }
 
-    /// Offers the sorted events to the host, which takes one if `send` returns `true`; it is told too what a take
-    /// should know of the event. What the host refuses is put right in the ledger: an end is owed again, a start never
-    /// was. Returns how many were refused.
+    /// Offers the sorted events to the host, which takes one if `send` returns `true`. What the host refuses is put
+    /// right in the ledger: an end is owed again, a start never was.
     ///
     /// After a first refusal nothing more of that key is offered in this block, or an end without a start could
     /// go out.
-    pub fn send(&self, ledger: &mut HeldNotes, mut send: impl FnMut(NoteEvent<()>, Option<Taken>) -> bool) -> u64 {
-        let mut refused = 0;
+    pub fn send(&mut self, ledger: &mut HeldNotes, mut send: impl FnMut(NoteEvent<()>) -> bool) {
         let mut blocked = [0_u128; 16];
-        for Outgoing { event, note, .. } in &self.events {
-            let taken = match note {
-                Note::None => None,
-                Note::Start(taken) => Some(*taken),
-                Note::End(ending) => Some(Taken { generated: ending.owner.is_generated(), lag: ending.lag }),
-            };
+        for Outgoing { event, note, taken, .. } in &mut self.events {
             let (NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), .. }
             | NoteEvent::NoteOff { channel: Channel::Number(channel), key: Key::Number(key), .. }) = *event
             else {
-                refused += u64::from(!send(*event, None));
+                *taken = send(*event);
+                self.lost += u64::from(!*taken);
                 continue;
             };
             let (bits, bit) = (&mut blocked[usize::from(channel)], 1_u128 << key);
             if *bits & bit != 0 {
-                refused += 1;
-            } else if !send(*event, taken) {
-                refused += 1;
+                self.lost += 1;
+                continue;
+            }
+            *taken = send(*event);
+            if !*taken {
+                self.lost += 1;
                 *bits |= bit;
                 match note {
                     Note::End(ending) => ledger.owe(channel, key, Ending { at: self.block_start, ..*ending }),
-                    Note::Start(_) | Note::None => ledger.forget(channel, key),
+                    Note::Start(..) | Note::None => ledger.forget(channel, key),
                 }
             }
         }
-        refused
+    }
+
+    /// The generated notes' starts and ends that the host has taken, each with how far behind its positions it went
+    /// out.
+    pub fn generated(&self) -> impl Iterator<Item = (&NoteEvent<()>, Lag)> {
+        self.events.iter().filter(|event| event.taken).filter_map(|Outgoing { event, note, .. }| match note {
+            Note::Start(owner, lag) if owner.is_generated() => Some((event, *lag)),
+            Note::End(ending) if ending.owner.is_generated() => Some((event, ending.lag)),
+            Note::Start(..) | Note::End(_) | Note::None => None,
+        })
     }
 }

@@ -4,9 +4,9 @@
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::hands::{Hands, PlayedKey};
-use super::process::AudioThread;
-use super::settings::Block;
+use super::events::OutEvents;
+use crate::audio_thread::hands::{Hands, PlayedKey};
+use crate::audio_thread::settings::Settings;
 use crate::params::Input;
 
 /// MIDI's numbers of the controllers that end what sounds.
@@ -116,148 +116,176 @@ impl Wheels {
     }
 }
 
-impl AudioThread {
+impl Wheels {
     /// Passes on what is no note: to the channels of the notes that it is meant for.
-    pub(super) fn pass_controller(&mut self, block: &Block, timing: u32, event: &NoteEvent<()>) {
+    pub fn pass(
+        &mut self,
+        out: &mut OutEvents,
+        hands: &Hands,
+        settings: &Settings,
+        timing: u32,
+        event: &NoteEvent<()>,
+    ) {
         match *event {
             NoteEvent::NoteOn { .. } | NoteEvent::NoteOff { .. } | NoteEvent::Choke { .. } => {}
             NoteEvent::VoiceTerminated { .. } => {}
             other => match (address_of(&other), channel_of(&other)) {
-                (Some(address), _) => self.pass_of_note(other, address),
-                (None, Some(channel)) => self.pass_of_channel(block, timing, usize::from(channel & 15), other),
-                (None, None) => self.pass(other),
+                (Some(address), _) => pass_of_note(out, hands, other, address),
+                (None, Some(channel)) => {
+                    self.pass_of_channel(out, hands, settings, timing, (usize::from(channel & 15), other));
+                }
+                (None, None) => out.pass(other),
             },
         }
     }
 
-    fn pass_of_channel(&mut self, block: &Block, timing: u32, channel: usize, event: NoteEvent<()>) {
-        let settings = &block.settings;
-        self.wheels.input[channel].follow(&event);
+    fn pass_of_channel(
+        &mut self,
+        out: &mut OutEvents,
+        hands: &Hands,
+        settings: &Settings,
+        timing: u32,
+        (channel, event): (usize, NoteEvent<()>),
+    ) {
+        self.input[channel].follow(&event);
         let is_heard = !settings.bypass && settings.hears(channel as u8, None);
         if let NoteEvent::MidiCC { cc: SUSTAIN_PEDAL, value, .. } = event {
             let own = if is_heard && settings.input != Input::AsItIs { 0 } else { 1 << channel };
-            return self.pass_pedal(timing, channel, if is_heard { own | voices(block) } else { own }, (event, value));
+            let to = if is_heard { own | voices(settings) } else { own };
+            return self.pass_pedal(out, timing, channel, to, (event, value));
         }
         if !is_heard || settings.input == Input::AsItIs {
-            return self.send_to(1 << channel, timing, event);
+            return self.send_to(out, 1 << channel, timing, event);
         }
         if let NoteEvent::MidiCC { cc: ALL_NOTES_OFF..=127, .. } = event {
             // Its notes' ends go out; on their channels it would end the network's too.
             return;
         }
-        let now = self.channels_of(channel as u8);
+        let now = channels_of(hands, channel as u8);
         if now != 0 {
-            self.wheels.last_out[channel] = now;
+            self.last_out[channel] = now;
         }
         // Of a channel on which no note has come nobody knows a voice; before any note it is the player's.
-        let nothing_yet = self.wheels.last_out == [0; NUM_CHANNELS];
+        let nothing_yet = self.last_out == [0; NUM_CHANNELS];
         let is_program = matches!(event, NoteEvent::MidiProgramChange { .. } | NoteEvent::MidiCC { cc: 0 | 32, .. });
         let fallback = if nothing_yet && !is_program { 1 << settings.voice } else { 1 << channel };
-        let notes = [now, self.wheels.last_out[channel]].into_iter().find(|set| *set != 0).unwrap_or(fallback);
+        let notes = [now, self.last_out[channel]].into_iter().find(|set| *set != 0).unwrap_or(fallback);
         if notes != 1 << channel || now != 0 {
-            self.wheels.followed |= notes;
+            self.followed |= notes;
         }
         if let NoteEvent::MidiCC { cc: RESET_CONTROLLERS, .. } = event {
-            let pedals = std::mem::take(&mut self.wheels.pedal_out[channel]);
-            self.send_to(notes | pedals, timing, event);
+            let pedals = std::mem::take(&mut self.pedal_out[channel]);
+            self.send_to(out, notes | pedals, timing, event);
         } else if settings.input != Input::Drop {
-            self.send_to(notes, timing, event);
+            self.send_to(out, notes, timing, event);
         }
     }
 
     /// The sustain pedal holds the answer too, on these channels. It comes up wherever it went down.
-    fn pass_pedal(&mut self, timing: u32, channel: usize, to: u16, (event, value): (NoteEvent<()>, f32)) {
-        let down = &mut self.wheels.pedal_out[channel];
+    fn pass_pedal(
+        &mut self,
+        out: &mut OutEvents,
+        timing: u32,
+        channel: usize,
+        to: u16,
+        (event, value): (NoteEvent<()>, f32),
+    ) {
+        let down = &mut self.pedal_out[channel];
         let to = if value >= 0.5 {
             *down |= to;
             to
         } else {
             to | std::mem::take(down)
         };
-        self.send_to(to, timing, event);
+        self.send_to(out, to, timing, event);
     }
 
     /// After what the player did has been lost: nothing stays bent or held.
-    pub(super) fn settle_wheels(&mut self) {
-        if !std::mem::take(&mut self.wheels.is_lost) {
+    pub fn settle(&mut self, out: &mut OutEvents) {
+        if !std::mem::take(&mut self.is_lost) {
             return;
         }
-        let down = std::mem::take(&mut self.wheels.pedal_out).iter().fold(0, |all, set| all | set);
-        self.send_to(down, 0, NoteEvent::MidiCC { timing: 0, channel: 0, cc: SUSTAIN_PEDAL, value: 0.0 });
-        let followed = std::mem::take(&mut self.wheels.followed);
-        let channels = (0..NUM_CHANNELS as u8).filter(|channel| followed >> channel & 1 == 1);
-        channels.for_each(|channel| self.bring(channel, Stand::REST, 0));
+        let down = std::mem::take(&mut self.pedal_out).iter().fold(0, |all, set| all | set);
+        self.send_to(out, down, 0, NoteEvent::MidiCC { timing: 0, channel: 0, cc: SUSTAIN_PEDAL, value: 0.0 });
+        let followed = std::mem::take(&mut self.followed);
+        channels_in(followed).for_each(|channel| self.bring(out, channel, Stand::REST, 0));
     }
 
-    fn send_to(&mut self, channels: u16, timing: u32, event: NoteEvent<()>) {
-        for channel in (0..NUM_CHANNELS as u8).filter(|channel| channels >> channel & 1 == 1) {
-            self.wheels.sent[usize::from(channel)].follow(&event);
-            self.pass(on_channel(event, channel, timing));
+    fn send_to(&mut self, out: &mut OutEvents, channels: u16, timing: u32, event: NoteEvent<()>) {
+        for channel in channels_in(channels) {
+            self.sent[usize::from(channel)].follow(&event);
+            out.pass(on_channel(event, channel, timing));
         }
     }
 
     /// Brings an output channel's wheels to where they should be.
-    fn bring(&mut self, channel: u8, to: Stand, timing: u32) {
-        let sent = std::mem::replace(&mut self.wheels.sent[usize::from(channel)], to);
+    fn bring(&mut self, out: &mut OutEvents, channel: u8, to: Stand, timing: u32) {
+        let sent = std::mem::replace(&mut self.sent[usize::from(channel)], to);
         if sent.bend != to.bend {
-            self.pass(NoteEvent::MidiPitchBend { timing, channel, value: to.bend });
+            out.pass(NoteEvent::MidiPitchBend { timing, channel, value: to.bend });
         }
         if sent.pressure != to.pressure {
-            self.pass(NoteEvent::MidiChannelPressure { timing, channel, pressure: to.pressure });
+            out.pass(NoteEvent::MidiChannelPressure { timing, channel, pressure: to.pressure });
         }
         for (n, (cc, _)) in SHAPING.into_iter().enumerate() {
             if sent.shaping[n] != to.shaping[n] {
-                self.pass(NoteEvent::MidiCC { timing, channel, cc, value: to.shaping[n] });
+                out.pass(NoteEvent::MidiCC { timing, channel, cc, value: to.shaping[n] });
             }
         }
     }
 
     /// A generated note starts on a channel: what the player's last note left there does not bend it.
-    pub(super) fn rest_wheels(&mut self, channel: u8, timing: u32) {
+    pub fn rest(&mut self, out: &mut OutEvents, hands: &Hands, channel: u8, timing: u32) {
         let sounds = |key: &PlayedKey| key.is_held() && key.out.sent && key.out.channel == channel;
-        let is_bent = self.wheels.followed >> channel & 1 == 1 && self.wheels.sent[usize::from(channel)] != Stand::REST;
-        if is_bent && !self.hands.keys().any(|(_, key)| sounds(key)) {
-            self.bring(channel, Stand::REST, timing);
+        let is_bent = self.followed >> channel & 1 == 1 && self.sent[usize::from(channel)] != Stand::REST;
+        if is_bent && !hands.keys().any(|(_, key)| sounds(key)) {
+            self.bring(out, channel, Stand::REST, timing);
         }
-    }
-
-    /// Where notes of an input channel sound, as bits.
-    fn channels_of(&self, channel: u8) -> u16 {
-        let sounds = |key: &PlayedKey| key.channel == channel && key.is_held() && key.out.sent;
-        let sounding = self.hands.keys().filter(|(_, key)| sounds(key));
-        sounding.fold(0, |set, (_, key)| set | 1 << (key.out.channel & 15))
     }
 
     /// A note of an input channel goes out on another: the wheels go with it, before it starts.
-    pub(super) fn follow_to(&mut self, channel: u8, out: u8, timing: u32) {
-        let from = usize::from(channel & 15);
-        self.wheels.last_out[from] = 1 << (out & 15);
-        self.wheels.followed |= 1 << (out & 15);
-        self.bring(out & 15, self.wheels.input[from], timing);
-    }
-
-    /// An expression of one note goes to the channel that the note went out on.
-    fn pass_of_note(&mut self, event: NoteEvent<()>, (channel, key, voice_id): (Channel, Key, VoiceID)) {
-        let mut found = false;
-        for slot in 0..Hands::num_slots() {
-            let Some(held) = self.hands.key(slot).copied().filter(PlayedKey::is_held) else { continue };
-            if held.is_meant(channel, key, voice_id) {
-                found = true;
-                if held.out.sent {
-                    self.pass(of_note(event, held.out.channel, held.key));
-                }
-            }
-        }
-        if !found {
-            self.pass(event);
-        }
+    pub fn follow_to(&mut self, out: &mut OutEvents, from: u8, to: u8, timing: u32) {
+        let from = usize::from(from & 15);
+        self.last_out[from] = 1 << (to & 15);
+        self.followed |= 1 << (to & 15);
+        self.bring(out, to & 15, self.input[from], timing);
     }
 }
 
-/// The channels of the voices that go out, as bits.
-fn voices(block: &Block) -> u16 {
-    let emitted = (0..block.settings.emit.len()).filter(|voice| block.settings.emit[*voice]);
-    emitted.fold(0, |set, voice| set | 1 << voice)
+/// Where notes of an input channel sound, as bits.
+fn channels_of(hands: &Hands, channel: u8) -> u16 {
+    let sounds = |key: &PlayedKey| key.channel == channel && key.is_held() && key.out.sent;
+    let sounding = hands.keys().filter(|(_, key)| sounds(key));
+    sounding.fold(0, |set, (_, key)| set | 1 << (key.out.channel & 15))
+}
+
+/// The channels of a set of bits, in order.
+fn channels_in(set: u16) -> impl Iterator<Item = u8> {
+    (0..NUM_CHANNELS as u8).filter(move |channel| set >> channel & 1 == 1)
+}
+
+/// An expression of one note goes to the channel that the note went out on.
+fn pass_of_note(
+    out: &mut OutEvents,
+    hands: &Hands,
+    event: NoteEvent<()>,
+    (channel, key, voice_id): (Channel, Key, VoiceID),
+) {
+    let mut found = false;
+    for (_, held) in hands.keys().filter(|(_, held)| held.is_held() && held.is_meant(channel, key, voice_id)) {
+        found = true;
+        if held.out.sent {
+            out.pass(of_note(event, held.out.channel, held.key));
+        }
+    }
+    if !found {
+        out.pass(event);
+    }
+}
+
+/// The channels of the lanes that go out, as bits.
+fn voices(settings: &Settings) -> u16 {
+    settings.emit.bits()
 }
 
 /// The note that an event is about, where it is about one that sounds: its pressure, tuning or other expression.

@@ -3,6 +3,7 @@
 use nice_plug::midi::VoiceID;
 
 use super::events::{Lag, NoteMessage, OutEvents, Touch};
+use crate::audio_thread::positions::Sample;
 
 const NUM_CHANNELS: usize = 16;
 const NUM_KEYS: usize = 128;
@@ -30,7 +31,7 @@ enum Entry {
     #[default]
     Silent,
     /// Sounding since this sample, and the host's handle of it, which its end must carry too.
-    Sounding(Owner, VoiceID, u64),
+    Sounding(Owner, VoiceID, Sample),
     /// Ended by us, but the host has not taken the note-off yet.
     Ending(Ending),
 }
@@ -45,22 +46,45 @@ pub struct Ending {
     /// How far behind its nominal position it is.
     pub lag: Lag,
     /// Sounding since this sample.
-    pub since: u64,
+    pub since: Sample,
     /// To be sent at this sample, or as soon as the host takes it.
-    pub at: u64,
+    pub at: Sample,
 }
 
 /// What sounds, by channel and key.
 pub struct HeldNotes {
     entries: [[Entry; NUM_KEYS]; NUM_CHANNELS],
-    /// Entries that are not silent.
-    count: usize,
+    /// The keys of each channel whose entries are not silent, as bits.
+    active: [u128; NUM_CHANNELS],
 }
 
 impl HeldNotes {
     /// Nothing sounds.
     pub const fn new() -> Self {
-        Self { entries: [[Entry::Silent; NUM_KEYS]; NUM_CHANNELS], count: 0 }
+        Self { entries: [[Entry::Silent; NUM_KEYS]; NUM_CHANNELS], active: [0; NUM_CHANNELS] }
+    }
+
+    fn get(&self, channel: u8, key: u8) -> Entry {
+        self.entries[usize::from(channel)][usize::from(key)]
+    }
+
+    fn set(&mut self, channel: u8, key: u8, entry: Entry) {
+        self.entries[usize::from(channel)][usize::from(key)] = entry;
+        let (keys, bit) = (&mut self.active[usize::from(channel)], 1 << key);
+        *keys = if entry == Entry::Silent { *keys & !bit } else { *keys | bit };
+    }
+
+    /// Channel and key of all entries that are not silent, in order.
+    fn active(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
+        let active = self.active;
+        (0..NUM_CHANNELS as u8).flat_map(move |channel| {
+            let mut left = active[usize::from(channel)];
+            std::iter::from_fn(move || {
+                let key = (left != 0).then(|| left.trailing_zeros() as u8)?;
+                left &= left - 1;
+                Some((channel, key))
+            })
+        })
     }
 
     /// Starts a note, by (channel, key), at sample `now`. One that sounds there already is ended first. `false` if
@@ -72,19 +96,18 @@ impl HeldNotes {
         (channel, key): (u8, u8),
         touch: Touch,
         lag: Lag,
-        now: u64,
+        now: Sample,
     ) -> bool {
-        let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-        let ended = match *entry {
+        let ended = match self.get(channel, key) {
             Entry::Silent => None,
             // A note lasts at least one sample: struck twice at one, it is one note.
             Entry::Sounding(_, voice_id, since) if since == now => {
-                *entry = Entry::Sounding(owner, voice_id, since);
+                self.set(channel, key, Entry::Sounding(owner, voice_id, since));
                 return true;
             }
             // Struck and let go at one sample: it is one note too.
             Entry::Ending(before) if before.since == now => {
-                *entry = Entry::Sounding(owner, before.touch.voice_id, now);
+                self.set(channel, key, Entry::Sounding(owner, before.touch.voice_id, now));
                 return true;
             }
             Entry::Sounding(owner, voice_id, since) => {
@@ -96,62 +119,49 @@ impl HeldNotes {
             if !out.push(NoteMessage::Off { channel, key, ending: before }) {
                 return false;
             }
-            self.count -= 1;
-            *entry = Entry::Silent;
+            self.set(channel, key, Entry::Silent);
         }
         let started = out.push(NoteMessage::On { owner, channel, key, touch, lag, at: now });
         if started {
-            *entry = Entry::Sounding(owner, touch.voice_id, now);
-            self.count += 1;
+            self.set(channel, key, Entry::Sounding(owner, touch.voice_id, now));
         }
         started
     }
 
     /// Ends a note at sample `now`, if it sounds and is the owner's, but not before it has sounded for `least` samples.
     /// No note has length zero.
-    pub fn end(&mut self, owner: Owner, (channel, key): (u8, u8), now: u64, least: u64, lag: Lag) {
-        let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-        end_entry(entry, Some(owner), 0.0, now, least, lag);
+    pub fn end(&mut self, owner: Owner, (channel, key): (u8, u8), now: Sample, least: u64, lag: Lag) {
+        self.set(channel, key, ended(self.get(channel, key), Some(owner), 0.0, now, least, lag));
     }
 
     /// A note that sounds becomes another owner's.
     pub fn hand_over(&mut self, channel: u8, key: u8, to: Owner) {
-        if let Entry::Sounding(owner, ..) = &mut self.entries[usize::from(channel)][usize::from(key)] {
-            *owner = to;
+        if let Entry::Sounding(_, voice_id, since) = self.get(channel, key) {
+            self.set(channel, key, Entry::Sounding(to, voice_id, since));
         }
     }
 
     /// Ends a note of the player's as it was let go, with this velocity.
-    pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: u64) {
-        let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-        end_entry(entry, Some(Owner::Player), velocity, now, 1, Lag::default());
+    pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: Sample) {
+        let entry = self.get(channel, key);
+        self.set(channel, key, ended(entry, Some(Owner::Player), velocity, now, 1, Lag::default()));
     }
 
     /// Ends everything of `owner`, or of all, once it has sounded for `least` samples.
-    pub fn end_all(&mut self, owner: Option<Owner>, now: u64, least: u64) {
-        if self.count == 0 {
-            return;
-        }
-        for entry in self.entries.as_flattened_mut() {
-            end_entry(entry, owner, 0.0, now, least, Lag::default());
+    pub fn end_all(&mut self, owner: Option<Owner>, now: Sample, least: u64) {
+        for (channel, key) in self.active() {
+            self.set(channel, key, ended(self.get(channel, key), owner, 0.0, now, least, Lag::default()));
         }
     }
 
     /// Sends the note-offs that are owed before sample `block_end`.
-    pub fn send_offs(&mut self, out: &mut OutEvents, block_end: u64) {
-        if self.count == 0 {
-            return;
-        }
-        for channel in 0..NUM_CHANNELS as u8 {
-            for key in 0..NUM_KEYS as u8 {
-                let entry = &mut self.entries[usize::from(channel)][usize::from(key)];
-                if let Entry::Ending(ending) = *entry
-                    && ending.at < block_end
-                    && out.push(NoteMessage::Off { channel, key, ending })
-                {
-                    *entry = Entry::Silent;
-                    self.count -= 1;
-                }
+    pub fn send_offs(&mut self, out: &mut OutEvents, block_end: Sample) {
+        for (channel, key) in self.active() {
+            if let Entry::Ending(ending) = self.get(channel, key)
+                && ending.at < block_end
+                && out.push(NoteMessage::Off { channel, key, ending })
+            {
+                self.set(channel, key, Entry::Silent);
             }
         }
     }
@@ -165,27 +175,20 @@ impl HeldNotes {
     pub fn forget(&mut self, channel: u8, key: u8) {
         self.set(channel, key, Entry::Silent);
     }
-
-    fn set(&mut self, channel: u8, key: u8, entry: Entry) {
-        let place = &mut self.entries[usize::from(channel)][usize::from(key)];
-        self.count -= usize::from(*place != Entry::Silent);
-        self.count += usize::from(entry != Entry::Silent);
-        *place = entry;
-    }
 }
 
-/// Lets an entry end, if it sounds and is the owner's; one that ends already ends no later.
-fn end_entry(entry: &mut Entry, owner: Option<Owner>, velocity: f32, now: u64, least: u64, lag: Lag) {
+/// What becomes of an entry that is to end, if it sounds and is the owner's; one that ends already ends no later.
+fn ended(entry: Entry, owner: Option<Owner>, velocity: f32, now: Sample, least: u64, lag: Lag) -> Entry {
     let is_meant = |whose: Owner| owner.is_none_or(|owner| owner == whose);
-    match *entry {
+    match entry {
         Entry::Sounding(owner, voice_id, since) if is_meant(owner) => {
             let at = now.max(since + least.max(1));
-            *entry = Entry::Ending(Ending { owner, touch: Touch { voice_id, velocity }, lag, since, at });
+            Entry::Ending(Ending { owner, touch: Touch { voice_id, velocity }, lag, since, at })
         }
         Entry::Ending(ending) if is_meant(ending.owner) => {
             let at = ending.at.min(now.max(ending.since + least.max(1)));
-            *entry = Entry::Ending(Ending { at, ..ending });
+            Entry::Ending(Ending { at, ..ending })
         }
-        _ => {}
+        _ => entry,
     }
 }

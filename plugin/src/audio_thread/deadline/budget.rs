@@ -25,8 +25,8 @@ pub struct Budget {
 pub static BUDGET: Budget = Budget { state: AtomicU64::new(0) };
 
 impl Budget {
-    /// How long an instance may wait at `now_us` in a block of this length, all counted in microseconds from a start of
-    /// one's own.
+    /// How long an instance may wait at `now_us` in a block of this length, all counted in microseconds from one
+    /// start.
     pub fn left_us(&self, now_us: u64, block: Duration) -> u64 {
         let block_us = block.as_micros() as f64;
         let allowed = (block_us * SHARE) as u64;

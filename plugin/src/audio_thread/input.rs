@@ -1,0 +1,74 @@
+//! The events that the host sends for a block, in order of their samples. Audio thread.
+
+use std::ops::Range;
+
+use nice_plug::prelude::NoteEvent;
+
+use super::output::MAX_EVENTS;
+
+/// A block's events, in a buffer that never grows.
+pub struct Input {
+    events: Vec<NoteEvent<()>>,
+    /// How many of them have been played.
+    num_played: usize,
+    /// Events for which there was no room, until they are counted.
+    lost: u64,
+}
+
+impl Input {
+    /// Room for a block's events.
+    #[cfg_attr(
+        not(test),
+        expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")
+    )]
+    pub fn new() -> Self {
+        Self { events: Vec::with_capacity(MAX_EVENTS), num_played: 0, lost: 0 }
+    }
+
+    /// Takes an event for the coming block.
+    pub fn push(&mut self, event: NoteEvent<()>) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push(event);
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    /// All events, played or not.
+    pub fn all(&self) -> &[NoteEvent<()>] {
+        &self.events
+    }
+
+    /// The sample of a block of `frames` samples at which something is played next.
+    pub fn next_timing(&self, frames: usize) -> Option<u32> {
+        self.events.get(self.num_played).map(NoteEvent::timing).filter(|timing| (*timing as usize) < frames)
+    }
+
+    /// Takes all that is played next at one sample: where it is in [`Self::all`].
+    pub fn take_next(&mut self) -> Range<usize> {
+        let rest = &self.events[self.num_played..];
+        let timing = rest.first().map(NoteEvent::timing);
+        let count = rest.iter().take_while(|event| Some(event.timing()) == timing).count();
+        let first = self.num_played;
+        self.num_played += count;
+        first..self.num_played
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.num_played = 0;
+    }
+
+    /// The block is over. Where a host's block is split, an event on the sample of the split is handed to the part
+    /// before it: it, and whatever is told to lie behind the block's end, belongs to the next block's first sample.
+    pub fn end_block(&mut self) {
+        self.events.drain(..std::mem::take(&mut self.num_played));
+        self.events.iter_mut().for_each(|event| event.subtract_timing(event.timing()));
+    }
+
+    /// How many events have been lost since this was called last.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+}

@@ -1,0 +1,73 @@
+//! Edges that lie within a step, until their samples. Audio thread.
+
+use continuo_model::decision::Edge;
+
+use crate::audio_thread::output::Lag;
+use crate::audio_thread::positions::Sample;
+
+/// Edges that wait at most: two full decisions.
+const CAPACITY: usize = 64;
+
+/// An edge within a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaterEdge {
+    /// The sample at which it happens.
+    pub at: Sample,
+    /// By how much that is later than its position, and than it was due.
+    pub lag: Lag,
+    /// What happens.
+    pub edge: Edge,
+}
+
+/// Edges that wait, in order of time.
+#[derive(Clone, Copy, Debug)]
+pub struct Later {
+    edges: [Option<LaterEdge>; CAPACITY],
+    count: usize,
+}
+
+impl Default for Later {
+    fn default() -> Self {
+        Self { edges: [None; CAPACITY], count: 0 }
+    }
+}
+
+impl Later {
+    fn list(&self) -> impl Iterator<Item = LaterEdge> + '_ {
+        self.edges[..self.count].iter().flatten().copied()
+    }
+
+    /// The sample at which the next edge happens.
+    pub fn next(&self) -> Option<Sample> {
+        self.list().next().map(|later| later.at)
+    }
+
+    /// Adds an edge behind those that happen before it or at its sample; one too many is left out.
+    pub fn push(&mut self, later: LaterEdge) {
+        if self.count < CAPACITY {
+            let place = self.list().take_while(|before| before.at <= later.at).count();
+            self.edges.copy_within(place..self.count, place + 1);
+            self.edges[place] = Some(later);
+            self.count += 1;
+        }
+    }
+
+    /// Takes the first edge off the list, if it happens by sample `at`.
+    pub fn pop(&mut self, at: Sample) -> Option<LaterEdge> {
+        let place = self.list().position(|later| later.at <= at)?;
+        self.remove(place)
+    }
+
+    /// Takes the first edge of `lane` off the list.
+    pub fn pop_lane(&mut self, lane: u8) -> Option<LaterEdge> {
+        let place = self.list().position(|later| later.edge.lane() == lane)?;
+        self.remove(place)
+    }
+
+    fn remove(&mut self, place: usize) -> Option<LaterEdge> {
+        let later = self.edges[place];
+        self.edges.copy_within(place + 1..self.count, place);
+        self.count -= 1;
+        later
+    }
+}
