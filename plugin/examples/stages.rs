@@ -1,4 +1,4 @@
-//! What each stage of the audio thread costs: run it by `cargo xtask bench --stages`.
+//! Prints the time of each stage of the audio thread. Run it with `cargo xtask bench --stages`.
 
 #![forbid(unsafe_code)]
 
