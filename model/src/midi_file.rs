@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use reading::{Change, KeySignature, MidiFile, MidiNote, MidiPart, MidiPiece};
-pub use writing::{Conductor, TICKS_PER_BEAT, TimeChange, to_bytes, to_bytes_with, write};
+pub use writing::{Conductor, TICKS_PER_BEAT, TimeChange, time_signature, to_bytes, to_bytes_with, write};
 
 use crate::phrase::Phrase;
 

@@ -1,5 +1,5 @@
-//! The project's web addresses, which hosts show. All come from `repository` in the workspace's Cargo.toml; while it is empty,
-//! hosts get none.
+//! The project's web addresses, which hosts show. All derive from `repository` in the workspace's Cargo.toml; while
+//! that is empty, hosts get none.
 
 /// The project's repository, or an empty text.
 pub const PROJECT: &str = env!("CARGO_PKG_REPOSITORY");

@@ -1,5 +1,5 @@
-//! The program behind `cargo xtask bench --stages`: a tune is played through the audio thread as a host would, and each
-//! stage's time is taken. No part of the bundles.
+//! The program behind `cargo xtask bench --stages`: it plays a tune through the audio thread as a host does, and measures
+//! the time of each stage. Not part of the bundles.
 
 use std::time::{Duration, Instant};
 
@@ -23,10 +23,10 @@ const FRAMES: usize = 512;
 const TEMPO_BPM: f64 = 120.0;
 const SAMPLES_PER_BEAT: f64 = SAMPLE_RATE * 60.0 / TEMPO_BPM;
 const NUM_BARS: usize = 32;
-/// Runs of each piece; the median counts.
+/// The number of runs of each piece, of which the median counts.
 const NUM_RUNS: usize = 41;
 
-/// Two bars for two hands: beat, length in beats, key. Hands are early and late, and legato.
+/// Two bars for two hands: beat, length in beats, key. The hands play early, late and legato.
 const TUNE: [(f64, f64, u8); 14] = [
     (0.00, 1.05, 72),
     (0.02, 1.90, 48),
@@ -44,11 +44,11 @@ const TUNE: [(f64, f64, u8); 14] = [
     (6.03, 1.80, 64),
 ];
 
-/// A piece: how the tune is played.
+/// A way to play the tune.
 struct Piece {
     name: &'static str,
     mode: Mode,
-    /// The bass plays a frozen take.
+    /// Whether the bass plays a frozen take.
     has_frozen_bass: bool,
 }
 
@@ -58,7 +58,7 @@ const PIECES: [Piece; 3] = [
     Piece { name: "frozen bass", mode: Mode::Harmonise, has_frozen_bass: true },
 ];
 
-/// Plays all pieces and prints what each stage costs a block, and the share of the block's cost.
+/// Plays all pieces, and prints the time of each stage per block and its share of the block's time.
 pub fn print_stages() {
     println!("audio thread, blocks of {FRAMES} samples at 48 kHz: mean time per block, us, and share of the block");
     let figures = PIECES.map(|piece| median(&piece));
@@ -75,7 +75,7 @@ fn cell(us: f64, whole_us: f64) -> String {
     format!("{us:>10.2} {:>5.1} %", 100.0 * us / whole_us)
 }
 
-/// Microseconds a block by stage: for each stage the median over runs.
+/// Microseconds per block for each stage, the median of the runs.
 fn median(piece: &Piece) -> [f64; Stage::ALL.len()] {
     let runs: Vec<_> = (0..NUM_RUNS).map(|_| run(piece, NUM_BARS).us_per_block()).collect();
     std::array::from_fn(|stage| {
@@ -85,10 +85,10 @@ fn median(piece: &Piece) -> [f64; Stage::ALL.len()] {
     })
 }
 
-/// The time that each stage takes.
+/// The time spent in each stage.
 struct Laps {
     times: [Duration; Stage::ALL.len()],
-    /// How often each was entered.
+    /// How many times each stage was entered.
     counts: [u32; Stage::ALL.len()],
     num_blocks: u32,
     at_work: Option<(Stage, Instant)>,
@@ -99,7 +99,7 @@ impl Laps {
         Self { times: Default::default(), counts: Default::default(), num_blocks: 0, at_work: None }
     }
 
-    /// The block is over.
+    /// Ends a block.
     fn stop(&mut self) {
         if let Some((stage, since)) = self.at_work.take() {
             self.times[stage as usize] += since.elapsed();
@@ -107,7 +107,7 @@ impl Laps {
         self.num_blocks += 1;
     }
 
-    /// By stage, less what reading the clock costs.
+    /// Microseconds per block for each stage, without the time for reading the clock.
     fn us_per_block(&self) -> [f64; Stage::ALL.len()] {
         let mut empty = Self::new();
         const NUM_LOOKS: u32 = 10_000;
@@ -146,7 +146,7 @@ fn run(piece: &Piece, num_bars: usize) -> Laps {
         while let Some((at, event)) = events.next_if(|(at, _)| *at < begin + FRAMES) {
             audio.hear(at_timing(event, (at - begin) as u32));
         }
-        // A live host: each block when the last one has been heard.
+        // A live host processes a block when the previous one has sounded.
         let now = began + Duration::from_secs_f64(begin as f64 / SAMPLE_RATE);
         let block =
             Block { host: host_time(begin), frames: FRAMES, settings: settings(piece), now, says_offline: false };
@@ -193,13 +193,13 @@ fn settings(piece: &Piece) -> Settings {
     }
 }
 
-/// The tune's notes, a wheel that moves every quarter and a pedal in each bar, in order of their samples. In Respond
-/// every other two bars are left to the network.
+/// The tune's notes, a wheel that moves on every quarter and a pedal in each bar, in order of samples. In Respond the
+/// network plays every other two bars.
 fn tune(piece: &Piece, num_bars: usize) -> Vec<(usize, NoteEvent<()>)> {
     let sample = |beats: f64| (beats * SAMPLES_PER_BEAT) as usize;
     let mut events = Vec::new();
-    for round in (0..num_bars / 2).step_by(if piece.mode == Mode::Respond { 2 } else { 1 }) {
-        let start = round as f64 * 8.0;
+    for turn in (0..num_bars / 2).step_by(if piece.mode == Mode::Respond { 2 } else { 1 }) {
+        let start = turn as f64 * 8.0;
         for (beat, length, key) in TUNE {
             let (voice_id, channel, key) = (VoiceID::Wildcard, Channel::Number(0), Key::Number(key));
             let (timing, velocity) = (0, 0.7);
@@ -229,7 +229,7 @@ fn at_timing(mut event: NoteEvent<()>, at: u32) -> NoteEvent<()> {
     event
 }
 
-/// A take whose bass moves every half bar.
+/// A frozen take whose bass moves every half bar.
 fn frozen_bass(num_bars: usize) -> FrozenTake {
     const GENERATED_BASS: u8 = 16 + 3;
     const HALF_BAR_TICKS: usize = 1920;
@@ -237,10 +237,10 @@ fn frozen_bass(num_bars: usize) -> FrozenTake {
         |n: usize| format!("[{GENERATED_BASS},{},90,{},{HALF_BAR_TICKS}]", [48, 53, 55, 48][n % 4], n * HALF_BAR_TICKS);
     let notes: Vec<_> = (0..num_bars * 2).map(note).collect();
     let text = format!(r#"{{"version":1,"number":1,"notes":[{}]}}"#, notes.join(","));
-    serde_json::from_str(&text).expect("it is a frozen take")
+    serde_json::from_str(&text).expect("a frozen take")
 }
 
-/// Plays the worker: a chord on each beat, held in between.
+/// Answers all requests in place of the worker: a chord on each beat, held in between.
 fn answer_all(worker: &mut WorkerEnd) {
     while let Some(request) = worker.request() {
         let beat = request.step.step_idx.div_euclid(4);
@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_stage_is_entered_by_some_piece_and_none_without_reason() {
+    fn each_piece_enters_exactly_the_stages_that_it_needs() {
         let entered = |piece: &Piece| {
             let counts = run(piece, 8).counts;
             Stage::ALL.map(|stage| counts[stage as usize] > 0)

@@ -1,11 +1,12 @@
-//! CLAP: a thin plugin of our own around nice-plug's, which repairs what nice-plug 0.4.2 gets wrong. Entry, factory, and the map.
+//! CLAP: entry and factory, and a thin plugin around nice-plug's, which corrects nice-plug 0.4.2.
 //!
-//! nice-plug makes a `clap_plugin`, a table of functions. [`plugin::Shell`] stands before it, with the same data pointer, so that
-//! nice-plug's functions and extensions work on it as on their own. It does `process` itself:
+//! nice-plug creates a `clap_plugin`, a table of functions. [`plugin::Shell`] wraps it and keeps its data pointer, so
+//! that nice-plug's functions and extensions work unchanged. The shell replaces `process`:
 //!
-//! - a host that takes MIDI alone gets MIDI ([`output`], [`midi`]);
+//! - a host that accepts only MIDI gets MIDI ([`output`], [`midi`]);
 //! - SysEx passes through ([`output`]);
-//! - what comes in a block of 0 samples waits for the next ([`input`]); missing audio buffers are replaced ([`plugin`]).
+//! - events of a block of 0 samples wait for the next block ([`input`]);
+//! - substitutes replace missing audio buffers ([`plugin`]).
 
 mod input;
 mod midi;
@@ -93,7 +94,7 @@ unsafe extern "C" fn get_factory(id: *const c_char) -> *const c_void {
     }
 }
 
-/// What a CLAP host finds in the library.
+/// The entry point that CLAP hosts look up.
 #[unsafe(no_mangle)]
 #[used]
 pub static clap_entry: clap_plugin_entry = clap_plugin_entry {

@@ -1,14 +1,13 @@
-//! The editor: the music, the controls and a status line in a window. Runs on the host's window thread.
+//! The editor: a window with the piano roll, the controls and the status line. Runs on the host's window thread.
 
 mod accidentals;
-mod background;
 mod card;
 mod clip;
+mod control_rects;
 mod controls;
 mod folder;
 mod freezing;
 mod piano_roll;
-mod places;
 mod seeds;
 mod status;
 mod styles;
@@ -31,9 +30,9 @@ use crate::bridge::EditorEnd;
 use crate::params::ContinuoParams;
 use crate::takes::TakeNote;
 use crate::worker::Status;
+use control_rects::ControlRects;
 use freezing::Frozen;
 use piano_roll::{PianoRoll, Shown};
-use places::PlacesFile;
 use seeds::Seeds;
 use status::StatusLine;
 use styles::Styles;
@@ -42,26 +41,27 @@ use theme::Theme;
 use weights_list::WeightsList;
 pub use window::EditorWindow;
 
-/// Time between two pictures while the music moves: 60 a second.
+/// Time between frames while the music moves: 60 per second.
 const FRAME: Duration = Duration::from_micros(16_667);
-/// How often it looks for news while nothing moves.
+/// Time between frames while nothing moves.
 const IDLE: Duration = Duration::from_millis(200);
-/// Height of what is under the roll, points; in a low window it is this share of it, and scrolls.
-const DESK_HEIGHT: f32 = 310.0;
-const DESK_SHARE: f32 = 0.47;
+/// Height of the panel under the roll, points.
+const TAB_HEIGHT: f32 = 310.0;
+/// The largest share of the window's height for that panel. In a low window it scrolls.
+const TAB_SHARE: f32 = 0.47;
 const LEGEND_HEIGHT: f32 = 26.0;
-/// Left and right of everything but the roll, points.
+/// The margin left and right of everything but the roll, points.
 const MARGIN: f32 = 14.0;
 const SIZES_PERCENT: [u16; 5] = [100, 125, 150, 175, 200];
 
-/// All that the editor may see.
+/// Everything that the editor has access to.
 pub struct Data {
     params: Arc<ContinuoParams>,
     status: Arc<Mutex<Status>>,
     end: EditorEnd,
 }
 
-/// What is under the roll.
+/// The contents of the panel under the roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tab {
     Play,
@@ -80,12 +80,12 @@ pub struct ContinuoEditor {
     take_list: TakeList,
     weights_list: WeightsList,
     status_line: StatusLine,
-    places: PlacesFile,
-    /// The theme that egui has been given.
+    control_rects: ControlRects,
+    /// Whether egui has the dark theme; `None` until it has one.
     applied: Option<bool>,
 }
 
-/// The editor, as the host asks for it.
+/// Creates the editor.
 pub fn create(params: Arc<ContinuoParams>, status: Arc<Mutex<Status>>, end: EditorEnd) -> Option<EditorWindow> {
     let app = ContinuoEditor {
         data: Data { params: params.clone(), status, end },
@@ -97,7 +97,7 @@ pub fn create(params: Arc<ContinuoParams>, status: Arc<Mutex<Status>>, end: Edit
         take_list: TakeList::new(),
         weights_list: WeightsList::new(),
         status_line: StatusLine::default(),
-        places: PlacesFile::wished_for(),
+        control_rects: ControlRects::from_environment(),
         applied: None,
     };
     Some(EditorWindow::new(params, app))
@@ -116,18 +116,19 @@ impl NiceEguiApp for ContinuoEditor {
 
     fn ui(&mut self, ui: &mut Ui, frame: &mut Frame) {
         let Some(host) = self.host.clone() else { return };
-        // The host keeps its keys, the space bar above all, unless something is being typed or the tab key has gone to a control.
+        // Keys such as the space bar go to the host, unless the player types a text or has moved to a control with the
+        // tab key.
         frame.set_key_capture(if keeps_keys(ui.ctx()) { KeyCapture::CaptureAll } else { KeyCapture::IgnoreAll });
         let runs = self.data.end.snapshot().runs;
         ui.ctx().request_repaint_after(if runs { FRAME } else { IDLE });
         let theme = self.themed(ui.ctx());
-        self.places.begin(ui.ctx());
+        self.control_rects.begin(ui.ctx());
         window::keep_size(ui.ctx(), &self.data.params);
         self.seeds.follow(ui.ctx(), &self.data.params.rng_seed);
         self.contents(ui, theme, &host.param_setter());
-        // The worker writes takes, and hands on what has been frozen in this picture.
+        // The worker records takes, and sends on what the player has frozen in this frame.
         self.data.end.wake_worker();
-        self.places.end(ui.ctx());
+        self.control_rects.end(ui.ctx());
     }
 
     fn editor_closed(&mut self) {
@@ -135,7 +136,7 @@ impl NiceEguiApp for ContinuoEditor {
     }
 }
 
-/// Whether keys are the window's. The mouse leaves no control with the keyboard, but a text field.
+/// Whether keys go to the window. A click with the mouse gives the keyboard to text fields only, not to other controls.
 fn keeps_keys(ctx: &egui::Context) -> bool {
     let pressed = ctx.input(|input| input.pointer.any_pressed());
     if pressed
@@ -165,23 +166,23 @@ impl ContinuoEditor {
             let status = self.data.status.lock().map(|status| status.clone()).unwrap_or_default();
             self.status_line.show(ui, theme, &status, &self.data.params, &self.data.end.shared);
         });
-        let desk = egui::Panel::bottom("desk").frame(frame.inner_margin(egui::Margin::symmetric(MARGIN as i8, 10)));
-        let height = DESK_HEIGHT.min(ui.ctx().content_rect().height() * DESK_SHARE);
-        desk.exact_size(height).resizable(false).show(ui, |ui| self.desk(ui, theme, setter));
+        let tab = egui::Panel::bottom("tab").frame(frame.inner_margin(egui::Margin::symmetric(MARGIN as i8, 10)));
+        let height = TAB_HEIGHT.min(ui.ctx().content_rect().height() * TAB_SHARE);
+        tab.exact_size(height).resizable(false).show(ui, |ui| self.tab(ui, theme, setter));
         let legend = egui::Panel::bottom("legend").frame(egui::Frame::new().fill(theme.panel));
         legend.exact_size(LEGEND_HEIGHT).resizable(false).show(ui, |ui| self.legend(ui, theme));
         let roll = egui::CentralPanel::default().frame(egui::Frame::new().fill(theme.ground));
         roll.show(ui, |ui| self.music(ui, theme));
     }
 
-    /// What the roll's colours and shapes mean, and what is frozen.
+    /// The legend of the roll, and which take is frozen.
     fn legend(&self, ui: &mut Ui, theme: &Theme) {
         let frozen = Frozen::now(&self.data.params);
         let rect = ui.max_rect();
         let y = rect.center().y;
         piano_roll::legend(ui.painter(), theme, rect.left() + MARGIN, y, frozen.voices);
-        let (place, font) = (pos2(rect.right() - MARGIN, y), FontId::proportional(12.0));
-        ui.painter().text(place, Align2::RIGHT_CENTER, frozen.words(), font, theme.accent);
+        let (right, font) = (pos2(rect.right() - MARGIN, y), FontId::proportional(12.0));
+        ui.painter().text(right, Align2::RIGHT_CENTER, frozen.words(), font, theme.accent);
     }
 
     fn head(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
@@ -207,7 +208,7 @@ impl ContinuoEditor {
 
     fn tab_button(&self, ui: &mut Ui, theme: &Theme, tab: Tab, name: &str) -> bool {
         let (rect, response) = ui.allocate_exact_size(vec2(74.0, widgets::HEIGHT), Sense::click());
-        places::note(ui.ctx(), || name.into(), rect);
+        control_rects::record(ui.ctx(), || name.into(), rect);
         let chosen = self.tab == tab;
         let ink = if chosen { theme.ink } else { theme.faint_ink };
         ui.painter().text(rect.center(), Align2::CENTER_CENTER, name, FontId::proportional(14.0), ink);
@@ -218,10 +219,10 @@ impl ContinuoEditor {
         response.clicked()
     }
 
-    /// Theme and size, which the project keeps.
+    /// The buttons for theme and size, which the project saves.
     fn look(&self, ui: &mut Ui, theme: &Theme) {
         let Ok(mut look) = self.data.params.project.look.lock() else { return };
-        if widgets::button(ui, theme, if theme.dark { "Light" } else { "Dark" }, 52.0, "The other theme.") {
+        if widgets::button(ui, theme, if theme.dark { "Light" } else { "Dark" }, 52.0, "Switches the theme.") {
             look.dark = !look.dark;
         }
         let before = look.size_percent;
@@ -229,17 +230,17 @@ impl ContinuoEditor {
             egui::ComboBox::from_id_salt("size").width(66.0).selected_text(format!("{before} %")).show_ui(ui, |ui| {
                 for percent in SIZES_PERCENT {
                     let response = ui.selectable_value(&mut look.size_percent, percent, format!("{percent} %"));
-                    places::note(ui.ctx(), || format!("Size/{percent} %"), response.rect);
+                    control_rects::record(ui.ctx(), || format!("Size/{percent} %"), response.rect);
                 }
             });
-        places::note(ui.ctx(), || "Size".into(), shown.response.rect);
-        shown.response.on_hover_text("How large everything is.");
+        control_rects::record(ui.ctx(), || "Size".into(), shown.response.rect);
+        shown.response.on_hover_text("The size of the whole window.");
         if look.size_percent != before {
             ui.ctx().set_zoom_factor(f32::from(look.size_percent) / 100.0);
         }
     }
 
-    fn desk(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
+    fn tab(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
         let at_beats = self.data.end.snapshot().playhead_beats(Instant::now());
         let params = &self.data.params;
         if self.tab == Tab::Weights {
@@ -258,7 +259,7 @@ impl ContinuoEditor {
     fn music(&mut self, ui: &mut Ui, theme: &Theme) {
         let snapshot = *self.data.end.snapshot();
         let params = &self.data.params;
-        // Held for as long as it takes to draw; the worker tries again later.
+        // Locked while drawing. The worker tries again later.
         let (Ok(takes), Ok(frozen)) = (params.project.takes.lock(), params.project.frozen.lock()) else { return };
         let voices: [bool; 4] = std::array::from_fn(|voice| params.freeze[voice].on.value());
         let plays = |note: &&TakeNote| voices.get(usize::from(note.lane)) == Some(&true);

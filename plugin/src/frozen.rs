@@ -1,4 +1,5 @@
-//! A take that plays again in place of what the network would: how the project keeps it, and how the audio thread reads it.
+//! A frozen take, which plays again in place of new music: `FrozenTake` as the project saves it, `FrozenPart` as the
+//! audio thread reads it.
 
 use std::ops::Range;
 
@@ -8,18 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::takes::{TICKS_PER_BEAT, TakeNote, TakeView};
 
-/// Version of what is saved; a later one is not played.
+/// Version of the saved form. A frozen take of a later version does not play.
 const VERSION: u32 = 1;
-/// Steps that a frozen part holds at the most: 128 bars of 4/4.
+/// The longest frozen part, steps: 128 bars of 4/4.
 const MAX_STEPS: i64 = 2048;
 
-/// The generated notes of a take, at their places in the song. What the player played comes from the player again.
+/// The generated notes of a take, at their song positions. The player's notes are left out: the player plays again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrozenTake {
     version: u32,
-    /// The take's number, for people; 0 if nothing is frozen.
+    /// The number of the take, which the editor shows; 0 if nothing is frozen.
     pub number: u32,
-    /// In order of their starts.
+    /// In order of starts.
     notes: Vec<TakeNote>,
 }
 
@@ -30,21 +31,21 @@ impl Default for FrozenTake {
 }
 
 impl FrozenTake {
-    /// What the network played in some bars of a take, as [`TakeView::in_song`] has it.
+    /// Freezes the generated notes in some bars of a take; see [`TakeView::in_song`].
     pub fn of(take: &TakeView, bars: Range<i64>, at_ticks: i64) -> Self {
         let mut notes = take.in_song(bars, at_ticks);
         notes.sort_by_key(|note| (note.start, note.lane, note.key));
         Self { version: VERSION, number: take.start.number, notes }
     }
 
-    /// Its notes, in order of their starts.
+    /// The notes, in order of starts; none if a later version saved them.
     pub fn notes(&self) -> &[TakeNote] {
         if self.version == VERSION { &self.notes } else { &[] }
     }
 
-    /// As the audio thread plays it: as it was heard, and for the network on the grid.
+    /// The form for the audio thread: notes as they sounded, to play, and on the grid, for the network to hear.
     pub fn part(&self) -> FrozenPart {
-        // A project may hold what no MIDI key is.
+        // A damaged project may hold keys beyond 127.
         let lanes = || self.notes().iter().filter(|note| note.key < 128);
         let mut notes: Vec<FrozenNote> =
             lanes().map(|note| frozen_note(note, note.heard_start(), note.heard_end())).collect();
@@ -66,44 +67,45 @@ fn frozen_note(note: &TakeNote, start: i64, end: i64) -> FrozenNote {
     }
 }
 
-/// A note of a frozen part; times are beats of the song.
+/// A note of a frozen part. Times are song positions in beats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrozenNote {
-    /// The lane that it goes out on.
+    /// The lane that sends it.
     pub lane: u8,
     /// MIDI key.
     pub key: u8,
     /// 0 to 1.
     pub velocity: f32,
-    /// Where it starts.
+    /// When it starts.
     pub start_beats: f64,
-    /// Where it ends.
+    /// When it ends.
     pub end_beats: f64,
 }
 
-/// A frozen take as the audio thread plays it.
+/// A frozen take in the form that the audio thread plays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrozenPart {
-    /// In order of their starts.
+    /// In order of starts.
     pub notes: Box<[FrozenNote]>,
     first_step: i64,
     steps: Box<[Decision]>,
 }
 
 impl FrozenPart {
-    /// What happens in a step of the song; `None` where the take holds nothing.
+    /// The frozen decision for a step of the song; `None` outside the frozen bars.
     pub fn step(&self, song_step: i64) -> Option<&Decision> {
         let n = usize::try_from(song_step.saturating_sub(self.first_step)).ok()?;
         self.steps.get(n)
     }
 }
 
-/// The notes on the grid of 16ths, from the first one's step on.
+/// The notes as decisions on the grid of 16ths. Returns the song step of the first note, and a decision for each step
+/// from there.
 fn steps(notes: &[FrozenNote]) -> (i64, Vec<Decision>) {
     let step = |beats: f64| (beats * STEPS_PER_BEAT as f64).round() as i64;
     let first = notes.iter().map(|note| step(note.start_beats)).min().unwrap_or(0);
     let last = notes.iter().map(|note| step(note.end_beats)).max().unwrap_or(first);
-    // Whatever a project says.
+    // A damaged project may hold notes of any length.
     let length = last.saturating_sub(first).clamp(0, MAX_STEPS) as usize;
     let mut steps = vec![Decision::SILENCE; length];
     for note in notes {
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_that_makes_no_sense_does_no_harm() {
+    fn a_damaged_project_does_no_harm() {
         let text = r#"{"version":1,"number":1,"notes":[[17,60,100,9223372036854775807,4294967295],
             [17,62,100,-9223372036854775808,4294967295],[255,255,255,0,0]]}"#;
         let part = serde_json::from_str::<FrozenTake>(text).unwrap().part();
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn it_plays_as_heard_and_the_network_hears_it_on_the_grid() {
-        // Half a beat late, as no delay is: a whole step would be a wrong one.
+        // The note sounds half a beat late, more than any delay, so steps taken from the sounding times would be wrong.
         let text = r#"{"version":1,"number":1,"notes":[[17,60,100,3840,960,480,24]]}"#;
         let part = serde_json::from_str::<FrozenTake>(text).unwrap().part();
         assert_eq!((part.notes[0].start_beats, part.notes[0].end_beats), (4.5, 5.525));
@@ -147,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_on_the_grid_and_holds_nothing_outside() {
+    fn a_part_is_on_the_grid_and_has_no_steps_outside_its_notes() {
         let note =
             |lane, key, start_beats: f64, end_beats| FrozenNote { lane, key, velocity: 0.5, start_beats, end_beats };
-        // The second begins a reply delay behind its step; the third is a fifth lane's.
+        // The second note starts a reply delay after its step. The third is on a lane beyond the four voices.
         let (first, steps) = steps(&[note(3, 48, 4.0, 4.75), note(1, 60, 4.26, 4.5), note(9, 36, 4.5, 4.75)]);
         let part = FrozenPart { notes: Box::new([]), first_step: first, steps: steps.into() };
-        // `*` a start, `!` an end, then what sounds: lane and key.
+        // `*` a start, `!` an end, then the sounding notes, each as lane and key.
         let words = |step: i64| {
             let Some(decision) = part.step(step) else { return "nothing".to_string() };
             let edges = decision.edges().iter().map(|edge| match edge {

@@ -1,9 +1,10 @@
-//! Continuo, a plugin that plays with you: what a host sees of it. The two classes differ in their audio output alone.
+//! Continuo, a plugin that plays with you, as the host sees it. Its two classes differ only in their audio output.
 
 mod addresses;
 mod audio_thread;
+mod background;
 #[cfg(any(test, feature = "bench"))]
-pub mod bench;
+mod bench;
 mod bridge;
 mod clap;
 mod editor;
@@ -21,9 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use continuo_model::decision::Lanes;
-use continuo_model::generate::StepSettings;
 use continuo_model::organ::Organ;
-use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use nice_plug::prelude::*;
 
@@ -33,28 +32,28 @@ use audio_thread::settings::{Block, CHORD_SECONDS, Settings};
 use audio_thread::transport::HostTime;
 use bridge::{EditorEnd, Shared, WorkerEnd};
 use editor::EditorWindow;
-use params::{ContinuoParams, Emit, EnterOn, Loop, wishes};
+use params::{ContinuoParams, Emit, EnterOn, Loop};
 use state::ChosenWeights;
-use worker::{Desk, Status, Worker};
+use worker::{Status, Worker, WorkerShared};
 
-/// Names a weights file to play in place of the shipped one.
+/// Environment variable that names a weights file, which plays whatever the project has chosen.
 pub const WEIGHTS_VARIABLE: &str = "CONTINUO_WEIGHTS";
-/// Names a file to write figures and problems to when the plugin is dropped.
+/// Environment variable that names a file, to which the plugin writes figures and problems when it is dropped.
 pub const REPORT_VARIABLE: &str = "CONTINUO_REPORT";
 
-/// What a host is told where a render would lack notes.
+/// The error that `process` returns when a render would lack notes.
 const RENDER_FAILED: &str = "the network has not answered for two seconds; notes are missing";
 
-/// Lets `process` panic after so many blocks, in builds with assertions: for tests.
+/// Environment variable for tests: in builds with debug assertions `process` panics after this many blocks.
 #[cfg(debug_assertions)]
 const FAIL_VARIABLE: &str = "CONTINUO_PANIC_AFTER_BLOCKS";
 
-/// The first class: an instrument with a stereo output, which hosts load that refuse a plugin without audio.
+/// The first class: an instrument with a stereo output, for hosts that refuse a plugin without audio.
 pub type Instrument = Continuo<true>;
 /// The second class: a note effect without audio.
 pub type NoteEffect = Continuo<false>;
 
-/// The plugin; with `HAS_AUDIO` it has a stereo output with a preview organ.
+/// The plugin. With `HAS_AUDIO` it has a stereo output, on which a preview organ plays.
 pub struct Continuo<const HAS_AUDIO: bool> {
     params: Arc<ContinuoParams>,
     status: Arc<Mutex<Status>>,
@@ -63,11 +62,11 @@ pub struct Continuo<const HAS_AUDIO: bool> {
     organ: Organ,
     sample_rate: f32,
     says_offline: bool,
-    /// What the host has said of the last block.
+    /// Whether the host declared the last block offline.
     block_says_offline: bool,
-    /// Until the plugin is activated for the first time: scanning it shall start no thread and read no weights.
+    /// Kept until the first activation, so that a scan of the plugin starts no thread and reads no weights.
     worker_end: Option<WorkerEnd>,
-    /// Until the host asks for the editor, which it does once.
+    /// Kept until the host creates the editor, which it does once.
     editor_end: Option<EditorEnd>,
     worker: Option<Worker>,
 }
@@ -107,11 +106,11 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     } else {
         &[]
     };
-    // With controllers, so that the sustain pedal and all else reach the instrument behind.
+    // MIDI controllers are included, so that the sustain pedal and all others reach the instrument after the plugin.
     const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
-    // Blocks are split where a parameter changes in them, or automation would act at a block's start: earlier in a bounce,
-    // whose blocks are long, than live.
+    // nice-plug splits a block where a parameter changes. Otherwise automation would act at the start of the block,
+    // which is earlier in a bounce, with its long blocks, than live.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
     const INPUT_EVENT_CAPACITY: usize = audio_thread::output::MAX_EVENTS;
 
@@ -139,21 +138,22 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
         if let Some(end) = self.worker_end.take() {
             let project = &self.params.project;
-            // The variable decides what plays; the project keeps its own choice.
+            // The variable decides what plays. The project still saves its own choice.
             let weights = std::env::var_os(WEIGHTS_VARIABLE).map_or_else(
                 || project.weights.clone(),
                 |path| Arc::new(Mutex::new(ChosenWeights::new(path.to_string_lossy()))),
             );
-            let desk = Desk {
+            let worker_shared = WorkerShared {
                 weights,
                 takes: project.takes.clone(),
                 frozen: project.frozen.clone(),
                 status: self.status.clone(),
             };
-            if let (true, Ok(mut status)) = (!Arc::ptr_eq(&desk.weights, &project.weights), self.status.lock()) {
-                status.notice = format!("{WEIGHTS_VARIABLE} is set: its weights play, whatever is chosen here.");
+            if let (true, Ok(mut status)) = (!Arc::ptr_eq(&worker_shared.weights, &project.weights), self.status.lock())
+            {
+                status.notice = format!("{WEIGHTS_VARIABLE} is set: its weights play, whatever you choose here.");
             }
-            self.worker = Some(Worker::start(end, desk));
+            self.worker = Some(Worker::start(end, worker_shared));
         }
         self.sample_rate = config.sample_rate;
         self.says_offline = config.process_mode == ProcessMode::Offline;
@@ -200,7 +200,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
 impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
     fn settings(&self) -> Settings {
         let p = &self.params;
-        // The player's voices go out too, whatever the weights play.
+        // The player's four voices go out even if the weights cannot play all of them.
         let lanes = Lanes::from_bits(self.shared.lanes.load(Ordering::Relaxed)) | Lanes::first(NUM_VOICES);
         let emit = match p.emit.value() {
             Emit::All => lanes,
@@ -226,25 +226,11 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             lookahead_steps: i64::from(p.lookahead_steps.value()),
             reply_delay_samples,
             chord_window_samples: reply_delay_samples.min((CHORD_SECONDS * f64::from(self.sample_rate)).round() as u64),
-            step: StepSettings {
-                sampler: Sampler {
-                    temperature: p.temperature.value(),
-                    top_p: p.top_p.value(),
-                    entropy: p.entropy.value(),
-                    rest_weight: p.rests.value(),
-                    hold_weight: p.holds.value(),
-                },
-                rng_seed: p.rng_seed.value() as u64,
-                // The audio thread puts in the loop's.
-                pass: 0,
-                strict: p.strict.value(),
-                controls: wishes::controls(p.key.value(), p.density.value(), p.register.value()),
-                snap: p.key_snap.value(),
-            },
+            step: p.step_settings(),
         }
     }
 
-    /// Writes figures and problems for whoever started the host: `cargo xtask jam`, or a person with a question.
+    /// Writes figures and problems to the file that [`REPORT_VARIABLE`] names; `cargo xtask jam` reads it.
     fn report(&self) {
         let Some(path) = std::env::var_os(REPORT_VARIABLE) else { return };
         let status = self.status.lock().map(|status| status.clone()).unwrap_or_default();
@@ -263,7 +249,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             "step_p50_us": self.shared.step_p50_us.load(Ordering::Relaxed),
         });
         if let Err(error) = std::fs::write(&path, report.to_string()) {
-            nice_error!("{}: the report cannot be written ({error})", path.display());
+            nice_error!("{}: cannot write the report ({error})", path.display());
         }
     }
 }
@@ -306,4 +292,12 @@ impl<const HAS_AUDIO: bool> Vst3Plugin for Continuo<HAS_AUDIO> {
     } else {
         &[Vst3SubCategory::Fx, Vst3SubCategory::Instrument]
     };
+}
+
+/// Prints what each stage of the audio thread costs, for the program `stages`. No bundle has it.
+// SAFETY: no other symbol of this name exists.
+#[cfg(any(test, feature = "bench"))]
+#[unsafe(no_mangle)]
+pub extern "C" fn continuo_print_stages() {
+    bench::print_stages();
 }

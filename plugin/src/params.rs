@@ -1,294 +1,167 @@
-//! The parameters: what a host can automate and a project saves.
+//! The parameters, which a host automates and a project saves. Any thread reads them.
 
+mod choices;
+pub mod controls;
 mod loading;
-pub mod wishes;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use continuo_model::generate::StepSettings;
+use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::{NUM_VOICES, VOICE_NAMES};
 use nice_plug::params::InternalParamMut;
 use nice_plug::prelude::*;
 
 use crate::state::Project;
-use wishes::{Density, Key, Register};
+pub use choices::{Emit, EnterOn, HearChannel, Input, Loop, Mode, Voice};
+use controls::{Density, Key, Register};
 
-/// What the plugin does with what is played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum Mode {
-    /// A played note is answered by the other voices.
-    #[id = "harmonise"]
-    Harmonise,
-    /// A played phrase is gone on with.
-    #[id = "continue"]
-    Continue,
-    /// The player plays some bars, the network as many, in turn on the host's bars.
-    #[id = "respond"]
-    Respond,
-    /// The network plays whenever the player does not.
-    #[id = "free"]
-    Free,
-}
-
-/// What becomes of the notes that come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum Input {
-    /// They go out on the channel of the voice that they are.
-    #[id = "voice"]
-    #[name = "As voice"]
-    AsVoice,
-    /// They go out as they came in.
-    #[id = "all"]
-    #[name = "As it is"]
-    AsItIs,
-    /// They do not go out.
-    #[id = "drop"]
-    Drop,
-    /// Channels 1 to 4 are the voices, and they go out there.
-    #[id = "channel"]
-    #[name = "By channel"]
-    ByChannel,
-}
-
-/// Where the network may begin its turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum EnterOn {
-    /// On a bar line.
-    #[id = "bar"]
-    Bar,
-    /// On any beat.
-    #[id = "beat"]
-    Beat,
-}
-
-/// The input channel that is heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum HearChannel {
-    #[id = "all"]
-    All,
-    #[id = "1"]
-    #[name = "1"]
-    C1,
-    #[id = "2"]
-    #[name = "2"]
-    C2,
-    #[id = "3"]
-    #[name = "3"]
-    C3,
-    #[id = "4"]
-    #[name = "4"]
-    C4,
-    #[id = "5"]
-    #[name = "5"]
-    C5,
-    #[id = "6"]
-    #[name = "6"]
-    C6,
-    #[id = "7"]
-    #[name = "7"]
-    C7,
-    #[id = "8"]
-    #[name = "8"]
-    C8,
-    #[id = "9"]
-    #[name = "9"]
-    C9,
-    #[id = "10"]
-    #[name = "10"]
-    C10,
-    #[id = "11"]
-    #[name = "11"]
-    C11,
-    #[id = "12"]
-    #[name = "12"]
-    C12,
-    #[id = "13"]
-    #[name = "13"]
-    C13,
-    #[id = "14"]
-    #[name = "14"]
-    C14,
-    #[id = "15"]
-    #[name = "15"]
-    C15,
-    #[id = "16"]
-    #[name = "16"]
-    C16,
-}
-
-impl HearChannel {
-    /// The channel, from 0; `None` for all of them.
-    pub fn number(self) -> Option<u8> {
-        (self as u8).checked_sub(1)
-    }
-}
-
-/// What a loop plays when it comes round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum Loop {
-    /// The same bars again.
-    #[id = "repeat"]
-    Repeat,
-    /// Something else each time.
-    #[id = "evolve"]
-    Evolve,
-}
-
-/// A voice of the four.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum Voice {
-    #[id = "soprano"]
-    Soprano,
-    #[id = "alto"]
-    Alto,
-    #[id = "tenor"]
-    Tenor,
-    #[id = "bass"]
-    Bass,
-}
-
-/// Which voices go out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum Emit {
-    #[id = "all"]
-    All,
-    #[id = "soprano"]
-    Soprano,
-    #[id = "alto"]
-    Alto,
-    #[id = "tenor"]
-    Tenor,
-    #[id = "bass"]
-    Bass,
-}
-
-/// All parameters. Ids stay as they are for good: projects are saved with them.
+/// All parameters. Ids must never change: projects are saved with them.
 #[derive(Params)]
 pub struct ContinuoParams {
-    /// Takes, weights and all else that a project holds.
+    /// Everything else that a project saves: takes, weights, the look of the editor.
     #[nested]
     pub project: Project,
-    /// What the plugin does.
+    /// When the network plays.
     #[id = "mode"]
     pub mode: EnumParam<Mode>,
-    /// The voice that is the player's.
+    /// The voice that the player plays.
     #[id = "voice"]
     pub your_voice: EnumParam<Voice>,
-    /// Bars that the player has in Respond, and then the network.
+    /// The length of a turn in Respond, bars.
     #[id = "bars"]
     pub respond_bars: IntParam,
-    /// What becomes of the notes that come in.
+    /// On which channels the player's notes go out.
     #[id = "input"]
     pub input: EnumParam<Input>,
-    /// The lowest key that is heard; what lies outside passes through untouched.
+    /// The lowest key that the plugin hears. Notes outside the range pass through unchanged.
     #[id = "hrfrom"]
     pub hear_from: IntParam,
-    /// The highest key that is heard.
+    /// The highest key that the plugin hears.
     #[id = "hrto"]
     pub hear_to: IntParam,
-    /// The input channel that is heard; the others pass through untouched.
+    /// The input channel that the plugin hears. Notes on the other channels pass through unchanged.
     #[id = "hrchan"]
     pub hear_channel: EnumParam<HearChannel>,
     /// Where the network may begin its turn.
     #[id = "enter"]
     pub enter_on: EnumParam<EnterOn>,
-    /// What a loop plays when it comes round.
+    /// Whether a loop of the host repeats the same music.
     #[id = "loop"]
     pub looping: EnumParam<Loop>,
-    /// The voices that go out.
+    /// The voices that the plugin sends.
     #[id = "emit"]
     pub emit: EnumParam<Emit>,
-    /// How adventurous, 0 to 2; 1 is as the network learnt it.
+    /// The sampling temperature, 0 to 2. At 1 the probabilities are those that the network learnt.
     #[id = "temp"]
     pub temperature: FloatParam,
-    /// Share of the probability that is drawn from.
+    /// The sampling's top-p: it draws from the most probable notes that together reach this probability.
     #[id = "top_p"]
     pub top_p: FloatParam,
-    /// How much the temperature goes by what the network is sure of, 0 to 1.
+    /// How much the temperature adapts to the network's confidence, 0 to 1.
     #[id = "entrpy"]
     pub entropy: FloatParam,
-    /// What the probability of a rest is multiplied by, 0 to 2; 1 is as the network learnt it.
+    /// A factor on the probability of rests, 0 to 2.
     #[id = "rests"]
     pub rests: FloatParam,
-    /// The same for a note that goes on.
+    /// A factor on the probability of held notes, 0 to 2.
     #[id = "holds"]
     pub holds: FloatParam,
     /// The key to play in.
     #[id = "key"]
     pub key: EnumParam<Key>,
-    /// Whether notes outside of the key's scale are ruled out.
+    /// Whether only notes of the key's scale may be drawn.
     #[id = "snap"]
     pub key_snap: BoolParam,
-    /// Turning it on asks for a cadence: the next strong beat that can still be steered to becomes the end of a phrase. See
+    /// A button: the phrase ends with a cadence on the next strong beat that leaves time to lead up to it. See
     /// [`Self::take_cadence`].
     #[id = "cadenc"]
     pub cadence: Arc<BoolParam>,
     cadence_pressed: Arc<AtomicBool>,
-    /// How many notes start.
+    /// How often notes start.
     #[id = "densty"]
     pub density: EnumParam<Density>,
-    /// How high the voices lie.
+    /// The register of the voices.
     #[id = "regist"]
     pub register: EnumParam<Register>,
-    /// Whether parallel fifths and octaves are ruled out.
+    /// Whether parallel fifths and octaves are forbidden.
     #[id = "strict"]
     pub strict: BoolParam,
-    /// Steps (16ths) that music is decided ahead.
+    /// How far ahead of the playhead the network decides, steps (16ths).
     #[id = "ahead"]
     pub lookahead_steps: IntParam,
-    /// Time from a played note to its answer, milliseconds.
+    /// The time from a played note to its answer, milliseconds.
     #[id = "reply"]
     pub reply_delay_ms: FloatParam,
-    /// One performance out of all that are possible.
+    /// The seed of the random numbers. Each seed gives another performance.
     #[id = "seed"]
     pub rng_seed: IntParam,
-    /// Which voices play the frozen take in place of what the network would.
+    /// Which voices play the frozen take.
     #[nested(array, group = "Freeze")]
     pub freeze: [Freeze; NUM_VOICES],
-    /// Whether the instrument sounds.
+    /// Whether the preview organ sounds.
     #[id = "preview"]
     pub preview: BoolParam,
-    /// Turning it on ends every note at once. See [`Self::take_panic`].
+    /// A button: all notes end at once. See [`Self::take_panic`].
     #[id = "panic"]
     pub panic: Arc<BoolParam>,
     panic_pressed: Arc<AtomicBool>,
-    /// Everything goes through as it is and nothing is added.
+    /// Whether the plugin passes notes through unchanged and adds none.
     #[id = "bypass"]
     pub bypass: BoolParam,
 }
 
-/// Whether one voice is frozen.
+/// The Freeze parameter of one voice.
 #[derive(Params)]
 pub struct Freeze {
-    /// It plays the frozen take.
+    /// Whether the voice plays the frozen take.
     #[id = "frz"]
     pub on: BoolParam,
 }
 
 impl ContinuoParams {
-    /// Whether Panic has been pressed since this was called last. For the audio thread: neither locks nor allocates.
+    /// How steps are to be decided. The audio thread fills in the pass of the loop.
+    pub fn step_settings(&self) -> StepSettings {
+        StepSettings {
+            sampler: Sampler {
+                temperature: self.temperature.value(),
+                top_p: self.top_p.value(),
+                entropy: self.entropy.value(),
+                rest_weight: self.rests.value(),
+                hold_weight: self.holds.value(),
+            },
+            rng_seed: self.rng_seed.value() as u64,
+            pass: 0,
+            strict: self.strict.value(),
+            controls: controls::for_network(self.key.value(), self.density.value(), self.register.value()),
+            snap: self.key_snap.value(),
+        }
+    }
+
+    /// Whether Panic has been pressed since the last call. For the audio thread: it neither locks nor allocates.
     pub fn take_panic(&self) -> bool {
         self.panic_pressed.swap(false, Ordering::Relaxed)
     }
 
-    /// The same of Cadence.
+    /// Whether Cadence has been pressed since the last call.
     pub fn take_cadence(&self) -> bool {
         self.cadence_pressed.swap(false, Ordering::Relaxed)
     }
 }
 
-/// A button: a parameter that turns itself off again at once, and the memory of it for the audio thread. So every press acts,
-/// also of a pad that always sends 1, and no project saves it as on.
+/// A button: a parameter that turns itself off as soon as it is turned on, and a flag that tells the audio thread of
+/// the press. So every press acts, even from a pad that always sends 1, and no project saves the button as on.
 fn trigger(name: &str) -> (Arc<BoolParam>, Arc<AtomicBool>) {
     let pressed = Arc::new(AtomicBool::new(false));
     let param = Arc::new_cyclic(|param: &Weak<BoolParam>| {
         let (param, pressed) = (param.clone(), pressed.clone());
         BoolParam::new(name, false).with_callback(Arc::new(move |on| {
-            // The parameters own it for as long as anything can set it, so this never frees it.
+            // `ContinuoParams` owns it for as long as anything can set it, so this never drops the last reference.
             if let Some(param) = param.upgrade().filter(|_| on) {
                 pressed.store(true, Ordering::Relaxed);
-                // SAFETY: it stores atomics and calls this function again, with `false`. The caller has stored its own value before
-                // it called this.
+                // SAFETY: the call stores atomics and calls this function again with `false`. The caller stored its own
+                // value before it called this function.
                 unsafe { param._internal_set_plain_value(false) };
             }
         }))
@@ -296,15 +169,15 @@ fn trigger(name: &str) -> (Arc<BoolParam>, Arc<AtomicBool>) {
     (param, pressed)
 }
 
-/// A MIDI key, shown by name: C4 is 60.
+/// A parameter whose value is a MIDI key. Hosts show its name: C4 is 60.
 fn key_param(name: &str, default: i32) -> IntParam {
     IntParam::new(name, default, IntRange::Linear { min: 0, max: 127 })
         .with_value_to_string(formatters::v2s_i32_key_formatter())
         .with_string_to_value(Arc::new(key_of_text))
 }
 
-/// The MIDI key that a text names: a letter, a sharp or flat sign if there is one, and the octave; or the key's number. The wrapper's
-/// own reader panics at signs that are no ASCII.
+/// Parses a MIDI key: a letter, an optional sharp or flat sign and the octave; or a number. nice-plug's own parser
+/// panics at signs outside ASCII.
 fn key_of_text(text: &str) -> Option<i32> {
     let text = text.trim();
     let in_range = |key: &i32| (0..=127).contains(key);
@@ -353,8 +226,8 @@ impl Default for ContinuoParams {
             enter_on: EnumParam::new("Enter on", EnterOn::Bar),
             looping: EnumParam::new("Loop", Loop::Repeat),
             emit: EnumParam::new("Emit", Emit::All),
-            temperature: share("Temperature", 0.6, 0.0, 2.0),
-            top_p: share("Top-p", 0.95, 0.05, 1.0),
+            temperature: share("Temperature", Sampler::CAREFUL.temperature, 0.0, 2.0),
+            top_p: share("Top-p", Sampler::CAREFUL.top_p, 0.05, 1.0),
             entropy: share("Adaptive temperature", 0.0, 0.0, 1.0),
             rests: share("Rests", 1.0, 0.0, 2.0),
             holds: share("Holds", 1.0, 0.0, 2.0),
@@ -386,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_read_however_they_are_written() {
+    fn all_spellings_of_a_key_are_read() {
         let read = |text: &str| key_of_text(text).unwrap_or(-1);
         assert_eq!(
             ["C4", "c#4", " F♯ 3 ", "Bb2", "b♭2", "B2", "C-1", "g9", "60"].map(read),
@@ -395,7 +268,7 @@ mod tests {
         for text in ["", "C", "♯4", "H4", "G#9", "é4", "C4x", "128", "C2147483647", "C♯♯4"] {
             assert_eq!(key_of_text(text), None, "{text}");
         }
-        // What the parameter shows is read back.
+        // The parameter reads what it shows.
         let param = key_param("Hear from", 0);
         let shown = |key: i32| param.normalized_value_to_string(param.preview_normalized(key), true);
         assert!((0..128).all(|key| key_of_text(&shown(key)) == Some(key)));

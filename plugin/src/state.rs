@@ -1,5 +1,5 @@
-//! What a host's project saves beside the parameters and the takes. Locked by the worker, the editor and the host's main thread,
-//! never by the audio thread.
+//! The part of a project that is neither parameters nor takes: chosen weights and the look of the editor. The worker,
+//! the editor and the host's main thread lock it; the audio thread never does.
 
 mod project;
 
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 
 pub use project::Project;
 
-/// The weights that a project plays with.
+/// The weights that a project has chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChosenWeights {
-    /// The file; empty for the first of the shipped weights, `shipped:NAME` for the others.
+    /// The path of the file, or `shipped:NAME` for shipped weights; empty for the first of those.
     pub path: String,
-    /// Fingerprint of the file's bytes when it was last read, sixteen hexadecimal digits; empty for a new choice.
+    /// Hash of the file's bytes when it was last read, sixteen hexadecimal digits; empty until the worker has read it.
     pub hash: String,
 }
 
 impl ChosenWeights {
-    /// Another choice, whose bytes nobody has seen yet.
+    /// A new choice. The worker adds the hash when it reads the file.
     pub fn new(path: impl Into<String>) -> Self {
         Self { path: path.into(), hash: String::new() }
     }
 }
 
-/// How the editor looks.
+/// The look of the editor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Look {
-    /// Light letters on a dark ground.
+    /// Whether the theme is dark: light text on a dark background.
     pub dark: bool,
-    /// Size of everything, percent.
+    /// The zoom of the whole editor, percent.
     pub size_percent: u16,
-    /// Width and height of the window in points, which are as large as `size_percent` says.
+    /// Width and height of the window, points. A point scales with `size_percent`.
     #[serde(default = "default_window")]
     pub window: (f32, f32),
 }
 
-/// The window's size until somebody resizes it, points.
+/// The window's initial size, points.
 pub const WINDOW: (f32, f32) = (1120.0, 800.0);
 
 const fn default_window() -> (f32, f32) {

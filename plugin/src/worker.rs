@@ -1,4 +1,5 @@
-//! The worker's thread: it owns the network, decides rows in the order they are asked for, and sleeps between.
+//! The worker thread of an instance. It owns the network, decides steps in the order of requests, and sleeps in
+//! between.
 
 mod fault;
 mod figures;
@@ -24,30 +25,32 @@ use fault::Fault;
 use figures::Durations;
 pub use shipped::{SHIPPED, Shipped};
 use song_memory::SongMemory;
-pub use weights::EXTENSION;
+pub use weights::is_weights_file;
 use weights::{Loaded, NextWeights, load};
 
-/// Rows that can be undone: more than the longest lookahead and the step that a note may be late by.
+/// How many steps can be undone: more than the longest lookahead and the step by which a note may be late.
 const NUM_CHECKPOINTS: usize = 64;
-/// How long it sleeps at the most.
+/// The longest sleep.
 const IDLE: Duration = Duration::from_millis(200);
-/// What the worker has to say, for people: read by the editor, never by the audio thread.
+
+/// What the worker reports to the player. The editor reads it, the audio thread never does.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
-    /// The name of the weights that play, or empty.
+    /// The name of the weights that play; empty if none do.
     pub style: String,
-    /// Their path as a project names it; another one than is chosen until the next bar, or where that is no use.
+    /// Their path in the form of [`ChosenWeights::path`]. It differs from the chosen path until the next bar, or if the
+    /// chosen file cannot be used.
     pub path: String,
-    /// What went wrong, in words, or empty.
+    /// The last problem; empty if there is none.
     pub problem: String,
-    /// What a player may want to know once, or empty.
+    /// A hint for the player; empty if there is none.
     pub notice: String,
-    /// What plays cannot harmonise: it plays alone, in turn with the player.
+    /// Whether the weights cannot harmonise, but only take turns with the player.
     pub plays_alone: bool,
 }
 
 impl Status {
-    /// What went wrong or does not go in this mode, in words, or empty.
+    /// The last problem, or else why the weights cannot play in this mode; empty if they can.
     pub fn problem_in(&self, mode: Mode) -> String {
         if self.problem.is_empty() && self.plays_alone && mode == Mode::Harmonise {
             let style = &self.style;
@@ -59,34 +62,34 @@ impl Status {
     }
 }
 
-/// What the worker shares with the host's main thread and the editor; the audio thread touches none of it.
+/// What the worker shares with the host's main thread and the editor, behind locks. The audio thread has no access.
 #[derive(Clone, Default)]
-pub struct Desk {
-    /// Which weights shall play. Another path here is followed at the next bar.
+pub struct WorkerShared {
+    /// The chosen weights. The worker loads a new choice and plays it from the next bar.
     pub weights: Arc<Mutex<ChosenWeights>>,
-    /// What has gone out.
+    /// The recorded notes.
     pub takes: Arc<Mutex<Takes>>,
     /// The take that frozen voices play.
     pub frozen: Arc<Mutex<FrozenTake>>,
-    /// What there is to say.
+    /// What the worker reports to the player.
     pub status: Arc<Mutex<Status>>,
 }
 
-impl Desk {
-    fn notice(&self, notice: String) {
+impl WorkerShared {
+    fn set_notice(&self, notice: String) {
         if let Ok(mut status) = self.status.lock() {
             status.notice = notice;
         }
     }
 
-    fn say(&self, problem: String) {
+    fn set_problem(&self, problem: String) {
         if let Ok(mut status) = self.status.lock() {
             status.problem = problem;
         }
     }
 
-    /// Puts down what plays now. The status is never saved: no host holds its lock.
-    fn put_down(&self, loaded: &Loaded) {
+    /// Reports what plays now. No host holds the lock of the status for long, as the status is not saved.
+    fn set_playing(&self, loaded: &Loaded) {
         if let Ok(mut status) = self.status.lock() {
             status.style.clone_from(&loaded.name);
             status.path.clone_from(&loaded.path);
@@ -95,7 +98,7 @@ impl Desk {
         }
     }
 
-    /// Completes the project's choice by the hash of what was read; `false` where the host holds it just now.
+    /// Adds the hash of the file to the project's choice. `false` if another thread holds the lock.
     fn keep_hash(&self, read: &ChosenWeights) -> bool {
         let Ok(mut weights) = self.weights.try_lock() else { return false };
         if weights.path == read.path {
@@ -104,20 +107,21 @@ impl Desk {
         true
     }
 
-    /// Hands another frozen take than the `last` to the audio thread.
-    fn hand_over_frozen(&self, end: &mut WorkerEnd, last: &mut FrozenTake) {
+    /// Sends the frozen take to the audio thread if it is not the `last` one. If another thread holds the lock, the
+    /// next call does.
+    fn send_frozen(&self, end: &mut WorkerEnd, last: &mut FrozenTake) {
         let Ok(frozen) = self.frozen.try_lock() else { return };
         if *frozen != *last && end.freeze(frozen.part()) {
             last.clone_from(&frozen);
         }
     }
 
-    fn chosen(&self) -> ChosenWeights {
+    fn chosen_weights(&self) -> ChosenWeights {
         self.weights.lock().map(|chosen| chosen.clone()).unwrap_or_default()
     }
 
-    /// Writes what went out into the takes; later, where the host reads it just now.
-    fn take_down(&self, end: &mut WorkerEnd) {
+    /// Records the audio thread's events in the takes. If another thread holds the lock, the next call does.
+    fn record_takes(&self, end: &mut WorkerEnd) {
         let Ok(mut takes) = self.takes.try_lock() else { return };
         let mut count = 0;
         while let Some(told) = end.told() {
@@ -125,31 +129,31 @@ impl Desk {
             match told {
                 Told::Began(beginning) => takes.begin(&beginning),
                 Told::Changed(changed) => takes.change(&changed),
-                Told::Looped(looped) => takes.come_round(&looped),
+                Told::Looped(looped) => takes.wrap_loop(&looped),
                 Told::Played(played) => takes.add(&played),
                 Told::Incomplete => takes.mark_incomplete(),
             }
         }
         drop(takes);
-        end.took_down(count);
+        end.add_recorded(count);
     }
 }
 
-/// A running worker; dropping it ends the thread and waits for it.
+/// A running worker. Dropping it ends the thread.
 pub struct Worker {
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
 
 impl Worker {
-    /// Reads weights and starts the thread. It plays the chosen file if there is one and it is sound, else the shipped
-    /// weights. Some ten milliseconds; when it returns, what is asked will be answered.
-    pub fn start(mut end: WorkerEnd, desk: Desk) -> Self {
+    /// Loads the weights, which takes some ten milliseconds, and starts the thread. If the chosen weights cannot be
+    /// used, the first shipped ones play. When it returns, requests get answers.
+    pub fn start(mut end: WorkerEnd, worker_shared: WorkerShared) -> Self {
         let shared = end.shared.clone();
-        // What a project has frozen plays from the first block on.
+        // A project's frozen take plays from the first block on.
         let mut frozen = FrozenTake::default();
-        desk.hand_over_frozen(&mut end, &mut frozen);
-        let chosen = desk.chosen();
+        worker_shared.send_frozen(&mut end, &mut frozen);
+        let chosen = worker_shared.chosen_weights();
         let loaded = load(&chosen).or_else(|problem| {
             let shipped = load(&ChosenWeights::default())?;
             Ok(Loaded { problem, chosen, ..shipped })
@@ -157,21 +161,21 @@ impl Worker {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(problem) => {
-                desk.say(problem);
+                worker_shared.set_problem(problem);
                 return Self { thread: None, shared };
             }
         };
-        loaded.performance.tell_lanes(&shared);
+        loaded.performance.publish_lanes(&shared);
         shared.worker_runs.store(true, Ordering::Release);
         let spawned = std::thread::Builder::new().name("continuo worker".into()).spawn({
-            let desk = desk.clone();
-            move || run(end, loaded, &desk, frozen)
+            let worker_shared = worker_shared.clone();
+            move || run(end, loaded, &worker_shared, frozen)
         });
         let thread = match spawned {
             Ok(thread) => Some(thread),
             Err(error) => {
                 shared.worker_runs.store(false, Ordering::Release);
-                desk.say(format!("no thread for the network ({error}); notes are passed through"));
+                worker_shared.set_problem(format!("cannot start the network's thread ({error}); notes pass through"));
                 None
             }
         };
@@ -184,57 +188,58 @@ impl Drop for Worker {
         self.shared.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // If it panicked, it has said so in the status and there is nothing left to end.
+            // If the thread panicked, `Farewell` has reported it.
             let _ = thread.join();
         }
     }
 }
 
-/// Says that the worker is gone, however its thread ends.
+/// Marks the worker as ended when its thread ends, even in a panic.
 struct Farewell<'a> {
     shared: Arc<Shared>,
-    desk: &'a Desk,
+    worker_shared: &'a WorkerShared,
 }
 
 impl Drop for Farewell<'_> {
     fn drop(&mut self) {
         self.shared.worker_runs.store(false, Ordering::Release);
         if std::thread::panicking() {
-            self.desk.say("the network's thread has failed; notes are passed through".into());
+            self.worker_shared.set_problem("the network's thread has failed; notes pass through".into());
         }
     }
 }
 
-fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) {
-    let _farewell = Farewell { shared: end.shared.clone(), desk };
+fn run(mut end: WorkerEnd, loaded: Loaded, worker_shared: &WorkerShared, mut frozen: FrozenTake) {
+    let _farewell = Farewell { shared: end.shared.clone(), worker_shared };
     end.register();
     if let Err(notice) = priority::raise() {
-        desk.notice(notice);
+        worker_shared.set_notice(notice);
     }
-    desk.put_down(&loaded);
+    worker_shared.set_playing(&loaded);
     let mut next_weights = NextWeights::after(&loaded);
     let mut performance = loaded.performance;
     let mut retired = None;
     let mut last_step = 0;
     let mut waiting = VecDeque::with_capacity(CAPACITY);
-    let mut fault = Fault::wished_for();
+    let mut fault = Fault::from_environment();
     while !end.shared.stop.load(Ordering::Acquire) {
         while let Some(request) = (waiting.len() < waiting.capacity()).then(|| end.request()).flatten() {
             waiting.push_back(request);
         }
         match waiting.pop_front() {
-            // A chord's notes come one by one, and each asks anew for what the last one asked for.
+            // A later request undoes this step. The notes of a chord arrive one by one, and each requests the same
+            // steps again.
             Some(request) if waiting.iter().any(|later| later.undo_from <= request.count) => {
                 performance.prepare(&request)
             }
             Some(request) => {
                 if request.begins_bar {
-                    desk.hand_over_frozen(&mut end, &mut frozen);
-                    // A worker that is never idle writes the take too.
-                    desk.take_down(&mut end);
-                    if let Some(loaded) = next_weights.take(desk) {
+                    worker_shared.send_frozen(&mut end, &mut frozen);
+                    // Even a worker that is never idle records takes.
+                    worker_shared.record_takes(&mut end);
+                    if let Some(loaded) = next_weights.take(worker_shared) {
                         retired = Some(performance.hand_over_to(loaded.performance, request.step.step_idx));
-                        performance.tell_lanes(&end.shared);
+                        performance.publish_lanes(&end.shared);
                     }
                 }
                 last_step = request.step.step_idx;
@@ -244,39 +249,39 @@ fn run(mut end: WorkerEnd, loaded: Loaded, desk: &Desk, mut frozen: FrozenTake) 
                 performance.publish(&request, &end.shared);
             }
             None => {
-                desk.take_down(&mut end);
-                desk.hand_over_frozen(&mut end, &mut frozen);
-                next_weights.look(desk);
-                // While nothing plays there is no bar to wait for.
+                worker_shared.record_takes(&mut end);
+                worker_shared.send_frozen(&mut end, &mut frozen);
+                next_weights.look(worker_shared);
+                // While time stands still, new weights do not wait for a bar.
                 if !end.shared.time_runs.load(Ordering::Relaxed)
-                    && let Some(loaded) = next_weights.take(desk)
+                    && let Some(loaded) = next_weights.take(worker_shared)
                 {
                     retired = Some(performance.hand_over_to(loaded.performance, last_step + 1));
-                    performance.tell_lanes(&end.shared);
+                    performance.publish_lanes(&end.shared);
                 }
                 drop(retired.take());
-                // An unpark between the pop and here is kept, and this returns at once. What goes out while nothing is
-                // asked for is taken down a little later.
+                // After an unpark since the last pop, this returns at once. Events without a request wait for the
+                // timeout.
                 std::thread::park_timeout(IDLE);
             }
         }
     }
 }
 
-/// A performer with the states that it can go back to.
+/// A performer and the earlier states to which it can return.
 struct Performance {
     performer: Box<dyn Performer>,
     song: SongMemory,
-    /// In order of counts.
+    /// In order of counted steps.
     checkpoints: Vec<Checkpoint>,
-    /// States out of use, so that none is allocated while playing.
+    /// Unused states: they avoid allocation while playing.
     spare: Vec<State>,
     started: Instant,
     steps: Durations,
     replies: Durations,
 }
 
-/// Where the performer stood before a step.
+/// The performer's state before a step.
 struct Checkpoint {
     count: i64,
     song_step: i64,
@@ -284,7 +289,7 @@ struct Checkpoint {
 }
 
 impl Performance {
-    /// A performance at the start of a piece, with all the room that it needs.
+    /// A performance at the start of a piece. Allocates everything that it needs.
     fn new(network: Arc<dyn Network>) -> Self {
         let performer = network.performer();
         let spare = (0..NUM_CHECKPOINTS).map(|_| performer.checkpoint()).collect();
@@ -299,8 +304,8 @@ impl Performance {
         }
     }
 
-    /// Tells the audio thread which lanes may play.
-    fn tell_lanes(&self, shared: &Shared) {
+    /// Publishes the lanes that the weights can play, for the audio thread.
+    fn publish_lanes(&self, shared: &Shared) {
         shared.lanes.store(self.capabilities().lanes.bits(), Ordering::Relaxed);
     }
 
@@ -308,8 +313,8 @@ impl Performance {
         self.performer.network().capabilities()
     }
 
-    /// Lets another network go on from what stands before `song_step`, and returns the one that played till then. It hears
-    /// the steps before; all else is there already.
+    /// Replaces the performance by `next`, which hears the steps before `song_step` and continues from there. Returns
+    /// the old one.
     fn hand_over_to(&mut self, next: Self, song_step: i64) -> Self {
         let mut before = std::mem::replace(self, next);
         std::mem::swap(&mut self.steps, &mut before.steps);
@@ -329,8 +334,8 @@ impl Performance {
         Answer { id: request.id, decision }
     }
 
-    /// Goes to where the step begins, and keeps a checkpoint there. Steps that a later request undoes anyway are
-    /// prepared and not decided: what is decided in the end is the same as if they had been.
+    /// Restores the state that the step continues from and saves a checkpoint. A step that a later request undoes is
+    /// only prepared: the outcome is the same as if it were decided.
     fn prepare(&mut self, request: &Request) {
         self.undo_from(request.undo_from);
         match request.from {
@@ -344,7 +349,7 @@ impl Performance {
         self.keep_checkpoint(request.count, request.step.step_idx);
     }
 
-    /// Goes back to before step `count`, if that or anything later has been decided.
+    /// Restores the state before the counted step `count`, if that step or a later one has been decided.
     fn undo_from(&mut self, count: i64) {
         let keep = self.checkpoints.partition_point(|before| before.count < count);
         if let Some(checkpoint) = self.checkpoints.get(keep) {

@@ -177,3 +177,14 @@ fn tempo_and_metre_are_the_first_in_time_wherever_they_stand() {
     // The metre 0/4 is none.
     assert_eq!((phrase.tempo_bpm, phrase.time_signature), (60.0, (3, 8)));
 }
+
+#[test]
+fn time_signatures_have_beats_and_a_power_of_two() {
+    assert_eq!(
+        [(6, 8), (255, 64), (1, 1)].map(|(beats, unit)| time_signature(beats, unit)),
+        [Some((6, 8)), Some((255, 64)), Some((1, 1))]
+    );
+    for (beats, unit) in [(0, 4), (-3, 4), (256, 4), (4, 0), (4, 3), (4, 128), (4, -4)] {
+        assert_eq!(time_signature(beats, unit), None, "{beats}/{unit}");
+    }
+}

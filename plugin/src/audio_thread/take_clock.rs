@@ -1,6 +1,7 @@
 //! Where in its take the music is, and what the take is told of time: where it begins, tempo and metre, loops. Audio
 //! thread.
 
+use continuo_model::midi_file;
 use nice_plug::prelude::NoteEvent;
 
 use super::output::Lag;
@@ -131,10 +132,8 @@ impl TakeClock {
     }
 }
 
-/// The host's, if it is one that a MIDI file can hold; else common time.
+/// The host's time signature if it is valid, else common time.
 pub fn time_signature(block: &Block) -> (u8, u8) {
-    match block.host.time_signature {
-        Some((beats @ 1..=255, unit @ (1 | 2 | 4 | 8 | 16 | 32 | 64))) => (beats as u8, unit as u8),
-        _ => (4, 4),
-    }
+    let valid = |(beats, unit)| midi_file::time_signature(beats, unit);
+    block.host.time_signature.and_then(valid).unwrap_or((4, 4))
 }

@@ -1,5 +1,6 @@
 //! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
 
+mod edges;
 mod late;
 mod parts;
 mod starts;
@@ -22,7 +23,7 @@ use super::settings::{Block, Settings};
 use super::transport::HostTime;
 use crate::bridge::{self, Answer, Shared, WorkerEnd};
 use crate::params::{Input, Mode};
-use crate::worker::{Desk, Worker};
+use crate::worker::{Worker, WorkerShared};
 
 const SAMPLE_RATE: f64 = 48_000.0;
 const FRAMES: usize = 480;
@@ -77,9 +78,9 @@ fn block(mode: Mode, n: u64, began: Instant) -> Block {
 fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
     for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free] {
         let (audio_end, worker_end, _) = bridge::new();
-        let desk = Desk::default();
-        *desk.frozen.lock().unwrap() = parts::frozen_take();
-        let _worker = Worker::start(worker_end, desk);
+        let worker_shared = WorkerShared::default();
+        *worker_shared.frozen.lock().unwrap() = parts::frozen_take();
+        let _worker = Worker::start(worker_end, worker_shared);
         let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now);
         let (mut rng, began, mut sent) = (SplitMix64::new(1), Instant::now(), 0);
         for n in 0..10_000 {
@@ -278,7 +279,7 @@ fn without_a_worker_notes_go_through_at_once() {
 #[test]
 fn a_worker_that_fails_says_so() {
     let (audio_end, worker_end, _) = bridge::new();
-    let worker = Worker::start(worker_end, Desk::default());
+    let worker = Worker::start(worker_end, WorkerShared::default());
     assert!(audio_end.can_answer());
     drop(worker);
     assert!(!audio_end.can_answer());

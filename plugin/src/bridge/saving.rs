@@ -1,4 +1,4 @@
-//! The end of whoever saves and loads the project: the host's main thread.
+//! The bridge's end for the host's main thread, which saves and loads the project.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 
-/// Wakes the worker, and waits for it where a project is saved.
+/// Wakes the worker, and waits until it has recorded the takes.
 #[derive(Clone)]
 pub struct SavingEnd {
     worker: Arc<OnceLock<Thread>>,
@@ -19,23 +19,23 @@ impl SavingEnd {
         Self { worker, shared }
     }
 
-    /// Wakes the worker: it takes down what went out, and looks for other weights and another frozen take.
+    /// Wakes the worker, which records events in the takes, and looks for newly chosen weights and a new frozen take.
     pub fn wake_worker(&self) {
         if let Some(worker) = self.worker.get() {
             worker.unpark();
         }
     }
 
-    /// Waits until all that has been told before this call is taken down, but no longer than `patience`, and not at all where no
-    /// worker runs. The caller must hold none of the locks that the worker needs.
-    pub fn wait_until_taken_down(&self, patience: Duration) {
+    /// Waits until the worker has recorded all events sent before this call, for `patience` at most, and not at all if
+    /// no worker runs. The caller must hold no lock that the worker needs.
+    pub fn wait_until_recorded(&self, patience: Duration) {
         let told = self.shared.told.load(Ordering::Acquire);
         let start = Instant::now();
-        while self.shared.taken_down.load(Ordering::Acquire) < told
+        while self.shared.recorded.load(Ordering::Acquire) < told
             && self.shared.worker_runs.load(Ordering::Acquire)
             && start.elapsed() < patience
         {
-            // It may have been busy, or have found the takes locked by the editor, when it was woken last.
+            // On an earlier wake-up it may have been busy, or the editor may have held the lock of the takes.
             self.wake_worker();
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -48,28 +48,28 @@ mod tests {
     use crate::bridge::{Told, new};
 
     #[test]
-    fn saving_waits_until_all_that_was_told_is_taken_down() {
+    fn saving_waits_until_all_events_are_recorded() {
         let (mut audio, mut worker, editor) = new();
         worker.shared.worker_runs.store(true, Ordering::Release);
         let saving = editor.saving_end();
         (0..3).for_each(|_| audio.tell(Told::Incomplete));
         let taking = std::thread::spawn(move || {
             worker.register();
-            // The worker does not look until it is woken.
+            // The worker sleeps until it is woken.
             std::thread::park();
             for _ in 0..3 {
                 assert!(worker.told().is_some());
-                worker.took_down(1);
+                worker.add_recorded(1);
             }
             worker
         });
-        saving.wait_until_taken_down(Duration::from_secs(60));
-        assert_eq!(saving.shared.taken_down.load(Ordering::Relaxed), 3);
+        saving.wait_until_recorded(Duration::from_secs(60));
+        assert_eq!(saving.shared.recorded.load(Ordering::Relaxed), 3);
         let worker = taking.join().unwrap();
         audio.tell(Told::Incomplete);
-        // It has ended: nobody would take anything down.
+        // Once the worker has ended, saving does not wait.
         worker.shared.worker_runs.store(false, Ordering::Release);
-        saving.wait_until_taken_down(Duration::MAX);
-        assert_eq!(saving.shared.taken_down.load(Ordering::Relaxed), 3);
+        saving.wait_until_recorded(Duration::MAX);
+        assert_eq!(saving.shared.recorded.load(Ordering::Relaxed), 3);
     }
 }

@@ -1,68 +1,69 @@
-//! Where the music stands, for the eye: written by the audio thread once a block, read by the editor whenever it draws.
+//! A snapshot of time and of the planned music. The audio thread writes it once a block, the editor reads it for each
+//! frame.
 
 use std::time::Instant;
 
 use continuo_model::decision::{Decision, Lanes};
 
-/// Steps ahead that are shown at the most: more than the longest lookahead.
+/// The most planned steps in a snapshot: more than the longest lookahead.
 pub const NUM_AHEAD: usize = 24;
 
-/// A step that is planned and has not sounded.
+/// A planned step, which has not sounded yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ahead {
-    /// Where in the take it lies, beats.
+    /// Position in the take, beats.
     pub take_beats: f64,
-    /// What will happen if the player changes nothing; `None` while the worker decides.
+    /// The decision, which a new note of the player may still change; `None` until the worker has decided.
     pub decision: Option<Decision>,
-    /// The lanes that are the player's in it.
+    /// The lanes that the player plays in this step.
     pub played: Lanes,
 }
 
-/// One block's view of time and plans.
+/// Time and plans at the start of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    /// Time runs, be it the host's or the plugin's own.
+    /// Whether time runs: the host's or free-running time.
     pub runs: bool,
-    /// When the block was begun; `None` before the first.
+    /// When the audio thread began the block; `None` before the first block.
     pub at: Option<Instant>,
-    /// Place in the take at the block's start, beats.
+    /// Position in the take, beats.
     pub take_beats: f64,
     /// Length of the block, beats.
     pub block_beats: f64,
-    /// The same place in the song, beats.
+    /// Position in the song, beats.
     pub song_beats: f64,
-    /// Where the song's bar began, beats.
+    /// Start of the current bar in the song, beats.
     pub bar_start_beats: f64,
     /// Length of a bar, beats.
     pub bar_beats: f64,
-    /// Quarter notes a minute.
+    /// Tempo, quarter notes per minute.
     pub tempo_bpm: f64,
-    /// Beats in a bar and which note is one.
+    /// Time signature: 6/8 is `(6, 8)`.
     pub time_signature: (u8, u8),
-    /// What the host loops over, song beats.
+    /// Start and end of the host's loop in the song, beats.
     pub loop_beats: Option<(f64, f64)>,
-    /// How often the loop has come round.
+    /// How many times the loop has wrapped.
     pub pass: u64,
-    /// What is planned, in order of time; the first `num_ahead` hold.
+    /// The planned steps, in order of time; only the first `num_ahead` are valid.
     pub ahead: [Ahead; NUM_AHEAD],
-    /// How many steps are planned.
+    /// The number of planned steps.
     pub num_ahead: usize,
 }
 
 impl Snapshot {
-    /// The steps that are planned.
+    /// The planned steps, in order of time.
     pub fn ahead(&self) -> &[Ahead] {
         &self.ahead[..self.num_ahead.min(NUM_AHEAD)]
     }
 
-    /// The playhead at `now`: on from the block's start at its tempo, but never past its end, which the host has not asked for yet.
+    /// The playhead at `now`: it moves on from the start of the block at its tempo, and stops at its end.
     pub fn playhead_beats(&self, now: Instant) -> f64 {
         let Some(at) = self.at.filter(|_| self.runs) else { return self.take_beats };
         let since = now.saturating_duration_since(at).as_secs_f64() * self.tempo_bpm / 60.0;
         self.take_beats + since.min(self.block_beats)
     }
 
-    /// The song's place where the take is at `take_beats`: loops that have come round, and those that will, are folded in.
+    /// Converts a position in the take to a position in the song, through past and future wraps of the loop.
     pub fn song_beats_at(&self, take_beats: f64) -> f64 {
         let mut song = self.song_beats + take_beats - self.take_beats;
         let Some((start, end)) = self.loop_beats.filter(|(start, end)| (*start..*end).contains(&self.song_beats))
@@ -85,7 +86,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_playhead_moves_within_its_block_alone() {
+    fn the_playhead_stays_within_its_block() {
         let start = Instant::now();
         let mut snapshot = Snapshot {
             runs: true,
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_is_folded_both_ways_as_often_as_it_came_round() {
+    fn positions_wrap_with_the_loop_in_both_directions() {
         let snapshot = Snapshot {
             take_beats: 12.0,
             song_beats: 5.0,
@@ -112,7 +113,7 @@ mod tests {
         };
         let song = |take_beats: f64| snapshot.song_beats_at(take_beats);
         assert_eq!([12.0, 14.5, 15.0, 19.0, 20.5].map(song), [5.0, 7.5, 4.0, 4.0, 5.5]);
-        // Back over the one seam into the first round, and before the loop.
+        // Back through the one wrap into the first pass, and to before the loop.
         assert_eq!([11.0, 10.0, 7.0, 6.0].map(song), [4.0, 7.0, 4.0, 3.0]);
     }
 }

@@ -1,71 +1,75 @@
-//! What the audio thread tells the worker for the takes. Plain values.
+//! The events that the audio thread sends the worker, which records them in the takes. Plain values.
 
-/// What the worker takes down for the project.
+use std::ops::RangeInclusive;
+
+/// The valid tempi, quarter notes per minute. If a host reports another, the plugin ignores it.
+pub const TEMPO_RANGE_BPM: RangeInclusive<f64> = 1.0..=999.0;
+
+/// An event for the takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Told {
-    /// Time starts, or goes on elsewhere: a take begins.
+    /// A take begins, because time started or jumped.
     Began(Beginning),
-    /// Time goes on in another tempo or metre.
+    /// The tempo or the time signature changes within the take.
     Changed(Changed),
-    /// The host's loop has come round.
+    /// The host's loop wraps from its end to its start.
     Looped(Looped),
-    /// A note's start or end went out.
+    /// The plugin sent a note-on or a note-off.
     Played(Played),
-    /// A render went on without a decision: the take lacks notes.
+    /// A render went on without a decision, so the take lacks notes.
     Incomplete,
 }
 
-/// Where a take begins.
+/// The beginning of a take. The take's position starts at `song_beats` and runs on through loops.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Beginning {
-    /// Where the take before it ended, in its own beats.
+    /// Where the take before ended, in its own beats.
     pub before_beats: f64,
-    /// Place in the song, beats.
+    /// Position in the song, beats.
     pub song_beats: f64,
-    /// Where the bar that it is in began, beats.
+    /// Start of the current bar in the song, beats.
     pub bar_start_beats: f64,
-    /// Quarter notes a minute.
+    /// Tempo, quarter notes per minute.
     pub tempo_bpm: f64,
-    /// Beats in a bar and which note is one.
+    /// Time signature: 6/8 is `(6, 8)`.
     pub time_signature: (u8, u8),
-    /// Which performance.
+    /// The rng seed that the take is played with.
     pub rng_seed: u32,
 }
 
-/// Another tempo or metre within a take.
+/// A change of tempo or time signature within a take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Changed {
-    /// Where in the take, beats.
+    /// Position in the take, beats.
     pub take_beats: f64,
-    /// Quarter notes a minute.
+    /// Tempo from there on, quarter notes per minute.
     pub tempo_bpm: f64,
-    /// Beats in a bar and which note is one.
+    /// Time signature from there on.
     pub time_signature: (u8, u8),
 }
 
-/// The host's loop comes round within a take.
+/// A wrap of the host's loop within a take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Looped {
-    /// Where in the take, beats.
+    /// Position in the take, beats.
     pub take_beats: f64,
-    /// The song's place from there on, beats.
+    /// Position in the song to which the loop wraps, beats.
     pub song_beats: f64,
 }
 
-/// A note's start or end that went out.
+/// A note-on or note-off that the plugin sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Played {
-    /// Where in the take, beats: from the song's position at its start on, as if no loop came round. What is generated
-    /// lies on the grid, whatever delays its sound.
+    /// Position in the take, beats. A generated note is on the grid, even if it sounds later.
     pub take_beats: f64,
-    /// Where it sounds, beats of the take.
+    /// Position in the take at which it sounds, beats.
     pub heard_beats: f64,
     /// MIDI channel, from 0.
     pub channel: u8,
     /// MIDI key.
     pub key: u8,
-    /// 0 to 1; 0 is an end.
+    /// 0 to 1; 0 is a note-off.
     pub velocity: f32,
-    /// The network's, not the player's.
+    /// Whether the network generated the note, not the player.
     pub generated: bool,
 }

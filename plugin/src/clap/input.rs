@@ -1,5 +1,5 @@
-//! The events that nice-plug gets for a block: what earlier blocks of 0 samples left, then the host's, without SysEx. Belongs to
-//! the audio thread.
+//! The input events of a block as nice-plug gets them: those of earlier blocks of 0 samples, then the host's without
+//! SysEx. Belongs to the audio thread.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,9 +9,9 @@ use clap_sys::events::{
     clap_event_note, clap_event_note_expression, clap_input_events,
 };
 
-/// Events that blocks of 0 samples may leave for the next block.
+/// How many events of blocks of 0 samples can wait for the next block.
 const MAX_HELD: usize = 1024;
-/// A space of events that nobody has; nice-plug passes over them.
+/// An unused event space. nice-plug ignores events in it.
 const NOTHING: u16 = u16::MAX;
 
 /// A copy of a host's event.
@@ -22,12 +22,12 @@ enum Held {
 }
 
 impl Held {
-    /// A copy at sample 0, if it is an event for a note or a controller.
+    /// A copy of a note or controller event at sample 0; `None` for other events.
     ///
     /// # Safety
-    /// `event` begins an event of the type that it says.
+    /// `event` is the header of an event of the type in the header.
     unsafe fn copy(event: *const clap_event_header) -> Option<Self> {
-        // SAFETY: as the caller promises; the type says which event it is.
+        // SAFETY: as the caller promises, the type in the header is right.
         unsafe {
             let header = clap_event_header { time: 0, ..*event };
             match header.type_ {
@@ -53,14 +53,14 @@ impl Held {
     }
 }
 
-/// Stands between the host's list of events and nice-plug.
+/// The list of input events for nice-plug, which wraps the host's.
 pub(super) struct Input {
-    /// The host's list, for the length of a block.
+    /// The host's list; null between blocks.
     host: Cell<*const clap_input_events>,
     num_frames: Cell<u32>,
-    /// Of earlier blocks of 0 samples, to be read first. Never grows beyond its capacity.
+    /// The events of earlier blocks of 0 samples, which come first. Never grows beyond its capacity.
     held: RefCell<Vec<Held>>,
-    /// What nice-plug gets in place of an event that it shall not see.
+    /// The placeholder for an event that is hidden from nice-plug.
     nothing: Cell<clap_event_header>,
 }
 
@@ -81,16 +81,17 @@ impl Input {
         }
     }
 
-    /// A block begins.
+    /// Begins a block.
     ///
     /// # Safety
-    /// The list is null or the host keeps it until [`Self::end`].
+    /// The list is null, or valid until [`Self::end`].
     pub(super) unsafe fn begin(&self, host: *const clap_input_events, num_frames: u32) {
         self.host.set(host);
         self.num_frames.set(num_frames);
     }
 
-    /// A block ends. If it had samples, what was held has been read; else its own events are held now.
+    /// Ends a block. If it had samples, nice-plug has read the held events. Otherwise the events of this block are
+    /// held.
     pub(super) fn end(&self) {
         let mut held = self.held.borrow_mut();
         if self.num_frames.get() > 0 {
@@ -109,16 +110,17 @@ impl Input {
         self.host.set(std::ptr::null());
     }
 
-    /// Forgets what is held: processing starts anew.
+    /// Discards held events, because processing starts anew.
     pub(super) fn clear(&self) {
         self.held.borrow_mut().clear();
     }
 
-    /// The list for nice-plug; it is good until this moves.
+    /// The list for nice-plug, valid until `self` moves.
     pub(super) fn list(&self) -> clap_input_events {
         clap_input_events { ctx: (&raw const *self).cast_mut().cast(), size: Some(size), get: Some(get) }
     }
 
+    /// The number of the host's events in this block.
     pub(super) fn num_given(&self) -> u32 {
         // SAFETY: the host keeps its list until the block ends.
         unsafe {
@@ -127,7 +129,7 @@ impl Input {
         }
     }
 
-    /// An event of the host's.
+    /// An event of the host.
     pub(super) fn given(&self, index: u32) -> Option<*const clap_event_header> {
         // SAFETY: the host keeps its list until the block ends.
         let event = unsafe {
@@ -137,7 +139,7 @@ impl Input {
         (!event.is_null()).then_some(event)
     }
 
-    /// What nice-plug may see: parameters and transports; notes and MIDI where the block has samples for them.
+    /// An event of the host as nice-plug sees it. SysEx is hidden, and so are notes and MIDI in a block of 0 samples.
     fn visible(&self, index: u32) -> *const clap_event_header {
         let Some(event) = self.given(index) else { return self.nothing_at(0) };
         // SAFETY: the host's events are valid until the block ends.
@@ -159,21 +161,21 @@ pub(super) fn is_sysex(header: &clap_event_header) -> bool {
 }
 
 unsafe extern "C" fn size(list: *const clap_input_events) -> u32 {
-    // SAFETY: nice-plug calls it with the list that `Input::list` made, whose `ctx` is alive.
+    // SAFETY: nice-plug passes the list of `Input::list`, whose `ctx` is alive.
     let input = unsafe { &*(*list).ctx.cast::<Input>() };
     let num_held = if input.num_frames.get() > 0 { input.held.borrow().len() as u32 } else { 0 };
     num_held + input.num_given()
 }
 
 unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const clap_event_header {
-    // SAFETY: nice-plug calls it with the list that `Input::list` made, whose `ctx` is alive.
+    // SAFETY: nice-plug passes the list of `Input::list`, whose `ctx` is alive.
     let input = unsafe { &*(*list).ctx.cast::<Input>() };
     if input.num_frames.get() == 0 {
         return input.visible(index);
     }
     let held = input.held.borrow();
     match held.get(index as usize) {
-        // The vector does not change before the block ends.
+        // The vector does not change until the block ends.
         Some(event) => event.as_ptr(),
         None => input.visible(index - held.len() as u32),
     }

@@ -1,4 +1,4 @@
-//! CLAP's note events as MIDI messages. Plain values, of no thread.
+//! Converts CLAP's note events to MIDI messages. Plain values, of no thread.
 
 use clap_sys::events::{
     CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_NOTE_CHOKE, CLAP_EVENT_NOTE_END, CLAP_EVENT_NOTE_EXPRESSION,
@@ -6,21 +6,21 @@ use clap_sys::events::{
     clap_event_note_expression,
 };
 
-/// What an event is to a host that takes MIDI alone.
+/// The form of an event for a host that accepts only MIDI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InMidi {
-    /// The same in MIDI.
+    /// The MIDI message for a note event.
     Message([u8; 3]),
-    /// A note event that MIDI cannot say.
+    /// MIDI has no message for this note event.
     Nothing,
-    /// No note event: every host takes it as it is.
+    /// Not a note event: every host accepts it unchanged.
     Same,
 }
 
-/// A CLAP event in MIDI.
+/// Converts a CLAP event to MIDI.
 ///
 /// # Safety
-/// `event` begins an event of the type that it says.
+/// `event` is the header of an event of the type in the header.
 pub(super) unsafe fn in_midi(event: *const clap_event_header) -> InMidi {
     // SAFETY: as the caller promises.
     let header = unsafe { &*event };
@@ -29,15 +29,15 @@ pub(super) unsafe fn in_midi(event: *const clap_event_header) -> InMidi {
     }
     match header.type_ {
         CLAP_EVENT_NOTE_ON | CLAP_EVENT_NOTE_OFF | CLAP_EVENT_NOTE_CHOKE => {
-            // SAFETY: the type says which event it is.
+            // SAFETY: as the caller promises, the type in the header is right.
             let note = unsafe { &*event.cast::<clap_event_note>() };
             let status = if header.type_ == CLAP_EVENT_NOTE_ON { 0x90 } else { 0x80 };
-            // A note-on of velocity 0 would be a note-off.
+            // In MIDI a note-on with velocity 0 is a note-off.
             let least = if header.type_ == CLAP_EVENT_NOTE_ON { 1 } else { 0 };
             message(status, note.channel, note.key, seven_bits(note.velocity).max(least))
         }
         CLAP_EVENT_NOTE_EXPRESSION => {
-            // SAFETY: the type says which event it is.
+            // SAFETY: as the caller promises, the type in the header is right.
             let expression = unsafe { &*event.cast::<clap_event_note_expression>() };
             match expression.expression_id {
                 CLAP_NOTE_EXPRESSION_PRESSURE => {
@@ -51,7 +51,7 @@ pub(super) unsafe fn in_midi(event: *const clap_event_header) -> InMidi {
     }
 }
 
-/// A message to one key of one channel; MIDI knows no other.
+/// A message for one key on one channel. `Nothing` for CLAP's wildcards, which MIDI lacks.
 fn message(status: u8, channel: i16, key: i16, value: u8) -> InMidi {
     match (u8::try_from(channel), u8::try_from(key)) {
         (Ok(channel @ 0..16), Ok(key @ 0..128)) => InMidi::Message([status | channel, key, value]),

@@ -1,5 +1,5 @@
-//! The events that nice-plug sends, on their way to the host: SysEx joins them, and a host that takes MIDI alone gets MIDI. Belongs
-//! to the audio thread.
+//! The events from nice-plug to the host, with the host's SysEx passed through. A host that accepts only MIDI gets
+//! MIDI. Belongs to the audio thread.
 
 use std::cell::Cell;
 
@@ -11,25 +11,25 @@ use clap_sys::events::{
 use super::input::{Input, is_sysex};
 use super::midi::{InMidi, in_midi};
 
-/// In which form a host takes notes.
+/// The form in which the host accepts notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dialect {
-    /// It has taken none yet.
+    /// Not known yet.
     Unknown,
-    /// It has taken a CLAP event.
+    /// It has accepted a CLAP event.
     Clap,
-    /// It has refused a CLAP event as the first of a block, and taken the same in MIDI.
+    /// It has refused a CLAP event as the first of a block, and accepted the same event as MIDI.
     Midi,
 }
 
-/// Stands between nice-plug and the host's list of events.
+/// The list of output events for nice-plug, which wraps the host's.
 pub(super) struct Output {
-    /// The host's list, for the length of a block.
+    /// The host's list; null between blocks.
     host: Cell<*const clap_output_events>,
     dialect: Cell<Dialect>,
-    /// Whether the host has been offered an event in this block: its queue may be full.
+    /// Whether the host has got an event in this block, so that its queue may be full.
     has_offered: Cell<bool>,
-    /// The host's next input event to look at for SysEx.
+    /// The index of the next input event to check for SysEx.
     next_sysex: Cell<u32>,
     /// The block's input events.
     input: Input,
@@ -51,33 +51,34 @@ impl Output {
         &self.input
     }
 
-    /// A block begins.
+    /// Begins a block.
     ///
     /// # Safety
-    /// The list is null or the host keeps it until [`Self::end`].
+    /// The list is null, or valid until [`Self::end`].
     pub(super) unsafe fn begin(&self, host: *const clap_output_events) {
         self.host.set(host);
         self.has_offered.set(false);
         self.next_sysex.set(0);
     }
 
-    /// A block ends: the SysEx after the plugin's last event goes out.
+    /// Ends a block: sends the SysEx after the plugin's last event.
     pub(super) fn end(&self) {
         self.send_sysex(u32::MAX);
         self.host.set(std::ptr::null());
     }
 
-    /// Forgets in which form the host takes notes.
+    /// Forgets the form in which the host accepts notes.
     pub(super) fn clear(&self) {
         self.dialect.set(Dialect::Unknown);
     }
 
-    /// The list for nice-plug; it is good until this moves.
+    /// The list for nice-plug, valid until `self` moves.
     pub(super) fn list(&self) -> clap_output_events {
         clap_output_events { ctx: (&raw const *self).cast_mut().cast(), try_push: Some(try_push) }
     }
 
-    /// Sends the host's SysEx up to this sample on, as the host's own events: nothing is copied, however long they are.
+    /// Sends the host's SysEx messages up to and including this sample. They are the host's own events, of any length,
+    /// uncopied.
     fn send_sysex(&self, up_to: u32) {
         let count = self.input.num_given();
         while self.next_sysex.get() < count {
@@ -89,20 +90,20 @@ impl Output {
             }
             self.next_sysex.set(self.next_sysex.get() + 1);
             if let Some(event) = event.zip(header).filter(|(_, header)| is_sysex(header)).map(|(event, _)| event) {
-                // SAFETY: the type says which event it is.
-                let is_sound = unsafe { !(*event.cast::<clap_event_midi_sysex>()).buffer.is_null() };
-                if is_sound {
-                    // A host whose queue is full loses it: its bytes are not ours to keep.
+                // SAFETY: the type in the header is right.
+                let has_bytes = unsafe { !(*event.cast::<clap_event_midi_sysex>()).buffer.is_null() };
+                if has_bytes {
+                    // If the host's queue is full, the message is lost: its bytes cannot be kept beyond the block.
                     self.offer(event);
                 }
             }
         }
     }
 
-    /// Sends an event in the form that the host takes.
+    /// Sends an event in the form that the host accepts. Returns whether the host has accepted it.
     ///
     /// # Safety
-    /// `event` begins an event of the type that it says.
+    /// `event` is the header of an event of the type in the header.
     unsafe fn send(&self, event: *const clap_event_header) -> bool {
         // SAFETY: as the caller promises.
         let (time, in_midi) = unsafe { ((*event).time, in_midi(event)) };
@@ -117,11 +118,12 @@ impl Output {
         }
         match (self.dialect.get(), in_midi) {
             (Dialect::Clap, _) | (Dialect::Unknown, InMidi::Nothing) => false,
-            // It is as good as sent: the host could do nothing with it.
+            // Counts as sent, as the host has no use for it.
             (Dialect::Midi, InMidi::Nothing) => true,
             (_, InMidi::Message(data)) => {
                 let taken = self.offer_midi(time, data);
-                // A queue with room for the smaller event alone is not empty.
+                // Only the first event of a block shows the dialect. Later ones may be refused because the queue is
+                // nearly full.
                 if taken && is_first {
                     self.dialect.set(Dialect::Midi);
                 }
@@ -154,6 +156,6 @@ impl Output {
 }
 
 unsafe extern "C" fn try_push(list: *const clap_output_events, event: *const clap_event_header) -> bool {
-    // SAFETY: nice-plug calls it with the list that `Output::list` made, whose `ctx` is alive, and an event.
+    // SAFETY: nice-plug passes the list of `Output::list`, whose `ctx` is alive, and an event.
     unsafe { (*(*list).ctx.cast::<Output>()).send(event) }
 }

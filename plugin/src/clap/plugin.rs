@@ -1,5 +1,5 @@
-//! The plugin that a CLAP host gets: nice-plug's, with `process` and what concerns it done here. The audio thread calls `process`,
-//! `start_processing` and `reset`, the host's main thread the rest.
+//! The plugin that a CLAP host gets: nice-plug's with `process` and related functions replaced. The audio thread calls
+//! `process`, `start_processing` and `reset`, the host's main thread the rest.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -16,29 +16,29 @@ use nice_plug::wrapper::clap::Wrapper;
 use super::output::Output;
 use crate::outputs::Outputs;
 
-/// Stands before nice-plug's plugin.
+/// Wraps nice-plug's plugin.
 #[repr(C)]
 struct Shell {
-    /// First, so that the host's pointer to it is one to all of this. Its data is nice-plug's.
+    /// The first field, so that the host's pointer to it is a pointer to the shell. Its data pointer is nice-plug's.
     plugin: clap_plugin,
     /// nice-plug's functions.
     inner: clap_plugin,
     num_channels: usize,
-    /// Changed while inactive, used while active.
+    /// Replaced only while inactive, used only while active.
     outputs: RefCell<Outputs>,
     is_active: Cell<bool>,
     /// Belongs to the audio thread.
     events: Output,
 }
 
-/// A new plugin of a class.
+/// Creates a plugin.
 ///
 /// # Safety
-/// The host is valid for as long as the plugin.
+/// The host outlives the plugin.
 pub(super) unsafe fn new_plugin<P: ClapPlugin>(host: *const clap_host) -> *const clap_plugin {
     // SAFETY: as the caller promises.
     let wrapper = Arc::into_raw(unsafe { Wrapper::<P>::new(host) });
-    // SAFETY: alive; its `destroy` gives this reference back.
+    // SAFETY: alive; its `destroy` releases this reference.
     let inner = unsafe { *(*wrapper).clap_plugin.as_ptr() };
     let plugin = clap_plugin {
         destroy: Some(destroy),
@@ -74,7 +74,7 @@ unsafe extern "C" fn destroy(plugin: *const clap_plugin) {
     if plugin.is_null() {
         return;
     }
-    // SAFETY: the host destroys what `new_plugin` made, once.
+    // SAFETY: the host destroys each plugin of `new_plugin` once.
     unsafe {
         if let Some(destroy) = shell(plugin).inner.destroy {
             destroy(plugin);
@@ -113,7 +113,7 @@ unsafe extern "C" fn deactivate(plugin: *const clap_plugin) {
     }
 }
 
-/// nice-plug resets the plugin here.
+/// Starts processing. nice-plug resets the plugin.
 unsafe extern "C" fn start_processing(plugin: *const clap_plugin) -> bool {
     if plugin.is_null() {
         return false;
@@ -144,7 +144,7 @@ unsafe extern "C" fn process(plugin: *const clap_plugin, process: *const clap_pr
     if plugin.is_null() || process.is_null() {
         return CLAP_PROCESS_ERROR;
     }
-    // SAFETY: the host calls it on a live plugin, with a block that it keeps for the length of the call.
+    // SAFETY: the host calls it on a live plugin, with a block that is valid during the call.
     unsafe {
         let (shell, block) = (shell(plugin), &*process);
         if !shell.is_active.get() {
@@ -163,14 +163,14 @@ unsafe extern "C" fn process(plugin: *const clap_plugin, process: *const clap_pr
 }
 
 impl Shell {
-    /// A block of 0 samples brings parameters; its notes and controllers wait for the next block.
+    /// Processes a block of 0 samples: applies its parameters. Its notes and controllers wait for the next block.
     ///
     /// # Safety
     /// As for [`process`], with the shell's own plugin.
     unsafe fn process_nothing(&self, plugin: *const clap_plugin, block: &clap_process) -> clap_process_status {
         let (input, output) = (self.events.input().list(), self.events.list());
         let output = if block.out_events.is_null() { std::ptr::null() } else { &raw const output };
-        // SAFETY: nice-plug's extension lives as long as the plugin; the lists outlive the call.
+        // SAFETY: nice-plug's extension is valid as long as the plugin; the lists outlive the call.
         unsafe {
             let extension = self
                 .inner
@@ -184,12 +184,14 @@ impl Shell {
         CLAP_PROCESS_CONTINUE
     }
 
+    /// Processes a block with samples.
+    ///
     /// # Safety
     /// As for [`process`], with the shell's own plugin.
     unsafe fn process_samples(&self, plugin: *const clap_plugin, block: &clap_process) -> clap_process_status {
         let Ok(mut outputs) = self.outputs.try_borrow_mut() else { return CLAP_PROCESS_ERROR };
         let host_port = if block.audio_outputs_count > 0 { block.audio_outputs } else { std::ptr::null_mut() };
-        // SAFETY: the host's first port, with as many channels as it says, each null or as long as the block.
+        // SAFETY: the host's first port has `channel_count` channels, each null or as long as the block.
         let (channels, latency) = unsafe {
             let host_port = host_port.as_ref();
             let count = host_port.map_or(0, |port| port.channel_count as usize);
@@ -217,7 +219,7 @@ impl Shell {
             ..*block
         };
         let process = self.inner.process;
-        // SAFETY: all that `own` points to outlives the call.
+        // SAFETY: everything that `own` points to outlives the call.
         process.map_or(CLAP_PROCESS_ERROR, |process| unsafe { process(plugin, &own) })
     }
 }

@@ -1,4 +1,4 @@
-//! The CLAP layer's events against hosts of several kinds. One thread plays all parts.
+//! The CLAP layer's events with several kinds of hosts. One thread plays all roles.
 
 use std::cell::RefCell;
 
@@ -26,14 +26,14 @@ fn expression(expression_id: i32, value: f64) -> clap_event_note_expression {
 }
 
 #[test]
-fn notes_are_messages() {
+fn notes_become_messages() {
     let check = |event: clap_event_note, expect: InMidi| {
-        // SAFETY: an event of the type that it says.
+        // SAFETY: the type in the header is right.
         assert_eq!(unsafe { in_midi(&event.header) }, expect, "{event:?}");
     };
     check(note(CLAP_EVENT_NOTE_ON, 0, 60, 1.0), InMidi::Message([0x90, 60, 127]));
     check(note(CLAP_EVENT_NOTE_ON, 15, 0, 0.5), InMidi::Message([0x9f, 0, 64]));
-    // Velocity 0 would end the note.
+    // Velocity 0 would be a note-off.
     check(note(CLAP_EVENT_NOTE_ON, 3, 127, 0.0), InMidi::Message([0x93, 127, 1]));
     check(note(CLAP_EVENT_NOTE_OFF, 3, 127, 0.0), InMidi::Message([0x83, 127, 0]));
     check(note(CLAP_EVENT_NOTE_CHOKE, 3, 60, 0.0), InMidi::Message([0x83, 60, 0]));
@@ -45,7 +45,7 @@ fn notes_are_messages() {
     let mut foreign = note(CLAP_EVENT_NOTE_ON, 0, 60, 1.0);
     foreign.header.space_id = 1;
     check(foreign, InMidi::Same);
-    // SAFETY: events of the type that they say.
+    // SAFETY: the types in the headers are right.
     unsafe {
         let pressure = expression(CLAP_NOTE_EXPRESSION_PRESSURE, 0.5);
         assert_eq!(in_midi(&pressure.header), InMidi::Message([0xa2, 60, 64]));
@@ -53,11 +53,13 @@ fn notes_are_messages() {
     }
 }
 
-/// A host with room for so many bytes, which takes CLAP's notes or does not.
+/// A host with a limited queue.
 struct Host {
+    /// Free bytes of the queue.
     room: u32,
+    /// Whether it accepts CLAP's note events.
     takes_clap: bool,
-    /// The types of what was offered, and whether it was taken.
+    /// The types of the offered events, and whether the host accepted them.
     offered: RefCell<Vec<(u16, bool)>>,
 }
 
@@ -70,7 +72,7 @@ unsafe extern "C" fn try_push(list: *const clap_output_events, event: *const cla
     taken
 }
 
-/// Sends note-ons in one block; returns what the host was offered.
+/// Sends note-ons in one block. Returns the events that the host was offered.
 fn block(output: &Output, host: &mut Host, num_notes: usize) -> Vec<(u16, bool)> {
     let list = clap_output_events { ctx: (&raw mut *host).cast(), try_push: Some(try_push) };
     // SAFETY: the lists and events outlive the calls.
@@ -90,16 +92,16 @@ const CLAP: u16 = CLAP_EVENT_NOTE_ON;
 const MIDI: u16 = CLAP_EVENT_MIDI;
 
 #[test]
-fn the_host_is_offered_what_it_takes() {
+fn the_host_is_offered_the_form_that_it_accepts() {
     let host = |room, takes_clap| Host { room, takes_clap, offered: RefCell::default() };
     let plenty = 10_000;
 
-    // One that takes CLAP is never offered MIDI again.
+    // A host that accepts CLAP is never offered MIDI again.
     let output = Output::new();
     assert_eq!(block(&output, &mut host(plenty, true), 2), [(CLAP, true), (CLAP, true)]);
     assert_eq!(block(&output, &mut host(0, true), 2), [(CLAP, false), (CLAP, false)]);
 
-    // One that takes MIDI is asked once.
+    // A host that accepts MIDI is offered CLAP once.
     let output = Output::new();
     assert_eq!(block(&output, &mut host(plenty, false), 2), [(CLAP, false), (MIDI, true), (MIDI, true)]);
     assert_eq!(block(&output, &mut host(plenty, false), 1), [(MIDI, true)]);
@@ -107,12 +109,12 @@ fn the_host_is_offered_what_it_takes() {
     output.clear();
     assert_eq!(block(&output, &mut host(plenty, true), 1), [(CLAP, true)]);
 
-    // A full queue says nothing.
+    // A full queue tells nothing about the form.
     let output = Output::new();
     assert_eq!(block(&output, &mut host(0, true), 1), [(CLAP, false), (MIDI, false)]);
     assert_eq!(block(&output, &mut host(plenty, true), 1), [(CLAP, true)]);
 
-    // Nor does one that is nearly full: there is room for the smaller event alone, behind another.
+    // Nor does a nearly full queue, which has room only for the smaller MIDI event after another event.
     let output = Output::new();
     let mut nearly_full = host(size_of::<clap_event_note>() as u32, true);
     let list = clap_output_events { ctx: (&raw mut nearly_full).cast(), try_push: Some(try_push) };
@@ -127,5 +129,5 @@ fn the_host_is_offered_what_it_takes() {
         output.end();
     }
     assert_eq!(nearly_full.offered.take(), [(CLAP_EVENT_PARAM_VALUE, true), (CLAP, false), (MIDI, true)]);
-    assert_eq!(block(&output, &mut host(plenty, true), 1), [(CLAP, true)], "it is no host of MIDI alone");
+    assert_eq!(block(&output, &mut host(plenty, true), 1), [(CLAP, true)], "the host accepts CLAP");
 }

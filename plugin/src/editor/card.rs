@@ -1,4 +1,4 @@
-//! A weights file's card: what it says of itself, read from its first bytes alone. Runs on a thread of the weights list.
+//! The card of a weights file: its description, read from the header only. Runs on a background thread of the editor.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,26 +6,29 @@ use std::path::Path;
 
 use continuo_model::weights_file::Description;
 
-/// A header longer than this is none.
+/// The longest valid header, bytes.
 const MAX_HEADER: u64 = 16 << 20;
 
-/// What a player wants to know of weights before playing them.
+/// The description of weights, as text for the player.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Card {
-    /// What a menu calls them.
+    /// The name in menus.
     pub name: String,
-    /// What they were trained on, with its licence.
+    /// The corpora that they were trained on, with licences.
     pub corpora: Vec<String>,
-    /// Measured figures, in words.
+    /// Names and values of the measured figures.
     pub figures: Vec<(String, String)>,
 }
 
 impl Card {
-    /// Reads a file's card, or says what is wrong.
+    /// Reads the card of a file.
+    ///
+    /// # Errors
+    /// What is wrong with the file, as text for the player.
     pub fn read(path: &Path) -> Result<Self, String> {
         let mut file = File::open(path).map_err(|error| format!("cannot be opened ({error})"))?;
         let mut length = [0; 8];
-        let short = |error| format!("expected a safetensors file, got a part ({error})");
+        let short = |error| format!("expected a safetensors file, got only a part of one ({error})");
         file.read_exact(&mut length).map_err(short)?;
         let length = u64::from_le_bytes(length);
         if length > MAX_HEADER {
@@ -36,20 +39,25 @@ impl Card {
         Self::of_header(&header)
     }
 
-    /// The card of weights that are in memory.
+    /// The card of weights in memory.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
     pub fn of_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let (length, rest) = bytes.split_first_chunk().ok_or("expected a safetensors file, got a part")?;
+        const SHORT: &str = "expected a safetensors file, got only a part of one";
+        let (length, rest) = bytes.split_first_chunk().ok_or(SHORT)?;
         let header = rest.get(..u64::from_le_bytes(*length) as usize);
-        Self::of_header(header.ok_or("expected a safetensors file, got a part")?)
+        Self::of_header(header.ok_or(SHORT)?)
     }
 
     fn of_header(header: &[u8]) -> Result<Self, String> {
         let header: serde_json::Value =
             serde_json::from_slice(header).map_err(|_| "expected a safetensors file, got something else")?;
-        let description =
-            header["__metadata__"]["continuo"].as_str().ok_or("expected weights of Continuo's trainer")?;
+        let description = header["__metadata__"]["continuo"]
+            .as_str()
+            .ok_or("expected weights from Continuo's trainer, got others")?;
         let description: Description =
-            serde_json::from_str(description).map_err(|_| "its description is of another version of Continuo")?;
+            serde_json::from_str(description).map_err(|_| "made for another version of Continuo")?;
         let corpora = description.corpora.iter().map(|corpus| format!("{} ({})", corpus.name, corpus.licence));
         let plays = if description.config.kind().capabilities().harmonises {
             "four voices: all modes"
@@ -63,14 +71,14 @@ impl Card {
     }
 }
 
-/// A figure's name for people: `valid_nats_per_note_macro` is `nats per note, held-out pieces, their mean`.
+/// The readable name of a figure: `valid_nats_per_note_macro` becomes `nats per note, held-out pieces, their mean`.
 fn figure_name(name: &str) -> String {
     let (name, mean) = name.strip_suffix("_macro").map_or((name, ""), |name| (name, ", their mean"));
     let (name, held_out) = name.strip_prefix("valid_").map_or((name, ""), |name| (name, ", held-out pieces"));
     name.replace('_', " ") + held_out + mean
 }
 
-/// `458,432`
+/// The number with commas: `458,432`.
 fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let group = |(i, digit): (usize, char)| {
@@ -80,7 +88,7 @@ fn thousands(number: usize) -> String {
     digits.chars().enumerate().flat_map(group).flatten().collect()
 }
 
-/// Four digits, or whole numbers as they are.
+/// A whole number as it is, any other with four decimals.
 fn in_words(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.4}") }
 }
@@ -102,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_names_for_people() {
+    fn figures_have_readable_names() {
         let name = figure_name("valid_nats_per_event_macro");
         assert_eq!(name, "nats per event, held-out pieces, their mean");
         assert_eq!([7, 458, 1077, 12_345_678].map(thousands), ["7", "458", "1,077", "12,345,678"]);
     }
 
     #[test]
-    fn whatever_the_bytes_it_says_what_is_wrong() {
+    fn damaged_files_give_errors() {
         let shipped = SHIPPED[0].bytes;
         for bytes in [&[][..], &[9; 7], &[0xff; 64], &shipped[..100], b"\x02\0\0\0\0\0\0\0{}"] {
             assert!(Card::of_bytes(bytes).unwrap_err().starts_with("expected"), "{bytes:?}");

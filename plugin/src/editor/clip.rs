@@ -1,4 +1,5 @@
-//! A clip from a take: chosen bars and voices as MIDI files in a folder that the player finds. Runs on the host's window thread.
+//! A clip: chosen bars and voices of a take, saved as MIDI files. Runs on the host's window thread; a background thread
+//! saves.
 
 use std::io::Write;
 use std::ops::Range;
@@ -7,39 +8,37 @@ use std::path::{Path, PathBuf};
 use continuo_model::key;
 use continuo_model::midi_file::{Conductor, KeySignature, TimeChange, to_bytes_with};
 use continuo_model::phrase::{Note, Phrase, Track};
+use continuo_model::tokeniser::grid::VOICE_NAMES;
 use nice_plug::prelude::Enum;
 
-use crate::params::wishes::Key;
+use crate::params::controls::Key;
 use crate::takes::{Change, TICKS_PER_BEAT, TakeNote, TakeView};
 
-/// The voices' names, by channel.
-pub const VOICES: [&str; 4] = ["Soprano", "Alto", "Tenor", "Bass"];
-
-/// A key whose profile is farther than this from what sounds is not clear.
+/// The largest distance between the pitch classes and a clear key's profile.
 const CLEAR_DISTANCE: f64 = 0.02;
-/// By how much farther the next likely key must be. With both, of 292 whole chorales 87 % have a clear key, and it is the written one in 82 %
-/// of those (a church mode is written with another signature); of eight bars from their middle, 67 % and 81 %.
+/// How many times larger the distance of the next likely key must be. With both limits, 87 % of 292 whole chorales have
+/// a clear key, and 82 % of those keys are the written ones (church modes are written with another signature). Of eight
+/// bars from the middle of each, it is 67 % and 81 %.
 const CLEAR_LEAD: f64 = 2.0;
 
-/// What of a take is wanted.
+/// What goes into a clip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
-    /// Bars of the take, from 0.
+    /// Bars of the take, by index.
     pub bars: Range<i64>,
-    /// Voices, by channel.
+    /// The voices to include, by channel.
     pub voices: [bool; 4],
-    /// What is on other channels.
+    /// Whether to include all other channels.
     pub others: bool,
-    /// A file for each voice, not one for all.
+    /// Whether each voice gets a file of its own.
     pub file_each: bool,
-    /// What the network played lies where it was heard, not on the grid.
+    /// Whether generated notes keep their sounding times. Otherwise they are on the grid.
     pub as_heard: bool,
-    /// The key that the player has set, else the one that is heard.
+    /// The key; on `Auto` it is estimated from the notes.
     pub key: Key,
 }
 
-/// The chosen bars as music that begins with the first of them: notes that sound into it begin there, and those that sound past
-/// the last end there.
+/// The clip as music that starts with the first chosen bar. Notes are cut at the first and the last bar line.
 pub fn phrase(take: &TakeView, wanted: &Wanted) -> Phrase {
     let (from, to) = range(take, wanted);
     let mut tracks = Vec::new();
@@ -48,12 +47,12 @@ pub fn phrase(take: &TakeView, wanted: &Wanted) -> Phrase {
         if !wanted.voices.get(voice).copied().unwrap_or(wanted.others) {
             continue;
         }
-        let name = VOICES.get(voice).map_or_else(|| format!("Channel {}", voice + 1), |name| (*name).into());
-        let place = |note: &TakeNote| {
+        let name = VOICE_NAMES.get(voice).map_or_else(|| format!("Channel {}", voice + 1), |name| (*name).into());
+        let span = |note: &TakeNote| {
             if wanted.as_heard { (note.heard_start(), note.heard_end()) } else { (note.start, note.end()) }
         };
         let of_voice = take.notes.iter().filter(|note| note.lane == channel);
-        let inside = of_voice.map(|note| (note, place(note))).filter(|(_, (start, end))| *start < to && *end > from);
+        let inside = of_voice.map(|note| (note, span(note))).filter(|(_, (start, end))| *start < to && *end > from);
         let mut notes: Vec<Note> = inside
             .map(|(note, (start, end))| {
                 let (start, end) = (start.max(from), end.min(to));
@@ -71,12 +70,12 @@ pub fn phrase(take: &TakeView, wanted: &Wanted) -> Phrase {
     Phrase { tempo_bpm, time_signature, tracks }
 }
 
-/// Where the chosen bars begin and end, ticks.
+/// The start and the end of the chosen bars, ticks.
 fn range(take: &TakeView, wanted: &Wanted) -> (i64, i64) {
     (take.start.bar_start(wanted.bars.start), take.start.bar_start(wanted.bars.end))
 }
 
-/// The tempi and metres that follow each other within the chosen bars.
+/// The changes of tempo and time signature within the chosen bars.
 fn changes(take: &TakeView, wanted: &Wanted) -> Vec<TimeChange> {
     let (from, to) = range(take, wanted);
     let change = |change: &Change| TimeChange {
@@ -87,7 +86,7 @@ fn changes(take: &TakeView, wanted: &Wanted) -> Vec<TimeChange> {
     take.start.changes_within(from, to).map(change).collect()
 }
 
-/// The key that music is in, where it is clear: another one must be far less likely, by how long each pitch class sounds.
+/// Estimates the key from how long each pitch class sounds; `Auto` if no key is clear.
 pub fn heard_key(phrase: &Phrase) -> Key {
     let mut classes = [0.0; 12];
     for note in phrase.tracks.iter().flat_map(|track| &track.notes) {
@@ -100,17 +99,17 @@ pub fn heard_key(phrase: &Phrase) -> Key {
     if clear { <Key as Enum>::from_index(1 + usize::from(nearest)) } else { Key::Auto }
 }
 
-/// Files to be: each a name without its ending, and its bytes.
+/// Names of files without their extension, and contents.
 pub type Files = Vec<(String, Vec<u8>)>;
 
 /// The files of a clip.
 ///
 /// # Errors
-/// In words, if there is no note in it.
+/// If the clip has no notes: a text for the player.
 pub fn files(take: &TakeView, wanted: &Wanted) -> Result<Files, String> {
     let phrase = phrase(take, wanted);
     if phrase.tracks.is_empty() {
-        return Err("expected notes in these bars and voices, got none; choose others".into());
+        return Err("There are no notes in these bars and voices. Choose others.".into());
     }
     let first = take.start.first_bar() + wanted.bars.start;
     let last = take.start.first_bar() + wanted.bars.end - 1;
@@ -130,12 +129,12 @@ pub fn files(take: &TakeView, wanted: &Wanted) -> Result<Files, String> {
     Ok(files.collect())
 }
 
-/// Writes files and returns their paths. Nothing that is there is written over.
+/// Writes files and returns their paths. It never overwrites a file.
 ///
 /// # Errors
-/// In words, if the disk refuses.
+/// If a file cannot be written: a text for the player.
 pub fn save(files: &Files, folder: &Path) -> Result<Vec<PathBuf>, String> {
-    std::fs::create_dir_all(folder).map_err(|error| format!("{}: cannot be made ({error})", folder.display()))?;
+    std::fs::create_dir_all(folder).map_err(|error| format!("{}: cannot be created ({error})", folder.display()))?;
     files.iter().map(|(name, bytes)| write(folder, name, bytes)).collect()
 }
 
@@ -150,12 +149,12 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, String> {
             Err(error) => Err(format!("{}: cannot be written ({error})", path.display())),
         };
     }
-    Err(format!("{}: expected fewer than 1000 clips of that name; move some away", folder.join(name).display()))
+    Err(format!("{}: there are 999 clips of that name; move some away", folder.join(name).display()))
 }
 
-/// A key's signature; none for `Auto`.
+/// The signature of a key; `None` for `Auto`.
 pub fn key_signature(key: Key) -> Option<KeySignature> {
-    // From C upwards by semitones, as the parameter names the keys.
+    // Major, then minor keys, each by semitones from C, in the parameter's order.
     const SHARPS: [[i8; 12]; 2] =
         [[0, 7, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5], [-3, 4, -1, -6, 1, -4, 3, -2, -7, 0, -5, 2]];
     let index = (key as usize).checked_sub(1)?;
@@ -200,14 +199,14 @@ mod tests {
         Wanted { bars, voices: [true; 4], others: true, file_each: false, as_heard: false, key: Key::Auto }
     }
 
-    /// Each track as `name: key start+length ..`, in beats from the clip's beginning.
+    /// Each track as `name: key start+length ..`, in beats from the start of the clip.
     fn words(phrase: &Phrase) -> Vec<String> {
         let note = |n: &Note| format!(" {} {}+{}", n.pitch, n.start_beats, n.length_beats);
         phrase.tracks.iter().map(|t| format!("{}:{}", t.name, t.notes.iter().map(note).collect::<String>())).collect()
     }
 
     #[test]
-    fn a_clip_begins_on_its_bar_and_ends_with_its_last() {
+    fn a_clip_begins_and_ends_on_bar_lines() {
         let takes = takes();
         let take = takes.list().next().unwrap();
         let all = ["Soprano: 72 1+1 74 5.5+1.5", "Alto: 67 3+1.5", "Bass: 48 1.5+2.5", "Channel 10: 36 7+1"];
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_network_played_is_on_the_grid_unless_it_shall_be_as_heard() {
+    fn generated_notes_are_on_the_grid_unless_as_heard_is_on() {
         let mut takes = takes();
         for (take_beats, heard_beats, velocity) in [(20.0, 20.05, 0.5), (20.5, 20.55, 0.0)] {
             takes.add(&Played { take_beats, heard_beats, channel: 2, key: 55, velocity, generated: true });
@@ -231,9 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_follows_the_tempo_and_the_metre() {
+    fn a_clip_follows_the_tempo_and_the_time_signature() {
         let mut takes = takes();
-        // The take is in 3/4 from beat 12; its second bar is the last, and a bar of 2/4 begins at 18.
+        // Bars of 3/4 begin at beats 12 and 15, a bar of 2/4 at beat 18.
         for (take_beats, tempo_bpm, time_signature) in
             [(13.5, 48.0, (3, 4)), (18.0, 48.0, (2, 4)), (18.5, 120.0, (2, 4))]
         {
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_heard_where_it_is_clear() {
+    fn clear_keys_are_estimated() {
         let key = |pitches: &[u8]| {
             let note =
                 |pitch: &u8| Note { pitch: *pitch, velocity: 90, channel: 0, start_beats: 0.0, length_beats: 1.0 };
@@ -274,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_and_never_written_over() {
+    fn files_are_named_and_never_overwritten() {
         let folder = std::env::temp_dir().join(format!("continuo-clips-{}", std::process::id()));
         let takes = takes();
         let take = takes.list().next().unwrap();
@@ -288,7 +287,7 @@ mod tests {
         assert_eq!(names(&each), ["Continuo take 1, bar 5, Soprano.mid", "Continuo take 1, bar 5, Bass.mid"]);
         let path = folder.join("Continuo take 1, bars 5-7.mid");
         let mut read = continuo_model::midi_file::read(&path).unwrap();
-        // A reader of phrases leaves drums out: they are compared as the file has them.
+        // `read` leaves out drums, so they are compared as `MidiFile` reads them.
         let file = MidiFile::parse(&std::fs::read(&path).unwrap()).unwrap();
         let beats = |ticks: u64| ticks as f64 / f64::from(file.ticks_per_beat);
         read.tracks.extend(file.pieces[0].drums.iter().map(|part| {
@@ -303,7 +302,7 @@ mod tests {
         }));
         assert_eq!(read, phrase(&take, &wanted(0..3)));
         let none = Wanted { voices: [false; 4], others: false, ..wanted(0..3) };
-        assert!(files(&take, &none).unwrap_err().contains("expected notes"));
+        assert!(files(&take, &none).unwrap_err().contains("no notes"));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -1,5 +1,4 @@
-//! The controls, laid out by what a player does: what you play, how it plays, where it goes, when and where to. Runs on the host's
-//! window thread.
+//! The controls of the Play tab, in four columns. Runs on the host's window thread.
 
 use egui::{Ui, vec2};
 use nice_plug::prelude::*;
@@ -14,7 +13,7 @@ use crate::takes::Takes;
 /// Space between columns, points.
 const GAP: f32 = 18.0;
 
-/// All parameters, in four columns. `at_beats` is where in its take the music is.
+/// All parameters, in four columns. `at_beats` is the current position in the take.
 pub fn show(
     ui: &mut Ui,
     theme: &Theme,
@@ -52,31 +51,33 @@ fn you_play(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
         theme,
         setter,
         &p.mode,
-        "Harmonise: play one voice, the others answer. Continue: play a phrase and stop, it goes on. Respond: you and it take turns \
-         of some bars. Free: it plays whenever you do not.",
+        "Harmonise: you play one voice, and the other voices answer. Continue: you play a phrase and stop, and \
+         Continuo continues it. Respond: you and Continuo take turns of some bars. Free: Continuo plays whenever you \
+         do not.",
     );
     choice(
         ui,
         theme,
         setter,
         &p.your_voice,
-        "The voice that you play. A chord's notes are dealt to the voices from the top.",
+        "The voice that you play. If you play a chord, its notes become several voices, from the top.",
     );
     choice(
         ui,
         theme,
         setter,
         &p.input,
-        "What becomes of your notes. As voice: out on the channel of the voice that they are. As it is: out as they came in. Drop: \
-         not out at all. By channel: channels 1 to 4 are soprano to bass, and stay.",
+        "Where your notes go out. As voice: on the channel of the voice that they become. As it is: unchanged. Drop: \
+         nowhere. By channel: you play soprano to bass on channels 1 to 4, and each note stays on its channel.",
     );
-    bar(ui, theme, setter, &p.respond_bars, "How many bars each of you has in Respond.");
+    bar(ui, theme, setter, &p.respond_bars, "The length of each turn in Respond.");
     ui.columns(2, |halves| {
-        let outside = "Notes outside pass through untouched.";
-        bar(&mut halves[0], theme, setter, &p.hear_from, &format!("The lowest key that it hears. {outside}"));
-        bar(&mut halves[1], theme, setter, &p.hear_to, &format!("The highest key that it hears. {outside}"));
+        let outside = "Other keys pass through unchanged.";
+        bar(&mut halves[0], theme, setter, &p.hear_from, &format!("The lowest key that Continuo hears. {outside}"));
+        bar(&mut halves[1], theme, setter, &p.hear_to, &format!("The highest key that Continuo hears. {outside}"));
     });
-    menu(ui, theme, setter, &p.hear_channel, "The input channel that it hears. The others pass through untouched.");
+    let text = "The input channel that Continuo hears. Other channels pass through unchanged.";
+    menu(ui, theme, setter, &p.hear_channel, text);
 }
 
 fn it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams) {
@@ -85,65 +86,57 @@ fn it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
         theme,
         setter,
         &p.density,
-        "How many notes start, from long chords to running eighths. Auto: as it comes.",
+        "How often notes start, from long chords to running eighths. Auto: the network decides.",
     );
-    choice(ui, theme, setter, &p.register, "How high the voices lie together. Auto: as it comes.");
+    choice(ui, theme, setter, &p.register, "How high the voices are together. Auto: the network decides.");
     bar(
         ui,
         theme,
         setter,
         &p.temperature,
-        "How adventurous it is: 1 is as the network learnt it, 0 always takes the likeliest note.",
+        "How adventurous the music is. 0: always the most likely note. 1: as varied as the music that the network \
+         learnt from.",
     );
     bar(
         ui,
         theme,
         setter,
         &p.entropy,
-        "How much the temperature goes by what the network is sure of: it falls where all is possible, and rises where one \
-         note is all but certain. 0: it stays as it is set.",
+        "Adapts the temperature to the network's confidence: lower when many notes are likely, higher when one is \
+         nearly certain. 0: off.",
     );
-    bar(ui, theme, setter, &p.top_p, "The share of likely notes that it draws from; less is safer.");
+    let text = "Draws only from the most likely notes, which together reach this probability. Lower is safer.";
+    bar(ui, theme, setter, &p.top_p, text);
     ui.columns(2, |halves| {
-        bar(&mut halves[0], theme, setter, &p.rests, "How often it rests: 1 is as the network learnt it, 0 never.");
-        bar(
-            &mut halves[1],
-            theme,
-            setter,
-            &p.holds,
-            "How long it holds notes: 1 is as the network learnt it, less is shorter.",
-        );
+        bar(&mut halves[0], theme, setter, &p.rests, "How often Continuo rests. 1: as the network learnt. 0: never.");
+        let text = "How long Continuo holds notes. 1: as the network learnt. Lower: shorter notes.";
+        bar(&mut halves[1], theme, setter, &p.holds, text);
     });
 }
 
 fn where_it_goes(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams, seeds: &mut Seeds) {
-    menu(ui, theme, setter, &p.key, "The key to play in. Auto: it goes by what it hears.");
+    menu(ui, theme, setter, &p.key, "The key to play in. Auto: the key that Continuo hears.");
     switch(
         ui,
         theme,
         setter,
         &p.key_snap,
-        "Notes outside of the key's scale are ruled out; on Auto, of the key that it hears.",
+        "Continuo plays only notes of the key's scale. With Key on Auto: of the key that it hears.",
     );
-    switch(
-        ui,
-        theme,
-        setter,
-        &p.strict,
-        "Parallel fifths and octaves are ruled out, and notes that a voice cannot sing.",
-    );
+    switch(ui, theme, setter, &p.strict, "Forbids parallel fifths and octaves, and notes outside a voice's range.");
     choice(
         ui,
         theme,
         setter,
         &p.looping,
-        "When the host's loop comes round. Repeat: the same bars. Evolve: others each time.",
+        "What happens when the host loops. Repeat: each pass is the same. Evolve: each pass is new.",
     );
     ui.horizontal(|ui| {
         let width = (ui.available_width() - ui.spacing().item_spacing.x) / 2.0;
-        momentary(ui, theme, setter, &p.cadence, width, "Press: the phrase ends on the next strong beat that can still be led up to.");
-        let text = "Another rng seed from here on: what has not been decided yet, the coming bar first of all, comes out otherwise. \
-                    It is a parameter like any other, so a host that records automation plays it back.";
+        let text = "Ends the phrase with a cadence, on the next strong beat that leaves time to lead up to it.";
+        momentary(ui, theme, setter, &p.cadence, width, text);
+        let text = "Sets the next rng seed, so that all music after the lookahead is new. A host that records \
+                    automation plays the change back.";
         if button(ui, theme, "Regenerate", width, text) {
             let now = seeds.now(&p.rng_seed);
             seeds.ask(setter, &p.rng_seed, (now + 1) % 10_000);
@@ -158,23 +151,30 @@ fn when_and_where_to(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &Conti
         theme,
         setter,
         &p.emit,
-        "The voices that go out: all, or one for each of four instances with the same settings that feed four tracks.",
+        "The voices that Continuo sends. For a track for each voice, use four instances with the same settings, and \
+         send one voice from each.",
     );
-    bar(ui, theme, setter, &p.lookahead_steps, "How far ahead its music is decided, in 16ths.");
+    bar(ui, theme, setter, &p.lookahead_steps, "How far ahead Continuo decides its music, in 16ths.");
     bar(
         ui,
         theme,
         setter,
         &p.reply_delay_ms,
-        "How long after a note of yours its answer sounds. It is constant, so that it grooves.",
+        "The time from your note to its answer. It is the same for every note, so the answers keep the rhythm.",
     );
     choice(
         ui,
         theme,
         setter,
         &p.enter_on,
-        "Where it may begin its turn in Continue, Respond and Free: on a bar line, or on any beat.",
+        "Where Continuo may begin its turn in Continue, Respond and Free: on a bar line, or on any beat.",
     );
-    switch(ui, theme, setter, &p.preview, "Whether the instrument sounds its soft organ.");
-    switch(ui, theme, setter, &p.bypass, "Your notes go through as they are, and nothing is added.");
+    switch(
+        ui,
+        theme,
+        setter,
+        &p.preview,
+        "Plays the notes on a soft organ. The note effect Continuo Notes has no sound.",
+    );
+    switch(ui, theme, setter, &p.bypass, "Your notes pass through unchanged, and Continuo adds none.");
 }

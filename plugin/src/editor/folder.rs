@@ -1,19 +1,20 @@
-//! A folder's weights files and their cards, read on a thread of its own: a slow disk shall hold up no host.
+//! The weights files of a folder and their cards. A background thread reads them; the host's window thread takes the
+//! result.
 
 use std::path::{Path, PathBuf};
 
-use super::background::Background;
 use super::card::Card;
-use crate::worker::EXTENSION;
+use crate::background::Background;
+use crate::worker::is_weights_file;
 
-/// What is in a folder, in order of names.
+/// The contents of a folder, in order of names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Folder {
     pub path: PathBuf,
     pub folders: Vec<PathBuf>,
-    /// Weights files, each with its card or what is wrong with it.
+    /// Weights files, each with its card or the reason why it cannot be used.
     pub files: Vec<(PathBuf, Result<Card, String>)>,
-    /// Why it could not be read, or empty.
+    /// Why the folder could not be read; empty if it was.
     pub problem: String,
 }
 
@@ -26,8 +27,7 @@ impl Folder {
         let mut paths: Vec<PathBuf> =
             entries.flatten().map(|entry| entry.path()).filter(|path| !is_hidden(path)).collect();
         paths.sort();
-        let is_weights = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
-        let files = paths.iter().filter(|path| is_weights(path) && path.is_file());
+        let files = paths.iter().filter(|path| is_weights_file(path) && path.is_file());
         let files = files.map(|path| (path.clone(), Card::read(path))).collect();
         paths.retain(|path| path.is_dir());
         Self { path, folders: paths, files, problem: String::new() }
@@ -38,25 +38,29 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'))
 }
 
-/// A folder that is looked at, and the one that is being read.
-#[derive(Default)]
+/// Reads folders in the background.
 pub struct FolderReader {
-    /// The last one that was read.
+    /// The last folder that was read.
     pub folder: Folder,
     reading: Background<Folder>,
 }
 
 impl FolderReader {
-    /// Reads another folder, or the same again, unless one is being read.
+    /// No folder has been read.
+    pub fn new() -> Self {
+        Self { folder: Folder::default(), reading: Background::new("continuo folders") }
+    }
+
+    /// Begins to read a folder, unless one is being read.
     pub fn open(&mut self, path: PathBuf) {
         self.begin(|| Folder::read(path));
     }
 
-    /// The same for a folder that is made if it is not there.
-    pub fn make(&mut self, path: PathBuf) {
+    /// Creates the folder if it is missing, and begins to read it, unless one is being read.
+    pub fn create(&mut self, path: PathBuf) {
         self.begin(|| match std::fs::create_dir_all(&path) {
             Ok(()) => Folder::read(path),
-            Err(error) => Folder { problem: format!("cannot be made ({error})"), path, ..Folder::default() },
+            Err(error) => Folder { problem: format!("cannot be created ({error})"), path, ..Folder::default() },
         });
     }
 
@@ -68,10 +72,12 @@ impl FolderReader {
         }
     }
 
-    /// Takes what has been read; says whether something still is being read.
+    /// Updates `folder` if a new one has been read. Returns whether one is still being read.
     pub fn look(&mut self) -> bool {
-        if let Some(folder) = self.reading.done() {
-            self.folder = folder;
+        match self.reading.done() {
+            Some(Ok(folder)) => self.folder = folder,
+            Some(Err(problem)) => self.folder.problem = problem,
+            None => {}
         }
         self.reading.is_busy()
     }
@@ -90,7 +96,7 @@ mod tests {
         std::fs::write(path.join("a.safetensors"), SHIPPED[0].bytes).unwrap();
         std::fs::write(path.join("b.safetensors"), b"RIFF").unwrap();
         std::fs::write(path.join("notes.txt"), b"").unwrap();
-        let mut reader = FolderReader::default();
+        let mut reader = FolderReader::new();
         reader.open(path.clone());
         while reader.look() {
             std::thread::yield_now();
@@ -111,7 +117,7 @@ mod tests {
         }
         assert!(reader.folder.problem.starts_with("cannot be opened"));
         let path = std::env::temp_dir().join(format!("continuo-folder-{}", std::process::id()));
-        reader.make(path.join("deep"));
+        reader.create(path.join("deep"));
         while reader.look() {
             std::thread::yield_now();
         }

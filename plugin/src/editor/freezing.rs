@@ -1,49 +1,48 @@
-//! Freezing: which voices play a take again in place of what the network would, and which take. Runs on the host's window thread.
+//! Freezing: voices play a take again in place of new music. Runs on the host's window thread.
 
 use std::ops::Range;
 
+use continuo_model::tokeniser::grid::VOICE_NAMES;
 use egui::{Align2, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use nice_plug::prelude::*;
 
-use super::places;
+use super::control_rects;
 use super::theme::Theme;
 use super::widgets::{self, set};
 use crate::frozen::FrozenTake;
 use crate::params::ContinuoParams;
 use crate::takes::{TICKS_PER_BEAT, TakeView, Takes};
 
-/// What the cells of the row are called, from the soprano down.
-const LETTERS: [&str; 4] = ["S", "A", "T", "B"];
 const CELL_WIDTH: f32 = 30.0;
 
-/// What is frozen, for one picture.
+/// The frozen voices and their take.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Frozen {
-    /// Which voices play it.
+    /// The voices that play the take.
     pub voices: [bool; 4],
-    /// The take's number; 0 if there is none to play.
+    /// The number of the take; 0 if there is none.
     pub number: u32,
 }
 
 impl Frozen {
-    /// As it is now.
+    /// The current state.
     pub fn now(params: &ContinuoParams) -> Self {
         let number = params.project.frozen.lock().map(|frozen| frozen.number).unwrap_or_default();
         Self { voices: std::array::from_fn(|voice| params.freeze[voice].on.value()), number }
     }
 
-    /// Whether any voice plays a take again.
+    /// Whether any voice is frozen.
     pub fn is_on(&self) -> bool {
         self.voices != [false; 4]
     }
 
-    /// What is frozen, in words; empty if nothing is.
+    /// A sentence for the player; empty if no voice is frozen.
     pub fn words(&self) -> String {
         let names: Vec<&str> =
-            super::clip::VOICES.into_iter().zip(self.voices).filter(|(_, on)| *on).map(|(name, _)| name).collect();
+            VOICE_NAMES.into_iter().zip(self.voices).filter(|(_, on)| *on).map(|(name, _)| name).collect();
         match (names.as_slice(), self.number) {
             ([], _) => String::new(),
-            (_, 0) => "Frozen, but no take is stored: play one".into(),
+            (_, 0) => "Frozen, but there is no take yet: play one".into(),
             ([_, _, _, _], number) => format!("Frozen: take {number} plays again"),
             ([one], number) => format!("Frozen: {one} plays take {number} again"),
             (_, number) => format!("Frozen: {} play take {number} again", names.join(", ")),
@@ -51,8 +50,8 @@ impl Frozen {
     }
 }
 
-/// Stores bars of a take, all if it is none, as what frozen voices play. `at_beats` is where the music is: what still sounds
-/// ends there.
+/// Stores some bars of a take, or all, as the frozen take. `at_beats` is the current position, where sounding notes
+/// end.
 fn store(params: &ContinuoParams, takes: &Takes, number: u32, bars: Option<Range<i64>>, at_beats: f64) {
     let Some((start, notes)) = takes.ended_at(number, at_beats) else { return };
     let take = TakeView { start, notes: &notes };
@@ -63,7 +62,7 @@ fn store(params: &ContinuoParams, takes: &Takes, number: u32, bars: Option<Range
     }
 }
 
-/// Freezes bars of a take with some voices; without any, lets go of it.
+/// Freezes some voices with bars of a take. Without voices, unfreezes all.
 pub fn freeze_take(
     setter: &ParamSetter,
     params: &ContinuoParams,
@@ -83,7 +82,7 @@ pub fn freeze_take(
     }
 }
 
-/// Four small switches in a row, one a voice. The first voice to be frozen freezes the take that is under way, else the latest.
+/// A row of four small switches, one for each voice. The first voice to be frozen freezes the current or latest take.
 pub fn show(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoParams, takes: &Takes, at_beats: f64) {
     let frozen = Frozen::now(params);
     let (rect, whole) = ui.allocate_exact_size(vec2(ui.available_width(), widgets::HEIGHT), Sense::hover());
@@ -93,12 +92,13 @@ pub fn show(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoP
         if frozen.is_on() && frozen.number > 0 { format!("Freeze take {}", frozen.number) } else { "Freeze".into() };
     let font = FontId::proportional(13.0);
     ui.painter().text(rect.left_center() + vec2(9.0, 0.0), Align2::LEFT_CENTER, text, font.clone(), theme.ink);
-    for (voice, letter) in LETTERS.into_iter().enumerate() {
-        let left = rect.right() - CELL_WIDTH * (LETTERS.len() - voice) as f32;
+    for (voice, name) in VOICE_NAMES.into_iter().enumerate() {
+        let letter = &name[..1];
+        let left = rect.right() - CELL_WIDTH * (VOICE_NAMES.len() - voice) as f32;
         let cell = Rect::from_min_size(pos2(left, rect.top()), vec2(CELL_WIDTH, rect.height()));
         let response = ui.interact(cell, whole.id.with(voice), Sense::click());
         let param = &params.freeze[voice].on;
-        places::note(ui.ctx(), || param.name().into(), cell);
+        control_rects::record(ui.ctx(), || param.name().into(), cell);
         let on = param.unmodulated_plain_value();
         let by_key = response.has_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if response.clicked() || by_key {
@@ -119,8 +119,8 @@ pub fn show(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoP
         }
         let ink = if on { theme.on_accent } else { theme.ink };
         ui.painter().text(cell.center(), Align2::CENTER_CENTER, letter, font.clone(), ink);
-        let text = "The voice plays the frozen take again, at its places in the song, wherever the transport goes. The first voice to be \
-                    frozen freezes the take that is under way, or the latest.";
+        let text = "The voice plays the frozen take again, at the same song positions. If no voice is frozen yet, the \
+                    current or latest take becomes the frozen take.";
         widgets::tip(response, param.name(), text, "");
     }
 }
@@ -130,12 +130,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_frozen_is_said() {
+    fn frozen_voices_and_take_are_named() {
         let words = |voices: [i32; 4], number| Frozen { voices: voices.map(|on| on == 1), number }.words();
         assert_eq!(words([0, 0, 0, 0], 3), "");
         assert_eq!(words([1, 1, 1, 1], 3), "Frozen: take 3 plays again");
         assert_eq!(words([0, 0, 0, 1], 3), "Frozen: Bass plays take 3 again");
         assert_eq!(words([1, 0, 1, 0], 12), "Frozen: Soprano, Tenor play take 12 again");
-        assert_eq!(words([1, 0, 0, 0], 0), "Frozen, but no take is stored: play one");
+        assert_eq!(words([1, 0, 0, 0], 0), "Frozen, but there is no take yet: play one");
     }
 }

@@ -1,5 +1,4 @@
-//! The piano roll: the last bars and the next on a ruler of bars and beats, with the playhead between them. Runs on the host's
-//! window thread.
+//! The piano roll: the last and the next bars under a ruler, with the playhead. Runs on the host's window thread.
 
 mod drawing;
 mod music;
@@ -8,7 +7,7 @@ use std::time::Instant;
 
 use egui::{Align2, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
 
-use super::places;
+use super::control_rects;
 use super::theme::Theme;
 use crate::bridge::snapshot::Snapshot;
 use crate::takes::{Start, TICKS_PER_BEAT, TakeNote, TakeView, Takes};
@@ -18,41 +17,42 @@ use music::{Mark, Music};
 const KEYBOARD_WIDTH: f32 = 40.0;
 const RULER_HEIGHT: f32 = 24.0;
 const BEAT_WIDTHS: std::ops::RangeInclusive<f32> = 6.0..=240.0;
-/// Where the playhead stands while the roll follows it, as a share of the width.
-const PLAYHEAD_PLACE: f32 = 0.66;
+/// The horizontal position of the playhead while the roll follows it, as a share of the width.
+const PLAYHEAD_SHARE: f32 = 0.66;
 const SMALL: FontId = FontId::proportional(11.0);
 
-/// How the roll is looked at.
+/// The view of the roll: scroll position and zoom.
 pub struct PianoRoll {
-    /// Points a beat.
+    /// The width of a beat, points.
     beat_width: f32,
-    /// The playhead keeps its place and the music moves.
+    /// Whether the view follows the playhead.
     follows: bool,
-    /// Take beats at the left edge.
+    /// The position at the left edge, take beats.
     left_beats: f64,
-    /// MIDI keys at the bottom and the top.
+    /// The MIDI keys at the bottom and at the top.
     keys: (f32, f32),
 }
 
-/// What the roll shows.
+/// The contents of the roll.
 pub enum Shown<'a> {
-    /// What happens now, and the frozen take that is to come.
+    /// The current take and plans, and the notes of frozen voices.
     Now(&'a Takes, &'a Snapshot, &'a [TakeNote]),
-    /// A take that is over, and the bars of it that are chosen, from 0.
+    /// A finished take with its chosen bars, by index.
     Take(TakeView<'a>, std::ops::Range<i64>),
 }
 
-/// The bars on the ruler, counted from one that begins at the origin.
+/// The bars on the ruler. Bar 0 begins at the origin.
 struct Bars<'a> {
     /// Take beats.
     origin: f64,
-    /// Length of a bar and of a beat, in beats; those of a take may change in it.
+    /// The length of bar 0, beats.
     length: f64,
+    /// The length of a beat of the time signature of bar 0, beats.
     beat: f64,
     of: BarsOf<'a>,
 }
 
-/// Whose bars they are.
+/// The source of the bars.
 enum BarsOf<'a> {
     Now(&'a Snapshot),
     Take(&'a Start),
@@ -60,7 +60,7 @@ enum BarsOf<'a> {
 
 impl<'a> Bars<'a> {
     fn now(snapshot: &'a Snapshot, takes: &'a Takes) -> Self {
-        // Bars that are over keep the metre that they had.
+        // Past bars keep their time signature.
         let start = takes.current_start().filter(|start| start.changes_metre() && snapshot.loop_beats.is_none());
         if let Some(start) = start {
             return Self::of_take(start);
@@ -79,7 +79,7 @@ impl<'a> Bars<'a> {
         bars
     }
 
-    /// Where a bar begins, take beats.
+    /// The start of a bar, take beats.
     fn at(&self, bar: i64) -> f64 {
         match self.of {
             BarsOf::Now(_) => self.origin + bar as f64 * self.length,
@@ -87,7 +87,7 @@ impl<'a> Bars<'a> {
         }
     }
 
-    /// The bar that a place is in.
+    /// The bar at a position, take beats.
     fn bar_of(&self, beats: f64) -> i64 {
         match self.of {
             BarsOf::Now(_) => ((beats - self.origin) / self.length).floor() as i64,
@@ -95,12 +95,12 @@ impl<'a> Bars<'a> {
         }
     }
 
-    /// Length of a bar's beat, beats.
+    /// The length of a beat of a bar's time signature, beats.
     fn beat(&self, bar: i64) -> f64 {
         self.metre(bar).map_or(self.beat, |(_, unit)| 4.0 / f64::from(unit))
     }
 
-    /// A bar's metre, where it is known.
+    /// The time signature of a bar, if known.
     fn metre(&self, bar: i64) -> Option<(u8, u8)> {
         match self.of {
             BarsOf::Now(_) => None,
@@ -120,7 +120,7 @@ impl<'a> Bars<'a> {
     }
 }
 
-/// Where things are in this frame.
+/// Converts take beats and keys to points in this frame.
 struct Layout {
     notes: Rect,
     beat_width: f64,
@@ -152,15 +152,15 @@ impl Layout {
 }
 
 impl PianoRoll {
-    /// Four bars or so behind the playhead.
+    /// A view that follows the playhead.
     pub fn new() -> Self {
         Self { beat_width: 34.0, follows: true, left_beats: 0.0, keys: (40.0, 76.0) }
     }
 
-    /// The roll; returns the bars that were dragged over on the ruler, from 0, if a take is shown.
+    /// Shows the roll. Returns the bars that the player drags over on the ruler of a take, by index.
     pub fn show(&mut self, ui: &mut Ui, theme: &Theme, shown: &Shown) -> Option<std::ops::Range<i64>> {
         let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
-        places::note(ui.ctx(), || "Roll".into(), rect);
+        control_rects::record(ui.ctx(), || "Roll".into(), rect);
         let notes = Rect::from_min_max(rect.min + vec2(KEYBOARD_WIDTH, RULER_HEIGHT), rect.max);
         let (bars, playhead) = match shown {
             Shown::Now(takes, snapshot, _) => {
@@ -187,7 +187,7 @@ impl PianoRoll {
         painter.rect_filled(rect, CornerRadius::ZERO, theme.ground);
         drawing::rows(&painter.with_clip_rect(notes), theme, &layout);
         drawing::bars(&painter, theme, &layout, &bars, rect.top(), chosen.clone());
-        note_bars(ui, &layout, &bars);
+        record_bars(ui, &layout, &bars);
         drawing::music(&painter.with_clip_rect(notes), theme, &layout, &music);
         drawing::keyboard(&painter, theme, &layout, rect.left());
         if let Some(playhead) = playhead {
@@ -202,7 +202,7 @@ impl PianoRoll {
         chosen.and_then(|_| chosen_bars(ui, &response, &layout, &bars, rect))
     }
 
-    /// Scrolls and zooms: the wheel and a drag go through time, with control or a pinch the wheel zooms.
+    /// Scrolls and zooms: the wheel and drags scroll; the wheel with Ctrl and pinches zoom.
     fn move_view(&mut self, ui: &Ui, response: &egui::Response, notes: Rect, playhead: Option<f64>, bars: &Bars) {
         let beat_width = f64::from(self.beat_width);
         if let Some(pointer) = response.hover_pos().filter(|_| response.contains_pointer()) {
@@ -223,18 +223,18 @@ impl PianoRoll {
         }
         if self.follows {
             self.left_beats = match playhead {
-                Some(playhead) => playhead - f64::from(notes.width() * PLAYHEAD_PLACE / self.beat_width),
+                Some(playhead) => playhead - f64::from(notes.width() * PLAYHEAD_SHARE / self.beat_width),
                 None => bars.origin,
             };
         }
     }
 
-    /// Lets the roll go with the playhead, or to a take's beginning, again.
+    /// Follows the playhead, or shows the beginning of a take.
     pub fn follow(&mut self) {
         self.follows = true;
     }
 
-    /// Two octaves at least, and all that is there; slowly, so that nothing leaps.
+    /// Moves the visible keys smoothly towards a range of at least two octaves that contains all notes.
     fn fit_keys(&mut self, ui: &Ui, music: &Music) {
         let keys = || music.marks.iter().map(|mark| f32::from(mark.key));
         let (Some(low), Some(high)) = (keys().reduce(f32::min), keys().reduce(f32::max)) else { return };
@@ -254,9 +254,9 @@ impl PianoRoll {
         if let Some(mark) = music.marks.iter().rev().find(under) {
             let text = format!("{} {}, velocity {}", mark.voice_name(), drawing::key_name(mark.key), mark.velocity);
             let galley = ui.painter().layout_no_wrap(text, FontId::proportional(12.0), theme.ink);
-            let place = Rect::from_min_size(pointer + vec2(12.0, -30.0), galley.size() + vec2(12.0, 6.0));
-            ui.painter().rect_filled(place, CornerRadius::same(4), theme.control_hot);
-            ui.painter().galley(place.min + vec2(6.0, 3.0), galley, theme.ink);
+            let label = Rect::from_min_size(pointer + vec2(12.0, -30.0), galley.size() + vec2(12.0, 6.0));
+            ui.painter().rect_filled(label, CornerRadius::same(4), theme.control_hot);
+            ui.painter().galley(label.min + vec2(6.0, 3.0), galley, theme.ink);
         }
     }
 
@@ -264,25 +264,29 @@ impl PianoRoll {
         if self.follows {
             return;
         }
-        let place = Rect::from_min_size(notes.right_bottom() - vec2(132.0, 36.0), vec2(120.0, 26.0));
-        let mut inside = ui.new_child(egui::UiBuilder::new().max_rect(place));
-        let name = if has_playhead { "Follow" } else { "To the start" };
-        if super::widgets::button(&mut inside, theme, name, 120.0, "Moves with the playhead again.") {
+        let rect = Rect::from_min_size(notes.right_bottom() - vec2(132.0, 36.0), vec2(120.0, 26.0));
+        let mut inside = ui.new_child(egui::UiBuilder::new().max_rect(rect));
+        let (name, text) = if has_playhead {
+            ("Follow", "Follows the playhead again.")
+        } else {
+            ("To the start", "Shows the beginning of the take.")
+        };
+        if super::widgets::button(&mut inside, theme, name, 120.0, text) {
             self.follows = true;
         }
     }
 }
 
-/// Where bars are, for programs that drive the editor.
-fn note_bars(ui: &Ui, layout: &Layout, bars: &Bars) {
+/// Records the rectangles of the bars, for programs that drive the editor.
+fn record_bars(ui: &Ui, layout: &Layout, bars: &Bars) {
     for bar in bars.bar_of(layout.left_beats)..=bars.bar_of(layout.right_beats()) {
         let (left, right) = (layout.x(bars.at(bar)), layout.x(bars.at(bar + 1)));
         let rect = Rect::from_x_y_ranges(left..=right, layout.notes.y_range());
-        places::note(ui.ctx(), || format!("Bar {}", bars.label(bar)), rect);
+        control_rects::record(ui.ctx(), || format!("Bar {}", bars.label(bar)), rect);
     }
 }
 
-/// The bars between a drag's beginning and end on the ruler.
+/// The bars between the start and the end of a drag on the ruler.
 fn chosen_bars(
     ui: &Ui,
     response: &egui::Response,
@@ -298,7 +302,7 @@ fn chosen_bars(
     Some(a.min(b).max(0)..a.max(b).max(0) + 1)
 }
 
-/// A line as thin as the screen can draw it crisply.
+/// The thinnest crisp line.
 fn hairline(colour: egui::Color32) -> Stroke {
     Stroke::new(1.0, colour)
 }
@@ -327,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_that_are_over_keep_their_metre() {
+    fn past_bars_keep_their_time_signature() {
         let mut takes = Takes::default();
         takes.begin(&Beginning {
             song_beats: 13.0,

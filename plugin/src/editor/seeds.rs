@@ -1,4 +1,4 @@
-//! The rng seed: a number, a dice, and the way back to every seed there was. Runs on the host's window thread.
+//! The rng seed: its value, a dice, undo and history. Runs on the host's window thread.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -6,56 +6,56 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use continuo_model::random::SplitMix64;
 use nice_plug::prelude::*;
 
-use super::places;
+use super::control_rects;
 use super::theme::Theme;
 use super::widgets::{bar, button, button_response, set};
 
-/// Seeds that are remembered.
+/// How many seeds the history holds.
 const MAX_HISTORY: usize = 50;
-/// Largest seed of the parameter.
+/// The largest value of the parameter.
 const MAX_SEED: i32 = 9999;
 
-/// How long a host may take to set the parameter.
+/// How long the host may take to set the parameter.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The seeds that the editor has seen, the latest last; the project keeps them.
+/// The history of seeds, the latest last. The project saves it.
 pub struct Seeds {
     history: Arc<Mutex<Vec<i32>>>,
-    /// What has been asked for, until the host has set it: the parameter is behind till then.
+    /// The seed that the editor has requested, and when, until the host sets the parameter.
     asked: Option<(i32, Instant)>,
     random: SplitMix64,
 }
 
 impl Seeds {
-    /// With the project's history. The dice falls otherwise each time; only the number that it gives makes the music.
+    /// The project's history. The clock seeds the dice, so each instance throws other numbers.
     pub fn new(history: Arc<Mutex<Vec<i32>>>) -> Self {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
         Self { history, asked: None, random: SplitMix64::new(clock) }
     }
 
-    /// The seed that plays, or will once the host has set it.
+    /// The requested seed, until the host sets the parameter; then the parameter's value.
     pub fn now(&mut self, param: &IntParam) -> i32 {
         let shown = param.unmodulated_plain_value();
         self.asked = self.asked.filter(|(seed, at)| *seed != shown && at.elapsed() < PATIENCE);
         self.asked.map_or(shown, |(seed, _)| seed)
     }
 
-    /// Remembers what plays; called for every picture.
+    /// Adds the current seed to the history. Called for every frame.
     pub fn follow(&mut self, ctx: &egui::Context, param: &IntParam) {
         let now = self.now(param);
-        // What the hand drags through is not remembered.
+        // Values during a drag do not count.
         if !ctx.input(|input| input.pointer.any_down()) {
             self.see(now);
         }
     }
 
-    /// Sets the parameter.
+    /// Requests the host to set the parameter.
     pub fn ask(&mut self, setter: &ParamSetter, param: &IntParam, seed: i32) {
         self.asked = Some((seed, Instant::now()));
         set(setter, param, seed);
     }
 
-    /// Another seed than the one that is.
+    /// A random seed other than `now`.
     fn throw(&mut self, now: i32) -> i32 {
         loop {
             let seed = self.random.next_below(MAX_SEED as usize + 1) as i32;
@@ -65,7 +65,7 @@ impl Seeds {
         }
     }
 
-    /// Remembers a seed as the one that plays.
+    /// Makes a seed the latest of the history.
     fn see(&self, seed: i32) {
         let Ok(mut history) = self.history.lock() else { return };
         if history.last() != Some(&seed) {
@@ -76,7 +76,7 @@ impl Seeds {
         }
     }
 
-    /// Goes back to the one before the one that plays. The one that is left is kept, but behind: undoing again goes on back.
+    /// Returns to the previous seed. The current one becomes the oldest, so that a further undo goes further back.
     fn undo(&self) -> Option<i32> {
         let mut history = self.history.lock().ok().filter(|history| history.len() > 1)?;
         history.rotate_right(1);
@@ -86,14 +86,14 @@ impl Seeds {
     /// The seed with its buttons.
     pub fn show(&mut self, ui: &mut egui::Ui, theme: &Theme, setter: &ParamSetter, param: &IntParam) {
         let now = self.now(param);
-        bar(ui, theme, setter, param, "Another number, another performance; the same number, the same again.");
+        bar(ui, theme, setter, param, "Each seed gives another performance, and always the same one.");
         ui.horizontal(|ui| {
             let width = (ui.available_width() - 2.0 * ui.spacing().item_spacing.x) / 3.0;
-            if button(ui, theme, "Dice", width, "Another performance: a new rng seed by chance.") {
+            if button(ui, theme, "Dice", width, "A random seed, for another performance.") {
                 let seed = self.throw(now);
                 self.ask(setter, param, seed);
             }
-            if button(ui, theme, "Undo seed", width, "Back to the rng seed before this one.")
+            if button(ui, theme, "Undo seed", width, "Returns to the previous seed.")
                 && let Some(before) = self.undo()
             {
                 self.ask(setter, param, before);
@@ -104,9 +104,9 @@ impl Seeds {
         });
     }
 
-    /// The seeds that there were; gives the one that is chosen.
+    /// The history as a menu. Returns the seed that the player chooses.
     fn menu(&self, ui: &mut egui::Ui, theme: &Theme, now: i32, width: f32) -> Option<i32> {
-        let text = "The rng seeds that there were, the latest first.";
+        let text = "Earlier seeds, the latest first.";
         let response = button_response(ui, theme, "History", width, text);
         let mut chosen = None;
         egui::Popup::menu(&response).width(width.max(80.0)).show(|ui| {
@@ -114,7 +114,7 @@ impl Seeds {
             egui::ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
                 for seed in history.iter().rev() {
                     let response = ui.selectable_label(*seed == now, seed.to_string());
-                    places::note(ui.ctx(), || format!("History/{seed}"), response.rect);
+                    control_rects::record(ui.ctx(), || format!("History/{seed}"), response.rect);
                     if response.clicked() {
                         chosen = Some(*seed);
                         ui.close();
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_earlier_seed_can_be_gone_back_to() {
+    fn undo_reaches_every_earlier_seed() {
         let seeds = Seeds::new(Arc::default());
         let history = || seeds.history.lock().unwrap().clone();
         assert_eq!(seeds.undo(), None);
@@ -145,18 +145,18 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_takes_its_time_changes_no_history() {
+    fn a_slow_host_does_not_change_the_history() {
         let param = IntParam::new("Rng seed", 5, IntRange::Linear { min: 0, max: MAX_SEED });
         let mut seeds = Seeds::new(Arc::default());
         [1, 7, 5].into_iter().for_each(|seed| seeds.see(seed));
-        // As `ask` does; the parameter still shows 5.
+        // As in `ask`. The parameter still shows 5.
         let before = seeds.undo().unwrap();
         seeds.asked = Some((before, Instant::now()));
         for _ in 0..3 {
             seeds.follow(&egui::Context::default(), &param);
         }
         assert_eq!((seeds.now(&param), seeds.undo()), (7, Some(1)));
-        // A host that has not set it after all is believed in the end.
+        // If the host does not set the parameter in time, the parameter's value counts.
         seeds.asked = Instant::now().checked_sub(2 * PATIENCE).map(|at| (7, at));
         assert_eq!(seeds.now(&param), 5);
     }

@@ -1,4 +1,4 @@
-//! The status line: what plays, on what, how fast, and what is wrong, in words. Runs on the host's window thread.
+//! The status line: the style, the figures and the problems. Runs on the host's window thread.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -6,26 +6,26 @@ use std::sync::atomic::Ordering;
 use egui::{RichText, Ui};
 use nice_plug::prelude::Param;
 
-use super::places;
+use super::control_rects;
 use super::theme::Theme;
-use crate::bridge::Shared;
+use crate::bridge::{Shared, TEMPO_RANGE_BPM};
 use crate::params::{ContinuoParams, Mode};
 use crate::worker::{Shipped, Status};
 
-/// A reply delay that is suggested is a multiple of this, milliseconds.
+/// Suggested reply delays are multiples of this, milliseconds.
 const DELAY_STEP_MS: f32 = 5.0;
-/// What the figures are called.
+/// The names of two figures, which turn to the colour of a warning.
 const LATE: &str = "late";
 const MISSED: &str = "missed";
 
-/// The line, and what it remembers of late answers.
+/// The line and its memory of late answers.
 #[derive(Default)]
 pub struct StatusLine {
     lateness: Lateness,
 }
 
 impl StatusLine {
-    /// The line, and one more for each problem.
+    /// Shows the line, and a further line for each problem.
     pub fn show(&mut self, ui: &mut Ui, theme: &Theme, status: &Status, params: &ContinuoParams, shared: &Shared) {
         let mode = params.mode.value();
         let delay = &params.reply_delay_ms;
@@ -34,7 +34,7 @@ impl StatusLine {
             ui.spacing_mut().item_spacing.x = 18.0;
             let style = match (status.style.as_str(), status.problem.is_empty()) {
                 ("", true) => "Not active yet",
-                ("", false) => "No weights: notes go through",
+                ("", false) => "No weights: notes pass through",
                 (style, _) => style,
             };
             ui.label(RichText::new(style).color(theme.ink).strong());
@@ -48,13 +48,14 @@ impl StatusLine {
                 .response
                 .on_hover_text(meaning(name));
             }
-            // It comes and goes with each chord, so it has no line of its own.
+            // It comes and goes with each chord, so it stays in this line.
             if mode == Mode::Harmonise && shared.plays_all_voices.load(Ordering::Relaxed) {
-                let said = ui.label(RichText::new("You play all four voices: nothing is added").color(theme.accent));
-                places::note(ui.ctx(), || "All four voices".into(), said.rect);
+                let text = RichText::new("You play all four voices: Continuo adds none").color(theme.accent);
+                let rect = ui.label(text).rect;
+                control_rects::record(ui.ctx(), || "All four voices".into(), rect);
             }
         });
-        places::note(ui.ctx(), || "Figures".into(), line.response.rect);
+        control_rects::record(ui.ctx(), || "Figures".into(), line.response.rect);
         if !status.notice.is_empty() {
             ui.label(RichText::new(&status.notice).color(theme.faint_ink));
         }
@@ -80,12 +81,12 @@ fn facts(status: &Status, shared: &Shared) -> [(&'static str, String); 6] {
 
 fn meaning(name: &str) -> &'static str {
     match name {
-        "weights" => "The file that the network was read from.",
-        "runs on" => "What the network runs on.",
-        "a 16th takes" => "Time to decide one 16th for all voices, median.",
-        "an answer takes" => "Time from a note of yours to its decided answer; 99 of 100 are faster.",
-        LATE => "Steps that were decided a little late, and were played at once.",
-        _ => "Steps that were not decided in time: what sounded was held.",
+        "weights" => "The weights file of the network.",
+        "runs on" => "The device on which the network runs.",
+        "a 16th takes" => "The median time to decide a 16th for all voices.",
+        "an answer takes" => "The time from your note to the decision of its answer. 99 of 100 answers are faster.",
+        LATE => "Steps that were decided a little late and played at once.",
+        _ => "Steps that were decided too late or never. The notes before were held.",
     }
 }
 
@@ -112,15 +113,20 @@ fn problems(status: &Status, mode: Mode, shared: &Shared) -> Vec<String> {
     let problems = [
         (!problem.is_empty()).then_some(problem),
         is_on(&shared.has_failed).then(|| {
-            "The plugin has failed and lets your notes through. Save the project and load the plugin again.".into()
+            "The plugin has failed. Your notes pass through. Save the project and load the plugin again.".into()
         }),
         is_on(&shared.render_failed).then(|| {
-            "The render lacks notes: the network decided nothing for two seconds. Close other programs and render again."
+            "The render lacks notes: the network decided nothing for two seconds. Close other programs and render \
+             again."
                 .into()
         }),
-        (refused > 0).then(|| format!("host: expected room for all events, got {refused} turned away")),
+        (refused > 0).then(|| format!("The host has refused {refused} events: its queue is full.")),
         is_on(&shared.host_without_time).then(|| {
-            "host: expected a tempo of 1 to 999 bpm and a position that moves, got none; time starts with your notes".into()
+            let (slowest, fastest) = (TEMPO_RANGE_BPM.start(), TEMPO_RANGE_BPM.end());
+            format!(
+                "The host gives no tempo from {slowest} to {fastest} bpm or no moving position. Time starts with your \
+                 notes."
+            )
         }),
     ];
     problems.into_iter().flatten().collect()
@@ -129,19 +135,19 @@ fn problems(status: &Status, mode: Mode, shared: &Shared) -> Vec<String> {
 /// Late answers, and the reply delay with which they would have been in time.
 #[derive(Default)]
 struct Lateness {
-    /// As they were when last looked at.
+    /// The counters of the last frame.
     late: u64,
     latest_ms: f32,
-    /// The delay that would have sufficed, as far as is known.
+    /// A reply delay that would probably have sufficed.
     enough_ms: f32,
 }
 
 impl Lateness {
-    /// Takes new late answers into account; they came at this reply delay.
+    /// Reads the counters. `delay_ms` is the current reply delay.
     fn follow(&mut self, shared: &Shared, delay_ms: f32) {
         let (late, latest_ms) = (shared.late.load(Ordering::Relaxed), shared.latest_ms.load(Ordering::Relaxed));
         if late > self.late {
-            // Only the latest of all is known. One that is late at what seemed enough needs a little more.
+            // Only the largest delay of all is known. If it has not grown, a little more reply delay should be enough.
             let by = if latest_ms > self.latest_ms { latest_ms } else { 1.0 };
             let enough = ((delay_ms + by) / DELAY_STEP_MS).ceil() * DELAY_STEP_MS;
             self.enough_ms = self.enough_ms.max(enough);
@@ -149,7 +155,7 @@ impl Lateness {
         (self.late, self.latest_ms) = (late, latest_ms);
     }
 
-    /// What to do about them, unless it is done.
+    /// What the player can do about late answers; `None` if nothing is left to do.
     fn advice(&self, shared: &Shared, mode: Mode, delay_ms: f32, longest_ms: f32) -> Option<String> {
         if self.late == 0 || delay_ms >= self.enough_ms {
             return None;
@@ -164,7 +170,7 @@ impl Lateness {
         };
         Some(match mode {
             Mode::Harmonise if *enough_ms <= longest_ms => {
-                format!("{what}: a Reply delay of {enough_ms:.0} ms would be enough, or {smaller}")
+                format!("{what}: choose a Reply delay of {enough_ms:.0} ms, or {smaller}")
             }
             Mode::Harmonise => format!("{what}: choose {smaller}, and a Reply delay of {longest_ms:.0} ms"),
             _ => format!("{what}: choose a longer Lookahead, or {smaller}"),
@@ -177,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_in_words() {
+    fn figures_have_units() {
         assert_eq!([0.0, 41.3, 2345.0].map(microseconds), ["–", "41 µs", "2.3 ms"]);
         assert_eq!(
             ["", "shipped:chorale", "folder/folk.safetensors"].map(source),
@@ -186,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_shows_what_is_counted() {
+    fn the_line_shows_the_counters() {
         let shared = Shared::default();
         shared.misses.store(7, Ordering::Relaxed);
         shared.step_p50_us.store(41.3, Ordering::Relaxed);
@@ -199,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn late_answers_come_with_what_would_help() {
+    fn late_answers_come_with_advice() {
         let shared = Shared::default();
         let mut lateness = Lateness::default();
         let mut advice = |late: u64, latest_ms: f32, mode: Mode, delay_ms: f32| {
@@ -210,16 +216,15 @@ mod tests {
             lateness.advice(&shared, mode, delay_ms, 50.0).unwrap_or_default()
         };
         assert_eq!(advice(0, 0.0, Mode::Harmonise, 25.0), "");
-        let expect =
-            "12 of 240 answers came late, by up to 18 ms: a Reply delay of 45 ms would be enough, or a smaller buffer";
+        let expect = "12 of 240 answers came late, by up to 18 ms: choose a Reply delay of 45 ms, or a smaller buffer";
         assert_eq!(advice(12, 18.0, Mode::Harmonise, 25.0), expect);
         assert_eq!(
             advice(12, 18.0, Mode::Continue, 25.0).split(": ").nth(1),
             Some("choose a longer Lookahead, or a smaller buffer")
         );
-        // It is done, and was enough.
+        // The player has followed the advice.
         assert_eq!(advice(12, 18.0, Mode::Harmonise, 45.0), "");
-        // It was not quite enough; the figure of the latest says nothing new.
+        // An answer was late again, though by less than the latest of all.
         assert!(advice(13, 18.0, Mode::Harmonise, 45.0).contains("a Reply delay of 50 ms"));
         shared.block_ms.store(42.7, Ordering::Relaxed);
         let words = advice(14, 30.0, Mode::Harmonise, 50.0);
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_said() {
+    fn every_problem_is_shown() {
         let shared = Shared::default();
         assert!(problems(&Status::default(), Mode::Harmonise, &shared).is_empty());
         shared.refused.store(3, Ordering::Relaxed);
@@ -237,13 +242,15 @@ mod tests {
         let status =
             Status { style: "Chorale".into(), problem: "a.safetensors: cut short".into(), ..Status::default() };
         let words = problems(&status, Mode::Harmonise, &shared).join("\n");
-        for word in ["a.safetensors: cut short", "3 turned away", "expected a tempo", "has failed", "lacks notes"] {
+        for word in
+            ["a.safetensors: cut short", "refused 3 events", "tempo from 1 to 999 bpm", "has failed", "lacks notes"]
+        {
             assert!(words.contains(word), "{words}");
         }
     }
 
     #[test]
-    fn a_line_model_says_that_it_does_not_harmonise() {
+    fn a_line_model_in_harmonise_is_a_problem() {
         let status = Status { style: "Folk tunes".into(), plays_alone: true, ..Status::default() };
         let words = |mode| problems(&status, mode, &Shared::default());
         let expect = "Folk tunes: plays Continue, Respond and Free, and cannot harmonise; choose another mode or style";

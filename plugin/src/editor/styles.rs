@@ -1,5 +1,5 @@
-//! The style menu in the head of the window: what plays, what the plugin brings along, and the player's own weights. Runs on the
-//! host's window thread.
+//! The style menu at the top of the window, with the shipped weights and the player's own. Runs on the host's window
+//! thread.
 
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
@@ -9,14 +9,14 @@ use egui::{CornerRadius, RichText, Sense, Shape, Stroke, StrokeKind, Ui, vec2};
 use super::card::Card;
 use super::folder::FolderReader;
 use super::theme::Theme;
-use super::{places, weights_list, widgets};
+use super::{control_rects, weights_list, widgets};
 use crate::folders;
 use crate::state::ChosenWeights;
 use crate::worker::SHIPPED;
 
 const WIDTH: f32 = 200.0;
 
-/// The shipped styles, each with its path in a project and its card; read when they are first asked for.
+/// The shipped weights, each with its path in a project and its card. The first call reads the cards.
 pub fn shipped() -> &'static [(PathBuf, Result<Card, String>)] {
     static CARDS: LazyLock<Vec<(PathBuf, Result<Card, String>)>> = LazyLock::new(|| {
         SHIPPED.iter().map(|shipped| (PathBuf::from(shipped.path()), Card::of_bytes(shipped.bytes))).collect()
@@ -24,23 +24,23 @@ pub fn shipped() -> &'static [(PathBuf, Result<Card, String>)] {
     &CARDS
 }
 
-/// The menu and what it lists.
+/// The menu.
 pub struct Styles {
     own: FolderReader,
     was_open: bool,
-    /// The folder is shown once it is there.
+    /// Whether to open the folder in the system's file browser once it exists.
     shows_folder: bool,
-    /// Why it could not be made, or empty.
+    /// Why the folder could not be opened; empty if there is no problem.
     problem: String,
 }
 
 impl Styles {
-    /// Nothing of the player's has been read yet.
+    /// A closed menu.
     pub fn new() -> Self {
-        Self { own: FolderReader::default(), was_open: false, shows_folder: false, problem: String::new() }
+        Self { own: FolderReader::new(), was_open: false, shows_folder: false, problem: String::new() }
     }
 
-    /// The menu; `plays` is what the network that plays is called.
+    /// Shows the menu. `plays` is the name of the weights that play; empty if none do.
     pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>, plays: &str) {
         let chosen = weights.lock().map(|weights| weights_list::canonical(&weights.path)).unwrap_or_default();
         let name = if plays.is_empty() { self.name_of(&chosen) } else { plays.into() };
@@ -81,21 +81,21 @@ impl Styles {
         }
     }
 
-    /// Looks into the player's folder, on a thread of its own.
+    /// Begins to read the player's folder.
     fn read(&mut self) {
         if let Some(folder) = folders::weights() {
             self.own.open(folder);
         }
     }
 
-    /// The menu's contents; returns what was chosen.
+    /// The entries. Returns the path of the one that the player chooses.
     fn entries(&mut self, ui: &mut Ui, theme: &Theme, chosen: &Path) -> Option<PathBuf> {
         let mut taken = None;
         ui.set_min_width(WIDTH - 12.0);
         ui.spacing_mut().button_padding = vec2(10.0, 4.0);
         let mut entry = |ui: &mut Ui, path: &Path, name: &str| {
             let response = ui.selectable_label(path == chosen, name);
-            places::note(ui.ctx(), || format!("Style/{name}"), response.rect);
+            control_rects::record(ui.ctx(), || format!("Style/{name}"), response.rect);
             if response.clicked() {
                 ui.close();
                 taken = Some(path.to_path_buf());
@@ -116,17 +116,18 @@ impl Styles {
         if !self.own.folder.files.iter().any(|(_, card)| card.is_ok()) {
             ui.label(faint("  none yet"));
         }
-        let response =
-            ui.selectable_label(false, "Open folder …").on_hover_text("Weights files in it are listed here.");
-        places::note(ui.ctx(), || "Style/Open folder".into(), response.rect);
-        // The menu stays until it is known what came of it.
+        let response = ui
+            .selectable_label(false, "Open folder …")
+            .on_hover_text("This menu lists the weights files in the folder.");
+        control_rects::record(ui.ctx(), || "Style/Open folder".into(), response.rect);
+        // The menu stays open, to show a problem.
         if response.clicked() {
             match folders::weights() {
                 Some(folder) => {
-                    self.own.make(folder);
+                    self.own.create(folder);
                     self.shows_folder = true;
                 }
-                None => self.problem = "expected a music or home folder, got none".into(),
+                None => self.problem = folders::MISSING.into(),
             }
         }
         if !self.problem.is_empty() {
@@ -136,10 +137,10 @@ impl Styles {
     }
 }
 
-/// The button that unfolds the menu.
+/// The button that opens the menu.
 fn head(ui: &mut Ui, theme: &Theme, name: &str) -> egui::Response {
     let (rect, response) = ui.allocate_exact_size(vec2(WIDTH, widgets::HEIGHT), Sense::click());
-    places::note(ui.ctx(), || "Style".into(), rect);
+    control_rects::record(ui.ctx(), || "Style".into(), rect);
     let ground = if response.hovered() { theme.control_hot } else { theme.control };
     ui.painter().rect(rect, CornerRadius::same(4), ground, Stroke::new(1.0, theme.line), StrokeKind::Inside);
     let galley = widgets::fitted(ui, name, WIDTH - 44.0, theme.ink);
@@ -147,5 +148,5 @@ fn head(ui: &mut Ui, theme: &Theme, name: &str) -> egui::Response {
     let tip = rect.right_center() - vec2(15.0, -3.0);
     let triangle = vec![tip, tip + vec2(-5.0, -7.0), tip + vec2(5.0, -7.0)];
     ui.painter().add(Shape::convex_polygon(triangle, theme.ink, Stroke::NONE));
-    response.on_hover_text("What it has learnt to play. Another choice takes over at the next bar.")
+    response.on_hover_text("The style that Continuo has learnt. A new choice plays from the next bar.")
 }

@@ -1,17 +1,19 @@
-//! The takes: which one, which bars and voices of it, and out into a MIDI file. Runs on the host's window thread.
+//! The Takes tab: chooses a take, bars and voices, saves them as MIDI and freezes them. Runs on the host's window
+//! thread.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
+use continuo_model::tokeniser::grid::VOICE_NAMES;
 use egui::{Align2, CornerRadius, DragValue, FontId, RichText, Sense, Ui, vec2};
 use nice_plug::prelude::*;
 
-use super::background::Background;
-use super::clip::{self, VOICES, Wanted};
+use super::clip::{self, Wanted};
+use super::control_rects;
 use super::freezing::{self, Frozen};
-use super::places;
 use super::theme::Theme;
 use super::widgets::{button, set, toggle};
+use crate::background::Background;
 use crate::folders;
 use crate::params::ContinuoParams;
 use crate::takes::{Start, TakeView, Takes};
@@ -19,11 +21,11 @@ use crate::takes::{Start, TakeView, Takes};
 const ROW_HEIGHT: f32 = 26.0;
 const BUTTON_WIDTH: f32 = 116.0;
 
-/// What is chosen, and what came of the last saving.
+/// The player's choice, and the result of the last saving.
 pub struct TakeList {
-    /// A take's number; the latest if it is none.
+    /// The number of the chosen take; `None` for the latest.
     number: Option<u32>,
-    /// Bars of it; all of them if it is none.
+    /// The chosen bars, by index; `None` for all.
     bars: Option<Range<i64>>,
     voices: [bool; 4],
     others: bool,
@@ -33,11 +35,11 @@ pub struct TakeList {
     saved: Option<Saved>,
 }
 
-/// The files that were written, or why they were not.
+/// The saved files, or an error for the player.
 type Saved = Result<Vec<PathBuf>, String>;
 
 impl TakeList {
-    /// The latest take, all of it.
+    /// The whole latest take.
     pub fn new() -> Self {
         Self {
             number: None,
@@ -46,12 +48,12 @@ impl TakeList {
             others: true,
             file_each: false,
             as_heard: false,
-            saving: Background::default(),
+            saving: Background::new("continuo clips"),
             saved: None,
         }
     }
 
-    /// The chosen take and its chosen bars.
+    /// The chosen take and bars.
     pub fn chosen<'a>(&self, takes: &'a Takes) -> Option<(TakeView<'a>, Range<i64>)> {
         let named = self.number.and_then(|number| takes.list().find(|take| take.start.number == number));
         let take = named.or_else(|| takes.list().next_back())?;
@@ -64,12 +66,12 @@ impl TakeList {
         Some((take, bars.unwrap_or(all)))
     }
 
-    /// Chooses bars, from 0.
+    /// Chooses bars, by index.
     pub fn choose_bars(&mut self, bars: Range<i64>) {
         (self.bars, self.saved) = (Some(bars), None);
     }
 
-    /// The list at the left, what to do with a take at the right.
+    /// Shows the list on the left, and the buttons for the chosen take on the right.
     pub fn show(
         &mut self,
         ui: &mut Ui,
@@ -80,12 +82,13 @@ impl TakeList {
         at_beats: f64,
     ) {
         if let Some(done) = self.saving.done() {
-            self.saved = Some(done);
+            self.saved = Some(done.flatten());
         }
         let Some((take, bars)) = self.chosen(takes) else {
             ui.centered_and_justified(|ui| {
                 ui.label(
-                    RichText::new("Whatever you play is kept here: each start of the transport is a take.").weak(),
+                    RichText::new("Everything that you play is kept here. Each start of the transport begins a take.")
+                        .weak(),
                 );
             });
             return;
@@ -116,7 +119,7 @@ impl TakeList {
     fn row(&mut self, ui: &mut Ui, theme: &Theme, take: &TakeView, chosen: bool) {
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width() - 8.0, ROW_HEIGHT), Sense::click());
         let start = take.start;
-        places::note(ui.ctx(), || format!("Take {}", start.number), rect);
+        control_rects::record(ui.ctx(), || format!("Take {}", start.number), rect);
         let (ground, ink, faint) = match (chosen, response.hovered()) {
             (true, _) => (theme.accent, theme.on_accent, theme.on_accent),
             (_, true) => (theme.control_hot, theme.ink, theme.faint_ink),
@@ -139,12 +142,12 @@ impl TakeList {
                 (0.84, notes, faint)
             },
         ];
-        for (place, text, ink) in cells {
-            let at = rect.left_center() + vec2(rect.width() * place, 0.0);
+        for (share, text, ink) in cells {
+            let at = rect.left_center() + vec2(rect.width() * share, 0.0);
             ui.painter().text(at, Align2::LEFT_CENTER, text, FontId::proportional(13.0), ink);
         }
         let response = if start.incomplete {
-            response.on_hover_text("A render went on without the network: notes are missing.")
+            response.on_hover_text("Notes are missing: a render went on before the network had decided.")
         } else {
             response
         };
@@ -153,7 +156,7 @@ impl TakeList {
         }
     }
 
-    /// The bars, as the host numbers them.
+    /// The fields for the first and the last bar, as the host numbers them.
     fn range(&mut self, ui: &mut Ui, theme: &Theme, take: &TakeView, bars: Range<i64>) {
         let offset = take.start.first_bar();
         let all = take.bars();
@@ -162,14 +165,14 @@ impl TakeList {
         ui.horizontal(|ui| {
             ui.label(RichText::new("Bars").color(theme.faint_ink));
             let from = ui.add(DragValue::new(&mut first).range(first_bar..=last).speed(0.1));
-            places::note(ui.ctx(), || "First bar".into(), from.rect);
+            control_rects::record(ui.ctx(), || "First bar".into(), from.rect);
             ui.label(RichText::new("to").color(theme.faint_ink));
             let to = ui.add(DragValue::new(&mut last).range(first..=last_bar).speed(0.1));
-            places::note(ui.ctx(), || "Last bar".into(), to.rect);
+            control_rects::record(ui.ctx(), || "Last bar".into(), to.rect);
             if from.changed() || to.changed() {
                 self.choose_bars(first - offset..last + 1 - offset);
             }
-            if button(ui, theme, "All bars", 72.0, "The whole take.") {
+            if button(ui, theme, "All bars", 72.0, "Chooses the whole take.") {
                 (self.bars, self.saved) = (None, None);
             }
             ui.label(RichText::new("or drag along the ruler").color(theme.faint_ink));
@@ -178,49 +181,55 @@ impl TakeList {
 
     fn voice_buttons(&mut self, ui: &mut Ui, theme: &Theme) {
         ui.horizontal(|ui| {
-            for (name, on) in VOICES.into_iter().zip(&mut self.voices) {
-                toggle(ui, theme, name, 70.0, on, "Goes into the file.");
+            for (name, on) in VOICE_NAMES.into_iter().zip(&mut self.voices) {
+                toggle(ui, theme, name, 70.0, on, "Saves or freezes this voice.");
             }
-            toggle(ui, theme, "Others", 70.0, &mut self.others, "What is on other channels goes into the file.");
+            toggle(ui, theme, "Others", 70.0, &mut self.others, "Saves the notes on all other channels.");
         });
     }
 
     fn actions(&mut self, ui: &mut Ui, theme: &Theme, params: &ContinuoParams, take: &TakeView, bars: Range<i64>) {
         ui.horizontal(|ui| {
-            let text = "Writes the bars and voices to a MIDI file, with tempo, time signature, the key that you have set or that \
-                        is heard clearly, and a named track for each voice.";
+            let text = "Saves the bars and voices as a MIDI file: a named track for each voice, tempo, time \
+                        signature, and the key that you have set or that the notes make clear.";
             if button(ui, theme, "Save MIDI", BUTTON_WIDTH, text) {
                 let Self { voices, others, file_each, as_heard, .. } = *self;
                 let key = params.key.unmodulated_plain_value();
                 let wanted = Wanted { bars, voices, others, file_each, as_heard, key };
-                let folder = folders::clips().ok_or_else(|| "expected a music or home folder, got none".to_string());
-                let begun = folder.and_then(|folder| {
-                    let files = clip::files(take, &wanted)?;
-                    self.saving.begin(move || clip::save(&files, &folder))
-                });
-                self.saved = begun.err().map(Err);
+                self.saved = self.begin_saving(take, &wanted).err().map(Err);
             }
-            toggle(ui, theme, "A file a voice", BUTTON_WIDTH, &mut self.file_each, "One file for each voice instead of one for all.");
-            let text = "Its notes lie where you heard them, the reply delay behind your own. Otherwise they lie on the grid.";
+            let text = "Saves a file for each voice instead of one for all.";
+            toggle(ui, theme, "File per voice", BUTTON_WIDTH, &mut self.file_each, text);
+            let text = "Saves Continuo's notes when they sounded, later than yours by the reply delay. Otherwise they \
+                        are on the grid.";
             toggle(ui, theme, "As heard", BUTTON_WIDTH, &mut self.as_heard, text);
         });
     }
 
-    /// What plays the take once more: itself, note by note, or its rng seed.
+    fn begin_saving(&mut self, take: &TakeView, wanted: &Wanted) -> Result<(), String> {
+        if self.saving.is_busy() {
+            return Err("Still saving the last files. Try again in a moment.".into());
+        }
+        let folder = folders::clips().ok_or(folders::MISSING)?;
+        let files = clip::files(take, wanted)?;
+        self.saving.begin(move || clip::save(&files, &folder))
+    }
+
+    /// The buttons that play the take again: its notes, or its rng seed.
     fn again(&self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &ContinuoParams, again: &Again) {
         let Again { takes, start, ref bars, at_beats } = *again;
         ui.horizontal(|ui| {
             let frozen = Frozen::now(params);
             let was_on = frozen.is_on() && frozen.number == start.number && frozen.voices == self.voices;
             let mut on = was_on;
-            let text = "The plugin plays these bars and voices in place of what it would: the same notes at the same places of the song, \
-                        wherever the transport goes; of a loop that came round, the last round. Press again to let go.";
+            let text = "Plays these bars and voices again in place of new music: the same notes at the same song \
+                        positions. Of a loop, the last pass counts. Press again to unfreeze.";
             toggle(ui, theme, "Freeze take", BUTTON_WIDTH, &mut on, text);
             if on != was_on && self.voices != [false; 4] {
                 let voices = if on { self.voices } else { [false; 4] };
                 freezing::freeze_take(setter, params, takes, start.number, bars.clone(), at_beats, voices);
             }
-            let text = "Sets the rng seed to the one that played here.";
+            let text = "Sets the rng seed to that of this take.";
             if button(ui, theme, "Use its seed", BUTTON_WIDTH, text) {
                 set(setter, &params.rng_seed, start.rng_seed as i32);
             }
@@ -238,7 +247,7 @@ impl TakeList {
                 let more = if paths.len() > 1 { format!(" and {} more", paths.len() - 1) } else { String::new() };
                 ui.label(RichText::new(format!("Saved {}{more}", first.display())).color(theme.ink));
                 ui.horizontal(|ui| {
-                    if button(ui, theme, "Copy path", BUTTON_WIDTH, "Puts the file's path on the clipboard.") {
+                    if button(ui, theme, "Copy path", BUTTON_WIDTH, "Copies the paths of the files to the clipboard.") {
                         let all: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                         ui.ctx().copy_text(all.join("\n"));
                     }
@@ -247,7 +256,7 @@ impl TakeList {
                         theme,
                         "Open folder",
                         BUTTON_WIDTH,
-                        "Shows the folder, to drag the file into your DAW.",
+                        "Opens the folder, so that you can drag the files into your DAW.",
                     ) {
                         open_folder(ui, first);
                     }
@@ -257,18 +266,18 @@ impl TakeList {
     }
 }
 
-/// What of a take is to play once more.
+/// The take and the bars to play again.
 struct Again<'a> {
     takes: &'a Takes,
     start: &'a Start,
     bars: Range<i64>,
-    /// Where in its take the music is.
+    /// The current position in the current take.
     at_beats: f64,
 }
 
 fn open_folder(ui: &Ui, file: &std::path::Path) {
     if let Some(folder) = file.parent() {
-        // The system opens it in a program of its own; nothing here waits for that.
+        // The system opens it in another program. Nothing here waits for that.
         ui.ctx().open_url(egui::OpenUrl::new_tab(folder.display().to_string()));
     }
 }

@@ -1,41 +1,42 @@
-//! The two themes: every colour that the editor uses, and how egui's own parts take them. Runs on the host's window thread.
+//! The two themes, with every colour of the editor. Runs on the host's window thread.
 
 use egui::{Color32, CornerRadius, Stroke, Visuals, vec2};
 
-/// Colours by what they are for.
+/// Colours by purpose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Theme {
-    /// Light on dark.
+    /// Whether text is light on a dark background.
     pub dark: bool,
-    /// Behind the music.
+    /// Background of the piano roll.
     pub ground: Color32,
-    /// The rows of black keys in it.
+    /// Background of its black keys' rows.
     pub black_row: Color32,
-    /// Behind controls.
+    /// Background of panels.
     pub panel: Color32,
-    /// A control.
+    /// Background of a control.
     pub control: Color32,
-    /// A control under the pointer.
+    /// Background of a control under the pointer.
     pub control_hot: Color32,
-    /// The part of a control's bar that its value fills.
+    /// The filled part of a value bar.
     pub fill: Color32,
-    /// A line that parts things, and the beats.
+    /// Frames and beat lines.
     pub line: Color32,
-    /// The bars.
+    /// Bar lines.
     pub bar_line: Color32,
-    /// Text that is to be read.
+    /// Text.
     pub ink: Color32,
-    /// Text that explains.
+    /// Secondary text.
     pub faint_ink: Color32,
-    /// What is chosen.
+    /// Selections and highlights.
     pub accent: Color32,
-    /// Text on that.
+    /// Text on `accent`.
     pub on_accent: Color32,
-    /// Something is wrong.
+    /// Problems.
     pub warning: Color32,
-    /// Soprano, alto, tenor, bass, and music on any other channel, as quiet as can be: told apart with any colour vision.
+    /// The softest notes of soprano, alto, tenor, bass and other channels. People with any colour vision can tell them
+    /// apart.
     pub quiet: [Color32; 5],
-    /// The same as loud as can be.
+    /// The loudest notes, likewise.
     pub loud: [Color32; 5],
 }
 
@@ -84,18 +85,18 @@ pub const LIGHT: Theme = Theme {
 };
 
 impl Theme {
-    /// The one or the other.
+    /// The dark or the light theme.
     pub const fn of(dark: bool) -> &'static Self {
         if dark { &DARK } else { &LIGHT }
     }
 
-    /// A voice's colour by its channel; louder is further from the ground.
+    /// The colour of a note. Louder notes have more contrast to the background.
     pub fn note(&self, channel: u8, velocity: u8) -> Color32 {
         let voice = usize::from(channel).min(self.quiet.len() - 1);
         mix(self.quiet[voice], self.loud[voice], f32::from(velocity.min(127)) / 127.0)
     }
 
-    /// Gives egui's own parts these colours, and room to breathe.
+    /// Sets the colours and spacing of egui's own widgets.
     pub fn apply(&self, ctx: &egui::Context) {
         ctx.set_theme(if self.dark { egui::Theme::Dark } else { egui::Theme::Light });
         ctx.set_visuals(self.visuals());
@@ -138,7 +139,7 @@ impl Theme {
     }
 }
 
-/// From one colour to another, by a share of 0 to 1.
+/// A mixture of two colours: `from` at share 0, `to` at share 1.
 pub fn mix(from: Color32, to: Color32, share: f32) -> Color32 {
     let channel = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * share).round() as u8;
     Color32::from_rgb(channel(from.r(), to.r()), channel(from.g(), to.g()), channel(from.b(), to.b()))

@@ -1,4 +1,4 @@
-//! The controls' building blocks: bars, rows of choices, menus and buttons for parameters. Runs on the host's window thread.
+//! Widgets for parameters: value bars, rows of choices, menus, switches and buttons. Runs on the host's window thread.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use egui::{
 use nice_plug::prelude::*;
 
 use super::accidentals::signed;
-use super::places;
+use super::control_rects;
 use super::theme::Theme;
 
 /// Height of a control, points.
 pub const HEIGHT: f32 = 26.0;
 const ROUND: CornerRadius = CornerRadius::same(4);
-/// With shift held a drag moves a value this much slower.
+/// The factor on a drag with Shift held.
 const FINE: f32 = 0.1;
 const TEXT: FontId = FontId::proportional(13.0);
 const SMALL: FontId = FontId::proportional(12.0);
 
-/// Sets a parameter, as one gesture.
+/// Sets a parameter in one gesture, which the host records as automation.
 pub fn set<P: Param>(setter: &ParamSetter, param: &P, value: P::Plain) {
     setter.begin_set_parameter(param);
     setter.set_parameter(param, value);
     setter.end_set_parameter(param);
 }
 
-/// What a control says of itself when the pointer rests on it.
+/// Adds a tooltip: the name, a text, and how to use the control.
 pub fn tip(response: Response, name: &str, text: &str, how: &str) -> Response {
     response.on_hover_ui(|ui| {
         ui.set_max_width(300.0);
@@ -38,10 +38,11 @@ pub fn tip(response: Response, name: &str, text: &str, how: &str) -> Response {
     })
 }
 
-/// A value as a bar: drag it, with shift finely; double-click for the default; right-click or Enter to type; arrows for a step.
+/// A value bar. Drag it, with Shift for fine steps; double-click for the default; right-click or Enter to type; arrows
+/// for a step.
 pub fn bar<P: Param>(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &P, text: &str) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::click_and_drag());
-    places::note(ui.ctx(), || param.name().into(), rect);
+    control_rects::record(ui.ctx(), || param.name().into(), rect);
     let id = response.id;
     if let Some(typed) = ui.data(|data| data.get_temp::<String>(id)) {
         type_value(ui, rect, id, setter, param, typed);
@@ -68,12 +69,12 @@ pub fn bar<P: Param>(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &P
         response,
         param.name(),
         text,
-        "Drag; hold Shift for fine steps. Double-click: default. Right-click or Enter: type a value.",
+        "Drag, with Shift for fine steps. Double-click: default. Right-click or Enter: type a value.",
     );
 }
 
 fn drag<P: Param>(ui: &Ui, rect: Rect, response: &Response, setter: &ParamSetter, param: &P) {
-    // The value as the hand has it, between the steps of a stepped parameter.
+    // The value without the rounding of a stepped parameter.
     let held = response.id.with("held");
     if response.drag_started() {
         setter.begin_set_parameter(param);
@@ -94,7 +95,7 @@ fn drag<P: Param>(ui: &Ui, rect: Rect, response: &Response, setter: &ParamSetter
     }
 }
 
-/// Whether Enter was pressed on a control, and in which direction an arrow was.
+/// Whether Enter was pressed on the control, and the direction of an arrow key.
 fn keys(ui: &Ui, response: &Response) -> (bool, i32) {
     if !response.has_focus() {
         return (false, 0);
@@ -113,11 +114,11 @@ fn type_value<P: Param>(ui: &mut Ui, rect: Rect, id: egui::Id, setter: &ParamSet
     let is_new = ui.data(|data| data.get_temp::<bool>(field).is_none());
     let edit = egui::TextEdit::singleline(&mut typed).id(field).font(TEXT).margin(vec2(8.0, 4.0));
     let response = ui.put(rect, edit);
-    places::note(ui.ctx(), || "Value field".into(), rect);
+    control_rects::record(ui.ctx(), || "Value field".into(), rect);
     if is_new {
         ui.data_mut(|data| data.insert_temp(field, true));
         response.request_focus();
-        // All of it is chosen, so that typing replaces it.
+        // Select the whole text, so that typing replaces it.
         let mut state = egui::TextEdit::load_state(ui.ctx(), field).unwrap_or_default();
         let all =
             egui::text::CCursorRange::two(egui::text::CCursor::new(0), egui::text::CCursor::new(typed.chars().count()));
@@ -168,7 +169,7 @@ fn frame(ui: &Ui, theme: &Theme, rect: Rect, response: &Response) {
     ui.painter().rect_stroke(rect, ROUND, Stroke::new(1.0, colour), StrokeKind::Inside);
 }
 
-/// A choice of few values, all of them in sight, under the parameter's name.
+/// A choice of few values, all visible, under the parameter's name.
 pub fn choice<T: Enum + PartialEq + Copy + 'static>(
     ui: &mut Ui,
     theme: &Theme,
@@ -187,7 +188,7 @@ pub fn choice<T: Enum + PartialEq + Copy + 'static>(
         let cell = Rect::from_min_size(egui::pos2(left, row.top()), vec2(width, HEIGHT));
         left += width;
         let response = ui.interact(cell, whole.id.with(i), Sense::click());
-        places::note(ui.ctx(), || format!("{}/{name}", param.name()), cell);
+        control_rects::record(ui.ctx(), || format!("{}/{name}", param.name()), cell);
         let value = T::from_index(i);
         let chosen = param.unmodulated_plain_value() == value;
         let by_key = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
@@ -209,7 +210,7 @@ pub fn choice<T: Enum + PartialEq + Copy + 'static>(
     ui.painter().rect_stroke(row, ROUND, Stroke::new(1.0, theme.line), StrokeKind::Inside);
 }
 
-/// How wide each cell of a row is, so that all names have the same room to their sides, and the letters that they fit in.
+/// The widths of a row's cells, with equal padding, and a font in which all names fit.
 fn cell_widths(ui: &Ui, names: &[&str], width: f32) -> (Vec<f32>, FontId) {
     const ROOM: f32 = 5.0;
     let mut font = TEXT;
@@ -224,7 +225,7 @@ fn cell_widths(ui: &Ui, names: &[&str], width: f32) -> (Vec<f32>, FontId) {
     }
 }
 
-/// A text in one line, in smaller letters where it would not fit.
+/// A text in one line, in a smaller font if it would not fit.
 pub fn fitted(ui: &Ui, text: &str, width: f32, ink: Color32) -> Arc<egui::Galley> {
     let mut galley = ui.painter().layout_no_wrap(text.into(), TEXT, ink);
     let mut size = TEXT.size;
@@ -235,7 +236,7 @@ pub fn fitted(ui: &Ui, text: &str, width: f32, ink: Color32) -> Arc<egui::Galley
     galley
 }
 
-/// A choice of so many values that they unfold on demand, in two columns under the first.
+/// A choice of many values as a menu: the first, then the others in two columns.
 pub fn menu<T: Enum + PartialEq + Copy + 'static>(
     ui: &mut Ui,
     theme: &Theme,
@@ -256,7 +257,7 @@ pub fn menu<T: Enum + PartialEq + Copy + 'static>(
                 let (name, value) = (T::variants()[i], T::from_index(i));
                 let chosen = param.unmodulated_plain_value() == value;
                 let response = ui.selectable_label(chosen, signed(name));
-                places::note(ui.ctx(), || format!("{}/{name}", param.name()), response.rect);
+                control_rects::record(ui.ctx(), || format!("{}/{name}", param.name()), response.rect);
                 if response.clicked() {
                     ui.close();
                     if !chosen {
@@ -265,7 +266,7 @@ pub fn menu<T: Enum + PartialEq + Copy + 'static>(
                 }
             };
             entry(ui, 0);
-            // The first stands alone; of the others, the second half stands beside the first.
+            // The second half goes into the right column.
             let half = (T::variants().len() - 1) / 2;
             egui::Grid::new(param.name()).spacing([18.0, 2.0]).show(ui, |ui| {
                 for i in 1..=half {
@@ -275,14 +276,14 @@ pub fn menu<T: Enum + PartialEq + Copy + 'static>(
                 }
             });
         });
-    places::note(ui.ctx(), || param.name().into(), shown.response.rect);
+    control_rects::record(ui.ctx(), || param.name().into(), shown.response.rect);
     tip(shown.response, param.name(), text, "");
 }
 
-/// A button that is on or off.
+/// A switch for a parameter that is on or off.
 pub fn switch(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolParam, text: &str) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::click());
-    places::note(ui.ctx(), || param.name().into(), rect);
+    control_rects::record(ui.ctx(), || param.name().into(), rect);
     let on = param.unmodulated_plain_value();
     let by_key = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     if response.clicked() || by_key {
@@ -300,10 +301,10 @@ pub fn switch(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolPara
     tip(response, param.name(), text, "");
 }
 
-/// A button that is lit for as long as it is held; its parameter turns itself off again at once.
+/// A button, lit while it is held. Its parameter turns itself off at once.
 pub fn momentary(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolParam, width: f32, text: &str) {
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click_and_drag());
-    places::note(ui.ctx(), || param.name().into(), rect);
+    control_rects::record(ui.ctx(), || param.name().into(), rect);
     let key_down = response.has_focus() && ui.input(|input| input.key_down(Key::Enter));
     let down = response.is_pointer_button_down_on() || key_down;
     let held = response.id.with("held");
@@ -325,7 +326,7 @@ pub fn momentary(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolP
     tip(response, param.name(), text, "");
 }
 
-/// A plain button; says whether it was pressed.
+/// A plain button. Returns whether it was pressed.
 pub fn button(ui: &mut Ui, theme: &Theme, name: &str, width: f32, text: &str) -> bool {
     let response = button_response(ui, theme, name, width, text);
     response.clicked() || response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter))
@@ -334,7 +335,7 @@ pub fn button(ui: &mut Ui, theme: &Theme, name: &str, width: f32, text: &str) ->
 /// A plain button.
 pub fn button_response(ui: &mut Ui, theme: &Theme, name: &str, width: f32, text: &str) -> Response {
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
-    places::note(ui.ctx(), || name.into(), rect);
+    control_rects::record(ui.ctx(), || name.into(), rect);
     ui.painter().rect_filled(rect, ROUND, ground(theme, &response));
     frame(ui, theme, rect, &response);
     let galley = fitted(ui, name, rect.width() - 8.0, theme.ink);
@@ -342,10 +343,10 @@ pub fn button_response(ui: &mut Ui, theme: &Theme, name: &str, width: f32, text:
     tip(response, name, text, "")
 }
 
-/// A button that stays down; `value` follows it.
+/// A button that toggles `value`.
 pub fn toggle(ui: &mut Ui, theme: &Theme, name: &str, width: f32, value: &mut bool, text: &str) {
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
-    places::note(ui.ctx(), || name.into(), rect);
+    control_rects::record(ui.ctx(), || name.into(), rect);
     if response.clicked() {
         *value = !*value;
     }

@@ -1,4 +1,4 @@
-//! The window as the host sees it: it opens in the size that the project remembers. Runs on the host's main thread.
+//! The editor's window, which opens in the size that the project saved. Runs on the host's main thread.
 
 use std::error::Error;
 use std::sync::atomic::Ordering;
@@ -17,20 +17,20 @@ use super::ContinuoEditor;
 use crate::params::ContinuoParams;
 use crate::state::Look;
 
-/// The least in which everything has its place, points.
+/// The smallest size in which everything fits, points.
 const MIN_SIZE: LogicalSize<f32> = LogicalSize { width: 960.0, height: 660.0 };
-/// No screen is larger, points.
+/// The largest width and height, points.
 const MAX_SIDE: f32 = 8192.0;
 
-/// The editor, whose contents live as long as the plugin, and whose window opens and closes.
+/// The editor. Its contents live as long as the plugin; its window opens and closes.
 pub struct EditorWindow {
     params: Arc<ContinuoParams>,
     app: Arc<Mutex<ContinuoEditor>>,
-    /// Pixels a point on the screen that the window is on, or was last, at 100 %.
+    /// Pixels per point at 100 % on the screen that shows the window, or showed it last.
     scale: Arc<AtomicF32>,
 }
 
-/// The contents, as a window holds them.
+/// A window's reference to the contents.
 struct Contents {
     app: Arc<Mutex<ContinuoEditor>>,
     scale: Arc<AtomicF32>,
@@ -58,7 +58,7 @@ impl NiceEguiApp for Contents {
 }
 
 impl EditorWindow {
-    /// A window that is not open yet.
+    /// A closed window.
     pub fn new(params: Arc<ContinuoParams>, app: ContinuoEditor) -> Self {
         Self { params, app: Arc::new(Mutex::new(app)), scale: Arc::new(AtomicF32::new(1.0)) }
     }
@@ -88,7 +88,7 @@ impl Editor for EditorWindow {
         let settings = EguiNiceSettings::new().with_tile("Continuo").with_resize_hint(self.resize_hint());
         let contents = Contents { app: self.app.clone(), scale: self.scale.clone() };
         let editor = create_egui_editor(state, RepaintNotifier::new(), settings, contents);
-        let editor = editor.ok_or("expected an editor, got none")?;
+        let editor = editor.ok_or("The editor could not be opened: no display.")?;
         editor.spawn(parent, wait_for_parent, fallback_scale_factor, gui_context, host)
     }
 
@@ -106,19 +106,19 @@ impl Editor for EditorWindow {
     }
 }
 
-/// How much larger than its points everything is, be it whatever a project says.
+/// The zoom factor, within limits even if a project is damaged.
 pub fn zoom(look: &Look) -> f32 {
     f32::from(look.size_percent.clamp(50, 400)) / 100.0
 }
 
-/// The window's size in points, be it whatever a project says.
+/// The window's size in points, within limits even if a project is damaged.
 fn points(look: &Look) -> (f32, f32) {
     let (width, height) = look.window;
     let side = |side: f32, least: f32| if side.is_finite() { side.clamp(least, MAX_SIDE) } else { least };
     (side(width, MIN_SIZE.width), side(height, MIN_SIZE.height))
 }
 
-/// Notes the window's size, for the project.
+/// Stores the window's size in the project.
 pub fn keep_size(ctx: &egui::Context, params: &ContinuoParams) {
     let size = ctx.content_rect().size();
     if let Ok(mut look) = params.project.look.lock() {
@@ -132,7 +132,7 @@ mod tests {
     use crate::state::WINDOW;
 
     #[test]
-    fn whatever_a_project_says_the_window_is_of_use() {
+    fn a_damaged_project_gives_a_usable_window() {
         let size = |window, size_percent| points(&Look { window, size_percent, dark: true });
         assert_eq!(size(WINDOW, 100), WINDOW);
         assert_eq!(size((1300.0, 900.0), 150), (1300.0, 900.0));

@@ -1,4 +1,4 @@
-//! A state is made complete before it is loaded, so that what it says does not depend on what was set before. Host's main thread.
+//! Completes a state before it is loaded, so that the result does not depend on earlier settings. Host's main thread.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use nice_plug::prelude::*;
 
 use super::ContinuoParams;
 
-/// Parameters that are buttons.
+/// The ids of the buttons.
 const BUTTONS: [&str; 2] = ["panic", "cadenc"];
 
 impl ContinuoParams {
-    /// Gives a parameter that a state does not know its default, as the host would otherwise leave it as it is, and lets go of
-    /// buttons, which version 0.1.0 saved as pressed.
+    /// Adds parameters that the state lacks, with their defaults; otherwise they would keep their current values.
+    /// Releases buttons, which version 0.1.0 saved as pressed.
     pub fn complete(state: &mut PluginState) {
         for (id, value) in Self::defaults() {
             let saved = state.params.entry(id.clone()).or_insert(value);
@@ -24,7 +24,7 @@ impl ContinuoParams {
 
     fn defaults() -> BTreeMap<String, ParamValue> {
         let params = Self::default();
-        // SAFETY: the parameters live until the values have been read.
+        // SAFETY: `params` outlives the pointers.
         let value = |param| unsafe {
             match param {
                 ParamPtr::FloatParam(param) => ParamValue::F32((*param).default_plain_value()),
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_says_what_every_parameter_is() {
+    fn a_completed_state_holds_every_parameter() {
         let params = [("temp".to_string(), ParamValue::F32(0.9)), ("panic".to_string(), ParamValue::Bool(true))];
         let mut state = PluginState { version: "0.1.0".into(), params: params.into(), fields: BTreeMap::new() };
         ContinuoParams::complete(&mut state);
@@ -60,7 +60,7 @@ mod tests {
         let (_, panic, _) = params.param_map().into_iter().find(|(id, ..)| id == "panic").unwrap();
         assert!(!params.take_panic());
         for _ in 0..3 {
-            // SAFETY: the parameters are there.
+            // SAFETY: `params` is alive.
             unsafe { panic._internal_set_normalized_value(1.0) };
             assert!(!params.panic.value() && !params.panic.unmodulated_plain_value());
             assert!(params.take_panic() && !params.take_panic() && !params.take_cadence());

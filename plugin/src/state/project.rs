@@ -1,5 +1,5 @@
-//! What a project holds beside the parameters: settings, which a preset or a host's undo replaces, and recordings, which it does
-//! not. Used by the host's main thread, the worker and the editor, never by the audio thread.
+//! The part of a project beside the parameters: settings, which a preset or a host's undo replaces, and recordings,
+//! which they leave alone. For the host's main thread, the worker and the editor, never the audio thread.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,27 +17,27 @@ use crate::bridge::SavingEnd;
 use crate::frozen::FrozenTake;
 use crate::takes::Takes;
 
-/// How the plugin plays what it is given. Counts up where the same settings come to play other music; projects of version 0.1.0
-/// have no number and count as 1.
+/// The version of the plugin's behaviour. It counts up when the same settings come to give different music. Projects of
+/// version 0.1.0 have no such number and count as 1.
 const BEHAVIOUR: u32 = 2;
-/// How long saving waits for the worker to take down what has gone out.
+/// How long saving waits for the worker to record the latest notes in the takes.
 const SAVING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The persisted part of the parameters.
+/// What the host's project saves beside the values of parameters.
 pub struct Project {
-    /// The last 64 bars that went out.
+    /// The last 64 bars that were played.
     pub takes: Arc<Mutex<Takes>>,
-    /// The rng seeds that there were, the latest last.
+    /// The history of rng seeds, the latest last.
     pub seeds: Arc<Mutex<Vec<i32>>>,
     /// The take that frozen voices play.
     pub frozen: Arc<Mutex<FrozenTake>>,
-    /// How the editor looks.
+    /// The look of the editor.
     pub look: Arc<Mutex<Look>>,
-    /// The weights that it plays with: a setting.
+    /// The chosen weights: a setting.
     pub weights: Arc<Mutex<ChosenWeights>>,
-    /// Which recording the takes belong to. Instances that a host makes from one project share it.
+    /// The id of the recording that the takes belong to. Instances loaded from one project share it.
     recording: Mutex<String>,
-    /// The [`BEHAVIOUR`] that the project was made with.
+    /// The [`BEHAVIOUR`] with which the project began.
     behaviour: AtomicU32,
     worker: OnceLock<SavingEnd>,
 }
@@ -57,20 +57,20 @@ impl Default for Project {
     }
 }
 
-/// A lock that a panic elsewhere does not spoil.
+/// Locks, even if another thread panicked while it held the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Project {
-    /// From now on saving waits for this worker to take down what has gone out.
+    /// Connects the worker: from now on saving waits until it has recorded the latest notes.
     pub fn connect(&self, worker: SavingEnd) {
-        // Once for each instance; a second worker would be another instance's.
+        // Each instance has one worker, so this is called once.
         let _ = self.worker.set(worker);
     }
 
-    /// Whether anything would be lost if the recordings were replaced. The editor notes the rng seed that plays, so the first seed
-    /// is not yet a history.
+    /// Whether there is a recording to lose. A single rng seed is none: the editor adds the current one to the history
+    /// when it opens.
     fn has_recordings(&self) -> bool {
         !lock(&self.takes).is_empty() || lock(&self.frozen).number > 0 || lock(&self.seeds).len() > 1
     }
@@ -80,8 +80,8 @@ impl Project {
         self.behaviour.store(saved.read("behaviour").unwrap_or(1), Ordering::Relaxed);
     }
 
-    /// An instance that has recorded nothing takes all that was saved. Another keeps what it has; takes that were saved with its own
-    /// recording come back to it.
+    /// Loads all saved recordings into an instance that has none. Another instance keeps its own, and adds takes only
+    /// if they were saved from its own recording.
     fn load_recordings(&self, saved: &Saved) {
         let recording: Option<String> = saved.read("recording").filter(|id: &String| !id.is_empty());
         let is_new = !self.has_recordings();
@@ -93,7 +93,7 @@ impl Project {
             *lock(&self.seeds) = saved.read("seeds").unwrap_or_default();
             *lock(&self.frozen) = saved.read("frozen").unwrap_or_default();
             *lock(&self.look) = saved.read("look").unwrap_or_default();
-            // What holds no recording, a factory preset say, names none: two instances may load it.
+            // A state without recordings, such as a factory preset, has no id, as several instances may load it.
             if let Some(recording) = recording.filter(|_| self.has_recordings()) {
                 *lock(&self.recording) = recording;
             }
@@ -101,7 +101,7 @@ impl Project {
     }
 }
 
-// SAFETY: it gives out no pointer.
+// SAFETY: it hands out no pointer.
 unsafe impl Params for Project {
     fn param_map(&self) -> Vec<(String, ParamPtr, String)> {
         Vec::new()
@@ -109,8 +109,8 @@ unsafe impl Params for Project {
 
     fn serialize_fields(&self) -> BTreeMap<String, String> {
         if let Some(worker) = self.worker.get() {
-            // What it has not written by then is missing, as it would be if the host had saved a little earlier.
-            worker.wait_until_taken_down(SAVING_PATIENCE);
+            // Notes that the worker has not recorded by then are missing, as if the host had saved a little earlier.
+            worker.wait_until_recorded(SAVING_PATIENCE);
         }
         let mut fields = BTreeMap::new();
         write(&mut fields, "take", &*lock(&self.takes));
@@ -119,7 +119,7 @@ unsafe impl Params for Project {
         write(&mut fields, "look", &*lock(&self.look));
         write(&mut fields, "weights", &*lock(&self.weights));
         if self.has_recordings() {
-            // Nothing recorded has no name: an instance that has just been made saves what any other does.
+            // Without recordings no id is saved, so new instances all save the same.
             write(&mut fields, "recording", &*lock(&self.recording));
         }
         write(&mut fields, "behaviour", &self.behaviour.load(Ordering::Relaxed));
@@ -131,7 +131,7 @@ unsafe impl Params for Project {
         self.load_settings(&saved);
         self.load_recordings(&saved);
         if let Some(worker) = self.worker.get() {
-            // It looks for other weights and another frozen take.
+            // The worker looks for new weights and a new frozen take.
             worker.wake_worker();
         }
     }
@@ -140,7 +140,7 @@ unsafe impl Params for Project {
 fn write<T: Serialize>(fields: &mut BTreeMap<String, String>, key: &str, value: &T) {
     match serde_json::to_string(value) {
         Ok(text) => _ = fields.insert(key.into(), text),
-        Err(error) => nice_error!("project: `{key}` cannot be saved ({error})"),
+        Err(error) => nice_error!("project: cannot save `{key}` ({error})"),
     }
 }
 
@@ -148,12 +148,12 @@ fn write<T: Serialize>(fields: &mut BTreeMap<String, String>, key: &str, value: 
 struct Saved<'a>(&'a BTreeMap<String, String>);
 
 impl Saved<'_> {
-    /// A field, if it is there and makes sense.
+    /// Reads a field; `None` if it is missing or damaged.
     fn read<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let text = self.0.get(key)?;
         serde_json::from_str(text)
             .map_err(|error| {
-                nice_error!("project: expected `{key}` as this plugin saves it, got something else ({error})")
+                nice_error!("project: cannot read `{key}`, which this plugin did not save in this form ({error})")
             })
             .ok()
     }

@@ -1,9 +1,9 @@
-//! Takes stay bounded: in time, in notes and in bytes, also while notes are held. Plain values, of no thread.
+//! Keeps takes bounded in duration, number of notes and bytes, even while notes are held. Plain values, of no thread.
 
 use super::{KEPT_TICKS, MAX_NOTE_BYTES, MAX_NOTES, TakeNote, Takes};
 
 impl Takes {
-    /// Of a note that is held for longer than takes are kept, the beginning goes; `at` is where the take has got to.
+    /// Cuts the beginnings of notes that are held for longer than the takes keep music. `at` is the current position.
     pub(super) fn forget_long_held(&mut self, at: i64) {
         let kept_from = at.saturating_sub(KEPT_TICKS);
         if self.open.iter().any(|open| self.notes[*open].start < kept_from) {
@@ -11,16 +11,16 @@ impl Takes {
         }
     }
 
-    /// Keeps as much music as there is room for, up to where the take has got to; silence between takes counts for nothing.
+    /// Forgets the oldest notes beyond the bounds. `at` is the current position. Silence between takes does not count.
     pub(super) fn forget_old(&mut self, at: i64) {
-        // Nothing goes while there is room, not even what is older than every take.
+        // While there is room, everything stays, even notes older than the first take.
         let (mut room, mut keep_from, mut oldest) = (KEPT_TICKS, 0, i64::MIN);
         let current = self.starts.len().max(1) - 1;
         for take in (0..=current).rev() {
             let range = if self.starts.is_empty() { 0..self.notes.len() } else { self.range(take) };
             let notes = &self.notes[range.clone()];
             let (Some(first), Some(last)) = (notes.first(), notes.last()) else { continue };
-            // What sounds lasts until now.
+            // Sounding notes last until `at`.
             let sounds = take == current && !self.open.is_empty();
             let end = if sounds { last.start.max(at) } else { last.start };
             if end.saturating_sub(first.start) > room {
@@ -39,7 +39,7 @@ impl Takes {
         }
     }
 
-    /// From which note on, `keep_from` or a later one, there are no more of them than a project can hold.
+    /// The first note, from `keep_from` on, from which all notes fit into a project.
     fn with_room(&self, mut keep_from: usize) -> usize {
         if self.notes.len() > MAX_NOTE_BYTES / TakeNote::MAX_SAVED_BYTES {
             let mut bytes = 0;
@@ -50,7 +50,7 @@ impl Takes {
             let fitting = self.notes.iter().rev().take_while(fits).count();
             keep_from = keep_from.max(self.notes.len() - fitting);
         }
-        // Those that sound are kept besides.
+        // Sounding notes stay in any case.
         let sounding = |keep_from| self.open.iter().filter(|open| **open < keep_from).count();
         while self.notes.len() - keep_from + sounding(keep_from) > MAX_NOTES {
             keep_from += 1;
@@ -58,15 +58,15 @@ impl Takes {
         keep_from
     }
 
-    /// Forgets the first notes, and the takes that hold none any more. Those of them that still sound stay, and begin no
-    /// earlier than at `oldest`.
+    /// Forgets the first `num_notes` notes, and takes that have none left. Notes among them that still sound stay, but
+    /// start at `oldest` at the earliest.
     pub(super) fn forget(&mut self, num_notes: usize, oldest: i64) {
         let mut held: Vec<usize> = self.open.iter().copied().filter(|open| *open < num_notes).collect();
         held.sort_unstable();
         let num_forgotten = num_notes - held.len();
-        for (place, &note) in (num_forgotten..num_notes).zip(&held).rev() {
-            self.notes[note..=place].rotate_left(1);
-            self.notes[place].begin_at(oldest);
+        for (target, &note) in (num_forgotten..num_notes).zip(&held).rev() {
+            self.notes[note..=target].rotate_left(1);
+            self.notes[target].begin_at(oldest);
         }
         for open in &mut self.open {
             *open = held.binary_search(open).unwrap_or_else(|_| *open - num_forgotten);
@@ -77,7 +77,7 @@ impl Takes {
         for (n, start) in self.starts.iter_mut().enumerate() {
             if n == 0 && (start.first_note < num_forgotten || !held.is_empty()) {
                 start.kept_from_ticks = self.notes.first().map(|note| note.start);
-                // Of the loop ends before it the last one says where it is.
+                // The last loop end before the first note gives its song position. Earlier ones are not needed.
                 let first = self.notes.first().map_or(i64::MAX, |note| note.start);
                 let gone = start.loop_ends.partition_point(|end| end.at <= first).saturating_sub(1);
                 start.loop_ends.drain(..gone);

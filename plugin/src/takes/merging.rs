@@ -1,17 +1,17 @@
-//! Takes of one recording that were saved at another time come together again. Plain values, of no thread.
+//! Merges takes of one recording that were saved at different times. Plain values, of no thread.
 
 use super::{MAX_CHANGES, MAX_LOOP_ENDS, Start, TakeNote, Takes, VERSION};
 
 impl Takes {
-    /// Whether nothing has been played.
+    /// Whether there are no notes.
     pub fn is_empty(&self) -> bool {
         self.notes.is_empty()
     }
 
-    /// Adds the takes of `saved` whose numbers are not here. The take that is under way stays the last.
+    /// Adds the takes of `saved` whose numbers are missing here. The current take remains the last.
     pub fn add_missing(&mut self, saved: Self) {
         if self.version > VERSION || saved.version > VERSION {
-            // What a later version saved is not understood well enough to be taken apart.
+            // Takes of a later version cannot be merged, only loaded whole.
             if self.is_empty() {
                 *self = saved;
             }
@@ -34,7 +34,7 @@ impl Takes {
         let first_note = current.as_ref().map_or(0, |(start, _)| start.first_note);
         if let Some((mut start, notes)) = current {
             if notes.is_empty() {
-                // One in which nothing has been played has no number yet.
+                // A take without notes gets its number anew.
                 start.number = takes.last().map_or(0, |(last, _)| last.number) + 1;
             }
             takes.push((start, notes));
@@ -50,7 +50,7 @@ impl Takes {
         self.keep_bounds();
     }
 
-    /// The notes that are older than every take, and each take with its notes.
+    /// The notes before the first take, and each take with its notes.
     fn parts(&self) -> (Vec<TakeNote>, Vec<(Start, Vec<TakeNote>)>) {
         let first = self.starts.first().map_or(self.notes.len(), |start| start.first_note);
         let take = |n: usize| (self.starts[n].clone(), self.notes[self.range(n)].to_vec());

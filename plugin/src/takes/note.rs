@@ -1,64 +1,64 @@
-//! A note of a take, and how a project holds it. Plain values, of no thread.
+//! A note of a take, and its saved form. Plain values, of no thread.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// In a saved note this is added to the lane of what the network played.
+/// The saved lane of a generated note is higher by this.
 const GENERATED: u8 = 16;
 
-/// A note of a take. Times are 960ths of a beat.
+/// A note of a take. Times are ticks of the take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TakeNote {
     /// The lane, which is the MIDI channel, from 0.
     pub lane: u8,
-    /// The network's, not the player's.
+    /// Whether the network generated it, not the player.
     pub generated: bool,
     /// MIDI key.
     pub key: u8,
     /// 1 to 127.
     pub velocity: u8,
-    /// Where it starts in the take. What the network played lies on the grid here.
+    /// When it starts; for a generated note, on the grid.
     pub start: i64,
-    /// How long it is, on the grid too.
+    /// Its length; for a generated note, on the grid.
     pub length: u32,
-    /// By how much later than `start` it was heard.
+    /// How much later than `start` it sounded.
     late: i16,
-    /// By how much longer than `length` it was heard.
+    /// How much longer than `length` it sounded.
     longer: i16,
 }
 
 impl TakeNote {
-    /// No note takes more bytes in a project: two digits and three times three, a start in 13, a length in 10, and two shifts.
+    /// The most bytes of a saved note: lane, key, velocity, start, length, two shifts, and the punctuation.
     pub const MAX_SAVED_BYTES: usize = 2 + 3 + 3 + 14 + 10 + 6 + 6 + 9;
 
-    /// A note that starts at a place on the grid and was heard at another; it has not ended.
+    /// A note that has not ended. `start` is on the grid, `heard_start` is when it sounded.
     pub fn new(lane: u8, generated: bool, key: u8, velocity: u8, start: i64, heard_start: i64) -> Self {
         let late = shift(heard_start.saturating_sub(start));
         Self { lane: lane % GENERATED, generated, key, velocity, start, length: 1, late, longer: 0 }
     }
 
-    /// The lane as a project saves it.
+    /// The lane in the saved form.
     fn saved_lane(&self) -> u8 {
         self.lane + if self.generated { GENERATED } else { 0 }
     }
 
-    /// Where it ends on the grid.
+    /// When it ends, on the grid.
     pub fn end(&self) -> i64 {
         self.start.saturating_add(i64::from(self.length))
     }
 
-    /// Where it was heard to start.
+    /// When its sound started.
     pub fn heard_start(&self) -> i64 {
         self.start.saturating_add(i64::from(self.late))
     }
 
-    /// Where it was heard to end, after its start.
+    /// When its sound ended, after `heard_start`.
     pub fn heard_end(&self) -> i64 {
         let end = self.end().saturating_add(i64::from(self.late) + i64::from(self.longer));
         end.max(self.heard_start().saturating_add(1))
     }
 
-    /// Ends it at a place on the grid, and where that was heard. A note whose end on the grid is not after its start is as
-    /// long as it was heard.
+    /// Ends it: at `end` on the grid, at `heard_end` in sound. If `end` is not after the start, the sounding length
+    /// becomes its length.
     pub fn end_at(&mut self, end: i64, heard_end: i64) {
         let heard_length = heard_end.saturating_sub(self.heard_start()).max(1);
         let length = end.saturating_sub(self.start);
@@ -67,7 +67,7 @@ impl TakeNote {
         self.longer = shift(heard_length - i64::from(self.length));
     }
 
-    /// Leaves out what lies before a place. A note that has not ended yet keeps its length.
+    /// Cuts off everything before `start`. A note that has not ended keeps its length.
     pub fn begin_at(&mut self, start: i64) {
         let gone = start.saturating_sub(self.start);
         if gone > 0 {
@@ -77,7 +77,7 @@ impl TakeNote {
         }
     }
 
-    /// Leaves out what lies behind a place.
+    /// Cuts off everything after `end`.
     pub fn cut_at(&mut self, end: i64) {
         if self.end() > end || self.heard_end() > end {
             let (end, heard_end) = (self.end().min(end), self.heard_end().min(end));
@@ -85,12 +85,12 @@ impl TakeNote {
         }
     }
 
-    /// Moves it in time.
+    /// Moves the note by `ticks`.
     pub fn move_by(&mut self, ticks: i64) {
         self.start = self.start.saturating_add(ticks);
     }
 
-    /// How many bytes it takes in a project, with the comma behind it.
+    /// The number of bytes of its saved form, with a comma.
     pub fn saved_bytes(&self) -> usize {
         let shifts = if self.is_shifted() { digits(self.late.into()) + digits(self.longer.into()) + 2 } else { 0 };
         let bytes = [self.saved_lane(), self.key, self.velocity].map(|number| digits(number.into()));
@@ -102,7 +102,7 @@ impl TakeNote {
     }
 }
 
-/// By how much a note may be heard beside its place on the grid: more than any delay that there is.
+/// Limits the difference between sound and grid to the saved range, which is larger than any delay.
 fn shift(ticks: i64) -> i16 {
     ticks.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
@@ -111,8 +111,8 @@ fn digits(number: i64) -> usize {
     number.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 1 + usize::from(number < 0)
 }
 
-/// A list of numbers, as thousands of them are saved as text: channel (from 16 on it is generated), key, velocity, start and
-/// length; then how much later it was heard to start and how much longer, unless both are 0.
+/// Saved as a list of numbers, as there are thousands: lane (plus 16 if generated), key, velocity, start, length; then
+/// `late` and `longer` unless both are 0.
 impl Serialize for TakeNote {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { key, velocity, start, length, late, longer, .. } = *self;
@@ -148,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_is_saved_where_there_is_one() {
+    fn shifts_are_saved_unless_they_are_0() {
         check("[17,60,127,960,480]", (960, 1440), "[17,60,127,960,480]");
         check("[17,60,127,960,480,48]", (1008, 1488), "[17,60,127,960,480,48,0]");
         check("[1,60,127,-960,480,-5,10]", (-965, -475), "[1,60,127,-960,480,-5,10]");
         check("[1,60,127,960,480,0,0]", (960, 1440), "[1,60,127,960,480]");
-        // Whatever a project says, a note ends after it starts.
+        // Even in a damaged project a note ends after it starts.
         check("[1,60,127,0,1,99999,-99999]", (32767, 32768), "[1,60,127,0,1,32767,-32768]");
     }
 
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!((note.start, note.end(), note.heard_start(), note.heard_end()), (960, 1920, 1008, 1968));
         note.end_at(1920, 2100);
         assert_eq!((note.end(), note.heard_end()), (1920, 2100));
-        // It ended before its place on the grid, as nothing was held any more.
+        // An end before the start on the grid, as when the player released all keys: the sounding length counts.
         note.end_at(960, 1100);
         assert_eq!((note.end(), note.heard_end()), (960 + 92, 1100));
         note.end_at(1920, 1968);

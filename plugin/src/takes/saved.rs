@@ -1,13 +1,16 @@
-//! The takes as a project holds them, and made sound: a project may be damaged, or another program's. Plain values, of no thread.
+//! The saved form of the takes, and its repair: a project may be damaged, or written by another program. Plain values,
+//! of no thread.
 
+use continuo_model::midi_file;
 use serde::Deserialize;
 
 use super::{Start, TakeNote, Takes};
+use crate::bridge::TEMPO_RANGE_BPM;
 
-/// No song is longer, ticks.
+/// The limit of saved positions, ticks: longer than any song.
 const FARTHEST: i64 = 1 << 40;
 
-/// As a project says, be it right or not.
+/// The saved form, before its repair.
 #[derive(Deserialize)]
 pub(super) struct SavedTakes {
     version: u32,
@@ -17,31 +20,31 @@ pub(super) struct SavedTakes {
 }
 
 impl From<SavedTakes> for Takes {
-    /// Whatever a project says, nothing later meets an index or a number that it cannot use.
+    /// Repairs indices, positions, tempi and time signatures, so that later code can rely on them.
     fn from(saved: SavedTakes) -> Self {
         let SavedTakes { version, mut starts, mut notes } = saved;
-        let place = |ticks: &mut i64| *ticks = (*ticks).clamp(-FARTHEST, FARTHEST);
-        notes.iter_mut().for_each(|note| place(&mut note.start));
+        let limit = |ticks: &mut i64| *ticks = (*ticks).clamp(-FARTHEST, FARTHEST);
+        notes.iter_mut().for_each(|note| limit(&mut note.start));
         let mut first = 0;
         for start in &mut starts {
             first = start.first_note.clamp(first, notes.len());
             start.first_note = first;
-            start.time_signature = sound_metre(start.time_signature);
-            if !(1.0..=1e6).contains(&start.tempo_bpm) {
+            start.time_signature = valid_or_common(start.time_signature);
+            if !TEMPO_RANGE_BPM.contains(&start.tempo_bpm) {
                 start.tempo_bpm = 120.0;
             }
-            place(&mut start.bar_start_ticks);
-            start.kept_from_ticks.iter_mut().chain(&mut start.ended_ticks).for_each(place);
+            limit(&mut start.bar_start_ticks);
+            start.kept_from_ticks.iter_mut().chain(&mut start.ended_ticks).for_each(limit);
             start.number = start.number.min(u32::MAX / 2);
             start.changes.iter_mut().for_each(|change| {
-                place(&mut change.at);
-                change.time_signature = sound_metre(change.time_signature);
+                limit(&mut change.at);
+                change.time_signature = valid_or_common(change.time_signature);
             });
             start.changes.sort_by_key(|change| change.at);
             start.loop_ends.iter_mut().for_each(|end| {
-                place(&mut end.at);
-                place(&mut end.song);
-                place(&mut end.round_end);
+                limit(&mut end.at);
+                limit(&mut end.song);
+                limit(&mut end.pass_end);
             });
             start.loop_ends.sort_by_key(|end| end.at);
         }
@@ -54,7 +57,7 @@ impl From<SavedTakes> for Takes {
     }
 }
 
-/// A metre that a MIDI file can hold; else common time.
-fn sound_metre((beats, unit): (u8, u8)) -> (u8, u8) {
-    if beats > 0 && unit.is_power_of_two() && unit <= 64 { (beats, unit) } else { (4, 4) }
+/// The time signature if it is valid, else common time.
+fn valid_or_common((beats, unit): (u8, u8)) -> (u8, u8) {
+    midi_file::time_signature(beats.into(), unit.into()).unwrap_or((4, 4))
 }

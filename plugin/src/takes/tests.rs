@@ -1,4 +1,6 @@
-//! The takes, by literal notes.
+//! Takes of literal notes.
+
+mod bounds;
 
 use super::*;
 
@@ -6,7 +8,7 @@ fn played(take_beats: f64, key: u8, velocity: f32) -> Played {
     Played { take_beats, heard_beats: take_beats, channel: 1, key, velocity, generated: false }
 }
 
-/// Channel as it is saved, key, velocity, start and length, ticks.
+/// A note by its saved channel, key and velocity, with start and length in ticks.
 fn note(saved_channel: u8, key: u8, velocity: u8, start: i64, length: i64) -> TakeNote {
     let mut note = TakeNote::new(saved_channel, saved_channel >= 16, key, velocity, start, start);
     note.end_at(start + length, start + length);
@@ -24,7 +26,7 @@ fn beginning(song_beats: f64, before_beats: f64) -> Beginning {
     }
 }
 
-/// Each take as `number@first bar: key start+length ..`, in beats.
+/// Each take as `number@first bar: key start+length ..`, times in beats.
 fn words(takes: &Takes) -> Vec<String> {
     let note = |n: &TakeNote| {
         format!(" {} {}+{}", n.key, n.start as f64 / TICKS_PER_BEAT, f64::from(n.length) / TICKS_PER_BEAT)
@@ -37,14 +39,14 @@ fn words(takes: &Takes) -> Vec<String> {
 }
 
 #[test]
-fn each_start_is_a_take_and_a_silent_one_is_none() {
+fn each_start_begins_a_take_unless_nothing_is_played() {
     let mut takes = Takes::default();
     takes.begin(&beginning(5.0, 0.0));
     takes.begin(&beginning(9.5, 6.0));
     takes.add(&played(9.5, 60, 1.0));
     takes.add(&played(10.5, 60, 0.0));
     takes.add(&played(10.5, 62, 1.0));
-    // It still sounds when the transport is put elsewhere, and its end comes after that.
+    // The note still sounds when the transport jumps. Its note-off arrives after the jump.
     takes.begin(&beginning(0.0, 12.0));
     takes.add(&played(0.0, 62, 0.0));
     takes.add(&played(1.0, 64, 1.0));
@@ -58,7 +60,7 @@ fn each_start_is_a_take_and_a_silent_one_is_none() {
 }
 
 #[test]
-fn a_project_without_takes_is_read_and_a_later_one_left_alone() {
+fn a_project_without_takes_is_read_and_a_later_one_kept_unchanged() {
     let mut old: Takes = serde_json::from_str(r#"{"version":1,"notes":[[1,60,127,7200,960]]}"#).unwrap();
     assert_eq!(old.current().count(), 1);
     old.begin(&beginning(0.0, 0.0));
@@ -76,7 +78,7 @@ fn changed(take_beats: f64, tempo_bpm: f64, time_signature: (u8, u8)) -> Changed
 }
 
 #[test]
-fn a_project_of_the_version_before_is_read_and_changes_come_back() {
+fn a_project_of_the_previous_version_is_read_and_changes_are_saved() {
     let before = r#"{"version":2,"starts":[{"first_note":0,"number":4,"bar_start_ticks":3840,"tempo_bpm":96.0,
         "time_signature":[4,4],"rng_seed":7}],"notes":[[17,60,127,3840,960]]}"#;
     let mut takes: Takes = serde_json::from_str(before).unwrap();
@@ -98,7 +100,7 @@ fn a_project_of_the_version_before_is_read_and_changes_come_back() {
 }
 
 #[test]
-fn a_bar_that_a_metre_cuts_short_is_one() {
+fn a_bar_that_a_time_signature_cuts_short_counts_as_a_bar() {
     let mut takes = Takes::default();
     takes.begin(&beginning(0.0, 0.0));
     takes.change(&changed(6.0, 96.0, (2, 4)));
@@ -109,7 +111,7 @@ fn a_bar_that_a_metre_cuts_short_is_one() {
 }
 
 #[test]
-fn a_take_that_goes_on_can_be_had_as_it_is() {
+fn a_running_take_is_available_up_to_now() {
     let mut takes = Takes::default();
     takes.begin(&beginning(0.0, 0.0));
     takes.add(&played(0.0, 60, 1.0));
@@ -123,66 +125,19 @@ fn a_take_that_goes_on_can_be_had_as_it_is() {
 }
 
 #[test]
-fn what_is_generated_is_known_and_the_player_s_too() {
+fn notes_of_the_network_and_of_the_player_are_told_apart() {
     let mut takes = Takes::default();
     takes.begin(&beginning(0.0, 0.0));
     takes.add(&Played { generated: true, ..played(0.0, 60, 1.0) });
     takes.add(&played(0.0, 67, 1.0));
     let owners: Vec<_> = takes.notes.iter().map(|note| (note.lane, note.generated)).collect();
     assert_eq!(owners, [(1, true), (1, false)]);
-    // An end does not say whose it is.
+    // A note-off may lack the owner.
     takes.add(&played(1.0, 60, 0.0));
     assert_eq!(takes.notes[0].length, 960);
 }
 
-#[test]
-fn sixty_four_bars_of_music_are_kept_over_all_takes() {
-    let mut takes = Takes::default();
-    for take in 0..10 {
-        // Far apart in the song, and of 100 beats each.
-        takes.begin(&beginning(f64::from(take) * 1000.0, 0.0));
-        for beat in 0..=100 {
-            let at = f64::from(take * 1000 + beat);
-            takes.add(&played(at, 60, 0.5));
-            takes.add(&played(at + 0.5, 60, 0.0));
-        }
-    }
-    let kept: Vec<_> = takes.list().map(|take| (take.start.number, take.notes.len())).collect();
-    assert_eq!(kept, [(8, 57), (9, 101), (10, 101)]);
-    // Bars that are no longer there are not offered.
-    let bars: Vec<_> = takes.list().map(|take| take.bars()).collect();
-    assert_eq!(bars, [11..26, 0..26, 0..26]);
-}
-
-#[test]
-fn however_much_is_played_the_project_stays_small() {
-    let takes = much_played(30_000, 200);
-    assert_eq!(takes.notes.len(), MAX_NOTES);
-    let takes = much_played(6000, 10);
-    assert_eq!((takes.notes.len(), takes.starts.len()), (10 * MAX_STARTS, MAX_STARTS));
-}
-
-fn much_played(num_notes: u32, notes_in_take: u32) -> Takes {
-    let mut takes = Takes::default();
-    for n in 0..num_notes {
-        if n % notes_in_take == 0 {
-            takes.begin(&beginning(1e5, 1e5));
-        }
-        takes.come_round(&Looped { take_beats: 1e5 + f64::from(n) / 128.0, song_beats: 123_456.0 });
-        let (tempo_bpm, beats) = (3.123_456 + f64::from(n % 2), if n % 4 == 0 { 13 } else { 15 });
-        takes.change(&changed(1e5 + f64::from(n) / 128.0, tempo_bpm, (beats, 16)));
-        let note = Played { channel: 15, generated: true, ..played(1e5 + f64::from(n) / 128.0, 127, 1.0) };
-        takes.add(&note);
-    }
-    assert_eq!(takes.starts.iter().map(|start| start.loop_ends.len()).sum::<usize>(), MAX_LOOP_ENDS);
-    assert_eq!(takes.starts.iter().map(|start| start.changes.len()).sum::<usize>(), MAX_CHANGES);
-    // As nice-plug saves it: JSON inside of JSON.
-    let text = serde_json::to_string(&serde_json::to_string(&takes).unwrap()).unwrap();
-    assert!(text.len() < 250_000, "{} bytes", text.len());
-    takes
-}
-
-/// A take that starts on beat 4 of the song, with a loop over beats 4 to 8 that comes round at its beats 8 and 12.
+/// A take that starts on beat 4 of the song, with a loop over beats 4 to 8 that wraps at beats 8 and 12 of the take.
 fn looped() -> Takes {
     let mut takes = Takes::default();
     takes.begin(&beginning(4.0, 0.0));
@@ -193,18 +148,18 @@ fn looped() -> Takes {
     };
     note(4.0, 6.0, 60);
     note(7.0, 8.0, 62);
-    // The second round; its last answer is to a note that was early for the third.
+    // The second pass. Its last note answers one that the player played early for the third.
     note(8.0, 10.0, 64);
     note(11.0, 12.0, 65);
     note(11.95, 12.5, 67);
     for take_beats in [8.0, 12.0] {
-        takes.come_round(&Looped { take_beats, song_beats: 4.0 });
+        takes.wrap_loop(&Looped { take_beats, song_beats: 4.0 });
     }
     takes
 }
 
 #[test]
-fn the_last_round_of_a_loop_is_what_is_played_again() {
+fn the_last_pass_of_a_loop_counts() {
     let takes = looped();
     let take = takes.list().next().unwrap();
     let words = |bars: std::ops::Range<i64>| {
@@ -215,7 +170,7 @@ fn the_last_round_of_a_loop_is_what_is_played_again() {
         notes.iter().map(word).collect::<Vec<_>>()
     };
     assert_eq!(take.bars(), 0..3);
-    // The third round was left after half a beat.
+    // The third pass ended after half a beat.
     assert_eq!(words(0..3), ["65 7+1", "67 4+0.5"]);
     assert_eq!(words(0..2), ["64 4+2", "65 7+1"]);
     assert_eq!(words(0..1), ["60 4+2", "62 7+1"]);
@@ -223,20 +178,20 @@ fn the_last_round_of_a_loop_is_what_is_played_again() {
 }
 
 #[test]
-fn rounds_whose_place_is_not_known_any_more_are_left_out() {
+fn passes_with_a_forgotten_song_position_are_left_out() {
     let mut takes = looped();
     let keys = |takes: &Takes, bars| -> Vec<u8> {
         let take = takes.list().next().unwrap();
         take.in_song(bars, ticks(16.0)).iter().map(|note| note.key).collect()
     };
-    // Rounds without a note are none, however many.
+    // Passes without notes do not count, however many.
     for n in 0..2 * MAX_LOOP_ENDS {
-        takes.come_round(&Looped { take_beats: 16.0 + n as f64, song_beats: 4.0 });
+        takes.wrap_loop(&Looped { take_beats: 16.0 + n as f64, song_beats: 4.0 });
     }
     assert_eq!((keys(&takes, 0..1), keys(&takes, 1..2)), (vec![60, 62], vec![64, 65]));
     for n in 0..MAX_LOOP_ENDS {
         let take_beats = 2000.0 + n as f64;
-        takes.come_round(&Looped { take_beats, song_beats: 4.0 });
+        takes.wrap_loop(&Looped { take_beats, song_beats: 4.0 });
         takes.add(&Played { generated: true, ..played(take_beats, 70, 0.5) });
         takes.add(&played(take_beats + 0.5, 70, 0.0));
     }
@@ -245,7 +200,7 @@ fn rounds_whose_place_is_not_known_any_more_are_left_out() {
 }
 
 #[test]
-fn what_sounds_into_chosen_bars_is_in_them() {
+fn notes_held_into_the_chosen_bars_are_included() {
     let mut takes = Takes::default();
     takes.begin(&beginning(0.0, 0.0));
     takes.add(&Played { generated: true, ..played(2.0, 60, 0.5) });
@@ -255,9 +210,9 @@ fn what_sounds_into_chosen_bars_is_in_them() {
 }
 
 #[test]
-fn a_complete_last_round_is_all_that_plays_again() {
+fn a_complete_last_pass_replaces_all_earlier_ones() {
     let mut takes = looped();
-    // It was silent for the rest of the third round, and left at its end.
+    // The rest of the third pass was silent, and the take ended with the pass.
     takes.begin(&beginning(40.0, 16.0));
     takes.add(&played(40.0, 60, 1.0));
     let take = takes.list().next().unwrap();
@@ -266,10 +221,12 @@ fn a_complete_last_round_is_all_that_plays_again() {
 }
 
 #[test]
-fn a_project_that_makes_no_sense_does_no_harm() {
+fn a_damaged_project_does_no_harm() {
     let text = r#"{"version":3,"starts":[
-        {"first_note":99999,"number":4294967295,"bar_start_ticks":9223372036854775807,"tempo_bpm":-3.0,"time_signature":[0,0],"rng_seed":7,
-         "changes":[[-9223372036854775808,0,7,0],[5,0,0,3]],"seams":[[9223372036854775807,-9223372036854775808,3],[0,0,0]]},
+        {"first_note":99999,"number":4294967295,"bar_start_ticks":9223372036854775807,"tempo_bpm":-3.0,
+         "time_signature":[0,0],"rng_seed":7,
+         "changes":[[-9223372036854775808,0,7,0],[5,0,0,3]],
+         "seams":[[9223372036854775807,-9223372036854775808,3],[0,0,0]]},
         {"first_note":0,"number":1,"bar_start_ticks":0,"tempo_bpm":1e300,"time_signature":[4,3],"rng_seed":7,
          "kept_from_ticks":-9223372036854775808}],
         "notes":[[255,255,255,-9223372036854775808,4294967295],[1,60,127,9223372036854775807,4294967295]]}"#;
@@ -285,20 +242,20 @@ fn a_project_that_makes_no_sense_does_no_harm() {
     assert!(takes.list().all(|take| take.start.time_signature == (4, 4) && take.start.tempo_bpm < 1000.0));
 }
 
-/// Plays a note, or ends it, on the grid and as it is heard.
+/// A note-on or note-off of the network, with its positions on the grid and in sound.
 fn generated(take_beats: f64, heard_beats: f64, key: u8, velocity: f32) -> Played {
     Played { take_beats, heard_beats, channel: 1, key, velocity, generated: true }
 }
 
 #[test]
-fn a_note_that_is_told_late_stands_where_it_was_played() {
+fn a_note_recorded_late_is_inserted_at_its_start() {
     let mut takes = Takes::default();
     takes.begin(&beginning(0.0, 0.0));
     takes.add(&played(0.0, 60, 0.5));
     takes.begin(&beginning(4.0, 4.0));
     takes.add(&generated(4.0, 4.0, 50, 0.5));
     takes.add(&generated(4.25, 4.25, 52, 0.5));
-    // All three sound; the chord's notes are told when the chord is complete.
+    // The first notes still sound. The chord's notes are recorded when the chord is complete.
     takes.add(&played(4.2, 62, 0.5));
     takes.add(&played(3.99, 64, 0.5));
     for (end, key) in [(5.0, 50), (6.0, 52), (7.0, 62), (8.0, 64)] {
@@ -310,7 +267,7 @@ fn a_note_that_is_told_late_stands_where_it_was_played() {
 }
 
 #[test]
-fn what_is_generated_lies_on_the_grid_and_comes_back_as_it_was_heard() {
+fn generated_notes_are_on_the_grid_and_keep_their_sounding_times() {
     let mut takes = Takes::default();
     takes.begin(&beginning(0.0, 0.0));
     takes.add(&generated(1.0, 1.05, 60, 0.5));
@@ -323,7 +280,7 @@ fn what_is_generated_lies_on_the_grid_and_comes_back_as_it_was_heard() {
 }
 
 #[test]
-fn an_incomplete_take_says_so_in_the_project() {
+fn an_incomplete_take_is_saved_as_such() {
     let mut takes = Takes::default();
     takes.begin(&beginning(0.0, 0.0));
     takes.add(&played(0.0, 60, 0.5));
@@ -332,94 +289,4 @@ fn an_incomplete_take_says_so_in_the_project() {
     takes.add(&played(8.0, 60, 0.5));
     let again: Takes = serde_json::from_str(&serde_json::to_string(&takes).unwrap()).unwrap();
     assert_eq!(again.list().map(|take| take.start.incomplete).collect::<Vec<_>>(), [true, false]);
-}
-
-/// Half an hour at 120 with some keys held all the while, and four short notes on each 16th or none. Gives the takes at its end,
-/// and when all is let go of.
-fn long_held(num_held: u8, plays: bool) -> [Takes; 2] {
-    let mut takes = Takes::default();
-    takes.begin(&beginning(0.0, 0.0));
-    takes.add(&played(0.0, 1, 0.5));
-    takes.add(&played(0.5, 1, 0.0));
-    takes.begin(&beginning(0.0, 0.5));
-    (0..num_held).for_each(|key| takes.add(&played(f64::from(key) / 64.0, key, 0.5)));
-    for step in (0..if plays { 4 * 3599 } else { 0 }).map(|step| 1.0 + f64::from(step) / 4.0) {
-        for key in 100..104 {
-            takes.add(&generated(step, step + 0.05, key, 0.5));
-            takes.add(&generated(step + 0.25, step + 0.3, key, 0.0));
-        }
-        let starts = takes.notes.iter().map(|note| note.start);
-        assert!(takes.notes.len() <= MAX_NOTES && starts.is_sorted(), "at {step}");
-        let held = |key: u8| takes.open.iter().filter(|open| takes.notes[**open].key == key).count();
-        assert!((0..num_held).all(|key| held(key) == 1), "at {step}");
-    }
-    let before = takes.clone();
-    (0..num_held).for_each(|key| takes.add(&played(3600.0, key, 0.0)));
-    [before, takes]
-}
-
-#[test]
-fn a_key_that_is_held_for_half_an_hour_keeps_takes_as_small_as_any() {
-    for (num_held, plays) in [(1, false), (60, false), (1, true), (60, true)] {
-        let [before, after] = long_held(num_held, plays);
-        let name = format!("{num_held} keys, {plays}");
-        let text = serde_json::to_string(&serde_json::to_string(&after).unwrap()).unwrap();
-        assert!(text.len() < 250_000, "{name}: {} bytes", text.len());
-        let take = after.list().next_back().unwrap();
-        assert_eq!((take.start.number, after.list().count()), (2, 1), "{name}: the first take is long over");
-        let (first, last) = (take.notes[0].start, 3600 * 960);
-        assert!(take.notes.iter().all(|note| (last - KEPT_TICKS..=last).contains(&note.start)), "{name}: from {first}");
-        assert!(take.notes.iter().all(|note| i64::from(note.length) <= KEPT_TICKS), "{name}");
-        let held = take.notes.iter().filter(|note| note.end() == last && note.key < 100);
-        assert_eq!(held.count(), usize::from(num_held), "{name}: what was held is there, cut short");
-        assert_eq!(take.bars(), 836..900, "{name}");
-        assert!(before.notes.len() <= 4 * 1024 + 64, "{name}: {} notes", before.notes.len());
-    }
-}
-
-#[test]
-fn held_keys_stay_when_there_are_too_many_notes() {
-    let mut takes = Takes::default();
-    takes.begin(&beginning(0.0, 0.0));
-    (0..60).for_each(|key| takes.add(&played(0.0, key, 0.5)));
-    // So fast that it is the number of notes that counts.
-    for n in 0..3 * MAX_NOTES {
-        let place = 1.0 + n as f64 / 256.0;
-        takes.add(&generated(place, place, 100, 0.5));
-    }
-    assert!(takes.notes.len() <= MAX_NOTES && takes.notes.iter().map(|note| note.start).is_sorted());
-    (0..60).for_each(|key| takes.add(&played(200.0, key, 0.0)));
-    let held = takes.notes.iter().filter(|note| note.key < 60);
-    assert_eq!(held.filter(|note| note.end() == 200 * 960).count(), 60);
-}
-
-#[test]
-fn notes_with_long_numbers_are_fewer() {
-    let mut takes = Takes::default();
-    takes.begin(&beginning(1e9, 0.0));
-    for n in 0..10_000 {
-        let place = 1e9 + f64::from(n) / 128.0;
-        takes.add(&generated(place, place - 12.5, 127, 1.0));
-    }
-    let text = serde_json::to_string(&takes).unwrap();
-    assert!(takes.notes.len() > 4000 && text.len() < MAX_NOTE_BYTES + 1000, "{} {}", takes.notes.len(), text.len());
-}
-
-#[test]
-fn merged_takes_keep_within_bounds() {
-    let mut takes = much_played(6000, 10);
-    let mut saved = much_played(6000, 10);
-    saved.starts.iter_mut().for_each(|start| start.number += 1000);
-    takes.add(&Played { velocity: 0.5, ..played(1e5 + 60.0, 50, 1.0) });
-    let current = takes.current_start().unwrap().number;
-    takes.add_missing(saved);
-    assert_eq!((takes.starts.len(), takes.current_start().unwrap().number), (MAX_STARTS, current));
-    assert!(
-        takes.notes.len() <= MAX_NOTES
-            && takes.starts.iter().map(|start| start.changes.len()).sum::<usize>() <= MAX_CHANGES
-    );
-    assert!(takes.starts.iter().map(|start| start.loop_ends.len()).sum::<usize>() <= MAX_LOOP_ENDS);
-    // What sounds still ends.
-    takes.add(&played(1e5 + 61.0, 50, 0.0));
-    assert_eq!(takes.list().next_back().unwrap().notes.last().map(|note| (note.key, note.length)), Some((50, 960)));
 }

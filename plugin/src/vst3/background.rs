@@ -1,16 +1,17 @@
-//! The end of an instance, and nice-plug's background thread; on the threads that load and drop instances.
+//! Waits for nice-plug's background thread before an instance is dropped. Runs on the threads that create and drop
+//! instances.
 //!
-//! A parameter that changes in a block makes nice-plug post a task for the editor to a thread that all instances of a class
-//! share. Two things there abort the process:
+//! When a parameter changes in a block, nice-plug posts a task for the editor to a thread that all instances of a class
+//! share. Two situations abort the process:
 //!
-//! - The thread finds a task whose instance is gone, and ends. The last instance to be dropped then fails to tell it to end, and
-//!   panics in its destructor.
-//! - The thread takes hold of an instance for the length of a task. If the host lets go of it meanwhile, the thread drops it,
-//!   and waits for itself to end.
+//! - The thread meets a task of a dropped instance, and ends. When the last instance is dropped, it fails to send the
+//!   thread the message to end, and panics in its destructor.
+//! - The thread keeps an instance alive during a task. If the host releases the instance meanwhile, the thread drops
+//!   it, and waits for its own end.
 //!
-//! So a [`Component`](super::component::Component) first sees every task of its instance done. It posts a [`Fence`] to the same
-//! thread, which works in order. The fence belongs to a spare instance, so that the thread holds no other by the time it arrives.
-//! The spare is never dropped, and with it the thread is never told to end.
+//! Therefore a [`Component`](super::component::Component) waits until all tasks of its instance are done. It posts a
+//! [`Fence`] to the same thread, which works in order. The fence belongs to a spare instance, so the thread holds no
+//! other instance when it reaches the fence. The spare is never dropped, so the thread never gets the message to end.
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -20,18 +21,18 @@ use std::time::Duration;
 use nice_plug::prelude::{Params, Vst3Plugin};
 use nice_plug::wrapper::vst3::Wrapper;
 
-/// How often a fence is posted before the background thread counts as dead or stuck: its queue may be full for a moment.
+/// How many times to post a fence before the background thread counts as dead. Its queue may be full for a moment.
 const MAX_ATTEMPTS: usize = 100;
-/// How long one fence is waited for.
+/// How long to wait for a fence.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A task for nice-plug's background thread, which says that it has come to it.
+/// A task for nice-plug's background thread. It reports that the thread has reached it.
 pub struct Fence(mpsc::Sender<()>);
 
 impl Fence {
-    /// What the background thread does with it.
+    /// Reports to the waiting thread. The background thread calls it.
     pub fn reach(self) {
-        // Nobody waits any more if it took too long.
+        // Sending fails if the other thread no longer waits.
         let _ = self.0.send(());
     }
 }
@@ -39,7 +40,7 @@ impl Fence {
 /// Posts a fence to the background thread of a class.
 pub(super) type Post = Arc<dyn Fn(Fence) + Send + Sync>;
 
-/// What nice-plug keeps to itself of an instance that it makes.
+/// Access to a new instance that nice-plug's interfaces do not give.
 pub(super) struct Newborn {
     pub(super) params: Arc<dyn Params>,
     post: Post,
@@ -50,14 +51,15 @@ thread_local! {
     static NEWBORN: Cell<Option<Newborn>> = const { Cell::new(None) };
 }
 
-/// The plugin tells of itself in `Plugin::editor`, which nice-plug calls once for each instance, as it makes it.
+/// Registers a new instance for [`new_instance`]. Called in `Plugin::editor`, which nice-plug calls once as it creates
+/// an instance.
 pub fn introduce(params: Arc<dyn Params>, post: impl Fn(Fence) + Send + Sync + 'static) {
     if LISTENING.get() {
         NEWBORN.set(Some(Newborn { params, post: Arc::new(post) }));
     }
 }
 
-/// nice-plug's object for a new instance, and what the instance tells of itself.
+/// Creates an instance.
 pub(super) fn new_instance<P: Vst3Plugin>() -> (Wrapper<P>, Newborn) {
     LISTENING.set(true);
     let wrapper = Wrapper::new();
@@ -65,7 +67,7 @@ pub(super) fn new_instance<P: Vst3Plugin>() -> (Wrapper<P>, Newborn) {
     (wrapper, NEWBORN.take().expect("Plugin::editor calls vst3::introduce"))
 }
 
-/// Posts fences to the background thread of a class, by way of its spare instance, which is made if there is none.
+/// Posts fences to the background thread of a class through its spare instance, which the first call creates.
 pub(super) fn post_of<P: Vst3Plugin>() -> Post {
     static SPARES: Mutex<Vec<(TypeId, Post)>> = Mutex::new(Vec::new());
     let mut spares = SPARES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,13 +75,14 @@ pub(super) fn post_of<P: Vst3Plugin>() -> Post {
         return post.clone();
     }
     let (spare, newborn) = new_instance::<P>();
-    // Not dropped when the module is left either: the thread may still hold it for a moment after its last fence.
+    // Never dropped, not even when the host unloads the module: the thread may still use it shortly after the last
+    // fence.
     std::mem::forget(spare);
     spares.push((TypeId::of::<P>(), newborn.post.clone()));
     newborn.post
 }
 
-/// Waits until all tasks posted so far are done and their instances let go of. `false` if that cannot be told.
+/// Waits until all tasks posted so far are done and their instances released. `false` if the thread does not respond.
 pub(super) fn drain(post: &Post) -> bool {
     for _ in 0..MAX_ATTEMPTS {
         let (sender, receiver) = mpsc::channel();
@@ -87,7 +90,7 @@ pub(super) fn drain(post: &Post) -> bool {
         match receiver.recv_timeout(PATIENCE) {
             Ok(()) => return true,
             Err(mpsc::RecvTimeoutError::Timeout) => return false,
-            // Thrown away: the queue is full, or the thread is dead.
+            // nice-plug dropped the fence: the queue is full, or the thread is dead.
             Err(mpsc::RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(1)),
         }
     }

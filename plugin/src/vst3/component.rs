@@ -1,5 +1,5 @@
-//! The object that a VST3 host gets: one of nice-plug's inside, and what it does otherwise. The audio thread calls `process`, the
-//! host's main thread the rest.
+//! The object that a VST3 host gets: it wraps nice-plug's and corrects it. The audio thread calls `process`, the host's
+//! main thread the rest.
 
 use std::mem::ManuallyDrop;
 use std::sync::Mutex;
@@ -25,7 +25,7 @@ use super::edits::Edits;
 use super::events::EventRelay;
 use crate::outputs::Outputs;
 
-/// The pitch bend among a channel's MIDI parameters.
+/// The number of pitch bend among the MIDI parameters of a channel.
 const PITCH_BEND: ParamID = 129;
 
 /// One instance of the plugin.
@@ -36,18 +36,19 @@ pub(super) struct Component<P: Vst3Plugin> {
     edits: Edits,
     events: ComWrapper<EventRelay>,
     controllers: ComWrapper<ControllerRelay>,
-    /// Locked by `process` alone while the plugin is active.
+    /// While the plugin is active, only `process` locks it.
     outputs: Mutex<Outputs>,
     is_set_up: AtomicBool,
     is_active: AtomicBool,
 }
 
 impl<P: Vst3Plugin> Component<P> {
+    /// Creates an instance.
     pub(super) fn new() -> Self {
         let post = post_of::<P>();
         let (inner, newborn) = new_instance::<P>();
         let ids = (0..).map_while(|index| {
-            // SAFETY: an info is plain data, for which zeros are valid, and it outlives the call.
+            // SAFETY: plain data, for which zeros are valid, and it outlives the call.
             let mut info: ParameterInfo = unsafe { std::mem::zeroed() };
             // SAFETY: as above.
             let result = unsafe { IEditControllerTrait::getParameterInfo(&inner, index, &mut info) };
@@ -66,12 +67,13 @@ impl<P: Vst3Plugin> Component<P> {
         }
     }
 
-    /// nice-plug makes its configuration and then stores the mode: the second call makes it from the mode of the first.
+    /// Handles `setupProcessing`. nice-plug builds its configuration before it stores the process mode, so only a
+    /// second call builds one with the new mode.
     ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn set_up(&self, setup: *mut ProcessSetup) -> tresult {
-        // SAFETY: the host gives null or a setup.
+        // SAFETY: null or a setup.
         let Some(given) = (unsafe { setup.as_ref() }) else { return kInvalidArgument };
         let Ok(max_frames) = usize::try_from(given.maxSamplesPerBlock) else { return kInvalidArgument };
         if given.symbolicSampleSize != kSample32 as i32 {
@@ -88,11 +90,13 @@ impl<P: Vst3Plugin> Component<P> {
         }
     }
 
+    /// Handles `setActive`.
+    ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn set_active(&self, state: TBool) -> tresult {
         if state == 0 && self.edits.is_processing() {
-            // SAFETY: as the caller promises; not every host stops what it has started.
+            // SAFETY: as the caller promises. Not every host stops processing first.
             unsafe { self.set_processing(0) };
         }
         // SAFETY: as the caller promises.
@@ -101,10 +105,10 @@ impl<P: Vst3Plugin> Component<P> {
         result
     }
 
-    /// nice-plug resets the plugin where processing starts.
+    /// Handles `setProcessing`. nice-plug resets the plugin when processing starts.
     ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn set_processing(&self, state: TBool) -> tresult {
         self.edits.set_processing(state != 0);
         self.events.clear();
@@ -117,22 +121,24 @@ impl<P: Vst3Plugin> Component<P> {
         result
     }
 
+    /// Handles `process`.
+    ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn process_block(&self, data: *mut ProcessData) -> tresult {
-        // SAFETY: the host gives null or a block.
+        // SAFETY: null or a block.
         let Some(data) = (unsafe { data.as_ref() }) else { return kInvalidArgument };
         if !self.is_set_up.load(Ordering::SeqCst) {
             return kNotInitialized;
         }
         let Ok(num_samples) = usize::try_from(data.numSamples) else { return kInvalidArgument };
         if num_samples > 0 && self.is_active.load(Ordering::SeqCst) && !self.edits.is_processing() {
-            // The call is optional in VST3, the plugin's reset is not.
+            // The host may omit this call, but the plugin needs its reset.
             // SAFETY: as the caller promises.
             unsafe { self.set_processing(1) };
         }
         BLOCK_IS_OFFLINE.set(data.processMode == kOffline as i32);
-        // SAFETY: the lists are null or the host keeps them for the length of the call.
+        // SAFETY: the lists are null, or valid during the call.
         let result = unsafe {
             self.edits.begin_block(data.inputParameterChanges);
             self.events.begin(data.inputEvents, data.outputEvents, data.numSamples);
@@ -147,7 +153,7 @@ impl<P: Vst3Plugin> Component<P> {
         result
     }
 
-    /// A block of 0 samples brings parameters; its notes and controllers wait for the next block.
+    /// Processes a block of 0 samples: applies its parameters. Its notes and controllers wait for the next block.
     ///
     /// # Safety
     /// As for [`Self::process_block`].
@@ -156,19 +162,21 @@ impl<P: Vst3Plugin> Component<P> {
         let mut own = ProcessData { numInputs: 0, numOutputs: 0, ..*data };
         (own.inputs, own.outputs) = (std::ptr::null_mut(), std::ptr::null_mut());
         (own.inputEvents, own.outputEvents) = (std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: the lists are null or the host keeps them for the length of the call.
+        // SAFETY: the lists are null, or valid during the call.
         unsafe {
             self.controllers.hold(data.inputParameterChanges);
             IAudioProcessorTrait::process(&*self.inner, &mut own)
         }
     }
 
+    /// Processes a block with samples.
+    ///
     /// # Safety
     /// As for [`Self::process_block`].
     unsafe fn process_samples(&self, data: &ProcessData, num_samples: usize) -> tresult {
         let Ok(mut outputs) = self.outputs.try_lock() else { return kResultFalse };
         let host_bus = if data.numOutputs > 0 { data.outputs } else { std::ptr::null_mut() };
-        // SAFETY: the host's first bus, with as many channels as it says, each null or as long as the block.
+        // SAFETY: the host's first bus has `numChannels` channels, each null or as long as the block.
         let (channels, silence_flags) = unsafe {
             let host_bus = host_bus.as_ref();
             let count = host_bus.map_or(0, |bus| usize::try_from(bus.numChannels).unwrap_or(0));
@@ -183,7 +191,7 @@ impl<P: Vst3Plugin> Component<P> {
             __field0: AudioBusBuffers__type0 { channelBuffers32: channels },
         };
         let mut own = ProcessData { numInputs: 0, inputs: std::ptr::null_mut(), ..*data };
-        // nice-plug has its own list of channels from the activation on.
+        // nice-plug has a list of channels only while it is active.
         let has_audio = num_channels > 0 && self.is_active.load(Ordering::SeqCst);
         own.numOutputs = i32::from(has_audio);
         own.outputs = if has_audio { &mut bus } else { std::ptr::null_mut() };
@@ -192,26 +200,30 @@ impl<P: Vst3Plugin> Component<P> {
             own.outputEvents = own.inputEvents;
         }
         if self.controllers.holds_any() {
-            // SAFETY: the host keeps its list for the length of the call.
+            // SAFETY: the list is valid during the call.
             unsafe { self.controllers.begin(data.inputParameterChanges) };
             own.inputParameterChanges = pointer_to::<_, IParameterChanges>(&self.controllers);
         }
-        // SAFETY: all that `own` points to outlives the call.
+        // SAFETY: everything that `own` points to outlives the call.
         let result = unsafe { IAudioProcessorTrait::process(&*self.inner, &mut own) };
         self.controllers.end();
         result
     }
 
+    /// Handles `setParamNormalized`.
+    ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn set_param(&self, id: ParamID, value: ParamValue) -> tresult {
         self.edits.set(id, value);
         // SAFETY: as the caller promises.
         unsafe { IEditControllerTrait::setParamNormalized(&*self.inner, id, value) }
     }
 
+    /// Handles `getParamNormalized`.
+    ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn param(&self, id: ParamID) -> ParamValue {
         if id >= MIDI_START {
             return neutral(id);
@@ -221,10 +233,12 @@ impl<P: Vst3Plugin> Component<P> {
         self.edits.waiting_value(id).unwrap_or_else(from_inner)
     }
 
+    /// Handles `getParameterInfo`.
+    ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn param_info(&self, index: i32, info: *mut ParameterInfo) -> tresult {
-        // SAFETY: as the caller promises. nice-plug takes the index behind the last for one of its own.
+        // SAFETY: as the caller promises. nice-plug accepts an index one too large, so it is checked here.
         let result = unsafe {
             if info.is_null() || !(0..IEditControllerTrait::getParameterCount(&*self.inner)).contains(&index) {
                 return kInvalidArgument;
@@ -239,16 +253,20 @@ impl<P: Vst3Plugin> Component<P> {
         result
     }
 
+    /// Handles `getState`.
+    ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn save(&self, state: *mut IBStream) -> tresult {
         self.edits.apply();
         // SAFETY: as the caller promises.
         unsafe { IComponentTrait::getState(&*self.inner, state) }
     }
 
+    /// Handles `setState`.
+    ///
     /// # Safety
-    /// VST3's rules for the call of this name.
+    /// As in VST3.
     pub(super) unsafe fn load(&self, state: *mut IBStream) -> tresult {
         self.edits.clear();
         // SAFETY: as the caller promises.
@@ -262,7 +280,7 @@ impl<P: Vst3Plugin> Drop for Component<P> {
             // SAFETY: not used any more.
             unsafe { ManuallyDrop::drop(&mut self.inner) };
         }
-        // Else the background thread may hold it, and memory that stays is better than a host that falls.
+        // Otherwise the background thread may still use the instance. A leak is better than a crash of the host.
     }
 }
 
@@ -270,7 +288,8 @@ fn pointer_to<C: nice_plug::wrapper::vst3::vst3::Class, I: Interface>(object: &C
     object.as_com_ref().map_or(std::ptr::null_mut(), |interface| interface.as_ptr())
 }
 
-/// Names MIDI parameters as JUCE does, whose hosts pass over them then; one that does not reads a million texts of them.
+/// Corrects names and units. MIDI parameters get JUCE's names, so that JUCE hosts skip them; otherwise those hosts
+/// would read a million texts of values.
 fn amend(info: &mut ParameterInfo) {
     if info.id >= MIDI_START {
         let (channel, number) = ((info.id - MIDI_START) / NUM_OF_CHANNEL, (info.id - MIDI_START) % NUM_OF_CHANNEL);
@@ -280,16 +299,16 @@ fn amend(info: &mut ParameterInfo) {
         info.defaultNormalizedValue = neutral(info.id);
     }
     let units: Vec<u16> = info.units.into_iter().take_while(|unit| *unit != 0).collect();
-    // The host puts a space of its own before it.
+    // The host adds a space before the unit.
     write_text(&mut info.units, String::from_utf16_lossy(&units).trim());
 }
 
-/// Where a MIDI parameter rests.
+/// The neutral value of a MIDI parameter.
 fn neutral(id: ParamID) -> ParamValue {
     if (id - MIDI_START) % NUM_OF_CHANNEL == PITCH_BEND { 0.5 } else { 0.0 }
 }
 
-/// Writes a text and zeros up to the end.
+/// Writes a text and fills the rest with zeros.
 fn write_text(to: &mut [u16], text: &str) {
     let mut letters = text.encode_utf16().take(to.len() - 1);
     to.fill_with(|| letters.next().unwrap_or(0));

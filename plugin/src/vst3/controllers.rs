@@ -1,4 +1,5 @@
-//! Controllers that come in a block of 0 samples, which nice-plug would lose: they wait for the next. Belongs to the audio thread.
+//! The controllers of a block of 0 samples, which nice-plug would lose. They wait for the next block. Belongs to the
+//! audio thread.
 
 use std::cell::{Cell, RefCell};
 use std::ptr::null_mut;
@@ -11,29 +12,31 @@ use nice_plug::wrapper::vst3::vst3::{Class, ComRef, ComWrapper};
 
 use super::edits::last_values;
 
-/// nice-plug's parameters for MIDI: 130 a channel (128 controllers, pressure, bend), up to the last id that is not the host's.
+/// The first of nice-plug's MIDI parameters. They have the last ids below 2^31, as VST3 reserves the rest for hosts.
 pub(super) const MIDI_START: ParamID = (1 << 31) - NUM_OF_CHANNEL * 16;
-/// Of one channel.
+/// The MIDI parameters of a channel: 128 controllers, channel pressure, pitch bend.
 pub(super) const NUM_OF_CHANNEL: ParamID = 130;
 
-/// Controllers that blocks of 0 samples may leave for the next block.
+/// How many controllers of blocks of 0 samples can wait for the next block.
 const MAX_HELD: usize = 256;
 
-/// The changes of a block: the held controllers, each a queue with one point at sample 0, then the host's own queues.
+/// The parameter changes of a block: a queue for each held controller, with one point at sample 0, then the host's
+/// queues.
 ///
-/// It is also the held controllers' queue; nice-plug reads one queue at a time.
+/// As nice-plug reads one queue at a time, this object is also the queue of each held controller.
 pub(super) struct ControllerRelay {
-    /// The host's list, for the length of a block.
+    /// The host's list; null between blocks.
     host: Cell<*mut IParameterChanges>,
-    /// Each parameter once. Never grows beyond its capacity.
+    /// Each parameter at most once. Never grows beyond its capacity.
     held: RefCell<Vec<(ParamID, ParamValue)>>,
-    /// The queue that is read just now.
+    /// The held controller whose queue nice-plug reads.
     current: Cell<(ParamID, ParamValue)>,
     /// This object as a queue.
     queue: Cell<*mut IParamValueQueue>,
 }
 
 impl ControllerRelay {
+    /// A relay without held controllers.
     pub(super) fn new() -> ComWrapper<Self> {
         let relay = ComWrapper::new(Self {
             host: Cell::new(null_mut()),
@@ -41,15 +44,15 @@ impl ControllerRelay {
             current: Cell::default(),
             queue: Cell::new(null_mut()),
         });
-        // Not counted as a reference, or the object would keep itself.
+        // Not a counted reference, or the object would keep itself alive.
         relay.queue.set(relay.as_com_ref().map_or(null_mut(), |queue| queue.as_ptr()));
         relay
     }
 
-    /// Keeps the controllers of a block of 0 samples for the next block.
+    /// Holds the controllers of a block of 0 samples for the next block.
     ///
     /// # Safety
-    /// `changes` is null or a list that the host keeps for the length of the call.
+    /// `changes` is null, or valid during the call.
     pub(super) unsafe fn hold(&self, changes: *mut IParameterChanges) {
         let mut held = self.held.borrow_mut();
         let keep = |id, value| {
@@ -66,20 +69,20 @@ impl ControllerRelay {
         unsafe { last_values(changes, keep) };
     }
 
-    /// Whether there is anything to add to the host's changes.
+    /// Whether any controllers are held.
     pub(super) fn holds_any(&self) -> bool {
         !self.held.borrow().is_empty()
     }
 
-    /// A block begins.
+    /// Begins a block.
     ///
     /// # Safety
-    /// The list is null or the host keeps it until [`Self::end`].
+    /// The list is null, or valid until [`Self::end`].
     pub(super) unsafe fn begin(&self, host: *mut IParameterChanges) {
         self.host.set(host);
     }
 
-    /// A block ends; what was held has been read.
+    /// Ends a block: nice-plug has read the held controllers.
     pub(super) fn end(&self) {
         self.host.set(null_mut());
         self.held.borrow_mut().clear();
@@ -93,7 +96,7 @@ impl Class for ControllerRelay {
 #[allow(non_snake_case, reason = "the SDK's names")]
 impl IParameterChangesTrait for ControllerRelay {
     unsafe fn getParameterCount(&self) -> i32 {
-        // SAFETY: the host keeps the list until the block ends.
+        // SAFETY: the host's list is valid until the block ends.
         let from_host = unsafe { ComRef::from_raw(self.host.get()).map_or(0, |host| host.getParameterCount()) };
         self.held.borrow().len() as i32 + from_host
     }
@@ -106,7 +109,7 @@ impl IParameterChangesTrait for ControllerRelay {
             return self.queue.get();
         }
         let index = (index - held.len()) as i32;
-        // SAFETY: the host keeps the list until the block ends.
+        // SAFETY: the host's list is valid until the block ends.
         unsafe { ComRef::from_raw(self.host.get()).map_or(null_mut(), |host| host.getParameterData(index)) }
     }
 
@@ -129,7 +132,7 @@ impl IParamValueQueueTrait for ControllerRelay {
         if index != 0 || offset.is_null() || value.is_null() {
             return kInvalidArgument;
         }
-        // SAFETY: not null, and the caller gives room for both.
+        // SAFETY: not null; the caller passes valid pointers.
         unsafe {
             offset.write(0);
             value.write(self.current.get().1);

@@ -1,8 +1,10 @@
-//! Parameters that the host sets outside of blocks while it says that it processes; on its main thread, beside the audio thread.
+//! Parameters that the host sets between blocks while it claims to process. The host's main thread sets them while the
+//! audio thread may run.
 //!
-//! nice-plug leaves such a change to the next block, which brings it too. If none comes (the host's engine is idle), it would be
-//! missing from the saved state. Here it waits, is shown, and is stored when the state is saved or processing ends, unless a
-//! block has begun since: then the block's values count. The audio thread takes no lock for it, it counts its blocks.
+//! nice-plug ignores such a change, as the next block brings it too. If no block comes, because the host's engine is
+//! idle, the saved state would lack the change. So it waits here: the host sees it at once, and it is stored when the
+//! state is saved or when processing ends. If a block has begun since, the block's values count. The audio thread takes
+//! no lock, it only counts its blocks.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -15,26 +17,27 @@ use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
 };
 use nice_plug::wrapper::vst3::vst3::Steinberg::kResultOk;
 
-/// A parameter and the bits of the last value that a block brought since the host last set it; NaN for none.
+/// A parameter.
 struct Param {
     pointer: ParamPtr,
+    /// The bits of the last value from a block since the host last set the parameter; NaN if there is none.
     from_block: AtomicU64,
 }
 
-/// What the host has set and no block has brought yet.
+/// The values that the host has set between blocks.
 pub(super) struct Edits {
     by_id: HashMap<ParamID, Param>,
-    /// Keeps what the pointers point to.
+    /// Owns the parameters that the pointers point to.
     _params: Arc<dyn Params>,
     processing: AtomicBool,
-    /// Blocks begun.
+    /// The number of blocks begun.
     num_blocks: AtomicU64,
-    /// (value, blocks begun by then)
+    /// By parameter: the value, and `num_blocks` when the host set it.
     waiting: Mutex<HashMap<ParamID, (f64, u64)>>,
 }
 
 impl Edits {
-    /// `ids` are those of the parameters in their order.
+    /// No values wait. `ids` are the ids of `params` in the same order.
     pub(super) fn new(params: Arc<dyn Params>, ids: impl Iterator<Item = ParamID>) -> Self {
         let param = |pointer| Param { pointer, from_block: AtomicU64::new(f64::NAN.to_bits()) };
         let by_id = ids.zip(params.param_map()).map(|(id, (_, pointer, _))| (id, param(pointer))).collect();
@@ -47,17 +50,17 @@ impl Edits {
         }
     }
 
-    /// Whether the host says that it processes.
+    /// Whether the host claims to process.
     pub(super) fn is_processing(&self) -> bool {
         self.processing.load(Ordering::SeqCst)
     }
 
-    /// Takes down what the host says.
+    /// Stores whether the host claims to process.
     pub(super) fn set_processing(&self, processing: bool) {
         self.processing.store(processing, Ordering::SeqCst);
     }
 
-    /// The host sets a parameter.
+    /// Stores a value that the host sets.
     pub(super) fn set(&self, id: ParamID, value: f64) {
         if let Some(param) = self.by_id.get(&id)
             && self.is_processing()
@@ -69,18 +72,18 @@ impl Edits {
         }
     }
 
-    /// The value that waits for a block, if no block has begun since.
+    /// The waiting value of a parameter, if no block has begun since the host set it.
     pub(super) fn waiting_value(&self, id: ParamID) -> Option<f64> {
         let (value, at) = *self.waiting().get(&id)?;
         (at == self.num_blocks.load(Ordering::SeqCst)).then_some(value)
     }
 
-    /// Forgets what waits: a state is loaded.
+    /// Discards waiting values, because a state is loaded.
     pub(super) fn clear(&self) {
         self.waiting().clear();
     }
 
-    /// Stores what waits.
+    /// Stores waiting values in the parameters.
     pub(super) fn apply(&self) {
         for (id, (value, at)) in self.waiting().drain() {
             if let Some(param) = self.by_id.get(&id)
@@ -93,11 +96,11 @@ impl Edits {
 
     fn store(&self, param: &Param, value: f64, at: u64) {
         let set = |value: f64| {
-            // SAFETY: `_params` keeps the parameter; its value is an atomic.
+            // SAFETY: `_params` owns the parameter; its value is an atomic.
             unsafe { param.pointer._internal_set_normalized_value(value as f32) };
         };
         set(value);
-        // A block that has begun meanwhile may have brought a later value, and been overtaken by this older one.
+        // A block that has begun meanwhile may have set a later value, which this call has just overwritten.
         let mut seen = at;
         loop {
             fence(Ordering::SeqCst);
@@ -113,10 +116,10 @@ impl Edits {
         }
     }
 
-    /// The audio thread begins a block with these changes.
+    /// Begins a block with these changes. The audio thread calls it.
     ///
     /// # Safety
-    /// `changes` is null or a list that the host keeps for the length of the call.
+    /// `changes` is null, or valid during the call.
     pub(super) unsafe fn begin_block(&self, changes: *mut IParameterChanges) {
         let keep = |id, value: f64| {
             if let Some(param) = self.by_id.get(&id) {
@@ -129,16 +132,16 @@ impl Edits {
         fence(Ordering::SeqCst);
     }
 
-    /// Never taken by the audio thread.
+    /// Locks the waiting values. The audio thread must not call it.
     fn waiting(&self) -> MutexGuard<'_, HashMap<ParamID, (f64, u64)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Gives each parameter that a block changes with its last value.
+/// Calls `each` with every parameter that a block changes, and its last value.
 ///
 /// # Safety
-/// `changes` is null or a list that the host keeps for the length of the call.
+/// `changes` is null, or valid during the call.
 pub(super) unsafe fn last_values(changes: *mut IParameterChanges, mut each: impl FnMut(ParamID, f64)) {
     // SAFETY: as the caller promises; the queues belong to the list.
     unsafe {
@@ -159,23 +162,22 @@ mod tests {
     use super::*;
     use crate::params::ContinuoParams;
 
-    /// What a block has brought wins over what was set before it, however late that is stored.
     #[test]
-    fn a_value_that_is_stored_too_late_gives_way_to_a_blocks() {
+    fn a_block_s_value_wins_over_an_earlier_one_that_is_stored_later() {
         let params: Arc<ContinuoParams> = Arc::default();
         let edits = Edits::new(params.clone(), 0..);
         edits.set_processing(true);
         let (id, pointer) = (10, params.param_map()[10].1);
-        // SAFETY: `params` keeps the parameter.
+        // SAFETY: `params` owns the parameter.
         let value = || unsafe { pointer.unmodulated_normalized_value() };
-        // As if a block had begun between the look at the count and the store, and brought a value.
+        // A block begins after the count is read and before the value is stored. It brings a value.
         edits.set(id, 0.25);
         let at = edits.num_blocks.load(Ordering::SeqCst);
         edits.by_id[&id].from_block.store(0.75_f64.to_bits(), Ordering::SeqCst);
         edits.num_blocks.fetch_add(1, Ordering::SeqCst);
         edits.store(&edits.by_id[&id], 0.25, at);
         assert!((value() - 0.75).abs() < 1e-3, "{}", value());
-        // As if that block had brought nothing for it.
+        // The same, but the block brings no value for this parameter.
         edits.set(id, 0.25);
         let at = edits.num_blocks.load(Ordering::SeqCst);
         edits.num_blocks.fetch_add(1, Ordering::SeqCst);

@@ -1,5 +1,5 @@
-//! The event lists between host and nice-plug: SysEx passes by nice-plug, and what comes in a block of 0 samples waits for the
-//! next. Belongs to the audio thread.
+//! The event lists between host and nice-plug. SysEx bypasses nice-plug, and events of a block of 0 samples wait for
+//! the next block. Belongs to the audio thread.
 
 use std::cell::{Cell, RefCell};
 use std::ptr::null_mut;
@@ -9,29 +9,31 @@ use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{Event, IEventList, IEventLi
 use nice_plug::wrapper::vst3::vst3::Steinberg::{kInvalidArgument, kResultFalse, kResultOk, tresult};
 use nice_plug::wrapper::vst3::vst3::{Class, ComRef};
 
-/// Events that blocks of 0 samples may leave for the next block.
+/// How many events of blocks of 0 samples can wait for the next block.
 const MAX_HELD: usize = 1024;
-/// No event has this type; nice-plug passes over it.
+/// An unused event type. nice-plug ignores events of it.
 const NOTHING: u16 = u16::MAX;
 
-/// One object for both directions: nice-plug reads the host's events from it and sends its own to it.
+/// One object for both directions: nice-plug reads the host's events from it, and sends its own to it.
 ///
-/// A SysEx message goes out as the host's own event, which points to the host's bytes: nothing is copied, however long it is. It goes
-/// out at its sample, before what the plugin sends there.
+/// SysEx goes out as the host's own events, which point to the host's bytes, of any length, uncopied. Each goes out at
+/// its sample, before the plugin's events of that sample.
 pub(super) struct EventRelay {
-    /// The host's lists, for the length of a block.
+    /// The host's list of input events; null between blocks.
     input: Cell<*mut IEventList>,
+    /// The host's list of output events; null between blocks.
     output: Cell<*mut IEventList>,
     num_samples: Cell<i32>,
-    /// The host's next event to look at for SysEx.
+    /// The index of the next input event to check for SysEx.
     next_sysex: Cell<i32>,
-    /// Where the last event went out, samples.
+    /// The sample of the last output event.
     last_offset: Cell<i32>,
-    /// Of earlier blocks of 0 samples, to be read first. Never grows beyond its capacity.
+    /// The events of earlier blocks of 0 samples, which come first. Never grows beyond its capacity.
     held: RefCell<Vec<Event>>,
 }
 
 impl EventRelay {
+    /// A relay without held events.
     pub(super) fn new() -> Self {
         Self {
             input: Cell::new(null_mut()),
@@ -43,10 +45,10 @@ impl EventRelay {
         }
     }
 
-    /// A block begins.
+    /// Begins a block.
     ///
     /// # Safety
-    /// The lists are null or the host keeps them until [`Self::end`].
+    /// The lists are null, or valid until [`Self::end`].
     pub(super) unsafe fn begin(&self, input: *mut IEventList, output: *mut IEventList, num_samples: i32) {
         self.input.set(input);
         self.output.set(output);
@@ -55,7 +57,8 @@ impl EventRelay {
         self.last_offset.set(0);
     }
 
-    /// A block ends: the SysEx after the plugin's last event goes out. If the block had samples, what was held has been read.
+    /// Ends a block: sends the SysEx after the plugin's last event. If the block had samples, nice-plug has read the
+    /// held events.
     pub(super) fn end(&self) {
         self.send_sysex(i32::MAX);
         if self.num_samples.get() > 0 {
@@ -65,7 +68,7 @@ impl EventRelay {
         self.output.set(null_mut());
     }
 
-    /// Keeps the events of a block of 0 samples for the next block.
+    /// Holds the events of a block of 0 samples for the next block.
     pub(super) fn hold(&self) {
         let mut held = self.held.borrow_mut();
         for index in 0..self.num_given() {
@@ -78,19 +81,19 @@ impl EventRelay {
         }
     }
 
-    /// Forgets what is held: processing starts anew.
+    /// Discards held events, because processing starts anew.
     pub(super) fn clear(&self) {
         self.held.borrow_mut().clear();
     }
 
     fn num_given(&self) -> i32 {
-        // SAFETY: the host keeps the list until the block ends.
+        // SAFETY: the host's list is valid until the block ends.
         unsafe { ComRef::from_raw(self.input.get()).map_or(0, |input| input.getEventCount()) }
     }
 
-    /// An event of the host's, its offset put inside of the block.
+    /// An event of the host, with its offset limited to the block.
     fn given(&self, index: i32) -> Option<Event> {
-        // SAFETY: the host keeps the list until the block ends. An event is plain data, and zeros are a valid one.
+        // SAFETY: the host's list is valid until the block ends. An event is plain data, for which zeros are valid.
         unsafe {
             let mut event: Event = std::mem::zeroed();
             let result = ComRef::from_raw(self.input.get())?.getEvent(index, &mut event);
@@ -99,7 +102,7 @@ impl EventRelay {
         }
     }
 
-    /// Sends the host's SysEx up to this sample on.
+    /// Sends the host's SysEx messages up to and including this sample.
     fn send_sysex(&self, up_to: i32) {
         let count = self.num_given();
         while self.next_sysex.get() < count {
@@ -108,8 +111,8 @@ impl EventRelay {
                 return;
             }
             self.next_sysex.set(self.next_sysex.get() + 1);
-            if let Some(event) = event.filter(is_sound_sysex) {
-                // A host whose queue is full loses it: its bytes are not ours to keep.
+            if let Some(event) = event.filter(is_sysex_with_bytes) {
+                // If the host's queue is full, the message is lost: its bytes cannot be kept beyond the block.
                 self.send(event);
             }
         }
@@ -117,7 +120,7 @@ impl EventRelay {
 
     fn send(&self, mut event: Event) -> tresult {
         event.sampleOffset = event.sampleOffset.max(self.last_offset.get());
-        // SAFETY: the host keeps the list until the block ends, and takes a copy of the event.
+        // SAFETY: the host's list is valid until the block ends, and the host copies the event.
         let result =
             unsafe { ComRef::from_raw(self.output.get()).map_or(kResultFalse, |output| output.addEvent(&mut event)) };
         if result == kResultOk {
@@ -127,9 +130,9 @@ impl EventRelay {
     }
 }
 
-/// Whether it is a SysEx message with bytes to read.
-fn is_sound_sysex(event: &Event) -> bool {
-    // SAFETY: the type says which field is set.
+/// Whether the event is a SysEx message with bytes.
+fn is_sysex_with_bytes(event: &Event) -> bool {
+    // SAFETY: the type tells which field of the union is set.
     u32::from(event.r#type) == kDataEvent && unsafe { !event.__field0.data.bytes.is_null() }
 }
 
@@ -151,15 +154,15 @@ impl IEventListTrait for EventRelay {
         let held = self.held.borrow();
         let found = match held.get(index) {
             Some(found) => *found,
-            // nice-plug uses what is here without a look at the result.
+            // nice-plug ignores the result and uses the event in any case, so it must be one.
             None => {
                 self.given((index - held.len()) as i32).filter(|event| u32::from(event.r#type) != kDataEvent).unwrap_or(
-                    // SAFETY: an event is plain data, and zeros are a valid one.
+                    // SAFETY: an event is plain data, for which zeros are valid.
                     Event { r#type: NOTHING, ..unsafe { std::mem::zeroed() } },
                 )
             }
         };
-        // SAFETY: not null, and nice-plug gives room for one event.
+        // SAFETY: not null; nice-plug passes a valid pointer.
         unsafe { event.write(found) };
         kResultOk
     }
@@ -168,7 +171,7 @@ impl IEventListTrait for EventRelay {
         if event.is_null() {
             return kInvalidArgument;
         }
-        // SAFETY: not null; an event is plain data and is copied.
+        // SAFETY: not null; an event is plain data.
         let event = unsafe { *event };
         self.send_sysex(event.sampleOffset);
         self.send(event)

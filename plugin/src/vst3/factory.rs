@@ -1,4 +1,4 @@
-//! What a host finds in the library: entry and exit, and the factory of the two classes; on the host's main thread.
+//! The library's entry points, and the factory of the two classes. Runs on the host's main thread.
 
 #![allow(non_snake_case, reason = "the SDK's names")]
 
@@ -30,18 +30,19 @@ impl PluginClass {
     }
 }
 
-/// The factory, in nice-plug's words: the ids and names are those of every version so far.
+/// The factory. Its class ids must never change.
 pub(super) struct Factory([PluginClass; 2]);
 
 impl Factory {
+    /// The factory of both classes.
     pub(super) fn new() -> Self {
         Self([PluginClass::of::<Instrument>(), PluginClass::of::<NoteEffect>()])
     }
 
-    /// Writes a class's info to where the host wants it.
+    /// Writes the info of a class to the host's memory.
     ///
     /// # Safety
-    /// `to` is null or has room for an info.
+    /// `to` is null, or valid for writing an info.
     unsafe fn write_info<T>(&self, index: i32, to: *mut T, info: impl FnOnce(&PluginInfo) -> T) -> tresult {
         let class = usize::try_from(index).ok().and_then(|index| self.0.get(index));
         match class {
@@ -61,7 +62,7 @@ impl Class for Factory {
 
 impl IPluginFactoryTrait for Factory {
     unsafe fn getFactoryInfo(&self, info: *mut PFactoryInfo) -> tresult {
-        // SAFETY: the host gives null or room for an info.
+        // SAFETY: null, or valid for writing an info.
         unsafe { self.write_info(0, info, PluginInfo::create_factory_info) }
     }
 
@@ -70,7 +71,7 @@ impl IPluginFactoryTrait for Factory {
     }
 
     unsafe fn getClassInfo(&self, index: i32, info: *mut PClassInfo) -> tresult {
-        // SAFETY: the host gives null or room for an info.
+        // SAFETY: null, or valid for writing an info.
         unsafe { self.write_info(index, info, PluginInfo::create_class_info) }
     }
 
@@ -78,7 +79,7 @@ impl IPluginFactoryTrait for Factory {
         if class_id.is_null() || interface.is_null() || object.is_null() {
             return kInvalidArgument;
         }
-        // SAFETY: not null; ids are 16 bytes, and there is room for a pointer.
+        // SAFETY: not null; an id has 16 bytes, and `object` is valid for writing a pointer.
         let class_id = unsafe {
             object.write(std::ptr::null_mut());
             class_id.cast::<[u8; 16]>().read()
@@ -86,21 +87,21 @@ impl IPluginFactoryTrait for Factory {
         let class = self.0.iter().find(|class| *class.info.cid == class_id);
         let Some(instance) = class.and_then(|class| (class.make)()) else { return kInvalidArgument };
         let pointer = instance.as_ptr();
-        // SAFETY: a live object, whose first word is its table. It takes a reference for the host, or dies with ours.
+        // SAFETY: a live object, whose first word points to its table. The host gets a reference of its own, or none.
         unsafe { ((*(*pointer).vtbl).queryInterface)(pointer, interface.cast::<TUID>(), object) }
     }
 }
 
 impl IPluginFactory2Trait for Factory {
     unsafe fn getClassInfo2(&self, index: i32, info: *mut PClassInfo2) -> tresult {
-        // SAFETY: the host gives null or room for an info.
+        // SAFETY: null, or valid for writing an info.
         unsafe { self.write_info(index, info, PluginInfo::create_class_info_2) }
     }
 }
 
 impl IPluginFactory3Trait for Factory {
     unsafe fn getClassInfoUnicode(&self, index: i32, info: *mut PClassInfoW) -> tresult {
-        // SAFETY: the host gives null or room for an info.
+        // SAFETY: null, or valid for writing an info.
         unsafe { self.write_info(index, info, PluginInfo::create_class_info_unicode) }
     }
 
@@ -109,7 +110,7 @@ impl IPluginFactory3Trait for Factory {
     }
 }
 
-/// The VST3 factory.
+/// Returns the factory. VST3 hosts look this function up.
 #[unsafe(no_mangle)]
 pub extern "system" fn GetPluginFactory() -> *mut c_void {
     let factory = ComWrapper::new(Factory::new()).to_com_ptr::<IPluginFactory>();
@@ -121,18 +122,18 @@ fn enter() -> bool {
     true
 }
 
-/// Linux and its kin.
+/// The entry points on Linux and other Unix systems.
 #[cfg(all(unix, not(target_os = "macos")))]
 mod linux {
     use std::ffi::c_void;
 
-    /// The host enters the library.
+    /// The host loads the library.
     #[unsafe(no_mangle)]
     pub extern "C" fn ModuleEntry(_library: *mut c_void) -> bool {
         super::enter()
     }
 
-    /// The host leaves the library.
+    /// The host unloads the library.
     #[unsafe(no_mangle)]
     pub extern "C" fn ModuleExit() -> bool {
         true
@@ -143,13 +144,13 @@ mod linux {
 mod macos {
     use std::ffi::c_void;
 
-    /// The host enters the bundle.
+    /// The host loads the bundle.
     #[unsafe(no_mangle)]
     pub extern "C" fn bundleEntry(_bundle: *mut c_void) -> bool {
         super::enter()
     }
 
-    /// The host leaves the bundle.
+    /// The host unloads the bundle.
     #[unsafe(no_mangle)]
     pub extern "C" fn bundleExit() -> bool {
         true
@@ -158,13 +159,13 @@ mod macos {
 
 #[cfg(windows)]
 mod windows {
-    /// The host enters the library.
+    /// The host loads the library.
     #[unsafe(no_mangle)]
     pub extern "system" fn InitDll() -> bool {
         super::enter()
     }
 
-    /// The host leaves the library.
+    /// The host unloads the library.
     #[unsafe(no_mangle)]
     pub extern "system" fn ExitDll() -> bool {
         true

@@ -1,4 +1,4 @@
-//! The VST3 layer around a plugin that only takes down what reaches it. One thread plays all parts.
+//! The VST3 layer around a plugin that only records its calls. One thread plays all roles.
 
 use std::cell::{Cell, RefCell};
 use std::ptr::null_mut;
@@ -23,21 +23,23 @@ use super::factory::Factory;
 use super::{Fence, block_is_offline, introduce};
 use crate::editor::EditorWindow;
 
-/// What has reached the plugin on this thread.
+/// The calls that the plugin of this thread has got.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Seen {
     resets: usize,
     blocks: usize,
     /// Key and sample of the last note.
     last_note: Option<(u8, u32)>,
-    /// Of the configuration.
+    /// Whether the configuration is offline.
     is_offline: bool,
-    /// Of the last block.
+    /// Whether the last block was offline.
     block_is_offline: bool,
 }
 
 thread_local! {
-    static SEEN: Cell<Seen> = const { Cell::new(Seen { resets: 0, blocks: 0, last_note: None, is_offline: false, block_is_offline: false }) };
+    static SEEN: Cell<Seen> = const {
+        Cell::new(Seen { resets: 0, blocks: 0, last_note: None, is_offline: false, block_is_offline: false })
+    };
 }
 
 fn see(change: impl FnOnce(&mut Seen)) {
@@ -52,7 +54,7 @@ struct ProbeParams {
     level: FloatParam,
 }
 
-/// A note of this key fails.
+/// `process` fails at a note of this key.
 const FAILS: u8 = 99;
 
 struct Probe(Arc<ProbeParams>);
@@ -127,7 +129,7 @@ impl Vst3Plugin for Probe {
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx];
 }
 
-/// A host's list of events, for one direction each.
+/// A host's list of events, for either direction.
 #[derive(Default)]
 struct List {
     given: Vec<Event>,
@@ -141,25 +143,25 @@ impl Class for List {
 #[allow(non_snake_case, reason = "the SDK's names")]
 impl IEventListTrait for List {
     unsafe fn getEventCount(&self) -> i32 {
-        // One more than there are, which is an error to ask for.
+        // One too many: reading the last is an error.
         self.given.len() as i32 + 1
     }
 
     unsafe fn getEvent(&self, index: i32, event: *mut Event) -> tresult {
         let Some(found) = self.given.get(index as usize) else { return kInvalidArgument };
-        // SAFETY: the caller gives room for an event.
+        // SAFETY: the caller passes a valid pointer.
         unsafe { event.write(*found) };
         kResultOk
     }
 
     unsafe fn addEvent(&self, event: *mut Event) -> tresult {
-        // SAFETY: the caller gives an event.
+        // SAFETY: the caller passes an event.
         self.taken.borrow_mut().push(unsafe { *event });
         kResultOk
     }
 }
 
-/// A block's changes of one parameter, one a sample.
+/// The changes of one parameter in a block, one for each sample.
 struct Ramp(ParamID);
 
 impl Class for Ramp {
@@ -192,7 +194,7 @@ impl IParamValueQueueTrait for Ramp {
     }
 
     unsafe fn getPoint(&self, index: i32, offset: *mut i32, value: *mut ParamValue) -> tresult {
-        // SAFETY: the caller gives room for both.
+        // SAFETY: the caller passes valid pointers.
         unsafe {
             offset.write(index);
             value.write(f64::from(index) / 64.0);
@@ -210,7 +212,7 @@ thread_local! {
     static RAMP: Cell<*mut IParamValueQueue> = const { Cell::new(null_mut()) };
 }
 
-/// An event with nothing in it.
+/// An empty event.
 fn event(offset: i32, r#type: u32) -> Event {
     // SAFETY: plain data, for which zeros are valid.
     Event { sampleOffset: offset, r#type: r#type as u16, ..unsafe { std::mem::zeroed() } }
@@ -232,7 +234,7 @@ fn sysex(offset: i32, bytes: *const u8, size: u32) -> Event {
 struct Host(Component<Probe>);
 
 impl Host {
-    /// Sets the plugin up.
+    /// A host that has set up the plugin.
     fn new() -> Self {
         SEEN.set(Seen::default());
         let host = Self(Component::new());
@@ -261,7 +263,7 @@ impl Host {
         assert_eq!(unsafe { IAudioProcessorTrait::setProcessing(&self.0, u8::from(processing)) }, kResultOk);
     }
 
-    /// A block's result, and what the plugin sends.
+    /// Processes a block. Returns the result and the events that the plugin sent.
     fn block(&self, num_samples: i32, mode: u32, given: Vec<Event>) -> (tresult, Vec<Event>) {
         let (input, output) = (ComWrapper::new(List { given, ..List::default() }), ComWrapper::new(List::default()));
         let pointer = |list: &ComWrapper<List>| list.to_com_ptr::<IEventList>().expect("its interface");
@@ -270,7 +272,7 @@ impl Host {
         let mut data: ProcessData = unsafe { std::mem::zeroed() };
         (data.numSamples, data.processMode, data.symbolicSampleSize) = (num_samples, mode as i32, kSample32 as i32);
         (data.inputEvents, data.outputEvents) = (input.as_ptr(), output_pointer.as_ptr());
-        // SAFETY: all that `data` points to outlives the call.
+        // SAFETY: everything that `data` points to outlives the call.
         let result = unsafe { IAudioProcessorTrait::process(&self.0, &mut data) };
         (result, output.taken.take())
     }
@@ -280,7 +282,7 @@ impl Host {
 fn the_plugin_is_reset_whenever_processing_starts() {
     let host = Host::new();
     let resets = || SEEN.get().resets;
-    // As most hosts do.
+    // Most hosts call `setProcessing`.
     host.active(true);
     host.processing(true);
     assert_eq!(resets(), 1);
@@ -291,7 +293,7 @@ fn the_plugin_is_reset_whenever_processing_starts() {
     assert_eq!(resets(), 2);
     host.processing(false);
     host.active(false);
-    // As hosts may: the call is optional.
+    // The call is optional.
     for start in 3..5 {
         host.active(true);
         host.block(0, kRealtime, Vec::new());
@@ -304,7 +306,7 @@ fn the_plugin_is_reset_whenever_processing_starts() {
 }
 
 #[test]
-fn modes_are_those_of_the_setup_and_of_the_block() {
+fn the_modes_of_the_setup_and_of_the_block_both_count() {
     let host = Host::new();
     for mode in [kOffline, kRealtime, kRealtime, kOffline] {
         host.set_up(mode);
@@ -322,7 +324,7 @@ fn modes_are_those_of_the_setup_and_of_the_block() {
 }
 
 #[test]
-fn an_error_of_the_plugin_is_the_hosts_to_know() {
+fn the_host_gets_the_plugin_s_errors() {
     let host = Host::new();
     host.active(true);
     host.processing(true);
@@ -340,13 +342,13 @@ fn sysex_goes_out_as_the_hosts_own_bytes() {
     let given = vec![sysex(5, bytes.as_ptr(), 4), sysex(6, std::ptr::null(), 4), sysex(200, bytes.as_ptr(), 4)];
     let (result, sent) = host.block(16, kRealtime, given);
     assert_eq!(result, kResultOk);
-    // SAFETY: the type says which field is set.
+    // SAFETY: the type tells which field of the union is set.
     let sent: Vec<_> = sent.iter().map(|event| (event.sampleOffset, unsafe { event.__field0.data.bytes })).collect();
     assert_eq!(sent, [(5, bytes.as_ptr()), (15, bytes.as_ptr())]);
 }
 
 #[test]
-fn offsets_outside_of_the_block_are_put_inside() {
+fn offsets_outside_the_block_are_limited_to_it() {
     let host = Host::new();
     host.active(true);
     host.processing(true);
@@ -368,10 +370,10 @@ fn a_note_of_a_block_without_samples_does_not_outlive_a_stop() {
     assert_eq!((SEEN.get().blocks, SEEN.get().last_note), (1, None));
 }
 
-/// A host calls it on whichever thread it likes, one at a time.
+/// Moves a value to another thread.
 struct OnAnyThread<T>(T);
 
-// SAFETY: moved to one thread and back, as a host may.
+// SAFETY: a host may call the plugin on any thread, one at a time, as the test does.
 unsafe impl<T> Send for OnAnyThread<T> {}
 
 #[test]
@@ -396,12 +398,12 @@ fn an_instance_that_ends_leaves_the_background_thread_alive() {
             (data.numSamples, data.symbolicSampleSize) = (64, kSample32 as i32);
             data.inputParameterChanges = changes.as_ptr();
             for _ in 0..4 {
-                // SAFETY: all that `data` points to outlives the call.
+                // SAFETY: everything that `data` points to outlives the call.
                 assert_eq!(unsafe { IAudioProcessorTrait::process(&host.0.0, &mut data) }, kResultOk);
             }
             host
         };
-        // Each change is a task for the background thread; the host lets go of the instance at once.
+        // Each change is a task for the background thread. The host releases the instance at once.
         drop(std::thread::spawn(play).join().expect("no panic"));
     }
     assert!(drain(&post_of::<Probe>()), "the background thread has ended");
@@ -411,7 +413,7 @@ fn an_instance_that_ends_leaves_the_background_thread_alive() {
 fn null_pointers_and_calls_out_of_order_are_refused() {
     let component = Component::<Probe>::new();
     let factory = Factory::new();
-    // SAFETY: null is what is tested; the rest outlives the calls.
+    // SAFETY: the test passes null on purpose; the rest outlives the calls.
     unsafe {
         assert_ne!(IAudioProcessorTrait::process(&component, null_mut()), kResultOk);
         let mut data: ProcessData = std::mem::zeroed();

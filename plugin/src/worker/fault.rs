@@ -1,45 +1,44 @@
-//! Faults that tests wish for, so that a starved or failed worker is seen in the built bundle. Builds without assertions have
-//! none. Worker.
+//! Faults for tests: a slow or failing worker in the built bundle. Only builds with debug assertions have them. Worker.
 
 use std::time::Duration;
 
-/// Makes every row take this many milliseconds more.
+/// Environment variable: each step takes this many milliseconds longer.
 const SLOW_VARIABLE: &str = "CONTINUO_SLOW_MS";
-/// Lets this many rows pass before that.
+/// Environment variable: only the steps after this many are slow.
 const SLOW_AFTER_VARIABLE: &str = "CONTINUO_SLOW_AFTER";
-/// Makes the worker's thread panic after this many rows.
+/// Environment variable: the worker's thread panics after this many steps.
 const FAIL_VARIABLE: &str = "CONTINUO_FAIL_AFTER";
 
-/// What goes wrong, if anything.
+/// The faults to come, if any.
 pub struct Fault {
     slow: Duration,
-    quick_rows: u64,
-    rows_left: Option<u64>,
+    quick_steps: u64,
+    steps_left: Option<u64>,
 }
 
 impl Fault {
-    /// As the environment says; nothing in builds without assertions.
-    pub fn wished_for() -> Self {
+    /// Reads the environment variables; no faults in builds without debug assertions.
+    pub fn from_environment() -> Self {
         let number = |name: &str| -> Option<u64> {
             std::env::var(name).ok().filter(|_| cfg!(debug_assertions)).and_then(|text| text.parse().ok())
         };
         Self {
             slow: Duration::from_millis(number(SLOW_VARIABLE).unwrap_or(0)),
-            quick_rows: number(SLOW_AFTER_VARIABLE).unwrap_or(0),
-            rows_left: number(FAIL_VARIABLE),
+            quick_steps: number(SLOW_AFTER_VARIABLE).unwrap_or(0),
+            steps_left: number(FAIL_VARIABLE),
         }
     }
 
-    /// Called for every row.
+    /// Sleeps or panics, as set. Called for every step.
     pub fn strike(&mut self) {
-        if self.quick_rows > 0 {
-            self.quick_rows -= 1;
+        if self.quick_steps > 0 {
+            self.quick_steps -= 1;
         } else if !self.slow.is_zero() {
             std::thread::sleep(self.slow);
         }
-        if let Some(rows_left) = &mut self.rows_left {
-            assert!(*rows_left > 0, "the worker was wished to fail ({FAIL_VARIABLE})");
-            *rows_left -= 1;
+        if let Some(steps_left) = &mut self.steps_left {
+            assert!(*steps_left > 0, "the worker fails, as {FAIL_VARIABLE} demands");
+            *steps_left -= 1;
         }
     }
 }

@@ -1,41 +1,40 @@
-//! How long things took: counts in boxes that grow by a twelfth, so that a percentile costs no memory and no sort.
+//! Percentiles of durations from a histogram whose bins grow by a twelfth: no sorting, no allocation. Worker.
 
 use std::time::Duration;
 
-/// Boxes an octave.
+/// Bins for each doubling of the duration.
 const PER_OCTAVE: f32 = 8.0;
-/// Boxes in all: from one microsecond to over a minute.
-const NUM_BOXES: usize = 210;
+/// The number of bins: from a microsecond to over a minute.
+const NUM_BINS: usize = 210;
 
 /// A histogram of durations.
 pub struct Durations {
-    boxes: [u32; NUM_BOXES],
+    bins: [u32; NUM_BINS],
     count: u32,
 }
 
 impl Durations {
-    /// Nothing measured yet.
+    /// An empty histogram.
     pub const fn new() -> Self {
-        Self { boxes: [0; NUM_BOXES], count: 0 }
+        Self { bins: [0; NUM_BINS], count: 0 }
     }
 
-    /// Counts one.
+    /// Counts a duration.
     pub fn add(&mut self, duration: Duration) {
         let us = duration.as_secs_f32() * 1e6;
-        let place = (us.max(1.0).log2() * PER_OCTAVE) as usize;
-        self.boxes[place.min(NUM_BOXES - 1)] += 1;
+        let bin = (us.max(1.0).log2() * PER_OCTAVE) as usize;
+        self.bins[bin.min(NUM_BINS - 1)] += 1;
         self.count += 1;
     }
 
-    /// The duration that the share `p` of all stays below, microseconds, to within a twelfth; 0 if nothing was
-    /// measured.
+    /// The `p` quantile (0.5 is the median), microseconds, to within a twelfth; 0 without durations.
     pub fn percentile_us(&self, p: f32) -> f32 {
         let wanted = (self.count as f32 * p).ceil().max(1.0) as u32;
         let mut seen = 0;
-        for (place, count) in self.boxes.iter().enumerate() {
+        for (bin, count) in self.bins.iter().enumerate() {
             seen += count;
             if seen >= wanted {
-                return ((place as f32 + 0.5) / PER_OCTAVE).exp2();
+                return ((bin as f32 + 0.5) / PER_OCTAVE).exp2();
             }
         }
         0.0

@@ -1,21 +1,22 @@
-//! The priority of the worker's thread: that of audio threads, as a block may wait for it. Worker.
+//! The priority of the worker's thread. It is a real-time priority, as the audio thread may wait for the worker.
+//! Worker.
 
 use thread_priority::ThreadPriority;
 #[cfg(not(unix))]
 use thread_priority::set_current_thread_priority;
 
-/// Of the real-time priorities, 1 to 99: that of the clients of an audio server, below most hosts' own audio threads.
+/// A real-time priority (1 to 99) that clients of audio servers use, below the audio threads of most hosts.
 #[cfg(unix)]
 const REAL_TIME: u8 = 5;
 
-/// The middle of the scale that the crate lays over ordinary priorities.
+/// The middle of the crate's scale of ordinary priorities.
 #[cfg(unix)]
 const ORDINARY: i32 = 50;
 
 /// Raises the current thread's priority.
 ///
 /// # Errors
-/// What the system says where it does not allow that, and what to do.
+/// If the system does not allow it: a text that tells the player what follows and what to do.
 #[cfg(unix)]
 pub fn raise() -> Result<(), String> {
     use thread_priority::{
@@ -24,18 +25,23 @@ pub fn raise() -> Result<(), String> {
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
     let priority = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: REAL_TIME.into() });
     set_thread_priority_and_policy(thread_native_id(), priority, policy).map_err(|_| {
-        "The system does not allow real-time priority: answers may be late on a busy machine. On Linux, join the group `audio`.".into()
+        "The system does not allow real-time priority: answers may be late on a busy machine. On Linux, join the \
+         group `audio`."
+            .into()
     })
 }
 
-/// The same on Windows.
+/// Raises the current thread's priority.
+///
+/// # Errors
+/// If the system does not allow it: a text that tells the player what follows.
 #[cfg(not(unix))]
 pub fn raise() -> Result<(), String> {
     set_current_thread_priority(ThreadPriority::Max)
         .map_err(|_| "The system does not allow a high priority: answers may be late on a busy machine.".into())
 }
 
-/// Gives the current thread an ordinary priority: a thread begins with that of the one that has started it.
+/// Gives the current thread an ordinary priority. A new thread has the priority of the thread that started it.
 pub fn lower() {
     #[cfg(unix)]
     {
@@ -43,7 +49,7 @@ pub fn lower() {
             NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
         };
         let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);
-        // A thread that stays at the higher priority does its work all the same.
+        // If this fails, the thread works at the higher priority.
         let priority = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: ORDINARY });
         let _ = set_thread_priority_and_policy(thread_native_id(), priority, policy);
     }

@@ -1,26 +1,26 @@
-//! The weights that the plugin brings along, each under a name that projects keep. Read by any thread.
+//! The shipped weights, which are part of the plugin. Projects save their names. Any thread reads them.
 
-/// What a path to shipped weights begins with.
+/// The prefix of a path to shipped weights.
 pub const PREFIX: &str = "shipped:";
 
 /// Weights that are part of the plugin.
 pub struct Shipped {
-    /// What projects call them, for good; also the file's name.
+    /// The name in projects, which must never change, and of the file.
     pub name: &'static str,
-    /// The file.
+    /// The contents of the file.
     pub bytes: &'static [u8],
 }
 
-/// Takes a file of the folder `weights` into the plugin.
+/// Embeds a file of the folder `weights`.
 macro_rules! shipped {
     ($name:literal) => {
         Shipped { name: $name, bytes: include_bytes!(concat!("../../../weights/", $name, ".safetensors")) }
     };
 }
 
-/// All of them, in the order of menus. The first plays from the moment the plugin is loaded. A line here is all it takes to ship
-/// another.
-pub const SHIPPED: &[Shipped] = &[
+/// All shipped weights, in the order of menus. A new instance plays the first. To ship further weights, add a line
+/// here.
+pub static SHIPPED: &[Shipped] = &[
     shipped!("bach"),
     shipped!("chorale"),
     shipped!("folk"),
@@ -31,18 +31,20 @@ pub const SHIPPED: &[Shipped] = &[
 ];
 
 impl Shipped {
-    /// The path that stands for them in a project: empty for the first.
+    /// The path in a project; empty for the first.
     pub fn path(&self) -> String {
         if self.name == SHIPPED[0].name { String::new() } else { format!("{PREFIX}{}", self.name) }
     }
 
-    /// What errors call them.
+    /// The name in errors.
     pub fn source(&self) -> String {
         format!("weights/{}.safetensors", self.name)
     }
 
-    /// What a project's path stands for: shipped weights, `None` for a file, or an error if it names weights that this build does
-    /// not bring along.
+    /// The shipped weights of a path in a project; `None` if it is the path of a file.
+    ///
+    /// # Errors
+    /// If the path names weights that this build does not ship.
     pub fn of_path(path: &str) -> Result<Option<&'static Self>, String> {
         if path.is_empty() {
             return Ok(Some(&SHIPPED[0]));
@@ -62,9 +64,9 @@ mod tests {
     use crate::state::ChosenWeights;
     use crate::worker::weights::load;
 
-    /// Whatever is added to the list must load, be found again by its path, and have a name of its own.
+    /// All shipped weights must load, be found by their path, and have a unique style name.
     #[test]
-    fn all_that_is_shipped_plays_and_is_found_by_its_path() {
+    fn shipped_weights_play_and_are_found_by_their_paths() {
         let mut styles = Vec::new();
         for shipped in SHIPPED {
             let chosen = ChosenWeights { path: shipped.path(), hash: String::new() };
@@ -77,7 +79,7 @@ mod tests {
         let all = styles.len();
         styles.sort();
         styles.dedup();
-        assert_eq!(styles.len(), all, "two styles have one name: {styles:?}");
+        assert_eq!(styles.len(), all, "two styles have the same name: {styles:?}");
     }
 
     #[test]

@@ -1,25 +1,26 @@
-//! What has been decided for each step of the song, so that a loop or a jump goes on from what stands before its goal. Worker.
+//! The decisions by song step, so that after a loop or a jump the performer continues from the music before that
+//! position. Worker.
 
 use continuo_model::decision::{Decision, Given};
 use continuo_model::generate::{Checkpoint, Performer, Step};
 
-/// Steps that are remembered: 64 bars of 4/4.
+/// How many steps to remember: 64 bars of 4/4.
 const NUM_STEPS: usize = 1024;
-/// Bars whose beginnings can be returned to.
+/// For how many bars to remember the state at the beginning.
 const NUM_BARS: usize = 64;
-/// Steps that are heard again at the most, to get from a bar's beginning to a step: two bars of 4/4.
+/// The most steps to replay from the beginning of a bar to a step: two bars of 4/4.
 const MAX_REPLAY: i64 = 32;
 
-/// The last steps by song step, and the performer's states at the beginnings of bars. Allocates only when it is made.
+/// The last decisions by song step, and the performer's states at the beginnings of bars. Only `new` allocates.
 pub struct SongMemory {
     steps: Vec<Option<(Step, Decision)>>,
-    /// (song step, state before it); the oldest gives way.
+    /// (song step, state before it), in a ring: the next entry replaces the oldest.
     bars: Vec<(Option<i64>, Checkpoint)>,
     next_bar: usize,
 }
 
 impl SongMemory {
-    /// Nothing is remembered.
+    /// An empty memory.
     pub fn new(performer: &dyn Performer) -> Self {
         let bars = (0..NUM_BARS).map(|_| (None, performer.checkpoint())).collect();
         Self { steps: vec![None; NUM_STEPS], bars, next_bar: 0 }
@@ -31,31 +32,31 @@ impl SongMemory {
         self.bars.iter_mut().for_each(|bar| bar.0 = None);
     }
 
-    /// Remembers a decision in place of what stood at its step.
+    /// Remembers the decision for a step, in place of an earlier one.
     pub fn keep_step(&mut self, step: &Step, decision: &Decision) {
         self.steps[slot(step.step_idx)] = Some((*step, *decision));
     }
 
-    /// Forgets a song step, which has been undone; the state before it stays true.
+    /// Forgets a step that was undone. The state before it remains valid.
     pub fn forget(&mut self, song_step: i64) {
         if self.step(song_step).is_some() {
             self.steps[slot(song_step)] = None;
         }
     }
 
-    /// Remembers the performer's state at the beginning of a bar, in place of what stood there.
+    /// Remembers the performer's state at the beginning of a bar, in place of an earlier one.
     pub fn keep_state(&mut self, song_step: i64, performer: &dyn Performer) {
-        let place = self.bars.iter().position(|bar| bar.0 == Some(song_step)).unwrap_or_else(|| {
+        let index = self.bars.iter().position(|bar| bar.0 == Some(song_step)).unwrap_or_else(|| {
             self.next_bar = (self.next_bar + 1) % NUM_BARS;
             self.next_bar
         });
-        let bar = &mut self.bars[place];
+        let bar = &mut self.bars[index];
         bar.0 = Some(song_step);
         performer.save(&mut bar.1);
     }
 
-    /// Puts the performer where it stood before `song_step`: at the nearest beginning of a bar before it, then on
-    /// through the steps from there. Where nothing is remembered it begins a piece.
+    /// Restores the performer's state before `song_step`: it restores the nearest beginning of a bar and replays the
+    /// steps from there. If they are not remembered, the performer begins a piece.
     pub fn go_to(&self, performer: &mut dyn Performer, song_step: i64) {
         let reachable = |from: i64| {
             (0..=MAX_REPLAY).contains(&(song_step - from)) && (from..song_step).all(|step| self.step(step).is_some())
@@ -71,8 +72,8 @@ impl SongMemory {
         }
     }
 
-    /// Lets another performer hear the steps before `song_step` that `other` remembers, two bars of 4/4 at the most,
-    /// and remembers them here.
+    /// Lets the performer hear the steps that `other` remembers before `song_step`, two bars of 4/4 at most. Remembers
+    /// them too.
     pub fn hear(&mut self, performer: &mut dyn Performer, other: &Self, song_step: i64) {
         let known = (1..=MAX_REPLAY).take_while(|back| other.step(song_step - back).is_some()).count() as i64;
         for (step, decision) in (song_step - known..song_step).filter_map(|step| other.step(step)) {

@@ -1,4 +1,4 @@
-//! The worker without its thread, and with it.
+//! The worker, with and without its thread.
 
 use continuo_model::decision::{Given, Lanes, Sounding};
 use continuo_model::generate::{self, Step, StepSettings};
@@ -24,7 +24,7 @@ fn performance() -> Performance {
     Performance::new(generate::network(&weights).unwrap())
 }
 
-/// A melody model that has learnt nothing, and plays all the same.
+/// An untrained melody model, which plays nevertheless.
 fn line_weights() -> Weights {
     let words: String = (48..84).map(|pitch| format!(" {pitch}")).collect();
     let lexicon = Lexicon::parse(&format!("/ r _{words}")).unwrap();
@@ -48,24 +48,24 @@ fn line_performance() -> Performance {
 }
 
 #[test]
-fn asking_again_for_a_step_undoes_it_and_all_after() {
-    ask_again(performance());
-    ask_again(line_performance());
+fn a_repeated_request_undoes_its_step_and_all_after() {
+    request_again(performance());
+    request_again(line_performance());
 }
 
-fn ask_again(mut performance: Performance) {
+fn request_again(mut performance: Performance) {
     let mut decide = |steps: &mut dyn Iterator<Item = i64>| -> Vec<_> {
         steps.map(|step| performance.decide(&request(0, step)).decision).collect()
     };
     let first = decide(&mut (0..100));
     assert_eq!(decide(&mut (60..100)), first[60..]);
     assert_eq!(decide(&mut (99..100)), first[99..]);
-    // Further back than the checkpoints reach: the oldest is where it goes back to, and nothing breaks.
+    // Steps before the oldest checkpoint: it restores that one, and nothing breaks.
     decide(&mut (0..10));
 }
 
 #[test]
-fn a_jump_goes_on_from_what_stood_there_and_a_start_begins_anew() {
+fn a_jump_continues_from_the_music_there_and_a_start_begins_anew() {
     jump(performance());
     jump(line_performance());
 }
@@ -74,7 +74,7 @@ fn jump(mut performance: Performance) {
     let mut count = -1;
     let mut decide = |from: From, steps: std::ops::Range<i64>, pass: u64| -> Vec<_> {
         let start = steps.start;
-        let rows = steps.map(|step_idx| {
+        let decisions = steps.map(|step_idx| {
             count += 1;
             let mut request = Request {
                 count,
@@ -85,18 +85,18 @@ fn jump(mut performance: Performance) {
             request.step.settings.pass = pass;
             performance.decide(&request).decision
         });
-        rows.collect()
+        decisions.collect()
     };
     let first = decide(From::Nothing, 0..80, 0);
     assert_eq!(decide(From::Elsewhere, 32..64, 0), first[32..64], "from a bar line");
     assert_eq!(decide(From::Elsewhere, 32..64, 0), first[32..64], "and again");
     assert_eq!(decide(From::Elsewhere, 37..64, 0), first[37..64], "from the middle of a bar");
-    assert_ne!(decide(From::Elsewhere, 32..64, 1), first[32..64], "another time round");
+    assert_ne!(decide(From::Elsewhere, 32..64, 1), first[32..64], "in another pass of the loop");
     decide(From::Elsewhere, 500..510, 0);
     assert_eq!(decide(From::Nothing, 0..80, 0), first);
 }
 
-/// What a performer believes to sound before a step: what goes on if nobody moves.
+/// The notes that sound before a step as the performer heard them: those that sound on if all lanes hold.
 fn sounding(performance: &mut Performance, step_idx: i64) -> Sounding {
     let mut state = performance.performer.checkpoint();
     performance.performer.save(&mut state);
@@ -119,7 +119,7 @@ fn grid_and_line_models_hand_over_to_each_other() {
         assert_eq!(
             sounding(&mut performance, 32),
             chorale[31].decision.sounding,
-            "the line model has heard what sounds"
+            "the line model has heard the sounding notes"
         );
         assert_eq!(before.performer.network().description().name, "Bach chorales");
         let tune = play(&mut performance, 32..64);
@@ -127,7 +127,11 @@ fn grid_and_line_models_hand_over_to_each_other() {
         assert!(tune.iter().all(|answer| (lanes(answer) & !Lanes::first(1)).is_empty()), "a melody is one voice");
         assert!(tune.iter().filter(|answer| answer.decision.starts(0).count() > 0).count() > 2);
         performance.hand_over_to(before, 64);
-        assert_eq!(sounding(&mut performance, 64), tune[31].decision.sounding, "the grid model has heard what sounds");
+        assert_eq!(
+            sounding(&mut performance, 64),
+            tune[31].decision.sounding,
+            "the grid model has heard the sounding notes"
+        );
         [chorale, tune, play(&mut performance, 64..96)]
             .concat()
             .into_iter()
@@ -137,10 +141,13 @@ fn grid_and_line_models_hand_over_to_each_other() {
     let first = run();
     assert_eq!(run(), first);
     let deaf = play(&mut line_performance(), 32..64);
-    assert!(deaf.iter().zip(&first[32..]).any(|(deaf, heard)| deaf.decision != *heard), "what was heard matters");
+    assert!(
+        deaf.iter().zip(&first[32..]).any(|(deaf, heard)| deaf.decision != *heard),
+        "the line model ignored the chorale"
+    );
 }
 
-/// Where a row is decided memory is neither taken nor given back, whoever plays: the worker answers while a host waits.
+/// Deciding a step neither allocates nor frees, with any kind of model, as a host may wait for it.
 #[cfg(debug_assertions)]
 #[test]
 fn deciding_allocates_nothing() {
@@ -165,10 +172,10 @@ fn a_line_model_is_chosen_like_any_other() {
     let path = std::env::temp_dir().join(format!("continuo-line-{}.safetensors", std::process::id()));
     line_weights().write(&path).unwrap();
     let (mut audio, end, _) = bridge::new();
-    let desk = Desk::default();
-    desk.weights.lock().unwrap().path = path.to_string_lossy().into_owned();
-    let worker = Worker::start(end, desk.clone());
-    let status = wait_for(&desk, "Lines", || ());
+    let worker_shared = WorkerShared::default();
+    worker_shared.weights.lock().unwrap().path = path.to_string_lossy().into_owned();
+    let worker = Worker::start(end, worker_shared.clone());
+    let status = wait_for(&worker_shared, "Lines", || ());
     assert_eq!((status.style.as_str(), status.problem.as_str(), status.plays_alone), ("Lines", "", true));
     audio.ask(request(1, 0));
     while audio.answer().is_none() {
@@ -181,9 +188,9 @@ fn a_line_model_is_chosen_like_any_other() {
 #[test]
 fn a_running_worker_answers_in_order_and_ends_when_dropped() {
     let (mut audio, end, _) = bridge::new();
-    let desk = Desk::default();
-    let status = desk.status.clone();
-    let worker = Worker::start(end, desk);
+    let worker_shared = WorkerShared::default();
+    let status = worker_shared.status.clone();
+    let worker = Worker::start(end, worker_shared);
     assert_eq!(status.lock().unwrap().problem, "");
     for id in 0..100 {
         assert_eq!(audio.ask(request(id, id as i64)), Some(id + 1));
@@ -200,10 +207,10 @@ fn a_running_worker_answers_in_order_and_ends_when_dropped() {
     assert!(!audio.can_answer());
 }
 
-fn wait_for(desk: &Desk, style: &str, mut meanwhile: impl FnMut()) -> Status {
+fn wait_for(worker_shared: &WorkerShared, style: &str, mut meanwhile: impl FnMut()) -> Status {
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
-        let status = desk.status.lock().unwrap().clone();
+        let status = worker_shared.status.lock().unwrap().clone();
         if status.style == style || Instant::now() > patience {
             return status;
         }
@@ -214,10 +221,10 @@ fn wait_for(desk: &Desk, style: &str, mut meanwhile: impl FnMut()) -> Status {
 #[test]
 fn a_bad_file_is_named_and_the_shipped_weights_play() {
     let (mut audio, end, _) = bridge::new();
-    let desk = Desk::default();
-    desk.weights.lock().unwrap().path = "no/such.safetensors".into();
-    let _worker = Worker::start(end, desk.clone());
-    let status = wait_for(&desk, "Bach chorales", || ());
+    let worker_shared = WorkerShared::default();
+    worker_shared.weights.lock().unwrap().path = "no/such.safetensors".into();
+    let _worker = Worker::start(end, worker_shared.clone());
+    let status = wait_for(&worker_shared, "Bach chorales", || ());
     assert!(status.problem.starts_with("no/such.safetensors: cannot be opened"), "{}", status.problem);
     assert_eq!(status.style, "Bach chorales");
     audio.ask(request(1, 0));
@@ -234,8 +241,8 @@ fn weights_are_swapped_at_a_bar_while_playing() {
     weights.write(&path).unwrap();
 
     let (mut audio, end, _) = bridge::new();
-    let desk = Desk::default();
-    let worker = Worker::start(end, desk.clone());
+    let worker_shared = WorkerShared::default();
+    let worker = Worker::start(end, worker_shared.clone());
     let mut step = 0;
     let mut play = || {
         let asked = audio.ask(request(step as u64, step));
@@ -245,24 +252,26 @@ fn weights_are_swapped_at_a_bar_while_playing() {
                 break answer;
             }
         };
-        assert_eq!(Some(answer.id), asked, "every row is answered");
+        assert_eq!(Some(answer.id), asked, "every request is answered");
         step += 1;
     };
     (0..20).for_each(|_| play());
-    let choose = |path: &str| *desk.weights.lock().unwrap() = ChosenWeights { path: path.into(), hash: String::new() };
+    let choose =
+        |path: &str| *worker_shared.weights.lock().unwrap() = ChosenWeights { path: path.into(), hash: String::new() };
     choose(&path.to_string_lossy());
-    assert_eq!(wait_for(&desk, "Mine", &mut play).style, "Mine");
+    assert_eq!(wait_for(&worker_shared, "Mine", &mut play).style, "Mine");
     (0..20).for_each(|_| play());
-    let hash = desk.weights.lock().unwrap().hash.clone();
-    assert_eq!(hash.len(), 16, "its hash is kept for the project: `{hash}`");
+    let hash = worker_shared.weights.lock().unwrap().hash.clone();
+    assert_eq!(hash.len(), 16, "the project keeps the hash: `{hash}`");
 
-    // A file that is no use is named, and what plays goes on; so is one that has changed since the project was saved.
+    // A missing file is reported while the current weights keep playing. A file that changed since the project was
+    // saved is reported too.
     choose("no/such.safetensors");
     let patience = Instant::now() + Duration::from_secs(60);
-    while desk.status.lock().unwrap().problem.is_empty() && Instant::now() < patience {
+    while worker_shared.status.lock().unwrap().problem.is_empty() && Instant::now() < patience {
         play();
     }
-    let status = desk.status.lock().unwrap().clone();
+    let status = worker_shared.status.lock().unwrap().clone();
     assert!(status.problem.starts_with("no/such.safetensors") && status.style == "Mine", "{status:?}");
     drop(worker);
     let changed = load(&ChosenWeights { path: path.to_string_lossy().into_owned(), hash: "0123456789abcdef".into() });

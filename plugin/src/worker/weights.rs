@@ -1,37 +1,41 @@
-//! From a weights file to a performance that can play, beside the worker's thread, so that reading a file never makes a row late.
+//! Loads weights files into performances. A background thread reads new choices, so that no decision is late because of
+//! a file.
 
+use continuo_model::generate::{self, Network};
+use continuo_model::hash::fnv1a;
+use continuo_model::weights_file::Weights;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::JoinHandle;
-
-use continuo_model::generate::{self, Network};
-use continuo_model::weights_file::Weights;
 
 use super::shipped::{self, Shipped};
-use super::{Desk, Performance};
+use super::{Performance, WorkerShared};
+use crate::background::Background;
 use crate::folders;
 use crate::state::ChosenWeights;
 
-/// What weights files are called.
-pub const EXTENSION: &str = "safetensors";
+/// The extension of weights files.
+const EXTENSION: &str = "safetensors";
 
 /// Weights that are ready to play.
 pub struct Loaded {
-    /// What the choice has come to: its path, and the hash of what was read.
+    /// The project's choice: its path, and the hash of the file that was read.
     pub chosen: ChosenWeights,
-    /// What was read, in the end.
+    /// The path of the file that was read, which may differ from the chosen one.
     pub path: String,
-    /// What a menu calls them.
+    /// The name in menus.
     pub name: String,
-    /// What there is to say of them, or empty.
+    /// What the player should know about them; empty if nothing.
     pub problem: String,
-    /// They, at the start of a piece, with all the room that they need.
+    /// A performance with them, at the start of a piece.
     pub performance: Performance,
 }
 
-/// Reads the chosen weights, or says what is wrong. Weights that are not where the project says, as on another machine, are looked
-/// for in the player's own folder: by the file's name, then by the bytes that the project was saved with.
+/// Loads the chosen weights. If the file is missing, as on another machine, it is searched in the player's own folder,
+/// by its name and then by the hash in the project.
+///
+/// # Errors
+/// If no file is found, or if it cannot be used: a text for the player.
 pub fn load(chosen: &ChosenWeights) -> Result<Loaded, String> {
     load_near(chosen, folders::weights().as_deref())
 }
@@ -69,13 +73,15 @@ fn load_from_path(chosen: &ChosenWeights) -> Result<Loaded, String> {
         String::new()
     } else {
         format!(
-            "{name}: expected the file that the project was saved with ({expected}), got another ({hash}); it plays"
+            "{name}: expected the file that the project was saved with ({expected}), got another ({hash}), which \
+             plays now"
         )
     };
     loaded(&name, &bytes, ChosenWeights { path: path.clone(), hash }, path.clone(), problem)
 }
 
-/// Plays a file in place of the chosen one, which the project goes on naming; says so unless it is the very same.
+/// Loads a file that was found in place of the chosen one. The project keeps its choice. If the file's bytes differ, or
+/// the project has no hash, `problem` tells the player.
 fn load_found(chosen: &ChosenWeights, file: &Found, problem: &str) -> Option<Loaded> {
     let path = file.path.display().to_string();
     let mut chosen = chosen.clone();
@@ -83,9 +89,12 @@ fn load_found(chosen: &ChosenWeights, file: &Found, problem: &str) -> Option<Loa
         String::new()
     } else if chosen.hash.is_empty() {
         chosen.hash.clone_from(&file.hash);
-        format!("{problem}; {path} plays, by its name")
+        format!("{problem}; {path} plays, as it has the same name")
     } else {
-        format!("{problem}; {path} plays: it has the name but is another file ({}, not {})", file.hash, chosen.hash)
+        format!(
+            "{problem}; {path} plays: it has the same name but is another file ({}, not {})",
+            file.hash, chosen.hash
+        )
     };
     loaded(&path, &file.bytes, chosen, path.clone(), problem).ok()
 }
@@ -96,14 +105,14 @@ fn loaded(name: &str, bytes: &[u8], chosen: ChosenWeights, path: String, problem
     Ok(Loaded { chosen, path, name: style, problem, performance: Performance::new(network) })
 }
 
-/// The packed networks that some instance of this process plays, by the hash of their files.
+/// The networks that instances of this process play, by the hash of their files.
 static SHARED: Mutex<Vec<(String, Weak<dyn Network>)>> = Mutex::new(Vec::new());
 
-/// The network of a weights file: the one that another instance of this process plays, if it is the same file. What is
-/// read is dropped once it is packed.
+/// The network of a weights file. If another instance of this process plays the same file, both share its network.
 fn shared_network(name: &str, bytes: &[u8]) -> Result<Arc<dyn Network>, String> {
     let hash = fingerprint(bytes);
-    // Held while packing, so that instances that are loaded at once pack one network. No audio thread waits for it.
+    // The lock is held while packing, so that instances that load at the same time pack one network. No audio thread
+    // takes it.
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     shared.retain(|(_, network)| network.strong_count() > 0);
     if let Some(network) = shared.iter().find(|(of, _)| *of == hash).and_then(|(_, network)| network.upgrade()) {
@@ -122,23 +131,27 @@ struct Found {
     hash: String,
 }
 
-/// Reads a file, if it is there.
+/// Reads a file; `None` if it cannot be read.
 fn read(path: &Path) -> Option<Found> {
     let bytes = std::fs::read(path).ok()?;
     let hash = fingerprint(&bytes);
     Some(Found { path: path.to_path_buf(), bytes, hash })
 }
 
-/// The weights files of a folder, in order of their names.
+/// Whether a path is that of a weights file, by its extension.
+pub fn is_weights_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == EXTENSION)
+}
+
+/// The weights files of a folder, in order of names.
 fn weights_files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_weights = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_weights).collect();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_weights_file(path)).collect();
     paths.sort();
     paths.into_iter()
 }
 
-/// The file's name in a path of any system, or of weights that another build brings along.
+/// The file name in a path of any operating system, or of weights that another build ships.
 fn file_name(path: &str) -> String {
     match path.strip_prefix(shipped::PREFIX) {
         Some(name) => format!("{name}.{EXTENSION}"),
@@ -146,68 +159,60 @@ fn file_name(path: &str) -> String {
     }
 }
 
-/// FNV-1a, 64 bits, in hexadecimal digits.
+/// The hash of a file, sixteen hexadecimal digits. Projects save it.
 fn fingerprint(bytes: &[u8]) -> String {
-    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, hash))
+    format!("{:016x}", fnv1a(bytes.iter().copied()))
 }
 
-/// Weights that have been chosen and do not play yet.
+/// Loads newly chosen weights.
 pub struct NextWeights {
-    /// The path that was read or is being read; another one on the desk is a new choice.
+    /// The chosen path that was loaded last or is being loaded. Any other is a new choice.
     path: String,
-    loading: Option<JoinHandle<Result<Loaded, String>>>,
-    /// What was read, until the project knows its hash.
+    loading: Background<Result<Loaded, String>>,
+    /// The loaded choice, until its hash is in the project.
     unkept: Option<ChosenWeights>,
 }
 
-/// The plugin's code may be unloaded once the worker has ended: nothing may run in it then.
-impl Drop for NextWeights {
-    fn drop(&mut self) {
-        if let Some(loading) = self.loading.take() {
-            // What it has read is not wanted any more.
-            let _ = loading.join();
+impl NextWeights {
+    /// No new choice: `loaded` plays.
+    pub fn after(loaded: &Loaded) -> Self {
+        Self {
+            path: loaded.chosen.path.clone(),
+            loading: Background::new("continuo weights"),
+            unkept: Some(loaded.chosen.clone()),
         }
     }
-}
 
-impl NextWeights {
-    /// Nothing is chosen but what plays.
-    pub fn after(loaded: &Loaded) -> Self {
-        Self { path: loaded.chosen.path.clone(), loading: None, unkept: Some(loaded.chosen.clone()) }
-    }
-
-    /// Looks whether there is a new choice, and starts to read it; later, where the host or the editor holds it just now.
-    pub fn look(&mut self, desk: &Desk) {
-        self.unkept.take_if(|read| desk.keep_hash(read));
-        let Some(chosen) = desk.weights.try_lock().ok().map(|chosen| chosen.clone()) else { return };
-        if self.loading.is_none() && chosen.path != self.path {
+    /// Starts to load a new choice, if there is one. If another thread holds the lock, the next call does.
+    pub fn look(&mut self, worker_shared: &WorkerShared) {
+        self.unkept.take_if(|read| worker_shared.keep_hash(read));
+        let Some(chosen) = worker_shared.weights.try_lock().ok().map(|chosen| chosen.clone()) else { return };
+        if !self.loading.is_busy() && chosen.path != self.path {
             self.path.clone_from(&chosen.path);
-            let reading = std::thread::Builder::new().name("continuo weights".into()).spawn(move || {
+            let begun = self.loading.begin(move || {
                 super::priority::lower();
                 load(&chosen)
             });
-            match reading {
-                Ok(reading) => self.loading = Some(reading),
-                Err(error) => desk.say(format!("{}: no thread to read it ({error})", self.path)),
+            if let Err(problem) = begun {
+                worker_shared.set_problem(format!("{}: {problem}", self.path));
             }
         }
     }
 
-    /// The new weights, once they are there. If the file cannot be used, the status says so and the current weights keep playing.
-    pub fn take(&mut self, desk: &Desk) -> Option<Loaded> {
-        self.look(desk);
-        let loading = self.loading.take_if(|loading| loading.is_finished())?;
-        let loaded = loading.join().unwrap_or_else(|_| Err(format!("{}: reading it has failed", self.path)));
+    /// The new weights, once they are loaded. If the file cannot be used, the status says so and the current weights
+    /// keep playing.
+    pub fn take(&mut self, worker_shared: &WorkerShared) -> Option<Loaded> {
+        self.look(worker_shared);
+        let loaded = self.loading.done()?.unwrap_or_else(|problem| Err(format!("{}: {problem}", self.path)));
         match loaded {
             Ok(loaded) => {
-                desk.put_down(&loaded);
+                worker_shared.set_playing(&loaded);
                 self.unkept = Some(loaded.chosen.clone());
-                self.unkept.take_if(|read| desk.keep_hash(read));
+                self.unkept.take_if(|read| worker_shared.keep_hash(read));
                 Some(loaded)
             }
             Err(problem) => {
-                desk.say(problem);
+                worker_shared.set_problem(problem);
                 None
             }
         }
@@ -219,7 +224,7 @@ mod tests {
     use super::*;
     use crate::worker::SHIPPED;
 
-    /// The weights file in `folder` under a name.
+    /// Writes shipped weights to a file; returns their hash.
     fn write(folder: &Path, name: &str, shipped: usize) -> String {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join(name), SHIPPED[shipped].bytes).unwrap();
@@ -228,7 +233,7 @@ mod tests {
 
     #[test]
     fn instances_with_the_same_weights_share_one_network() {
-        // Files of their own: other tests play what is shipped.
+        // Weights with names of their own, as other tests play the shipped ones.
         let file = |name: &str| {
             let mut weights = Weights::parse("folk", SHIPPED[2].bytes).unwrap();
             weights.description.name = name.into();
@@ -240,11 +245,11 @@ mod tests {
         assert_eq!((other.description().name.as_str(), Arc::strong_count(&first)), ("Two", 2));
         let gone = Arc::downgrade(&first);
         drop((first, second));
-        assert!(gone.upgrade().is_none(), "nobody plays it any more");
+        assert!(gone.upgrade().is_none(), "no instance plays it any more");
     }
 
     #[test]
-    fn weights_of_another_machine_are_found_by_name_and_then_by_their_bytes() {
+    fn weights_of_another_machine_are_found_by_name_and_then_by_hash() {
         let folder = std::env::temp_dir().join(format!("continuo-own-weights-{}", std::process::id()));
         let first = write(&folder, "mine.safetensors", 0);
         let second = write(&folder, "renamed.safetensors", 2);
@@ -252,7 +257,7 @@ mod tests {
         let find = |path: &str, hash: &str| {
             let chosen = ChosenWeights { path: path.into(), hash: hash.into() };
             let loaded = load_near(&chosen, Some(&folder))?;
-            // The project goes on naming what it named.
+            // The project keeps its choice.
             assert_eq!(loaded.chosen.path, path);
             assert!(hash.is_empty() || loaded.chosen.hash == hash);
             Ok::<_, String>((loaded.path.rsplit('/').next().unwrap_or_default().to_string(), loaded.problem))
@@ -262,7 +267,7 @@ mod tests {
         assert_eq!(find(r"D:\Music\mine.safetensors", &first), found("mine.safetensors"));
         assert_eq!(find("/no/such/theirs.safetensors", &second), found("renamed.safetensors"));
         assert_eq!(find("shipped:mine", &first), found("mine.safetensors"));
-        // A file that is no use is not taken for its name.
+        // A broken file with the right name is skipped.
         assert_eq!(find("/no/such/broken.safetensors", &second), found("renamed.safetensors"));
         let (name, problem) = find("/no/such/mine.safetensors", &second).unwrap();
         assert_eq!(name, "mine.safetensors");

@@ -39,7 +39,7 @@ fn takes_become_clips() -> Result<()> {
     // The window shows the clip's path; the folder depends on the machine and is not compared.
     session.click("Take 2")?;
     session.photograph("takes")?;
-    session.click("A file a voice")?;
+    session.click("File per voice")?;
     session.click("Alto")?;
     session.click("Save MIDI")?;
     session.click("Copy path")?;

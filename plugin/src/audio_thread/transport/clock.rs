@@ -6,9 +6,8 @@ use super::block_time::BlockTime;
 use crate::audio_thread::positions::{
     CountedStep, STEPS_IN_A_BEAT, Sample, SongBeats, SongOffset, SongStep, StepPosition,
 };
+use crate::bridge::TEMPO_RANGE_BPM;
 
-/// Tempi outside this range are not music; a host that reports one is treated as if it had reported none.
-const TEMPO_RANGE_BPM: std::ops::RangeInclusive<f64> = 1.0..=999.0;
 const DEFAULT_TEMPO_BPM: f64 = 120.0;
 /// By how much the count of steps leaps at a jump: more than the longest lookahead.
 const JUMP_STEPS: i64 = 64;

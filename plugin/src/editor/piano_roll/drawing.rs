@@ -1,24 +1,24 @@
-//! The roll's shapes: rows, bars, notes, keys, playhead. Runs on the host's window thread.
+//! Draws the roll's rows, bar lines, notes, keyboard and playhead. Runs on the host's window thread.
 
+use continuo_model::tokeniser::grid::VOICE_NAMES;
 use egui::{Align2, Color32, CornerRadius, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, pos2, vec2};
 
 use super::music::{Kind, Mark, Music};
 use super::{Bars, KEYBOARD_WIDTH, Layout, RULER_HEIGHT, SMALL, hairline};
-use crate::editor::clip::VOICES;
 use crate::editor::theme::{Theme, mix};
 
-/// Bars closer than this get no number of their own, points.
+/// The least space between numbered bar lines, points.
 const LABEL_SPACE: f32 = 34.0;
-/// Beats closer than this are not drawn, points.
+/// The least space between beat lines, points.
 const BEAT_SPACE: f64 = 9.0;
-/// Between the lines that mark what is frozen, points.
+/// The space between the hatch lines of frozen notes, points.
 const HATCH_SPACE: f32 = 5.0;
 
 fn is_black(key: i32) -> bool {
     matches!(key.rem_euclid(12), 1 | 3 | 6 | 8 | 10)
 }
 
-/// A key's name, with 60 as C4.
+/// The name of a key; 60 is C4.
 pub fn key_name(key: u8) -> String {
     let names = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
     format!("{}{}", names[usize::from(key % 12)], i32::from(key) / 12 - 1)
@@ -33,7 +33,7 @@ fn row(layout: &Layout, key: i32, left: f32, right: f32) -> Rect {
     Rect::from_min_max(pos2(left, top), pos2(right, top + layout.row_height()))
 }
 
-/// The rows of the keys, and a line under each C.
+/// The rows of the keys, with a line under each C.
 pub fn rows(painter: &Painter, theme: &Theme, layout: &Layout) {
     for key in visible_keys(layout) {
         let row = row(layout, key, layout.notes.left(), layout.notes.right());
@@ -46,7 +46,7 @@ pub fn rows(painter: &Painter, theme: &Theme, layout: &Layout) {
     }
 }
 
-/// The ruler with its numbers, the lines of bars and beats, and the bars that are chosen.
+/// The ruler with its numbers, the bar and beat lines, and the chosen bars.
 pub fn bars(
     painter: &Painter,
     theme: &Theme,
@@ -85,29 +85,29 @@ pub fn bars(
         }
         clipped.vline(x, top + 4.0..=notes.bottom(), hairline(theme.bar_line));
         if bar.rem_euclid(every) == 0 {
-            let place = pos2(x + 5.0, top + RULER_HEIGHT / 2.0);
+            let left = pos2(x + 5.0, top + RULER_HEIGHT / 2.0);
             let font = FontId::proportional(12.0);
-            let number = clipped.text(place, Align2::LEFT_CENTER, label.to_string(), font.clone(), theme.ink);
-            if let Some((beats, unit)) = bars.metre(bar).filter(|metre| bar > 0 && bars.metre(bar - 1) != Some(*metre))
-            {
-                let place = pos2(number.right() + 8.0, place.y);
-                clipped.text(place, Align2::LEFT_CENTER, format!("{beats}/{unit}"), font, theme.faint_ink);
+            let number = clipped.text(left, Align2::LEFT_CENTER, label.to_string(), font.clone(), theme.ink);
+            let is_new = |metre: &(u8, u8)| bar > 0 && bars.metre(bar - 1) != Some(*metre);
+            if let Some((beats, unit)) = bars.metre(bar).filter(is_new) {
+                let left = pos2(number.right() + 8.0, left.y);
+                clipped.text(left, Align2::LEFT_CENTER, format!("{beats}/{unit}"), font, theme.faint_ink);
             }
         }
     }
 }
 
-/// Where a note is.
+/// The rectangle of a note.
 pub fn mark_rect(layout: &Layout, mark: &Mark) -> Rect {
     let row = row(layout, i32::from(mark.key), layout.x(mark.start), layout.x(mark.end));
-    // A gap after it, so that a repeated key is seen as two.
+    // A gap after the note separates repetitions of a key.
     let gap = if row.width() > 4.0 && mark.kind != Kind::Planned { 1.0 } else { 0.0 };
     let height = row.height().min(16.0) - 1.0;
     let rect = Rect::from_center_size(row.center(), vec2(row.width().max(2.0), height));
     rect.with_max_x(rect.right() - gap)
 }
 
-/// The notes: solid has gone out, hollow is planned, ringed is the player's.
+/// The notes: those of the network are filled, planned ones hollow, frozen ones hatched, the player's outlined.
 pub fn music(painter: &Painter, theme: &Theme, layout: &Layout, music: &Music) {
     for mark in &music.marks {
         if mark.end < layout.left_beats || mark.start > layout.right_beats() {
@@ -137,11 +137,11 @@ pub fn music(painter: &Painter, theme: &Theme, layout: &Layout, music: &Music) {
     }
 }
 
-/// Lines that lean across a shape.
+/// Slanted lines across a rectangle.
 fn hatch(painter: &Painter, rect: Rect, colour: Color32) {
     let inside = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
     let shown = inside.clip_rect();
-    // Counted from the shape's beginning, so that they go along with it.
+    // Counted from the left edge of the rectangle, so that the lines scroll with it.
     let first = ((shown.left() - rect.left()) / HATCH_SPACE).floor();
     let count = (shown.width().max(0.0) / HATCH_SPACE) as usize + 4;
     for n in 0..count {
@@ -150,7 +150,7 @@ fn hatch(painter: &Painter, rect: Rect, colour: Color32) {
     }
 }
 
-/// A padlock that fits into a square of 12 points around a place.
+/// A padlock, 12 points wide and high.
 fn padlock(painter: &Painter, centre: Pos2, colour: Color32) {
     let body = Rect::from_center_size(centre + vec2(0.0, 2.0), vec2(9.0, 6.5));
     painter.rect_filled(body, CornerRadius::same(1), colour);
@@ -163,7 +163,7 @@ fn padlock(painter: &Painter, centre: Pos2, colour: Color32) {
     painter.add(Shape::line(points, Stroke::new(1.4, colour)));
 }
 
-/// The keys at the left, with the names of the Cs.
+/// The keyboard on the left, with the names of the Cs.
 pub fn keyboard(painter: &Painter, theme: &Theme, layout: &Layout, left: f32) {
     let right = layout.notes.left();
     let keys = Rect::from_min_max(pos2(left, layout.notes.top()), pos2(right, layout.notes.bottom()));
@@ -191,7 +191,7 @@ pub fn keyboard(painter: &Painter, theme: &Theme, layout: &Layout, left: f32) {
     painter.vline(right, keys.y_range(), hairline(theme.bar_line));
 }
 
-/// The playhead, and on the ruler how far ahead the network has decided.
+/// The playhead, and a band up to where the network has decided.
 pub fn playhead(painter: &Painter, theme: &Theme, layout: &Layout, beats: f64, top: f32, decided_to: Option<f64>) {
     let notes = layout.notes;
     let x = layout.x(beats);
@@ -209,7 +209,7 @@ pub fn playhead(painter: &Painter, theme: &Theme, layout: &Layout, beats: f64, t
     }
 }
 
-/// What the colours and shapes mean, in a row that begins at `left`; a frozen voice has a padlock.
+/// The legend of colours and shapes, in a row that begins at `left`. Frozen voices have a padlock.
 pub fn legend(painter: &Painter, theme: &Theme, left: f32, y: f32, frozen: [bool; 4]) {
     let font = FontId::proportional(12.0);
     let round = CornerRadius::same(2);
@@ -225,7 +225,7 @@ pub fn legend(painter: &Painter, theme: &Theme, left: f32, y: f32, frozen: [bool
             left += 14.0;
         }
     };
-    for (voice, name) in VOICES.into_iter().enumerate() {
+    for (voice, name) in VOICE_NAMES.into_iter().enumerate() {
         let colour = theme.note(voice as u8, 127);
         entry(name, &|chip| _ = painter.rect_filled(chip, round, colour), frozen[voice]);
     }

@@ -1,30 +1,30 @@
-//! What the roll draws: notes that went out, and what is planned to follow. Runs on the host's window thread.
+//! The notes that the roll draws: played, planned and frozen ones. Runs on the host's window thread.
 
 use continuo_model::decision::{Edge, TICKS_PER_STEP};
-use continuo_model::tokeniser::grid::VOICE_NAMES;
+use continuo_model::tokeniser::grid::{STEPS_PER_BEAT, VOICE_NAMES};
 
 use crate::bridge::snapshot::Snapshot;
 use crate::takes::{TICKS_PER_BEAT, TakeNote, TakeView, Takes};
 
-/// Length of a step, beats.
-const STEP_BEATS: f64 = 0.25;
-/// Velocity at which planned notes are drawn.
+/// The length of a step, beats.
+const STEP_BEATS: f64 = 1.0 / STEPS_PER_BEAT as f64;
+/// The velocity at which planned notes without one are drawn.
 const PLANNED_VELOCITY: u8 = 100;
 
 /// Whose note it is, and whether it has sounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The player's.
+    /// The player's note.
     Played,
-    /// The network's, gone out.
+    /// A note of the network that has sounded.
     Generated,
-    /// The network's, to come.
+    /// A note of the network to come.
     Planned,
-    /// Of a frozen take, to come.
+    /// A note of a frozen take to come.
     Frozen,
 }
 
-/// A note to draw; times in take beats.
+/// A note to draw. Times are take beats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mark {
     pub kind: Kind,
@@ -36,7 +36,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// What a player calls it.
+    /// The voice's name for the player.
     pub fn voice_name(&self) -> &'static str {
         match self.kind {
             Kind::Played => "You:",
@@ -45,16 +45,16 @@ impl Mark {
     }
 }
 
-/// All notes to draw, those to be drawn on top last.
+/// All notes to draw, the topmost last.
 #[derive(Debug, Default, PartialEq)]
 pub struct Music {
     pub marks: Vec<Mark>,
-    /// Up to where the network has decided, take beats.
+    /// The end of the last decided step, take beats.
     pub decided_to: Option<f64>,
 }
 
 impl Music {
-    /// The take that is under way, and what is to come: plans, and what frozen voices will play again, in beats of the song.
+    /// The current take, and the notes to come: planned ones, and those of frozen voices (`frozen`, in song positions).
     pub fn now(takes: &Takes, snapshot: &Snapshot, playhead: f64, frozen: &[TakeNote]) -> Self {
         let mut marks = Vec::new();
         let mut sounding = Vec::new();
@@ -70,7 +70,7 @@ impl Music {
         }
         let (planned, decided_to) = plans(snapshot, &sounding, playhead);
         let (frozen, from, to) = frozen_marks(snapshot, playhead, frozen);
-        // What is frozen is planned too, as far as that goes.
+        // The plan also contains the next frozen notes. Draw them once.
         let is_twice = |mark: &Mark| {
             let voice = mark.channel;
             mark.end > from && mark.start < to && frozen.iter().any(|frozen| frozen.channel == voice)
@@ -81,7 +81,7 @@ impl Music {
         Self { marks, decided_to }
     }
 
-    /// A take that is over.
+    /// A finished take.
     pub fn of_take(take: &TakeView) -> Self {
         let mut marks: Vec<Mark> = take.notes.iter().map(mark).collect();
         marks.sort_by_key(order);
@@ -89,12 +89,12 @@ impl Music {
     }
 }
 
-/// The player's on top, and of two at one place the upper voice.
+/// The order of drawing: the player's notes last, and upper voices after lower ones.
 fn order(mark: &Mark) -> (bool, std::cmp::Reverse<u8>) {
     (mark.kind == Kind::Played, std::cmp::Reverse(mark.channel))
 }
 
-/// A note where it was heard.
+/// The note with its sounding times.
 fn mark(note: &TakeNote) -> Mark {
     let kind = if note.generated { Kind::Generated } else { Kind::Played };
     let (start, end) = (note.heard_start() as f64 / TICKS_PER_BEAT, note.heard_end() as f64 / TICKS_PER_BEAT);
@@ -104,21 +104,22 @@ fn mark(note: &TakeNote) -> Mark {
 /// How far ahead of the playhead frozen notes are shown, beats.
 const FROZEN_AHEAD: f64 = 64.0;
 
-/// What frozen voices will play, in this round of the host's loop and the next, and from where to where the take goes.
+/// The frozen notes to come in this pass of the host's loop and the next, with the start of the first and the end of
+/// the last.
 fn frozen_marks(snapshot: &Snapshot, playhead: f64, notes: &[TakeNote]) -> (Vec<Mark>, f64, f64) {
     if !snapshot.runs || notes.is_empty() {
         return (Vec::new(), 0.0, 0.0);
     }
     let shift = snapshot.take_beats - snapshot.song_beats;
     let in_loop = snapshot.loop_beats.filter(|(start, end)| (*start..*end).contains(&snapshot.song_beats));
-    // Each round as a stretch of the song and how far it is shifted in the take.
-    let rounds = match in_loop {
+    // Each pass as (start in the song, end in the song, take position minus song position).
+    let passes = match in_loop {
         None => vec![(f64::MIN, f64::MAX, shift)],
         Some((start, end)) => vec![(f64::MIN, end, shift), (start, end, shift + end - start)],
     };
     let mut marks = Vec::new();
     let (mut first, mut last) = (f64::MAX, f64::MIN);
-    for (from, to, shift) in rounds {
+    for (from, to, shift) in passes {
         for note in notes {
             let mut mark = Mark { kind: Kind::Frozen, ..mark(note) };
             let (start, end) = (mark.start.max(from), mark.end.min(to));
@@ -132,7 +133,7 @@ fn frozen_marks(snapshot: &Snapshot, playhead: f64, notes: &[TakeNote]) -> (Vec<
     (marks, first, last)
 }
 
-/// What follows if the player changes nothing: planned decisions as notes, those that sound now drawn out.
+/// The planned decisions as notes, and the end of the last decided step. Notes that sound now are extended.
 fn plans(snapshot: &Snapshot, sounding: &[Mark], playhead: f64) -> (Vec<Mark>, Option<f64>) {
     let mut decided_to = None;
     let (mut marks, mut open) = (Vec::new(), Vec::new());
@@ -154,14 +155,14 @@ fn plans(snapshot: &Snapshot, sounding: &[Mark], playhead: f64) -> (Vec<Mark>, O
                 open.push(Mark { kind: Kind::Planned, channel, key, velocity, start: at, end: at });
             }
         }
-        // A lane without edges goes on with what it sounds, even if the model thinks of another key.
-        let goes_on = |&Mark { channel, key, .. }: &Mark| {
+        // A lane without edges holds its notes, even if the model heard another key.
+        let continues = |&Mark { channel, key, .. }: &Mark| {
             let moves = decision.edges().iter().any(|edge| edge.lane() == channel);
             let holds =
                 if moves { decision.sounding.contains(channel, key) } else { !decision.sounding.is_silent(channel) };
             holds && !ahead.played.contains(channel)
         };
-        marks.extend(open.extract_if(.., |mark: &mut Mark| !goes_on(mark)));
+        marks.extend(open.extract_if(.., |mark: &mut Mark| !continues(mark)));
         open.iter_mut().for_each(|mark| mark.end = end);
     }
     marks.extend(open);
@@ -176,14 +177,14 @@ mod tests {
     use crate::bridge::{Beginning, Played};
     use continuo_model::decision::{Decision, Lanes};
 
-    /// As `kind channel key start-end`, in beats.
+    /// Each note as `kind channel key start-end`, in beats.
     fn words(music: &Music) -> Vec<String> {
         let word = |m: &Mark| format!("{:?} {} {} {}-{}", m.kind, m.channel, m.key, m.start, m.end);
         music.marks.iter().map(word).collect()
     }
 
     #[test]
-    fn what_sounds_goes_on_into_what_is_planned() {
+    fn sounding_notes_continue_into_planned_ones() {
         let mut takes = Takes::default();
         let time_signature = (4, 4);
         takes.begin(&Beginning { song_beats: 0.0, tempo_bpm: 120.0, time_signature, ..Beginning::default() });
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_frozen_is_seen_to_come_through_the_loop() {
+    fn frozen_notes_are_shown_in_this_pass_and_the_next() {
         let mut takes = Takes::default();
         let time_signature = (4, 4);
         takes.begin(&Beginning { song_beats: 4.0, tempo_bpm: 120.0, time_signature, ..Beginning::default() });
@@ -237,7 +238,7 @@ mod tests {
             takes.add(&Played { take_beats: end, heard_beats: end, channel, key, velocity: 0.0, generated: false });
         }
         let frozen = takes.list().next().unwrap().notes.to_vec();
-        // In the second round of a loop over beats 4 to 8, half a beat into it; the bass is planned too.
+        // Half a beat into the second pass of a loop over beats 4 to 8. The plan contains the frozen bass, too.
         let mut snapshot = Snapshot {
             runs: true,
             take_beats: 8.5,

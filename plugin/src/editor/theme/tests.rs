@@ -1,8 +1,8 @@
-//! The themes against what eyes need, in numbers.
+//! The themes' contrasts and colour differences.
 
 use super::*;
 
-/// Linear light of red, green and blue.
+/// The linear light of red, green and blue.
 fn linear(colour: Color32) -> [f64; 3] {
     [colour.r(), colour.g(), colour.b()].map(|byte| {
         let value = f64::from(byte) / 255.0;
@@ -10,7 +10,7 @@ fn linear(colour: Color32) -> [f64; 3] {
     })
 }
 
-/// Contrast as the Web Content Accessibility Guidelines 2.2 define it, 1 to 21.
+/// The contrast of two colours by the Web Content Accessibility Guidelines 2.2, 1 to 21.
 fn contrast(a: Color32, b: Color32) -> f64 {
     let luminance = |colour| {
         let [r, g, b] = linear(colour);
@@ -20,8 +20,8 @@ fn contrast(a: Color32, b: Color32) -> f64 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
-/// What the eyes that lack one kind of cone see of linear light (G. Machado, M. Oliveira, L. Fernandes, "A Physiologically-based
-/// Model for Simulation of Color Vision Deficiency", 2009, severity 1): all colours, no red, no green, no blue.
+/// Matrices on linear light for normal vision, protanopia, deuteranopia and tritanopia (G. Machado, M. Oliveira, L.
+/// Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency", 2009, severity 1).
 const VISIONS: [[[f64; 3]; 3]; 4] = [
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
     [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -29,7 +29,7 @@ const VISIONS: [[[f64; 3]; 3]; 4] = [
     [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
 ];
 
-/// A colour's place in Oklab (B. Ottosson, 2020), where distances are as large as they look, as one of the visions has it.
+/// A colour in Oklab (B. Ottosson, 2020), whose distances match perceived differences, as seen with one kind of vision.
 fn seen(colour: Color32, vision: &[[f64; 3]; 3]) -> [f64; 3] {
     let light = linear(colour);
     let times = |row: &[f64; 3], v: &[f64; 3]| row.iter().zip(v).map(|(a, b)| a * b).sum::<f64>();
@@ -49,14 +49,14 @@ fn seen(colour: Color32, vision: &[[f64; 3]; 3]) -> [f64; 3] {
 }
 
 #[test]
-fn contrast_is_measured_right() {
+fn contrast_matches_known_values() {
     assert!((contrast(Color32::BLACK, Color32::WHITE) - 21.0).abs() < 1e-9);
-    // #777777 on white is the well-known case that just fails.
+    // #777777 on white is the well-known case that just fails the guidelines.
     assert!((contrast(Color32::from_gray(0x77), Color32::WHITE) - 4.48).abs() < 0.005);
 }
 
 #[test]
-fn every_text_stands_out_from_what_it_is_written_on() {
+fn every_text_has_enough_contrast_to_its_background() {
     for theme in [DARK, LIGHT] {
         let grounds = [theme.ground, theme.black_row, theme.panel, theme.control, theme.control_hot, theme.fill];
         let mut pairs: Vec<_> = grounds.iter().flat_map(|g| [(theme.ink, *g), (theme.faint_ink, *g)]).collect();
@@ -71,13 +71,13 @@ fn every_text_stands_out_from_what_it_is_written_on() {
 }
 
 #[test]
-fn every_note_stands_out_and_voices_differ_in_every_vision() {
+fn notes_have_enough_contrast_and_voices_differ_in_every_vision() {
     for (theme, velocity) in [DARK, LIGHT].into_iter().flat_map(|theme| [1, 64, 127].map(|velocity| (theme, velocity)))
     {
         let dark = theme.dark;
         for voice in 0..5 {
             for ground in [theme.ground, theme.black_row] {
-                // The guidelines' bound for graphics.
+                // The guidelines' minimum for graphics.
                 let contrast = contrast(theme.note(voice, velocity), ground);
                 assert!(contrast >= 3.0, "voice {voice} at {velocity}: {contrast:.2}, expected 3 (dark: {dark})");
             }
@@ -93,7 +93,7 @@ fn every_note_stands_out_and_voices_differ_in_every_vision() {
 }
 
 #[test]
-fn a_louder_note_is_further_from_the_ground() {
+fn louder_notes_have_more_contrast() {
     for theme in [DARK, LIGHT] {
         for voice in 0..5 {
             let contrasts = [1, 64, 127].map(|velocity| contrast(theme.note(voice, velocity), theme.ground));

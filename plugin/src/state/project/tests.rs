@@ -1,4 +1,4 @@
-//! Projects and presets, by what is loaded into what.
+//! Projects and presets, loaded into new and used instances.
 
 use super::*;
 use crate::bridge::{Beginning, Played};
@@ -11,8 +11,8 @@ fn play(project: &Project, keys: &[u8]) {
     for &key in keys {
         takes.begin(&Beginning { tempo_bpm: 96.0, time_signature: (4, 4), ..Beginning::default() });
         for (beats, velocity) in [(0.0, 0.5), (1.0, 0.0)] {
-            let place = Played { take_beats: beats, heard_beats: beats, channel: 0, key, velocity, generated: false };
-            takes.add(&place);
+            let note = Played { take_beats: beats, heard_beats: beats, channel: 0, key, velocity, generated: false };
+            takes.add(&note);
         }
     }
 }
@@ -45,25 +45,25 @@ fn loaded(into: &Project, state: &BTreeMap<String, String>) -> String {
 fn a_new_instance_takes_the_whole_project() {
     let state = own().serialize_fields();
     let project = Project::default();
-    // The editor has noted the rng seed that plays, and the transport has run.
+    // The editor has added the current rng seed to the history, and the transport has run.
     lock(&project.seeds).push(5);
     lock(&project.takes).begin(&Beginning { tempo_bpm: 96.0, time_signature: (4, 4), ..Beginning::default() });
     assert_eq!(loaded(&project, &state), "1: 60, 2: 62 | [1, 7] 2 1300 own");
     assert_eq!(project.serialize_fields()["recording"], state["recording"]);
-    // The next take goes on counting.
+    // The next take gets the next number.
     play(&project, &[64]);
     assert_eq!(words(&project), "1: 60, 2: 62, 3: 64 | [1, 7] 2 1300 own");
 }
 
 #[test]
-fn a_preset_changes_settings_alone() {
+fn a_preset_changes_only_settings() {
     let preset = own();
     lock(&preset.weights).path = "preset".into();
     let project = own();
     let before = project.serialize_fields();
     assert_eq!(loaded(&project, &preset.serialize_fields()), "1: 60, 2: 62 | [1, 7] 2 1300 preset");
     assert_eq!(project.serialize_fields()["recording"], before["recording"]);
-    // Each of what is recorded is kept for itself.
+    // One kind of recording is enough to keep all.
     for part in 0..3 {
         let project = Project::default();
         match part {
@@ -96,14 +96,14 @@ fn takes_of_one_recording_come_together_again() {
     copy.deserialize_fields(&first.serialize_fields());
     play(&first, &[64, 65]);
     play(&copy, &[71]);
-    // Its own third take stays, and stays the one under way.
+    // Its own third take stays, and remains the current one.
     assert_eq!(loaded(&copy, &first.serialize_fields()), "1: 60, 2: 62, 4: 65, 3: 71 | [1, 7] 2 1300 own");
     play(&copy, &[72]);
     assert_eq!(words(&copy), "1: 60, 2: 62, 4: 65, 3: 71, 5: 72 | [1, 7] 2 1300 own");
 }
 
 #[test]
-fn a_preset_without_recordings_names_none() {
+fn a_preset_without_recordings_has_no_id() {
     let preset = Project::default().serialize_fields();
     let projects = [Project::default(), Project::default()];
     projects.iter().for_each(|project| project.deserialize_fields(&preset));

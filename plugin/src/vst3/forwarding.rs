@@ -1,4 +1,5 @@
-//! VST3's interfaces, as [`Component`] has them: what nice-plug does well is passed on to it.
+//! VST3's interfaces on [`Component`]. Most calls are forwarded to nice-plug. On the threads that VST3 defines for each
+//! call.
 
 #![allow(non_snake_case, reason = "the SDK's names")]
 
@@ -26,21 +27,21 @@ impl<P: Vst3Plugin> Class for Component<P> {
     );
 }
 
-/// Methods of an interface that call nice-plug's.
+/// Implements methods of an interface by forwarding them to nice-plug.
 macro_rules! pass_on {
     ($of:ident: $(fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
         $(unsafe fn $name(&self, $($arg: $type),*) -> $result {
-            // SAFETY: the same call, with what the host gives.
+            // SAFETY: the same call, with the host's arguments.
             unsafe { $of::$name(&*self.inner, $($arg),*) }
         })*
     };
 }
 
-/// Methods of an interface that the component has itself, under another name.
+/// Implements methods of an interface by methods of the component.
 macro_rules! own {
     ($(fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty = $own:ident;)*) => {
         $(unsafe fn $name(&self, $($arg: $type),*) -> $result {
-            // SAFETY: the same call, with what the host gives.
+            // SAFETY: the same call, with the host's arguments.
             unsafe { self.$own($($arg),*) }
         })*
     };
@@ -112,11 +113,11 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Component<P> {
         if num_inputs < 0 || num_outputs < 0 {
             return kInvalidArgument;
         }
-        // Hosts give null where there is no bus, and nice-plug reads both.
+        // Hosts pass null where there is no bus, but nice-plug reads both.
         let mut none: SpeakerArrangement = 0;
         let inputs = if num_inputs == 0 { &raw mut none } else { inputs };
         let outputs = if num_outputs == 0 { &raw mut none } else { outputs };
-        // SAFETY: the same call, with what the host gives, or a value of our own that outlives it.
+        // SAFETY: the same call, with the host's arguments, or a value of ours that outlives the call.
         unsafe { IAudioProcessorTrait::setBusArrangements(&*self.inner, inputs, num_inputs, outputs, num_outputs) }
     }
 }
@@ -130,7 +131,9 @@ impl<P: Vst3Plugin> IMidiMappingTrait for Component<P> {
 impl<P: Vst3Plugin> INoteExpressionControllerTrait for Component<P> {
     pass_on! { INoteExpressionControllerTrait:
         fn getNoteExpressionCount(bus: int32, channel: int16) -> int32;
-        fn getNoteExpressionInfo(bus: int32, channel: int16, index: int32, info: *mut NoteExpressionTypeInfo) -> tresult;
+        fn getNoteExpressionInfo(
+            bus: int32, channel: int16, index: int32, info: *mut NoteExpressionTypeInfo
+        ) -> tresult;
         fn getNoteExpressionStringByValue(
             bus: int32, channel: int16, id: NoteExpressionTypeID, value: NoteExpressionValue, text: *mut String128
         ) -> tresult;

@@ -1,12 +1,12 @@
-//! What a player may wish for; a network that was trained to follows it. Read by any thread.
+//! The controls that the network follows: key, density and register. Any thread reads them.
 
 use continuo_model::tokeniser::step_reader::Controls;
 use nice_plug::prelude::Enum;
 
-/// The key to play in. In the order of [`Controls::key`], after `Auto`.
+/// The key to play in: `Auto`, then the keys in the order of [`Controls::key`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum Key {
-    /// The network goes by what it hears.
+    /// The network decides by what it hears.
     #[id = "auto"]
     Auto,
     #[id = "c_major"]
@@ -83,10 +83,10 @@ pub enum Key {
     BMinor,
 }
 
-/// How many notes start, from long chords to running eighths.
+/// How often notes start, from long chords to running eighths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum Density {
-    /// As it comes.
+    /// The network decides.
     #[id = "auto"]
     Auto,
     #[id = "sparse"]
@@ -101,10 +101,10 @@ pub enum Density {
     Busy,
 }
 
-/// How high the voices lie together.
+/// The register of the voices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum Register {
-    /// As it comes.
+    /// The network decides.
     #[id = "auto"]
     Auto,
     #[id = "lowest"]
@@ -119,9 +119,10 @@ pub enum Register {
     Highest,
 }
 
-/// The wishes as a network takes them; the cadence comes from the audio thread, which knows when it falls.
-pub fn controls(key: Key, density: Density, register: Register) -> Controls {
-    // Every one of them begins with `Auto`.
+/// The controls in the network's form, without a cadence: the audio thread adds it, as only it knows when the cadence
+/// falls.
+pub fn for_network(key: Key, density: Density, register: Register) -> Controls {
+    // `Auto` comes first in each enum.
     let after_auto = |index: usize| index.checked_sub(1).map(|class| class as u8);
     Controls {
         key: after_auto(key as usize),
@@ -138,10 +139,10 @@ mod tests {
     use continuo_model::tokeniser::step_reader::CONTROL_CLASSES;
 
     #[test]
-    fn every_wish_is_one_that_a_network_knows() {
-        assert_eq!(controls(Key::Auto, Density::Auto, Register::Auto), Controls::default());
-        let wishes = controls(Key::AMinor, Density::Sparse, Register::Highest);
-        assert_eq!((wishes.key, wishes.density, wishes.register), (Some(21), Some(0), Some(4)));
+    fn every_control_has_a_class_in_the_network() {
+        assert_eq!(for_network(Key::Auto, Density::Auto, Register::Auto), Controls::default());
+        let controls = for_network(Key::AMinor, Density::Sparse, Register::Highest);
+        assert_eq!((controls.key, controls.density, controls.register), (Some(21), Some(0), Some(4)));
         assert_eq!(Key::variants().len(), 1 + NUM_KEYS);
         assert_eq!((Density::variants().len(), Register::variants().len()), (1 + CONTROL_CLASSES, 1 + CONTROL_CLASSES));
     }
