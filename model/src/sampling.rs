@@ -35,8 +35,8 @@ impl Default for Sampler {
     }
 }
 
-/// The temperature of a draw, adapted as [`Sampler::entropy`] says and clamped to [`TEMPERATURES`]. Masked tokens do not
-/// count. A temperature of 0 stays 0.
+/// The temperature of a draw, adapted as [`Sampler::entropy`] says and clamped to [`TEMPERATURES`]. Masked tokens do
+/// not count. A temperature of 0 stays 0.
 fn adapted_temperature(logits: &[f32], sampler: Sampler) -> f32 {
     let possible = logits.iter().filter(|logit| **logit > f32::NEG_INFINITY).count();
     if sampler.entropy == 0.0 || sampler.temperature <= 0.0 || possible < 2 {

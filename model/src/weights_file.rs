@@ -118,7 +118,7 @@ impl fmt::Display for WeightsProblem {
             Self::NotSafetensors(error) => {
                 write!(
                     f,
-                    "expected a whole safetensors file, got something else or a part ({error}); copy it or train it again"
+                    "expected a whole safetensors file, got something else or a part ({error}); copy or train it again"
                 )
             }
             Self::NoDescription => write!(

@@ -2,8 +2,11 @@
 
 pub mod audio_thread;
 pub mod bundles;
+#[cfg(feature = "judging")]
 pub mod clip;
+#[cfg(feature = "judging")]
 pub mod desktop;
+#[cfg(feature = "judging")]
 pub mod editor_session;
 pub mod fake_host;
 pub mod hands;
@@ -13,6 +16,7 @@ pub mod jam;
 pub mod live;
 pub mod note_checker;
 pub mod pace;
+#[cfg(feature = "judging")]
 pub mod picture;
 pub mod rack;
 pub mod saved_state;

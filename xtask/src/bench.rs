@@ -1,34 +1,43 @@
 //! `cargo xtask bench`: what a step of each shipped network costs; with `--stages` what each stage of the audio thread
-//! costs; with `--live` what a live host hears in time on a busy machine.
+//! costs; with `--live` what a live host hears in time on a busy machine; with `--memory` how much memory an instance
+//! takes.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::bundle;
 use crate::workspace::{Workspace, cargo, run_to_success};
+use crate::{bundle, programs};
 
 /// What is measured is what players get.
 const PROFILE: &str = "release";
 
-/// Builds a benchmark and runs it: behind `--live` the program `live`, on the bundles; behind `--stages` the plugin's
-/// example of that name; else `bench`, on the shipped weights or on those in `args`.
+/// Builds a benchmark and runs it: on the bundles, if the first argument names `live` or `memory`; on the audio thread's
+/// stages, if it names `stages`; else `bench`, on the shipped weights or on those in `args`.
 pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
-    match args.split_first() {
-        Some((first, args)) if first == "--live" => {
-            bundle::run(workspace, PROFILE)?;
-            return run_program(workspace, "live", args);
-        }
-        Some((first, args)) if first == "--stages" => {
-            let build = ["--features", "continuo/bench", "--example", "stages"];
-            return build_and_run(workspace, &build, "examples/stages", args);
-        }
-        _ => {}
+    if let Some((first, args)) = args.split_first()
+        && let Some(name) = ["live", "memory"].into_iter().find(|name| *first == format!("--{name}").as_str())
+    {
+        bundle::run(workspace, PROFILE)?;
+        return run_program(workspace, name, args);
+    }
+    if let Some((first, args)) = args.split_first()
+        && first == "--stages"
+    {
+        return run_program(workspace, "stages", &[vec![instrumented_plugin(workspace)?], args.to_vec()].concat());
     }
     let files = args.iter().any(|arg| std::path::Path::new(arg).is_file());
     let shipped = if files { Vec::new() } else { shipped_weights(workspace)? };
     run_program(workspace, "bench", &[shipped, args.to_vec()].concat())
+}
+
+/// Builds the plugin with what measures its stages, which no bundle has; returns the library.
+fn instrumented_plugin(workspace: &Workspace) -> Result<OsString> {
+    let package = ["build", "--package", bundle::PACKAGE, "--features", "bench", "--profile", PROFILE];
+    run_to_success(cargo().current_dir(&workspace.root).args(package))?;
+    let name = format!("{}{}{}", std::env::consts::DLL_PREFIX, bundle::PACKAGE, std::env::consts::DLL_SUFFIX);
+    Ok(workspace.target_dir.join(PROFILE).join(name).into())
 }
 
 /// The weights files of the folder `weights`.
@@ -44,18 +53,7 @@ fn shipped_weights(workspace: &Workspace) -> Result<Vec<OsString>> {
 
 /// Builds a program of the tests' crate and runs it.
 fn run_program(workspace: &Workspace, name: &str, args: &[OsString]) -> Result<ExitCode> {
-    build_and_run(workspace, &["--bin", name], name, args)
-}
-
-/// Builds a program, which cargo puts at `path` in the profile's folder, and runs it in the caller's folder; its exit
-/// code is ours.
-fn build_and_run(workspace: &Workspace, what: &[&str], path: &str, args: &[OsString]) -> Result<ExitCode> {
-    // All packages, so that features are those of every other build: `cargo run` cannot do that.
-    let mut build = cargo();
-    build.current_dir(&workspace.root).args(["build", "--workspace", "--profile", PROFILE]).args(what);
-    run_to_success(&mut build)?;
-    let program = workspace.target_dir.join(PROFILE).join(path).with_extension(std::env::consts::EXE_EXTENSION);
-    let mut command = Command::new(program);
+    let mut command = Command::new(programs::build(workspace, PROFILE, name)?);
     command.args(args).env("CONTINUO_BUNDLES", workspace.bundle_dir());
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

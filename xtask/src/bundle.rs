@@ -12,14 +12,20 @@ pub const PACKAGE: &str = "continuo";
 /// What bundler.toml calls the bundles.
 pub const BUNDLE_NAMES: [&str; 2] = ["Continuo.clap", "Continuo.vst3"];
 
-/// Builds and bundles the plugin with a cargo profile; returns the folder of the bundles.
-///
-/// The whole workspace is built, not the plugin alone: cargo settles the features of shared crates for what it builds
-/// together, and a plugin built alone would have candle compiled once more for the tests and for `jam`.
+/// Builds and bundles the plugin alone, with a cargo profile; returns the folder of the bundles.
 pub fn run(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
+    build_and_bundle(workspace, profile, &["--package", PACKAGE])
+}
+
+/// The same, building the whole workspace: cargo chooses the features of shared crates for all that one command builds, and so
+/// `cargo test --workspace` will find what this has built.
+pub fn run_for_tests(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
+    build_and_bundle(workspace, profile, &["--workspace"])
+}
+
+fn build_and_bundle(workspace: &Workspace, profile: &str, packages: &[&str]) -> Result<PathBuf> {
     system_packages::require(system_packages::TO_BUILD, false)?;
-    let mut build = cargo();
-    run_to_success(build.current_dir(&workspace.root).args(["build", "--workspace", "--profile", profile]))?;
+    run_to_success(cargo().current_dir(&workspace.root).args(["build", "--profile", profile]).args(packages))?;
     // nice-plug-xtask's own entry point would take the outermost folder with a Cargo.toml for the workspace, which is
     // another one if this is a checkout inside of it. Its bundling works in the current folder; nothing else here
     // depends on it.

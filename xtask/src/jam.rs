@@ -5,14 +5,14 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::bundle;
 use crate::workspace::Workspace;
+use crate::{bundle, programs};
 
 /// Builds, bundles and runs `jam`; its exit code is ours.
 pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     bundle::run(workspace, "release")?;
+    let program = programs::build(workspace, "release", "jam")?;
     // Runs in the player's folder, so that relative paths mean what they meant.
-    let program = workspace.target_dir.join("release").join("jam").with_extension(std::env::consts::EXE_EXTENSION);
     let mut command = Command::new(program);
     // In front of the player's own, which win.
     command.arg("--bundle").arg(workspace.bundle_dir());

@@ -8,6 +8,7 @@ mod dependencies;
 mod install;
 mod jam;
 mod notices;
+mod programs;
 mod system_packages;
 mod test;
 mod tidy;
@@ -46,11 +47,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Time the networks' steps (only the ratios within one run mean something), with `--stages` the audio thread's
-    /// stages, or with `--live` what a live host hears in time.
+    /// Time the networks' steps (compare ratios within one run), with `--stages` the audio thread's stages, with `--live`
+    /// count what a live host gets in time, or with `--memory` measure the memory of an instance.
     Bench {
-        /// Weights files, else all shipped ones; or `--stages`; or `--live` and the options of `live`. Handed on as
-        /// they are.
+        /// Weights files instead of all shipped ones; after `--live` or `--memory` the options of that program. Passed
+        /// on unchanged.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

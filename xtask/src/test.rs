@@ -80,7 +80,7 @@ fn steps(workspace: &Workspace, may_install: bool, bless: bool) -> Vec<Step<'_>>
             command.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
             run_to_success(&mut command)
         }),
-        Step::whole("bundle", || bundle::run(workspace, PROFILE).map(|_| ())),
+        Step::whole("bundle", || bundle::run_for_tests(workspace, PROFILE).map(|_| ())),
         Step::whole("tests", move || {
             let mut command = cargo_in_root(workspace);
             command.args(["test", "--workspace", "--profile", PROFILE]);

@@ -15,7 +15,7 @@ impl Keys {
         self.0 |= 1 << key;
     }
 
-    /// Takes a key out; whether it was there.
+    /// Removes a key; returns whether the set contained it.
     pub fn remove(&mut self, key: u8) -> bool {
         let was_there = self.contains(key);
         self.0 &= !(1 << key);
@@ -37,7 +37,7 @@ impl Keys {
         Self(self.0 & !others.0)
     }
 
-    /// The keys, the highest first.
+    /// The keys, highest first.
     pub fn iter(self) -> impl Iterator<Item = u8> {
         let mut left = self.0;
         std::iter::from_fn(move || {
@@ -49,12 +49,12 @@ impl Keys {
 }
 
 impl Lanes {
-    /// Lane n as bit n.
+    /// The set as bits: bit n for lane n.
     pub const fn bits(self) -> u16 {
         self.0
     }
 
-    /// Bit n as lane n.
+    /// The set of bits: lane n for bit n.
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits)
     }
@@ -68,7 +68,7 @@ impl Sounding {
 }
 
 impl Decision {
-    /// The keys that sound in `lane` after its edges at tick 0, and before those that follow within the step.
+    /// The keys that sound in `lane` after the edges at tick 0 and before the later ones.
     pub fn keys_at_start(&self, lane: u8) -> Keys {
         let mut keys = self.sounding.lane(lane);
         for edge in self.edges().iter().rev().filter(|edge| edge.lane() == lane && edge.tick() > 0) {
@@ -84,7 +84,7 @@ impl Decision {
 }
 
 impl Given {
-    /// This, and on the lanes that it leaves free among `lanes`, what happens in `notes`.
+    /// Gives further lanes, with their part of `notes`: those of `lanes` that are not given yet.
     pub fn with(mut self, lanes: Lanes, notes: &Decision) -> Self {
         let added = lanes & !self.lanes;
         self.lanes = self.lanes | added;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_at_a_steps_start_is_that_before_its_later_edges() {
+    fn keys_at_start_leave_out_the_later_edges() {
         let mut decision = Decision::SILENCE;
         decision.sounding.insert(0, 48);
         decision.sounding.insert(0, 60);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn given_lanes_win_over_what_is_added() {
+    fn given_lanes_win_over_added_ones() {
         let mut frozen = Decision::SILENCE;
         for (lane, key) in [(0, 72), (3, 48)] {
             frozen.push(Edge::On { lane, key, velocity: 80, tick: 0 });

@@ -70,8 +70,8 @@ impl LineEcho {
         });
     }
 
-    /// The word that followed the best match, and the class of the match's length, below [`ECHO_CLASSES`]; `None` without
-    /// a match.
+    /// The word that followed the best match, and the class of the match's length, below [`ECHO_CLASSES`]; `None`
+    /// without a match.
     pub fn next(&self) -> Option<(u16, usize)> {
         self.found.map(|(word, class)| (word, class.into()))
     }

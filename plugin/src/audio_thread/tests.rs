@@ -1,5 +1,6 @@
 //! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
 
+mod edges;
 mod late;
 mod parts;
 mod starts;

@@ -1,8 +1,10 @@
-//! A font with the sharp and flat signs, which egui's fonts lack. Runs on the host's window thread.
+//! The window's font, and the sharp and flat signs that it lacks: a font of two glyphs, drawn here. Runs on the host's
+//! window thread.
 
 use std::sync::Arc;
 
-use egui::{FontData, FontDefinitions};
+use egui::{FontData, FontDefinitions, FontFamily};
+use epaint_default_fonts::UBUNTU_LIGHT;
 
 /// Units per em.
 const UNITS: u16 = 1000;
@@ -60,12 +62,19 @@ const SHARP: Glyph = Glyph {
 
 const GLYPHS: [Glyph; 4] = [EMPTY, FLAT, EMPTY, SHARP];
 
-/// egui's fonts, with this one as the last resort.
+/// The window's font, with the signs behind it.
 pub fn fonts() -> FontDefinitions {
-    let mut fonts = FontDefinitions::default();
-    fonts.font_data.insert("accidentals".into(), Arc::new(FontData::from_owned(font())));
-    for family in fonts.families.values_mut() {
-        family.push("accidentals".into());
+    of_faces([("text", FontData::from_static(UBUNTU_LIGHT)), ("accidentals", FontData::from_owned(font()))])
+}
+
+/// Each family has all faces; the first one that has a character draws it.
+fn of_faces<const N: usize>(faces: [(&str, FontData); N]) -> FontDefinitions {
+    let mut fonts = FontDefinitions::empty();
+    for (name, face) in faces {
+        fonts.font_data.insert(name.into(), Arc::new(face));
+        for family in [FontFamily::Proportional, FontFamily::Monospace] {
+            fonts.families.entry(family).or_default().push(name.into());
+        }
     }
     fonts
 }
@@ -191,8 +200,9 @@ mod tests {
         let context = egui::Context::default();
         let draw = || context.run_ui(egui::RawInput::default(), |_| {}).textures_delta.clear();
         let has = |text: &str| context.fonts_mut(|fonts| fonts.has_glyphs(&egui::FontId::proportional(13.0), text));
+        context.set_fonts(of_faces([("text", FontData::from_static(UBUNTU_LIGHT))]));
         draw();
-        assert!(!has("♯") && !has("♭"), "egui has the signs now: delete this file");
+        assert!(has("C4") && !has("♯") && !has("♭"), "the font has the signs now: delete this file");
         context.set_fonts(fonts());
         draw();
         assert!(has("♯♭") && has("C4") && !has("𝄪"));

@@ -20,7 +20,7 @@ macro_rules! shipped {
 
 /// All shipped weights, in the order of menus. A new instance plays the first. To ship further weights, add a line
 /// here.
-pub const SHIPPED: &[Shipped] = &[
+pub static SHIPPED: &[Shipped] = &[
     shipped!("bach"),
     shipped!("chorale"),
     shipped!("folk"),

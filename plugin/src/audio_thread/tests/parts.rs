@@ -1,5 +1,7 @@
 //! What goes out in each step, with a worker whose answers are written down here.
 
+use continuo_model::decision::Decision;
+
 use super::*;
 use crate::bridge::Told;
 
@@ -7,17 +9,17 @@ use crate::bridge::Told;
 const STEP: usize = 6000;
 
 /// Plays step after step; the worker answers in words.
-struct Parts {
+pub struct Parts {
     audio: AudioThread,
     end: WorkerEnd,
     shared: Arc<Shared>,
-    settings: Settings,
+    pub settings: Settings,
     loop_range_beats: Option<(f64, f64)>,
     step: usize,
 }
 
 impl Parts {
-    fn new(mode: Mode) -> Self {
+    pub fn new(mode: Mode) -> Self {
         let (audio_end, end, _) = bridge::new();
         let shared = audio_end.shared.clone();
         shared.worker_runs.store(true, Ordering::Release);
@@ -31,6 +33,11 @@ impl Parts {
     /// What is asked for in the first 100 samples is answered before it is due, at 240. Gives what was sent but the
     /// soprano's.
     fn step<'a>(&mut self, input: &[NoteEvent<()>], answer: impl Fn(i64) -> Option<&'a str>) -> String {
+        self.step_with(input, |step| answer(step).map(worded))
+    }
+
+    /// The same with decisions.
+    pub fn step_with(&mut self, input: &[NoteEvent<()>], decide: impl Fn(i64) -> Option<Decision>) -> String {
         let mut sent = Vec::new();
         for (from, frames) in [(0, 100), (100, STEP - 100)] {
             let mut block = block(Mode::Harmonise, 0, Instant::now());
@@ -50,8 +57,8 @@ impl Parts {
             // A press lasts for one block.
             self.settings.panic = false;
             while let Some(request) = self.end.request() {
-                if let Some(words) = answer(request.step.step_idx) {
-                    self.end.answer(worded(&request, words));
+                if let Some(decision) = decide(request.step.step_idx) {
+                    self.end.answer(Answer { id: request.id, decision });
                 }
             }
         }
@@ -81,8 +88,8 @@ fn word(event: &NoteEvent<()>) -> Option<String> {
     (*channel != Channel::Number(0)).then(|| format!("{word} {}", key.number().unwrap()))
 }
 
-/// The answer in words for a request.
-fn worded(request: &bridge::Request, words: &str) -> Answer {
+/// A decision in words.
+fn worded(words: &str) -> Decision {
     let (mut row, mut sounding) = ([Symbol::Hold; 4], [None; 4]);
     for (voice, word) in words.split_whitespace().enumerate() {
         let key = word.trim_start_matches('-').parse().ok();
@@ -93,7 +100,7 @@ fn worded(request: &bridge::Request, words: &str) -> Answer {
             Some(key) => Symbol::Pitch(key),
         };
     }
-    Answer { id: request.id, decision: decision_of(row, [None; 4], sounding) }
+    decision_of(row, [None; 4], sounding)
 }
 
 /// A soprano's key is held, from step 3 on another one. `rows` are the answers for the steps; `late` is never given.
@@ -379,7 +386,7 @@ fn a_frozen_voice_is_given_to_the_network_and_plays_beside_it() {
                 while !stop.load(Ordering::Relaxed) {
                     while let Some(request) = end.request() {
                         given.push((request.count, symbols_of(&request.step.given)[3]));
-                        end.answer(worded(&request, "67 60 -48"));
+                        end.answer(Answer { id: request.id, decision: worded("67 60 -48") });
                     }
                     std::thread::yield_now();
                 }
@@ -471,7 +478,7 @@ fn a_key_goes_on_where_a_host_turns_out_to_be_without_time() {
             true
         });
         while let Some(request) = parts.end.request() {
-            parts.end.answer(worded(&request, "67 60 48"));
+            parts.end.answer(Answer { id: request.id, decision: worded("67 60 48") });
         }
     }
     // It is found out after a tenth of a second, in the eleventh block; nothing of the player's ends there.
