@@ -18,7 +18,7 @@ use super::hands::Hands;
 use super::positions::{CountedStep, Sample};
 use super::settings::Settings;
 use super::transport::BlockTime;
-use crate::bridge::{AudioEnd, From, Request};
+use crate::bridge::{AudioEnd, Origin, Request};
 
 /// Steps that have been requested, and what they wait for.
 pub struct Plan {
@@ -49,15 +49,15 @@ impl Plan {
     }
 
     /// Drops everything. The next step requested begins as `from` says.
-    pub fn clear(&mut self, from: From) {
-        self.sequencer.clear(from);
+    pub fn clear(&mut self, origin: Origin) {
+        self.sequencer.clear(origin);
         self.cadence.clear();
         self.answered = None;
     }
 
     /// Drops what would sound; a cadence that is under way stays.
     pub fn drop_steps(&mut self) {
-        self.sequencer.clear(From::Here);
+        self.sequencer.clear(Origin::PreviousStep);
     }
 
     /// Drops the steps from `step` on: they are to be planned again.
@@ -163,7 +163,7 @@ impl Plan {
         step_settings.controls.fermata_in = self.cadence.steps_from(step);
         let request = Request {
             id: 0,
-            from: if place.comes_round { From::Elsewhere } else { From::Here },
+            origin: if place.comes_round { Origin::SongMemory } else { Origin::PreviousStep },
             count: step.number(),
             undo_from: step.number(),
             step: Step {

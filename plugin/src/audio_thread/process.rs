@@ -23,7 +23,7 @@ use super::take_clock::TakeClock;
 use super::transport::{BlockTime, Transport};
 use super::turns::Turns;
 use super::voices::{Playing, Voices};
-use crate::bridge::{AudioEnd, From};
+use crate::bridge::{AudioEnd, Origin};
 use crate::params::Mode;
 use failure::Failure;
 use timeline::Next;
@@ -84,7 +84,7 @@ impl AudioThread {
         self.voices.clear();
         self.deadline.forget_misses();
         self.turns.forget_phrase();
-        self.drop_plans(From::Nothing);
+        self.drop_plans(Origin::PieceStart);
     }
 
     /// What goes out in this block, in order; valid after [`Self::process`].

@@ -3,7 +3,7 @@
 use continuo_model::decision::{Decision, Lanes};
 
 use crate::audio_thread::positions::{CountedStep, Sample};
-use crate::bridge::{AudioEnd, From, Request};
+use crate::bridge::{AudioEnd, Origin, Request};
 
 /// Steps that are remembered; more than the longest lookahead.
 const NUM_STEPS: usize = 64;
@@ -74,7 +74,7 @@ pub struct Sequencer {
     stale_from: Option<CountedStep>,
     /// The last step that has been planned.
     planned_through: Option<CountedStep>,
-    from: From,
+    origin: Origin,
     /// Which lanes were the player's in a step that was requested, played or not.
     played_in: [Option<(CountedStep, Lanes)>; NUM_STEPS],
 }
@@ -88,13 +88,13 @@ impl Sequencer {
             overdue: DueList::default(),
             stale_from: None,
             planned_through: None,
-            from: From::Nothing,
+            origin: Origin::PieceStart,
             played_in: [None; NUM_STEPS],
         }
     }
 
     /// Drops every plan. The next step requested continues as `from` says.
-    pub fn clear(&mut self, from: From) {
+    pub fn clear(&mut self, origin: Origin) {
         self.mark_stale(None);
         self.steps = [None; NUM_STEPS];
         self.played_in = [None; NUM_STEPS];
@@ -102,7 +102,7 @@ impl Sequencer {
         self.overdue.clear();
         self.planned_through = None;
         // A start or a jump after which nothing has been requested yet still is one.
-        self.from = self.from.max(from);
+        self.origin = self.origin.max(origin);
     }
 
     /// The worker may have decided the steps from `step` on, or all, that are dropped now: the next request undoes them.
@@ -130,13 +130,13 @@ impl Sequencer {
 
     /// Requests a step of the worker; the request's number and origin are filled in here.
     pub fn request(&mut self, bridge: &mut AudioEnd, step: CountedStep, mut request: Request) {
-        if self.from != From::Here {
-            request.from = self.from;
+        if self.origin != Origin::PreviousStep {
+            request.origin = self.origin;
         }
         // Ten thousand notes in a block would else fill the bridge with answers.
         self.take_answers(bridge);
         let played = request.step.given.lanes;
-        let settles = if request.asked.is_some() || request.from == From::Elsewhere {
+        let settles = if request.asked.is_some() || request.origin == Origin::SongMemory {
             Lanes::ALL
         } else {
             // What the player has let go of is the network's to hold.
@@ -148,7 +148,7 @@ impl Sequencer {
         request.undo_from = self.stale_from.map_or(step, |stale| stale.min(step)).number();
         let content = bridge.ask(request).map_or(Content::Refused, Content::Asked);
         if content != Content::Refused {
-            self.from = From::Here;
+            self.origin = Origin::PreviousStep;
             self.stale_from = None;
         }
         self.put(Planned { step, played, settles, content, request: Some(request) });

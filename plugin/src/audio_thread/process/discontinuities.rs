@@ -20,7 +20,7 @@ impl AudioThread {
             Motion::Started | Motion::Jumped => self.go_to(time),
             Motion::Halted => {
                 self.turns.forget_phrase();
-                self.end_everything(time, From::Nothing);
+                self.end_everything(time, Origin::PieceStart);
             }
             Motion::Continued | Motion::Stopped => {}
         }
@@ -33,12 +33,12 @@ impl AudioThread {
     fn go_to(&mut self, time: &BlockTime) {
         if time.host_stops {
             // And a note starts time of the plugin's own in the same block.
-            self.end_everything(time, From::Nothing);
+            self.end_everything(time, Origin::PieceStart);
         }
         self.output.end_all(Some(Owner::Generated), time.begin, 1);
         self.output.end_all(Some(Owner::Frozen), time.begin, 1);
         self.voices.clear();
-        self.drop_plans(if time.motion == Motion::Jumped { From::Elsewhere } else { From::Nothing });
+        self.drop_plans(if time.motion == Motion::Jumped { Origin::SongMemory } else { Origin::PieceStart });
         self.deadline.forget_misses();
         self.turns.go_to(time);
         self.hands.go_to(self.turns.next_step());
@@ -51,12 +51,12 @@ impl AudioThread {
         self.follow_loop(settings, time);
         if settings.panic {
             self.turns.forget_phrase();
-            self.end_everything(time, From::Here);
+            self.end_everything(time, Origin::PreviousStep);
             self.hands.forget_pedals();
             self.output.silence_channels();
         } else if other_mode {
             self.output.end_all(Some(Owner::Generated), time.begin, 1);
-            self.drop_plans(From::Here);
+            self.drop_plans(Origin::PreviousStep);
         }
         if time.new_metre && settings.mode == Mode::Respond && self.turns.bars_end_elsewhere() {
             self.plan.forget_from(self.turns.next_step());
@@ -75,20 +75,20 @@ impl AudioThread {
             self.plan.forget_from(from);
         } else {
             self.output.end_all(Some(Owner::Generated), time.begin, 1);
-            self.drop_plans(From::Here);
+            self.drop_plans(Origin::PreviousStep);
         }
     }
 
-    fn end_everything(&mut self, time: &BlockTime, from: From) {
+    fn end_everything(&mut self, time: &BlockTime, origin: Origin) {
         self.output.end_all(None, time.begin, 1);
         self.hands.tell_held_ended(self.take.now(), &mut self.bridge);
         self.hands.clear();
-        self.drop_plans(from);
+        self.drop_plans(origin);
     }
 
     /// Nothing that was planned sounds: whoever plays next begins as `from` says.
-    pub(super) fn drop_plans(&mut self, from: From) {
-        self.plan.clear(from);
+    pub(super) fn drop_plans(&mut self, origin: Origin) {
+        self.plan.clear(origin);
         self.voices.fall_silent();
         self.voices.forget_later();
         self.turns.yield_to_player();

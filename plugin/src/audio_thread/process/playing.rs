@@ -164,7 +164,7 @@ impl AudioThread {
             if block.settings.mode != Mode::Harmonise && network_plays {
                 // The player wins: what is generated ends here, and what was planned is not played.
                 self.voices.end_all(&mut self.output, time, happened.at);
-                self.drop_plans(From::Here);
+                self.drop_plans(Origin::PreviousStep);
             }
             self.hands.deal_held();
         }

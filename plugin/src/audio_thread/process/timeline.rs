@@ -79,7 +79,7 @@ impl AudioThread {
     pub(super) fn on_entry(&mut self, block: &Block, time: &BlockTime, at: Sample) {
         let (plan, turns, mut asking) = self.asking(block, time);
         if !turns.enter(plan, &mut asking, at) {
-            self.drop_plans(From::Here);
+            self.drop_plans(Origin::PreviousStep);
         }
     }
 
@@ -125,7 +125,7 @@ impl AudioThread {
         self.turns.forget_phrase();
         self.output.end_all(Some(Owner::Generated), at, 1);
         self.hands.forget_released();
-        self.drop_plans(From::Nothing);
+        self.drop_plans(Origin::PieceStart);
     }
 
     /// A row is due: it is played, put off, or missed.

@@ -23,7 +23,7 @@ fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
             audio.process(&block, &mut (), |_| true);
             while let Some(request) = end.request() {
                 if n >= 100 {
-                    asked.push((n, request.from, request.step.step_idx, request.step.given));
+                    asked.push((n, request.origin, request.step.step_idx, request.step.given));
                 }
                 let keys = [72, 67, 60, 48];
                 end.answer(Answer {
