@@ -57,7 +57,7 @@ pub struct Request {
     /// Whether the step begins a bar.
     pub begins_bar: bool,
     /// If the step answers a played note, when the request was sent; for the figures of the status line.
-    pub asked: Option<Instant>,
+    pub requested_at: Option<Instant>,
 }
 
 /// A decided step.

@@ -374,8 +374,8 @@ impl Performance {
     fn publish(&mut self, request: &Request, shared: &Shared) {
         self.steps.add(self.started.elapsed());
         shared.step_p50_us.store(self.steps.percentile_us(0.5), Ordering::Relaxed);
-        if let Some(asked) = request.asked {
-            self.replies.add(asked.elapsed());
+        if let Some(requested_at) = request.requested_at {
+            self.replies.add(requested_at.elapsed());
             shared.reply_p99_us.store(self.replies.percentile_us(0.99), Ordering::Relaxed);
         }
     }

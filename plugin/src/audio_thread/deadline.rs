@@ -43,7 +43,7 @@ pub struct Deadline {
     pace: Pace,
     sample_rate: f64,
     /// Rows that have been missed since the last that was there.
-    misses_in_a_row: u32,
+    consecutive_misses: u32,
     /// When a render was given up last, microseconds as the bridge counts them.
     gave_up_us: u64,
     /// That was in this block.
@@ -60,7 +60,7 @@ impl Deadline {
             budget: &BUDGET,
             pace: Pace::new(),
             sample_rate,
-            misses_in_a_row: 0,
+            consecutive_misses: 0,
             gave_up_us: 0,
             render_failed: false,
         }
@@ -91,13 +91,13 @@ impl Deadline {
 
     /// What was missed until now does not matter any more.
     pub fn forget_misses(&mut self) {
-        self.misses_in_a_row = 0;
+        self.consecutive_misses = 0;
     }
 
     /// Whether what sounds is not to be held over the misses any longer: nothing will come any more, or nothing has
     /// come for a bar.
     pub fn gives_up(&self, bridge: &AudioEnd) -> bool {
-        !bridge.can_answer() || self.misses_in_a_row >= MOST_MISSES
+        !bridge.can_answer() || self.consecutive_misses >= MOST_MISSES
     }
 
     /// The next row that was due before sample `at` and is there now, or is too late; `None` if there is none, or if it
@@ -138,14 +138,14 @@ impl Deadline {
 
     fn play(&mut self, bridge: &AudioEnd, planned: PlannedStep, due: Due) -> Outcome {
         bridge.shared.due.fetch_add(1, Ordering::Relaxed);
-        self.misses_in_a_row = 0;
+        self.consecutive_misses = 0;
         Outcome::Play(planned, due)
     }
 
     fn miss(&mut self, bridge: &AudioEnd) -> Outcome {
         bridge.shared.due.fetch_add(1, Ordering::Relaxed);
         bridge.shared.misses.fetch_add(1, Ordering::Relaxed);
-        self.misses_in_a_row += 1;
+        self.consecutive_misses += 1;
         Outcome::Miss
     }
 
@@ -153,7 +153,7 @@ impl Deadline {
     fn wait_for(&mut self, plan: &mut Plan, bridge: &mut AudioEnd, due: Due, says_offline: bool) -> Poll {
         // A worker that has missed a bar of steps is not waited for.
         let renders = self.pace.renders(says_offline);
-        let given_up = !renders && self.misses_in_a_row >= MOST_MISSES;
+        let given_up = !renders && self.consecutive_misses >= MOST_MISSES;
         let length = self.pace.block();
         let began_us = microseconds((self.watch)());
         let allowed_us = if renders || given_up { 0 } else { self.budget.left_us(began_us, length) };

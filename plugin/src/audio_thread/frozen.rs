@@ -83,14 +83,14 @@ impl Frozen {
         let lanes = if plays { settings.frozen } else { Lanes::NONE };
         moved |= std::mem::replace(&mut self.lanes, lanes) != lanes;
         let step = time.position.step();
-        self.offset = SongOffset::between(step, time.place(step).song_step);
+        self.offset = SongOffset::between(step, time.song_position(step).song_step);
         if moved {
             self.locate(settings, self.offset.song_beats(time.position), output, time.begin);
         }
     }
 
     /// A loop comes round at counted step `step`.
-    pub fn come_round(
+    pub fn go_to_loop_start(
         &mut self,
         settings: &Settings,
         time: &BlockTime,
@@ -98,7 +98,7 @@ impl Frozen {
         output: &mut Output,
         at: Sample,
     ) {
-        let song_step = time.place(step).song_step;
+        let song_step = time.song_position(step).song_step;
         self.offset = SongOffset::between(step, song_step);
         self.locate(settings, song_step.beats(), output, at);
     }

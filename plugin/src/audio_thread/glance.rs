@@ -32,7 +32,7 @@ pub fn show(
         snapshot.bar_beats = time.bar_beats();
         snapshot.tempo_bpm = time.tempo_bpm();
         snapshot.time_signature = time_signature(block);
-        (snapshot.loop_beats, snapshot.pass) = time.rounds();
+        (snapshot.loop_beats, snapshot.pass) = time.loop_and_pass();
         snapshot.num_ahead = 0;
         for (ahead, (step, decision, played)) in snapshot.ahead.iter_mut().zip(plan.ahead(next_step - LATE_STEPS)) {
             let take_beats = take_beats + time.beats_to(step);

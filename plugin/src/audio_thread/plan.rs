@@ -29,7 +29,7 @@ pub struct Plan {
 }
 
 /// What a request depends on beside the plan, and the way to the worker.
-pub struct Asking<'a> {
+pub struct RequestContext<'a> {
     /// The parameters.
     pub settings: &'a Settings,
     /// The block.
@@ -139,14 +139,14 @@ impl Plan {
     }
 
     /// Requests a step in which every lane is the network's; with `attack` all that it plays start.
-    pub fn request_free(&mut self, asking: &mut Asking, step: CountedStep, attack: bool) {
-        self.request(asking, step, Given::NOTHING, attack, None);
+    pub fn request_free(&mut self, context: &mut RequestContext, step: CountedStep, attack: bool) {
+        self.request(context, step, Given::NOTHING, attack, None);
     }
 
     /// The network hears what the player did in a step that is over; whether that is anything. Silence is no step.
-    pub fn listen(&mut self, asking: &mut Asking, step: CountedStep) -> bool {
-        let Some(played) = asking.hands.played_in(step) else { return false };
-        self.request(asking, step, played.given, false, None);
+    pub fn listen(&mut self, context: &mut RequestContext, step: CountedStep) -> bool {
+        let Some(played) = context.hands.played_in(step) else { return false };
+        self.request(context, step, played.given, false, None);
         self.give_up(step);
         true
     }
@@ -156,27 +156,35 @@ impl Plan {
         self.sequencer.rest(step);
     }
 
-    fn request(&mut self, asking: &mut Asking, step: CountedStep, given: Given, attack: bool, asked: Option<Instant>) {
-        let Asking { settings, time, .. } = *asking;
-        let place = time.place(step);
-        let mut step_settings = StepSettings { pass: if settings.evolves { place.pass } else { 0 }, ..settings.step };
+    fn request(
+        &mut self,
+        context: &mut RequestContext,
+        step: CountedStep,
+        given: Given,
+        attack: bool,
+        requested_at: Option<Instant>,
+    ) {
+        let RequestContext { settings, time, .. } = *context;
+        let position = time.song_position(step);
+        let mut step_settings =
+            StepSettings { pass: if settings.evolves { position.pass } else { 0 }, ..settings.step };
         step_settings.controls.fermata_in = self.cadence.steps_from(step);
         let request = Request {
             id: 0,
-            origin: if place.comes_round { Origin::SongMemory } else { Origin::PreviousStep },
+            origin: if position.is_loop_start { Origin::SongMemory } else { Origin::PreviousStep },
             count: step.number(),
             undo_from: step.number(),
             step: Step {
-                step_idx: place.song_step.number(),
-                step_in_beat: time.step_in_beat(place.song_step),
-                given: asking.with_frozen(step, given),
+                step_idx: position.song_step.number(),
+                step_in_beat: time.step_in_beat(position.song_step),
+                given: context.with_frozen(step, given),
                 attack,
                 settings: step_settings,
             },
-            begins_bar: time.begins_bar(place.song_step),
-            asked,
+            begins_bar: time.begins_bar(position.song_step),
+            requested_at,
         };
-        self.sequencer.request(asking.bridge, step, request);
+        self.sequencer.request(context.bridge, step, request);
     }
 
     /// How many steps are planned and have not been played.
@@ -186,10 +194,10 @@ impl Plan {
     }
 }
 
-impl Asking<'_> {
+impl RequestContext<'_> {
     /// The player's lanes are the player's, frozen or not.
     fn with_frozen(&self, step: CountedStep, given: Given) -> Given {
-        match self.frozen.step(self.time.place(step).song_step) {
+        match self.frozen.step(self.time.song_position(step).song_step) {
             Some((lanes, notes)) => given.with(lanes, notes),
             None => given,
         }

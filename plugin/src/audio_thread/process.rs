@@ -16,7 +16,7 @@ use super::glance;
 use super::hands::Hands;
 use super::input::Input;
 use super::output::{OutEvents, Output};
-use super::plan::{Asking, Plan};
+use super::plan::{Plan, RequestContext};
 use super::settings::Block;
 use super::stages::{Stage, StageClock};
 use super::take_clock::TakeClock;
@@ -191,9 +191,13 @@ impl AudioThread {
     }
 
     /// The plan, and what a request depends on beside it.
-    fn asking<'a>(&'a mut self, block: &'a Block, time: &'a BlockTime) -> (&'a mut Plan, &'a mut Turns, Asking<'a>) {
+    fn request_context<'a>(
+        &'a mut self,
+        block: &'a Block,
+        time: &'a BlockTime,
+    ) -> (&'a mut Plan, &'a mut Turns, RequestContext<'a>) {
         let Self { plan, turns, hands, frozen, bridge, .. } = self;
-        (plan, turns, Asking { settings: &block.settings, time, hands, frozen, bridge })
+        (plan, turns, RequestContext { settings: &block.settings, time, hands, frozen, bridge })
     }
 
     /// The voices, and what they play through.

@@ -91,9 +91,9 @@ impl TakeClock {
     }
 
     /// The host's loop comes round at a counted step, at sample `at`.
-    pub fn tell_round(&self, time: &BlockTime, step: CountedStep, at: Sample, bridge: &mut AudioEnd) {
+    pub fn tell_loop_start(&self, time: &BlockTime, step: CountedStep, at: Sample, bridge: &mut AudioEnd) {
         let take_beats = self.at(time, at).beats();
-        let song_beats = time.place(step).song_step.beats().beats();
+        let song_beats = time.song_position(step).song_step.beats().beats();
         bridge.tell(Told::Looped(Looped { take_beats, song_beats }));
     }
 

@@ -1,6 +1,6 @@
 //! Whose turn it is, the player's or the network's, and which step begins next. Audio thread.
 
-use super::plan::{Asking, Plan};
+use super::plan::{Plan, RequestContext};
 use super::positions::{CountedStep, Sample};
 use super::settings::Settings;
 use super::transport::{BlockTime, Motion};
@@ -150,18 +150,18 @@ impl Turns {
     }
 
     /// A step begins at sample `at`, in the modes in which player and network take turns.
-    pub fn begin_step(&mut self, plan: &mut Plan, asking: &mut Asking, at: Sample) {
+    pub fn begin_step(&mut self, plan: &mut Plan, context: &mut RequestContext, at: Sample) {
         let step = self.next_step;
         if let Turn::Network { first, end } = self.turn {
             if end == Some(step) {
                 self.turn = Turn::Player;
             } else {
-                self.play_on(plan, asking, step.max(first));
+                self.play_on(plan, context, step.max(first));
             }
         } else {
             // The network listens: it hears each step once it is over.
-            self.heard |= plan.listen(asking, step - 1);
-            self.may_enter(plan, asking, step, at);
+            self.heard |= plan.listen(context, step - 1);
+            self.may_enter(plan, context, step, at);
         }
         // Where the network's turn has ended that is the rest which ends what sounds.
         if plan.has(step) && !matches!(self.turn, Turn::Entering { .. }) {
@@ -170,58 +170,58 @@ impl Turns {
     }
 
     /// Plans the network's turn on from `step`, up to its end.
-    fn play_on(&mut self, plan: &mut Plan, asking: &mut Asking, step: CountedStep) {
+    fn play_on(&mut self, plan: &mut Plan, context: &mut RequestContext, step: CountedStep) {
         let Turn::Network { first, end: None } = self.turn else { return };
         let planned = plan.planned_through().map_or(step - 1, |planned| planned.max(step - 1));
-        for step in (planned + 1).through(step + asking.settings.lookahead_steps) {
-            if !is_networks_time(asking, step) {
+        for step in (planned + 1).through(step + context.settings.lookahead_steps) {
+            if !is_networks_time(context, step) {
                 // The turn ends with a rest for all, which ends what sounds.
                 plan.rest(step);
                 self.turn = Turn::Network { first, end: Some(step) };
                 break;
             }
-            plan.request_free(asking, step, false);
+            plan.request_free(context, step, false);
         }
     }
 
     /// A step begins on which the network may take its turn: its first step is requested now and played once it is sure
     /// that the player has stopped.
-    fn may_enter(&mut self, plan: &mut Plan, asking: &mut Asking, step: CountedStep, at: Sample) {
-        let Asking { settings, time, .. } = *asking;
-        let song_step = time.place(step).song_step;
+    fn may_enter(&mut self, plan: &mut Plan, context: &mut RequestContext, step: CountedStep, at: Sample) {
+        let RequestContext { settings, time, .. } = *context;
+        let song_step = time.song_position(step).song_step;
         let starts = settings.mode == Mode::Free && self.first_step.is_some_and(|first| step < first + 4);
         let on_beat = time.step_in_beat(song_step) == 0;
-        let is_place = if settings.enter_on_beat || starts { on_beat } else { time.begins_bar(song_step) };
+        let may_begin = if settings.enter_on_beat || starts { on_beat } else { time.begins_bar(song_step) };
         let has_heard = self.heard || settings.mode == Mode::Free;
-        if !is_place || !has_heard || !is_networks_time(asking, step) {
+        if !may_begin || !has_heard || !is_networks_time(context, step) {
             return;
         }
-        if starts && !asking.hands.is_holding() {
+        if starts && !context.hands.is_holding() {
             // Nobody has played: there is nobody to wait for.
             self.turn = Turn::Entering { step, at };
         } else {
             let entry = (ENTRY_SECONDS * time.sample_rate).min(0.9 * time.samples_per_step).round() as u64;
             self.turn = Turn::Entering { step, at: at + entry };
         }
-        plan.request_free(asking, step, true);
+        plan.request_free(context, step, true);
     }
 
     /// The cut-off of a turn's first step, at sample `at`: the network plays if nobody else does. Whether it does.
-    pub fn enter(&mut self, plan: &mut Plan, asking: &mut Asking, at: Sample) -> bool {
+    pub fn enter(&mut self, plan: &mut Plan, context: &mut RequestContext, at: Sample) -> bool {
         let Turn::Entering { step, .. } = self.turn else { return true };
-        if asking.hands.is_holding() {
+        if context.hands.is_holding() {
             return false;
         }
         self.turn = Turn::Network { first: step, end: None };
         plan.schedule(step, at);
-        self.play_on(plan, asking, step + 1);
+        self.play_on(plan, context, step + 1);
         true
     }
 }
 
 /// Whether the network may play in a step: always, but in Respond only in its own bars.
-fn is_networks_time(asking: &Asking, step: CountedStep) -> bool {
-    let Asking { settings, time, .. } = asking;
-    let bar = time.bar_of(time.place(step).song_step);
+fn is_networks_time(context: &RequestContext, step: CountedStep) -> bool {
+    let RequestContext { settings, time, .. } = context;
+    let bar = time.bar_of(time.song_position(step).song_step);
     settings.mode != Mode::Respond || bar.div_euclid(settings.respond_bars).rem_euclid(2) == 1
 }

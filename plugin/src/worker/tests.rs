@@ -16,7 +16,15 @@ fn request(id: u64, step_idx: i64) -> Request {
         ..Step::default()
     };
     let begins_bar = step_idx.rem_euclid(16) == 0;
-    Request { id, origin: Origin::PreviousStep, count: step_idx, undo_from: step_idx, step, begins_bar, asked: None }
+    Request {
+        id,
+        origin: Origin::PreviousStep,
+        count: step_idx,
+        undo_from: step_idx,
+        step,
+        begins_bar,
+        requested_at: None,
+    }
 }
 
 fn performance() -> Performance {

@@ -62,7 +62,7 @@ pub fn deal(keys: &[Dealt], player: &Player) -> [usize; NUM_VOICES] {
 fn voices_of(set: u8) -> [usize; NUM_VOICES] {
     let mut voices = [0; NUM_VOICES];
     let chosen = (0..NUM_VOICES).filter(|voice| set >> voice & 1 == 1);
-    voices.iter_mut().zip(chosen).for_each(|(place, voice)| *place = voice);
+    voices.iter_mut().zip(chosen).for_each(|(slot, voice)| *slot = voice);
     voices
 }
 

@@ -64,7 +64,7 @@ impl Player {
     }
 
     /// The row in words: `.` free, `-` hold, else a pitch.
-    fn row(&mut self, step: i64) -> String {
+    fn step(&mut self, step: i64) -> String {
         let word = |symbol| match symbol {
             None => ".".to_string(),
             Some(Symbol::Hold) => "-".into(),
@@ -76,16 +76,16 @@ impl Player {
     }
 }
 
-/// Plays until the end of the step before each of `rows`, and compares what belongs to it.
-fn check(voice: usize, words: &str, until_ms: f64, rows: &[(i64, &str)]) {
+/// Plays until the end of the step before each of `steps`, and compares what belongs to it.
+fn check(voice: usize, words: &str, until_ms: f64, steps: &[(i64, &str)]) {
     let mut player = Player::new(voice);
     player.play(words, until_ms);
-    for (step, expect) in rows {
+    for (step, expect) in steps {
         // Rows are read in order.
         (0..*step).for_each(|step| {
-            player.row(step);
+            player.step(step);
         });
-        assert_eq!(player.row(*step), *expect, "step {step} of {words}");
+        assert_eq!(player.step(*step), *expect, "step {step} of {words}");
     }
 }
 
@@ -101,8 +101,8 @@ fn a_second_run_is_as_loud_as_the_first() {
 
 #[test]
 fn notes_belong_to_the_nearest_step() {
-    let rows = [(3, "nothing"), (4, "67 . . ."), (5, "- . . ."), (6, "nothing"), (7, "nothing")];
-    check(0, "450 on 67, 800 off 67", 900.0, &rows);
+    let steps = [(3, "nothing"), (4, "67 . . ."), (5, "- . . ."), (6, "nothing"), (7, "nothing")];
+    check(0, "450 on 67, 800 off 67", 900.0, &steps);
     assert_eq!(
         [3.5 - 1e-4, 3.5, 3.5 + 1e-4].map(|steps| StepPosition::new(steps).nearest_step()),
         [CountedStep::new(4); 3],
@@ -118,17 +118,17 @@ fn a_short_note_fills_its_step() {
 #[test]
 fn legato_is_one_line_whatever_the_overlap() {
     // An overlap of a sample, and of 5, 20 and 80 ms; up and down, for both outer voices.
-    for (voice, row) in [(0, "{} . . ."), (3, ". . . {}")] {
+    for (voice, symbols) in [(0, "{} . . ."), (3, ". . . {}")] {
         for overlap in [0.02, 5.0, 20.0, 80.0] {
             for (first, second) in [(60, 62), (62, 60), (60, 72), (72, 60), (65, 64)] {
-                let expect = row.replace("{}", &second.to_string());
+                let expect = symbols.replace("{}", &second.to_string());
                 let words = format!("0 on {first}, 500 on {second}, {} off {first}", 500.0 + overlap);
                 for until in [500.0, 500.0 + overlap, 600.0] {
                     let mut player = Player::new(voice);
                     let now: Vec<&str> = words.split(", ").take(if until < 500.0 + overlap { 2 } else { 3 }).collect();
                     player.play(&now.join(", "), until);
-                    assert_eq!(player.row(4), expect, "{words} at {until}");
-                    assert_eq!(player.row(5), row.replace("{}", "-"), "{words} at {until}");
+                    assert_eq!(player.step(4), expect, "{words} at {until}");
+                    assert_eq!(player.step(5), symbols.replace("{}", "-"), "{words} at {until}");
                 }
             }
         }
@@ -144,10 +144,10 @@ fn a_key_that_stays_down_becomes_a_voice_of_its_own() {
     // What was planned before begins with the step that comes.
     let mut player = Player::new(0);
     player.play("0 on 72, 500 on 67", 550.0);
-    let before = [3, 4, 5].map(|step| player.row(step));
+    let before = [3, 4, 5].map(|step| player.step(step));
     player.play("", 601.0);
     assert_eq!(
-        [before, [6, 7, 8].map(|step| player.row(step))].concat(),
+        [before, [6, 7, 8].map(|step| player.step(step))].concat(),
         ["72 . . .", "67 . . .", "- . . .", "72 67 . .", "- - . .", "- - . ."]
     );
 }
@@ -201,8 +201,8 @@ fn thirty_seconds_are_one_line() {
     let mut player = Player::new(0);
     player.play(&words.join(", "), 500.0);
     for step in 0..4 {
-        let row = player.row(step);
-        assert!(row.ends_with(" . . .") && !row.starts_with('.'), "step {step}: {row}");
+        let symbols = player.step(step);
+        assert!(symbols.ends_with(" . . .") && !symbols.starts_with('.'), "step {step}: {symbols}");
     }
 }
 

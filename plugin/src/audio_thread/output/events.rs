@@ -49,7 +49,7 @@ struct Outgoing {
     timing: u32,
     rank: u8,
     /// A note's place, so that the order does not depend on where blocks end; 0 for all else.
-    place: u16,
+    channel_key: u16,
     order: u32,
     /// Whose note it is, if it is one; and if it is an end, what is owed if the host refuses it.
     note: Note,
@@ -83,7 +83,7 @@ fn rank(event: &NoteEvent<()>) -> u8 {
     }
 }
 
-fn place(event: &NoteEvent<()>) -> u16 {
+fn channel_key(event: &NoteEvent<()>) -> u16 {
     match *event {
         NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), .. }
         | NoteEvent::NoteOff { channel: Channel::Number(c), key: Key::Number(k), .. } => {
@@ -155,15 +155,15 @@ impl OutEvents {
     fn add(&mut self, timing: u32, note: Note, event: NoteEvent<()>) -> bool {
         let room = self.events.len() < MAX_EVENTS;
         if room {
-            let (rank, place, order) = (rank(&event), place(&event), self.events.len() as u32);
-            self.events.push(Outgoing { timing, rank, place, order, note, event, taken: false });
+            let (rank, channel_key, order) = (rank(&event), channel_key(&event), self.events.len() as u32);
+            self.events.push(Outgoing { timing, rank, channel_key, order, note, event, taken: false });
         }
         room
     }
 
     /// Puts the events in order.
     pub fn sort(&mut self) {
-        self.events.sort_unstable_by_key(|e| (e.timing, e.rank, e.place, e.order));
+        self.events.sort_unstable_by_key(|e| (e.timing, e.rank, e.channel_key, e.order));
     }
 
     /// The events, in order once [`Self::sort`] has been called.

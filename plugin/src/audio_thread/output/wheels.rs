@@ -48,14 +48,14 @@ const SHAPING: [(u8, f32); 3] = [(1, 0.0), (11, 1.0), (74, 64.0 / 127.0)];
 
 /// Where a channel's wheels stand, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Stand {
+struct WheelState {
     bend: f32,
     pressure: f32,
     /// By [`SHAPING`].
     shaping: [f32; SHAPING.len()],
 }
 
-impl Stand {
+impl WheelState {
     const REST: Self = Self { bend: 0.5, pressure: 0.0, shaping: [SHAPING[0].1, SHAPING[1].1, SHAPING[2].1] };
 
     fn follow(&mut self, event: &NoteEvent<()>) {
@@ -77,9 +77,9 @@ impl Stand {
 #[derive(Clone, Copy, Debug)]
 pub struct Wheels {
     /// By input channel.
-    input: [Stand; NUM_CHANNELS],
+    input: [WheelState; NUM_CHANNELS],
     /// By output channel.
-    sent: [Stand; NUM_CHANNELS],
+    sent: [WheelState; NUM_CHANNELS],
     /// The output channels that the last notes of each input channel went to, as bits.
     last_out: [u16; NUM_CHANNELS],
     /// The output channels to which wheels have followed a note, as bits; on others they were sent by whoever meant
@@ -95,8 +95,8 @@ impl Wheels {
     /// All at rest.
     pub const fn new() -> Self {
         Self {
-            input: [Stand::REST; NUM_CHANNELS],
-            sent: [Stand::REST; NUM_CHANNELS],
+            input: [WheelState::REST; NUM_CHANNELS],
+            sent: [WheelState::REST; NUM_CHANNELS],
             last_out: [0; NUM_CHANNELS],
             followed: 0,
             pedal_out: [0; NUM_CHANNELS],
@@ -208,7 +208,7 @@ impl Wheels {
         let down = std::mem::take(&mut self.pedal_out).iter().fold(0, |all, set| all | set);
         self.send_to(out, down, 0, NoteEvent::MidiCC { timing: 0, channel: 0, cc: SUSTAIN_PEDAL, value: 0.0 });
         let followed = std::mem::take(&mut self.followed);
-        channels_in(followed).for_each(|channel| self.bring(out, channel, Stand::REST, 0));
+        channels_in(followed).for_each(|channel| self.bring(out, channel, WheelState::REST, 0));
     }
 
     fn send_to(&mut self, out: &mut OutEvents, channels: u16, timing: u32, event: NoteEvent<()>) {
@@ -219,7 +219,7 @@ impl Wheels {
     }
 
     /// Brings an output channel's wheels to where they should be.
-    fn bring(&mut self, out: &mut OutEvents, channel: u8, to: Stand, timing: u32) {
+    fn bring(&mut self, out: &mut OutEvents, channel: u8, to: WheelState, timing: u32) {
         let sent = std::mem::replace(&mut self.sent[usize::from(channel)], to);
         if sent.bend != to.bend {
             out.pass(NoteEvent::MidiPitchBend { timing, channel, value: to.bend });
@@ -237,9 +237,9 @@ impl Wheels {
     /// A generated note starts on a channel: what the player's last note left there does not bend it.
     pub fn rest(&mut self, out: &mut OutEvents, hands: &Hands, channel: u8, timing: u32) {
         let sounds = |key: &PlayedKey| key.is_held() && key.out.sent && key.out.channel == channel;
-        let is_bent = self.followed >> channel & 1 == 1 && self.sent[usize::from(channel)] != Stand::REST;
+        let is_bent = self.followed >> channel & 1 == 1 && self.sent[usize::from(channel)] != WheelState::REST;
         if is_bent && !hands.keys().any(|(_, key)| sounds(key)) {
-            self.bring(out, channel, Stand::REST, timing);
+            self.bring(out, channel, WheelState::REST, timing);
         }
     }
 

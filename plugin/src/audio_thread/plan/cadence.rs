@@ -24,7 +24,7 @@ impl Cadence {
     pub fn follow(&mut self, on: bool, time: &BlockTime, undecided: CountedStep) {
         if on && !self.was_on {
             let first = undecided + LEAD_STEPS;
-            self.at = first.through(first + 1023).find(|step| time.is_strong(time.place(*step).song_step));
+            self.at = first.through(first + 1023).find(|step| time.is_strong(time.song_position(*step).song_step));
         }
         self.was_on = on;
     }

@@ -36,7 +36,7 @@ pub struct Due {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Content {
     /// Requested, under this number.
-    Asked(u64),
+    Requested(u64),
     /// There was nobody to ask, or no room: it will be missing.
     Refused,
     Known(Decision),
@@ -136,7 +136,7 @@ impl Sequencer {
         // Ten thousand notes in a block would else fill the bridge with answers.
         self.take_answers(bridge);
         let played = request.step.given.lanes;
-        let settles = if request.asked.is_some() || request.origin == Origin::SongMemory {
+        let settles = if request.requested_at.is_some() || request.origin == Origin::SongMemory {
             Lanes::ALL
         } else {
             // What the player has let go of is the network's to hold.
@@ -146,7 +146,7 @@ impl Sequencer {
         self.played_in[slot(step)] = Some((step, played));
         request.count = step.number();
         request.undo_from = self.stale_from.map_or(step, |stale| stale.min(step)).number();
-        let content = bridge.ask(request).map_or(Content::Refused, Content::Asked);
+        let content = bridge.ask(request).map_or(Content::Refused, Content::Requested);
         if content != Content::Refused {
             self.origin = Origin::PreviousStep;
             self.stale_from = None;
@@ -194,7 +194,7 @@ impl Sequencer {
         let planned = self.get(step)?;
         let decision = match planned.content {
             Content::Known(decision) => Some(decision),
-            Content::Asked(_) | Content::Refused => None,
+            Content::Requested(_) | Content::Refused => None,
         };
         Some((decision, planned.played))
     }
@@ -204,7 +204,7 @@ impl Sequencer {
         self.due.list().iter().any(|due| due.step == step)
     }
 
-    /// Makes a step due, in place of an earlier sample for it.
+    /// Makes a step due, in entry of an earlier sample for it.
     pub fn schedule(&mut self, due: Due) {
         self.due.remove(due.step);
         self.due.push(due);
@@ -224,7 +224,7 @@ impl Sequencer {
     pub fn take_answers(&mut self, bridge: &mut AudioEnd) {
         while let Some(answer) = bridge.answer() {
             for planned in self.steps.iter_mut().flatten() {
-                if planned.content == Content::Asked(answer.id) {
+                if planned.content == Content::Requested(answer.id) {
                     planned.content = Content::Known(answer.decision);
                 }
             }
@@ -233,20 +233,20 @@ impl Sequencer {
 
     /// Takes `step` out of the plan if it is decided, or never will be.
     pub fn poll(&mut self, step: CountedStep, can_answer: bool) -> Poll {
-        let place = &mut self.steps[slot(step)];
-        let Some(planned) = place.filter(|planned| planned.step == step) else { return Poll::Missing };
+        let entry = &mut self.steps[slot(step)];
+        let Some(planned) = entry.filter(|planned| planned.step == step) else { return Poll::Missing };
         let poll = match planned.content {
             Content::Known(decision) => Poll::Ready(PlannedStep {
                 decision,
-                is_answer: planned.request.is_some_and(|request| request.asked.is_some()),
+                is_answer: planned.request.is_some_and(|request| request.requested_at.is_some()),
                 played: planned.played,
                 settles: planned.settles,
             }),
-            Content::Asked(_) if can_answer => Poll::Waiting,
-            Content::Asked(_) | Content::Refused => Poll::Missing,
+            Content::Requested(_) if can_answer => Poll::Waiting,
+            Content::Requested(_) | Content::Refused => Poll::Missing,
         };
         if poll != Poll::Waiting {
-            *place = None;
+            *entry = None;
         }
         poll
     }

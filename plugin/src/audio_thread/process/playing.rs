@@ -70,9 +70,9 @@ impl AudioThread {
         let hears = happened.strikes && self.on_strikes(block, time, &happened);
         if hears && block.settings.harmonises() && !self.frozen.is_all() {
             stages.enter(Stage::Plan);
-            let asked = self.deadline.now();
-            let (plan, _, mut asking) = self.asking(block, time);
-            plan.answer(&mut asking, happened.position.step(), asked);
+            let requested_at = self.deadline.now();
+            let (plan, _, mut context) = self.request_context(block, time);
+            plan.answer(&mut context, happened.position.step(), requested_at);
             stages.enter(Stage::Hands);
         }
         for n in 0..happened.num_lifted {
@@ -206,8 +206,8 @@ impl AudioThread {
             return;
         }
         if self.hands.is_holding() {
-            let (plan, _, mut asking) = self.asking(block, time);
-            plan.replan(&mut asking);
+            let (plan, _, mut context) = self.request_context(block, time);
+            plan.replan(&mut context);
             return;
         }
         // No key is held any more: what is generated ends, and nothing that was planned starts.

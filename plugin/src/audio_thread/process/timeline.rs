@@ -70,15 +70,15 @@ impl AudioThread {
         let parted = self.hands.on_timer(at);
         self.hands.tell_chord(block.settings.keeps_voices(), &mut self.bridge);
         if parted && block.settings.harmonises() {
-            let (plan, _, mut asking) = self.asking(block, time);
-            plan.replan(&mut asking);
+            let (plan, _, mut context) = self.request_context(block, time);
+            plan.replan(&mut context);
         }
     }
 
     /// The cut-off of a turn's first step.
     pub(super) fn on_entry(&mut self, block: &Block, time: &BlockTime, at: Sample) {
-        let (plan, turns, mut asking) = self.asking(block, time);
-        if !turns.enter(plan, &mut asking, at) {
+        let (plan, turns, mut context) = self.request_context(block, time);
+        if !turns.enter(plan, &mut context, at) {
             self.drop_plans(Origin::PreviousStep);
         }
     }
@@ -86,17 +86,17 @@ impl AudioThread {
     /// A step begins: what was played before its cut-off decides the step that lies the lookahead away.
     pub(super) fn on_step(&mut self, block: &Block, time: &BlockTime, at: Sample, stages: &mut impl StageClock) {
         let step = self.turns.next_step();
-        if time.place(step).comes_round {
-            self.on_round(block, time, step, at);
+        if time.song_position(step).is_loop_start {
+            self.on_loop_start(block, time, step, at);
         }
         if !block.settings.bypass && !self.frozen.is_all() {
-            let (plan, turns, mut asking) = self.asking(block, time);
+            let (plan, turns, mut context) = self.request_context(block, time);
             match block.settings.mode {
                 Mode::Harmonise => {
                     stages.enter(Stage::Plan);
-                    plan.harmonise_step(&mut asking, step, at);
+                    plan.harmonise_step(&mut context, step, at);
                 }
-                Mode::Continue | Mode::Respond | Mode::Free => turns.begin_step(plan, &mut asking, at),
+                Mode::Continue | Mode::Respond | Mode::Free => turns.begin_step(plan, &mut context, at),
             }
         }
         self.hands.forget_before(step - 1, at);
@@ -109,13 +109,13 @@ impl AudioThread {
 
     /// The host's loop comes round. The notes of its last step end with it; what its first step holds is started anew.
     /// But an early note has been answered for the first step already.
-    fn on_round(&mut self, block: &Block, time: &BlockTime, step: CountedStep, at: Sample) {
+    fn on_loop_start(&mut self, block: &Block, time: &BlockTime, step: CountedStep, at: Sample) {
         if self.plan.answered() != Some(step) {
             self.output.end_all(Some(Owner::Generated), at, 1);
             self.voices.clear();
         }
-        self.frozen.come_round(&block.settings, time, step, &mut self.output, at);
-        self.take.tell_round(time, step, at, &mut self.bridge);
+        self.frozen.go_to_loop_start(&block.settings, time, step, &mut self.output, at);
+        self.take.tell_loop_start(time, step, at, &mut self.bridge);
     }
 
     /// Without a transport the music has ended, some time after the last note: at its sample, as the block after this

@@ -90,30 +90,30 @@ fn word(event: &NoteEvent<()>) -> Option<String> {
 
 /// A decision in words.
 fn worded(words: &str) -> Decision {
-    let (mut row, mut sounding) = ([Symbol::Hold; 4], [None; 4]);
+    let (mut symbols, mut sounding) = ([Symbol::Hold; 4], [None; 4]);
     for (voice, word) in words.split_whitespace().enumerate() {
         let key = word.trim_start_matches('-').parse().ok();
         sounding[voice + 1] = key;
-        row[voice + 1] = match key {
+        symbols[voice + 1] = match key {
             None => Symbol::Rest,
             Some(_) if word.starts_with('-') => Symbol::Hold,
             Some(key) => Symbol::Pitch(key),
         };
     }
-    decision_of(row, [None; 4], sounding)
+    decision_of(symbols, [None; 4], sounding)
 }
 
 /// A soprano's key is held, from step 3 on another one. `rows` are the answers for the steps; `late` is never given.
 /// Gives what was sent in each step, without the player's.
-fn parts_sent(rows: &[&str]) -> Vec<String> {
+fn parts_sent(answers: &[&str]) -> Vec<String> {
     let mut parts = Parts::new(Mode::Harmonise);
-    let answer = |step: i64| rows.get(step as usize).copied().filter(|words| *words != "late");
+    let answer = |step: i64| answers.get(step as usize).copied().filter(|words| *words != "late");
     let played = |step: usize| match step {
         0 => vec![note(0, 72, true)],
         3 => vec![note(0, 72, false), note(0, 74, true)],
         _ => Vec::new(),
     };
-    (0..rows.len()).map(|step| parts.step(&played(step), answer)).collect()
+    (0..answers.len()).map(|step| parts.step(&played(step), answer)).collect()
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn more_requests_than_the_bridge_holds_leave_the_plan_in_step() {
         }
         parts.audio.process(&block, &mut (), |_| true);
     }
-    assert!(parts.shared.misses.load(Ordering::Relaxed) > bridge::CAPACITY as u64 + 900, "rows went missing uncounted");
+    assert!(parts.shared.misses.load(Ordering::Relaxed) > bridge::CAPACITY as u64 + 900, "misses went uncounted");
     while parts.end.request().is_some() {}
     parts.step = bridge::CAPACITY + 1000;
     // The player lets go: that needs no worker, and nothing is planned any more.

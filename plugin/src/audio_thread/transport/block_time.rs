@@ -42,20 +42,20 @@ pub struct BlockTime {
     /// How often the loop has come round.
     pub(super) pass: u64,
     /// The counted step on which it came round last.
-    pub(super) last_round: Option<CountedStep>,
+    pub(super) last_loop_start: Option<CountedStep>,
     /// The host loops over something else than in the block before: from this step on the song goes on otherwise.
     pub other_loop_from: Option<CountedStep>,
 }
 
 /// Where a counted step is in the song.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SongPosition {
     /// The song's step.
     pub song_step: SongStep,
     /// How often the loop has come round by then.
     pub pass: u64,
     /// The loop comes round here: the step before it in the song is not the one that sounds before it.
-    pub comes_round: bool,
+    pub is_loop_start: bool,
 }
 
 impl BlockTime {
@@ -86,14 +86,14 @@ impl BlockTime {
 
     /// Where in the song a counted step is. Past the end of the host's loop it is in the next round: so the first steps
     /// of a round are decided before it begins.
-    pub fn place(&self, step: CountedStep) -> Place {
+    pub fn song_position(&self, step: CountedStep) -> SongPosition {
         let song_step = self.offset.song_step(step);
         match self.loop_steps {
             Some((start, end)) if song_step >= end && self.position < self.offset.count(end).position() => {
                 let (rounds, within) = ((song_step - start) / (end - start), (song_step - start) % (end - start));
-                Place { song_step: start + within, pass: self.pass + rounds as u64, comes_round: within == 0 }
+                SongPosition { song_step: start + within, pass: self.pass + rounds as u64, is_loop_start: within == 0 }
             }
-            _ => Place { song_step, pass: self.pass, comes_round: self.last_round == Some(step) },
+            _ => SongPosition { song_step, pass: self.pass, is_loop_start: self.last_loop_start == Some(step) },
         }
     }
 
@@ -154,12 +154,12 @@ impl BlockTime {
     }
 
     /// What the host loops over, song beats, and how often it has come round.
-    pub fn rounds(&self) -> (Option<(f64, f64)>, u64) {
+    pub fn loop_and_pass(&self) -> (Option<(f64, f64)>, u64) {
         (self.loop_steps.map(|(start, end)| (start.beats().beats(), end.beats().beats())), self.pass)
     }
 
     /// The counted step on which the loop comes round next, if it lies ahead.
-    pub(super) fn next_round(&self) -> Option<CountedStep> {
+    pub(super) fn next_loop_start(&self) -> Option<CountedStep> {
         let (_, end) = self.loop_steps?;
         Some(self.offset.count(end)).filter(|round| round.position() > self.position)
     }

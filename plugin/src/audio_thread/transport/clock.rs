@@ -92,7 +92,7 @@ pub struct Clock {
     last_pos_samples: Option<i64>,
     offset: SongOffset,
     pass: u64,
-    last_round: Option<CountedStep>,
+    last_loop_start: Option<CountedStep>,
     /// What the host looped over in the last block, and the step on which it would have come round next.
     last_loop: (Option<Loop>, Option<CountedStep>),
 }
@@ -120,7 +120,7 @@ impl Clock {
             last_pos_samples: None,
             offset: SongOffset::default(),
             pass: 0,
-            last_round: None,
+            last_loop_start: None,
             last_loop: (None, None),
         }
     }
@@ -176,7 +176,7 @@ impl Clock {
             (false, false) => (Motion::Stopped, None),
             (true, false) => (Motion::Halted, None),
             (false, true) => {
-                (self.offset, self.pass, self.last_round) = (SongOffset::default(), 0, None);
+                (self.offset, self.pass, self.last_loop_start) = (SongOffset::default(), 0, None);
                 (Motion::Started, song.map(|song| self.offset.position(song)))
             }
             (true, true) => self.follow(host, song, loop_steps, frames as f64 / samples_per_step),
@@ -206,7 +206,7 @@ impl Clock {
             new_metre: metre_before.is_some_and(|before| before != bar_steps),
             loop_steps,
             pass: self.pass,
-            last_round: self.last_round,
+            last_loop_start: self.last_loop_start,
             other_loop_from: None,
         };
         BlockTime { other_loop_from: self.other_loop_from(&time), ..time }
@@ -268,7 +268,7 @@ impl Clock {
             if last < round.position() && latest > round.position() && is_expected(next_offset.position(wrapped)) {
                 self.offset = next_offset;
                 self.pass += 1;
-                self.last_round = Some(round);
+                self.last_loop_start = Some(round);
                 return (Motion::Continued, Some(next_offset.position(wrapped)));
             }
             if is_expected(self.offset.position(wrapped)) {
@@ -291,14 +291,14 @@ impl Clock {
         // The count goes on behind all that has been planned.
         let count = self.expected.next_step() + JUMP_STEPS;
         self.offset = SongOffset::between(count, song.step());
-        (self.pass, self.last_round) = (0, None);
+        (self.pass, self.last_loop_start) = (0, None);
         (Motion::Jumped, Some(self.offset.position(song)))
     }
 
     /// The host loops over something else than in the block before, or over nothing any more: the step on which the
     /// old loop or the new one would have come round, whichever is first. From there on the song goes on otherwise.
     fn other_loop_from(&mut self, time: &BlockTime) -> Option<CountedStep> {
-        let now = (time.loop_steps, time.next_round());
+        let now = (time.loop_steps, time.next_loop_start());
         let before = std::mem::replace(&mut self.last_loop, now);
         [before.1, now.1].into_iter().flatten().min().filter(|_| before.0 != now.0)
     }

@@ -134,24 +134,24 @@ fn free_running_time_starts_at_0_and_yields_to_the_host() {
 fn a_loop_is_foreseen_and_counted_through() {
     let mut clock = Clock::new(48_000.0, 4096);
     let at = |pos_beats| HostTime { loop_range_beats: Some((2.0, 4.0)), ..host(true, pos_beats) };
-    let place = |block: &BlockTime, number| {
-        let place = block.place(step(number));
-        (place.song_step.number(), place.pass, place.comes_round)
+    let position = |block: &BlockTime, number| {
+        let position = block.song_position(step(number));
+        (position.song_step.number(), position.pass, position.is_loop_start)
     };
     let first = begin(&mut clock, &at(3.0), 24_000);
-    assert_eq!(place(&first, 15), (15, 0, false));
-    assert_eq!(place(&first, 16), (8, 1, true));
-    assert_eq!(place(&first, 25), (9, 2, false));
+    assert_eq!(position(&first, 15), (15, 0, false));
+    assert_eq!(position(&first, 16), (8, 1, true));
+    assert_eq!(position(&first, 25), (9, 2, false));
     let second = begin(&mut clock, &at(2.0), 24_000);
     assert_eq!((second.motion, second.position.steps()), (Motion::Continued, 16.0));
-    assert_eq!(place(&second, 16), (8, 1, true));
-    assert_eq!(place(&second, 17), (9, 1, false));
-    assert_eq!(place(&second, 24), (8, 2, true));
+    assert_eq!(position(&second, 16), (8, 1, true));
+    assert_eq!(position(&second, 17), (9, 1, false));
+    assert_eq!(position(&second, 24), (8, 2, true));
     assert_eq!(second.song_beats_at(Sample::default() + 12_000_u64).beats(), 2.5);
     let jumped = begin(&mut clock, &at(0.5), 24_000);
     assert_eq!(jumped.motion, Motion::Jumped);
     assert!(jumped.position.steps() > 64.0, "a count never comes back");
-    assert_eq!(jumped.place(jumped.position.step()).song_step, SongStep::new(2));
+    assert_eq!(jumped.song_position(jumped.position.step()).song_step, SongStep::new(2));
 }
 
 #[test]
@@ -164,16 +164,16 @@ fn a_block_that_runs_over_the_loops_end_is_the_same_however_it_is_split() {
         let mut clock = Clock::new(48_000.0, 32_000);
         for (pos, frames) in splits {
             let block = begin(&mut clock, &at(*pos), *frames);
-            let place = |number| {
-                let place = block.place(step(number));
-                (place.song_step.number(), place.pass, place.comes_round)
+            let position = |number| {
+                let position = block.song_position(step(number));
+                (position.song_step.number(), position.pass, position.is_loop_start)
             };
-            assert_eq!([16, 17].map(place), [(8, 1, true), (9, 1, false)], "{splits:?} at {pos}");
+            assert_eq!([16, 17].map(position), [(8, 1, true), (9, 1, false)], "{splits:?} at {pos}");
             assert_eq!(block.position.steps(), 14.0 + (pos - 3.5) * 4.0, "{splits:?} at {pos}");
         }
         let next = begin(&mut clock, &at(2.5), 6000);
         assert_eq!(
-            (next.motion, next.position.steps(), next.place(step(18)).song_step.number()),
+            (next.motion, next.position.steps(), next.song_position(step(18)).song_step.number()),
             (Motion::Continued, 18.0, 10),
             "{splits:?}"
         );

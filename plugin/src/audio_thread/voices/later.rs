@@ -45,28 +45,28 @@ impl Later {
     /// Adds an edge behind those that happen before it or at its sample; one too many is left out.
     pub fn push(&mut self, later: LaterEdge) {
         if self.count < CAPACITY {
-            let place = self.list().take_while(|before| before.at <= later.at).count();
-            self.edges.copy_within(place..self.count, place + 1);
-            self.edges[place] = Some(later);
+            let index = self.list().take_while(|before| before.at <= later.at).count();
+            self.edges.copy_within(index..self.count, index + 1);
+            self.edges[index] = Some(later);
             self.count += 1;
         }
     }
 
     /// Takes the first edge off the list, if it happens by sample `at`.
     pub fn pop(&mut self, at: Sample) -> Option<LaterEdge> {
-        let place = self.list().position(|later| later.at <= at)?;
-        self.remove(place)
+        let index = self.list().position(|later| later.at <= at)?;
+        self.remove(index)
     }
 
     /// Takes the first edge of `lane` off the list.
     pub fn pop_lane(&mut self, lane: u8) -> Option<LaterEdge> {
-        let place = self.list().position(|later| later.edge.lane() == lane)?;
-        self.remove(place)
+        let index = self.list().position(|later| later.edge.lane() == lane)?;
+        self.remove(index)
     }
 
-    fn remove(&mut self, place: usize) -> Option<LaterEdge> {
-        let later = self.edges[place];
-        self.edges.copy_within(place + 1..self.count, place);
+    fn remove(&mut self, index: usize) -> Option<LaterEdge> {
+        let later = self.edges[index];
+        self.edges.copy_within(index + 1..self.count, index);
         self.count -= 1;
         later
     }
