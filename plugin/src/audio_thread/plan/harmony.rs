@@ -1,5 +1,5 @@
-//! Harmonise: each step is requested as if the player went on with what he does, and requested again where he does
-//! something else. Audio thread.
+//! Harmonise: requests each step as if the player held the present notes, and requests it again when the notes change.
+//! Audio thread.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -8,9 +8,9 @@ use super::{Plan, RequestContext};
 use crate::audio_thread::positions::{CountedStep, Sample};
 
 impl Plan {
-    /// Answers the open chord, of which a note was played in step `current`: requests the step that it falls on, and
-    /// those after it that had been planned without it. A step is answered once; what else is played in it is heard
-    /// from the next one on. `requested_at` is the present.
+    /// Answers the open chord, of which a note was played in step `current`: requests the chord's step, and requests
+    /// the planned steps after it again. A step is answered only once; further notes in it count from the next step on.
+    /// `requested_at` is the current time.
     pub fn answer(&mut self, context: &mut RequestContext, current: CountedStep, requested_at: Instant) {
         let onset = context.hands.chord_onset();
         let ahead = current + context.settings.lookahead_steps;
@@ -19,18 +19,18 @@ impl Plan {
             self.plan_through(context, ahead.max(onset));
             return;
         }
-        // After a silence all voices start; what went out does not matter, or another `Emit` would decide otherwise.
+        // After a silence all voices start. The output must not matter here, or `Emit` would change the decisions.
         let attack = !context.hands.sounds_in(onset - 1);
         let Some(played) = context.hands.played_in(onset) else { return };
         self.request(context, onset, played.given, attack, Some(requested_at));
         self.schedule(onset, context.hands.chord_at() + context.settings.reply_delay_samples);
         self.answered = Some(onset);
-        // All that was planned behind the note is planned anew, also what a longer lookahead had planned before.
+        // All planned steps after the note are planned again, even those that a longer lookahead planned before.
         let ahead = self.planned_through().map_or(ahead, |planned| planned.max(ahead));
         (onset + 1).through(ahead).for_each(|step| self.plan_harmony(context, step));
     }
 
-    /// Plans a step in which the player is expected to do what he does now.
+    /// Plans a step as if the player held the present notes.
     fn plan_harmony(&mut self, context: &mut RequestContext, step: CountedStep) {
         match context.hands.played_in(step) {
             Some(played) => self.request(context, step, played.given, false, None),
@@ -38,15 +38,14 @@ impl Plan {
         }
     }
 
-    /// Plans on to step `ahead`.
+    /// Extends the plan to step `ahead`.
     fn plan_through(&mut self, context: &mut RequestContext, ahead: CountedStep) {
         if let Some(planned) = self.planned_through() {
             (planned + 1).through(ahead).for_each(|step| self.plan_harmony(context, step));
         }
     }
 
-    /// The hands have changed: the steps that are planned are requested again from the first on in which the player now
-    /// does something else.
+    /// The hands have changed: requests the planned steps again, from the first one in which the player's notes differ.
     pub fn replan(&mut self, context: &mut RequestContext) {
         let Some((first, last)) = self.sequencer.unplayed().next().zip(self.planned_through()) else { return };
         let mut differs = false;
@@ -70,18 +69,18 @@ impl Plan {
         }
     }
 
-    /// A step begins at sample `at`: the one that lies the lookahead away is planned, and this one sounds after the
-    /// reply delay, as an answer would that replaced it.
+    /// Begins a step at sample `at`: plans the step that is the lookahead ahead, and schedules this step after the
+    /// reply delay, as late as an answer that may replace it.
     pub fn harmonise_step(&mut self, context: &mut RequestContext, step: CountedStep, at: Sample) {
         if self.planned_through().is_none()
             && context.hands.is_holding()
             && let Some(played) = context.hands.played_in(step)
         {
-            // A key is down already where the mode is turned on: it is answered as if it were struck now.
+            // The mode was turned on while a key was down: the key is answered as if it were struck now.
             self.request(context, step, played.struck(), true, None);
         }
         if let Some(planned) = self.planned_through() {
-            // Whatever kept the plan from being made, it goes on from here.
+            // The plan may have fallen behind; it continues here.
             let (first, ahead) = (planned.max(step - 1) + 1, step + context.settings.lookahead_steps);
             first.through(ahead).for_each(|step| self.plan_harmony(context, step));
         }
