@@ -1,25 +1,25 @@
-//! Edges that lie within a step, until their samples. Audio thread.
+//! Edges within a step that wait for their samples. Audio thread.
 
 use continuo_model::decision::Edge;
 
 use crate::audio_thread::output::Lag;
 use crate::audio_thread::positions::Sample;
 
-/// Edges that wait at most: two full decisions.
+/// The most edges that wait: two full decisions.
 const CAPACITY: usize = 64;
 
 /// An edge within a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LaterEdge {
-    /// The sample at which it happens.
+    /// The sample at which it plays.
     pub at: Sample,
-    /// By how much that is later than its position, and than it was due.
+    /// How late that is.
     pub lag: Lag,
-    /// What happens.
+    /// The edge.
     pub edge: Edge,
 }
 
-/// Edges that wait, in order of time.
+/// Waiting edges, sorted by time.
 #[derive(Clone, Copy, Debug)]
 pub struct Later {
     edges: [Option<LaterEdge>; CAPACITY],
@@ -37,12 +37,12 @@ impl Later {
         self.edges[..self.count].iter().flatten().copied()
     }
 
-    /// The sample at which the next edge happens.
+    /// The sample of the next edge.
     pub fn next(&self) -> Option<Sample> {
         self.list().next().map(|later| later.at)
     }
 
-    /// Adds an edge behind those that happen before it or at its sample; one too many is left out.
+    /// Adds an edge after those at its sample or earlier; drops it if the list is full.
     pub fn push(&mut self, later: LaterEdge) {
         if self.count < CAPACITY {
             let index = self.list().take_while(|before| before.at <= later.at).count();
@@ -52,13 +52,13 @@ impl Later {
         }
     }
 
-    /// Takes the first edge off the list, if it happens by sample `at`.
+    /// Removes the first edge and returns it, if it is due by sample `at`.
     pub fn pop(&mut self, at: Sample) -> Option<LaterEdge> {
         let index = self.list().position(|later| later.at <= at)?;
         self.remove(index)
     }
 
-    /// Takes the first edge of `lane` off the list.
+    /// Removes the first edge of `lane` and returns it.
     pub fn pop_lane(&mut self, lane: u8) -> Option<LaterEdge> {
         let index = self.list().position(|later| later.edge.lane() == lane)?;
         self.remove(index)
