@@ -1,4 +1,4 @@
-//! What a start begins from.
+//! The state from which the first steps after a start continue.
 
 use super::*;
 
