@@ -143,8 +143,8 @@ impl Plan {
         self.request(context, step, Given::NOTHING, attack, None);
     }
 
-    /// Requests the previous step with the notes that the player played in it, so that the network hears them. Returns
-    /// whether there were any; silence makes no request.
+    /// Requests a step that is over, with the notes that the player played in it, so that the network hears them.
+    /// Returns whether there were any; silence makes no request.
     pub fn listen(&mut self, context: &mut RequestContext, step: CountedStep) -> bool {
         let Some(played) = context.hands.played_in(step) else { return false };
         self.request(context, step, played.given, false, None);

@@ -83,8 +83,8 @@ pub struct Wheels {
     sent: [WheelState; NUM_CHANNELS],
     /// The output channels of each input channel's last notes, as bits.
     last_out: [u16; NUM_CHANNELS],
-    /// The output channels that got wheels from this type because of a note, as bits. On other channels the host
-    /// addressed the wheels to the channel itself.
+    /// The output channels to which wheels followed a note, as bits. On other channels the host addressed the wheels to
+    /// the channel itself.
     followed: u16,
     /// The output channels on which each input channel's pedal is down, as bits.
     pedal_out: [u16; NUM_CHANNELS],
