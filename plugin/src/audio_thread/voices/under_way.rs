@@ -1,4 +1,4 @@
-//! The step that is under way: what is still to happen within it. Audio thread.
+//! The step under way: the edges within it that have yet to be played. Audio thread.
 
 use continuo_model::decision::{Decision, Edge, Keys, Lanes, TICKS_PER_STEP};
 
@@ -6,24 +6,23 @@ use crate::audio_thread::output::Lag;
 use crate::audio_thread::positions::{CountedStep, Sample};
 use crate::audio_thread::transport::BlockTime;
 
-/// A step whose start has been played, and its edges that have not.
+/// A step whose start has been played, with its remaining edges.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepUnderWay {
     decision: Decision,
-    /// The lanes that are played.
+    /// The lanes that play.
     lanes: Lanes,
     step: CountedStep,
-    /// By how much everything in the step sounds later than its position, samples.
+    /// How many samples after its position everything in the step sounds.
     delay: u64,
-    /// Nothing in the step sounds before this sample.
+    /// The first sample at which anything in the step may sound.
     not_before: Sample,
     /// How many of its edges have been played.
     num_played: usize,
 }
 
 impl StepUnderWay {
-    /// Only what lies within the step is still to happen: `delay` samples after its position, but not before the sample
-    /// `not_before`.
+    /// The edges within a step, each `delay` samples after its position, but not before the sample `not_before`.
     pub fn new(decision: &Decision, lanes: Lanes, step: CountedStep, delay: u64, not_before: Sample) -> Self {
         let num_played = decision.edges().iter().take_while(|edge| edge.tick() == 0).count();
         Self { decision: *decision, lanes, step, delay, not_before, num_played }
@@ -34,19 +33,19 @@ impl StepUnderWay {
         edges.map(|(n, edge)| (n, *edge)).find(|(_, edge)| self.lanes.contains(edge.lane()))
     }
 
-    /// The sample of an edge's position, and the one at which it is due.
+    /// The sample of an edge's position, and the sample at which the edge is due.
     fn samples_of(&self, time: &BlockTime, edge: Edge) -> (Sample, Sample) {
         let position = self.step.position() + f64::from(edge.tick()) / f64::from(TICKS_PER_STEP);
         let nominal = time.sample_of(position);
         (nominal, (nominal + self.delay).max(self.not_before))
     }
 
-    /// The sample at which something happens next.
+    /// The sample of the next edge.
     pub fn next(&self, time: &BlockTime) -> Option<Sample> {
         self.first().map(|(_, edge)| self.samples_of(time, edge).1)
     }
 
-    /// Takes the next edge, if it is due by sample `at`, with how far behind its positions it is then.
+    /// Takes the next edge if it is due by sample `at`, with its lag at that sample.
     pub fn pop(&mut self, time: &BlockTime, at: Sample) -> Option<(Edge, Lag)> {
         let (n, edge) = self.first()?;
         let (nominal, due) = self.samples_of(time, edge);
@@ -57,8 +56,8 @@ impl StepUnderWay {
         Some((edge, Lag { grid: at - nominal, due: at - due }))
     }
 
-    /// Another step begins at sample `at`, and this one is not over. Takes the next edge that still happens: of the
-    /// notes that would start, those that the other step holds, by lane.
+    /// Takes the next edge that is still played when another step begins at sample `at`: every end of a note, and the
+    /// starts of notes that the other step holds, by lane.
     pub fn pop_last(&mut self, time: &BlockTime, at: Sample, holds: impl Fn(u8) -> Keys) -> Option<(Edge, Lag)> {
         while let Some((n, edge)) = self.first() {
             self.num_played = n + 1;
