@@ -22,9 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use continuo_model::decision::Lanes;
-use continuo_model::generate::StepSettings;
 use continuo_model::organ::Organ;
-use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use nice_plug::prelude::*;
 
@@ -34,7 +32,7 @@ use audio_thread::settings::{Block, CHORD_SECONDS, Settings};
 use audio_thread::transport::HostTime;
 use bridge::{EditorEnd, Shared, WorkerEnd};
 use editor::EditorWindow;
-use params::{ContinuoParams, Emit, EnterOn, Loop, controls};
+use params::{ContinuoParams, Emit, EnterOn, Loop};
 use state::ChosenWeights;
 use worker::{Status, Worker, WorkerShared};
 
@@ -228,21 +226,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             lookahead_steps: i64::from(p.lookahead_steps.value()),
             reply_delay_samples,
             chord_window_samples: reply_delay_samples.min((CHORD_SECONDS * f64::from(self.sample_rate)).round() as u64),
-            step: StepSettings {
-                sampler: Sampler {
-                    temperature: p.temperature.value(),
-                    top_p: p.top_p.value(),
-                    entropy: p.entropy.value(),
-                    rest_weight: p.rests.value(),
-                    hold_weight: p.holds.value(),
-                },
-                rng_seed: p.rng_seed.value() as u64,
-                // The audio thread fills in the pass of the loop.
-                pass: 0,
-                strict: p.strict.value(),
-                controls: controls::for_network(p.key.value(), p.density.value(), p.register.value()),
-                snap: p.key_snap.value(),
-            },
+            step: p.step_settings(),
         }
     }
 

@@ -7,6 +7,8 @@ mod loading;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use continuo_model::generate::StepSettings;
+use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::{NUM_VOICES, VOICE_NAMES};
 use nice_plug::params::InternalParamMut;
 use nice_plug::prelude::*;
@@ -119,6 +121,24 @@ pub struct Freeze {
 }
 
 impl ContinuoParams {
+    /// How steps are to be decided. The audio thread fills in the pass of the loop.
+    pub fn step_settings(&self) -> StepSettings {
+        StepSettings {
+            sampler: Sampler {
+                temperature: self.temperature.value(),
+                top_p: self.top_p.value(),
+                entropy: self.entropy.value(),
+                rest_weight: self.rests.value(),
+                hold_weight: self.holds.value(),
+            },
+            rng_seed: self.rng_seed.value() as u64,
+            pass: 0,
+            strict: self.strict.value(),
+            controls: controls::for_network(self.key.value(), self.density.value(), self.register.value()),
+            snap: self.key_snap.value(),
+        }
+    }
+
     /// Whether Panic has been pressed since the last call. For the audio thread: it neither locks nor allocates.
     pub fn take_panic(&self) -> bool {
         self.panic_pressed.swap(false, Ordering::Relaxed)
@@ -206,8 +226,8 @@ impl Default for ContinuoParams {
             enter_on: EnumParam::new("Enter on", EnterOn::Bar),
             looping: EnumParam::new("Loop", Loop::Repeat),
             emit: EnumParam::new("Emit", Emit::All),
-            temperature: share("Temperature", 0.6, 0.0, 2.0),
-            top_p: share("Top-p", 0.95, 0.05, 1.0),
+            temperature: share("Temperature", Sampler::CAREFUL.temperature, 0.0, 2.0),
+            top_p: share("Top-p", Sampler::CAREFUL.top_p, 0.05, 1.0),
             entropy: share("Adaptive temperature", 0.0, 0.0, 1.0),
             rests: share("Rests", 1.0, 0.0, 2.0),
             holds: share("Holds", 1.0, 0.0, 2.0),

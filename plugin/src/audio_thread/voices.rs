@@ -1,8 +1,8 @@
 //! The generated lanes: which keys each sounds, and when it may move. Audio thread.
 
-mod later;
+mod under_way;
 
-use continuo_model::decision::{Edge, Keys, Lanes, MAX_EDGES, NUM_LANES, TICKS_PER_STEP};
+use continuo_model::decision::{Edge, Keys, Lanes, MAX_EDGES, NUM_LANES};
 use nice_plug::midi::VoiceID;
 
 use super::hands::Hands;
@@ -11,7 +11,7 @@ use super::plan::{Due, PlannedStep};
 use super::positions::{CountedStep, Sample, StepPosition};
 use super::settings::Settings;
 use super::transport::BlockTime;
-use later::{Later, LaterEdge};
+use under_way::StepUnderWay;
 
 /// A generated note sounds for at least this many seconds, or a step if that is shorter.
 const LEAST_SECONDS: f64 = 0.06;
@@ -20,14 +20,21 @@ const APART_STEPS: f64 = 0.75;
 /// The rounding error of a sample's position, in steps.
 const ROUNDING_STEPS: f64 = 1e-3;
 
-/// When a lane was last struck: sample and position.
-type Strike = (Sample, StepPosition);
+/// When a lane was last struck.
+#[derive(Clone, Copy, Debug)]
+struct Strike {
+    at: Sample,
+    position: StepPosition,
+    /// Whether the model placed the note within a step.
+    is_within: bool,
+}
 
 /// The keys that a lane should sound: those that start and those that are held.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Target {
     struck: Keys,
     held: Keys,
+    velocities: Velocities,
 }
 
 /// The generated lanes.
@@ -43,8 +50,8 @@ pub struct Voices {
     missed: Lanes,
     /// When lanes make the moves that they could not make with an answer, and the step of these moves.
     catch_up_at: Option<(Sample, CountedStep)>,
-    /// Edges to come within the step that was played last.
-    later: Later,
+    /// The step that was played last, with its remaining edges.
+    under_way: StepUnderWay,
 }
 
 /// Why a lane starts a note.
@@ -75,9 +82,28 @@ impl Moment {
         Self { at, position: time.position_at(at), samples_per_step, sample_rate, lag }
     }
 
+    fn strike(&self, is_within: bool) -> Strike {
+        Strike { at: self.at, position: self.position, is_within }
+    }
+
     /// The shortest length of a note, in samples.
     fn least_samples(&self) -> u64 {
         (LEAST_SECONDS * self.sample_rate).min(self.samples_per_step).floor() as u64
+    }
+}
+
+impl Target {
+    /// The keys that a lane should sound at the start of a step.
+    fn of(planned: &PlannedStep, lane: u8) -> Self {
+        let mut target = Self { held: planned.decision.keys_at_start(lane), ..Self::default() };
+        for edge in planned.decision.edges().iter().filter(|edge| edge.lane() == lane && edge.tick() == 0) {
+            if let Edge::On { key, velocity, .. } = *edge {
+                target.held.remove(key);
+                target.struck.insert(key);
+                target.velocities.push(key, velocity);
+            }
+        }
+        target
     }
 }
 
@@ -94,28 +120,23 @@ pub struct Playing<'a> {
 }
 
 impl Voices {
-    /// Plays a due or overdue step at sample `at`. Its later edges wait for their samples.
+    /// Plays the start of a due or overdue step at sample `at`. Its later edges wait for their samples.
     pub fn play(&mut self, playing: &mut Playing, planned: &PlannedStep, due: Due, at: Sample) {
         let nominal = playing.time.sample_of(due.step.position());
         let moment = Moment::of(playing.time, at, Lag { grid: at - nominal, due: at - due.at });
         let cause = if planned.is_answer { Cause::Answer } else { Cause::Step };
         let mine = playing.settings.emit & !planned.played;
+        self.leave_step(playing, planned, mine, at);
         for lane in 0..NUM_LANES as u8 {
-            self.leave_step(playing, lane, cause, at);
             if mine.contains(lane) {
                 self.follow(playing, lane, planned, cause, &moment);
             } else {
                 self.rest(playing, lane, &moment);
             }
         }
-        let samples_per_tick = playing.time.samples_per_step / f64::from(TICKS_PER_STEP);
-        for edge in planned.decision.edges().iter().filter(|edge| edge.tick() > 0 && mine.contains(edge.lane())) {
-            let within = (f64::from(edge.tick()) * samples_per_tick).round() as u64;
-            let at = (due.at + within).max(at);
-            let lag = Lag { grid: at - (nominal + within), due: at - (due.at + within) };
-            self.later.push(LaterEdge { at, lag, edge: *edge });
-        }
-        self.play_later(playing, at);
+        let delay = if playing.settings.harmonises() { playing.settings.reply_delay_samples } else { 0 };
+        self.under_way = StepUnderWay::new(&planned.decision, mine, due.step, delay, due.at);
+        self.play_within(playing, at);
         let owes = self.owed.iter().any(Option::is_some);
         if owes && planned.is_answer && due.step.position() > moment.position {
             // The note was early: the lanes make their remaining moves when its step begins.
@@ -123,40 +144,31 @@ impl Voices {
         }
     }
 
-    /// Ends the previous step in a lane. A new step plays its remaining edges at once; an answer drops them, as it
-    /// decides the step again.
-    fn leave_step(&mut self, playing: &mut Playing, lane: u8, cause: Cause, at: Sample) {
-        while let Some(later) = self.later.pop_lane(lane) {
-            if cause == Cause::Step {
-                self.play_edge(playing, &later, at);
-            }
+    /// Leaves a step that is not over, because it was late or because the delay or the tempo has changed. An answer
+    /// drops the step's remaining edges, as it decides the step again. A new step plays the note-offs at once, and
+    /// starts the notes that it holds.
+    fn leave_step(&mut self, playing: &mut Playing, planned: &PlannedStep, mine: Lanes, at: Sample) {
+        let mut before = std::mem::take(&mut self.under_way);
+        if planned.is_answer {
+            return;
+        }
+        let holds = |lane| if mine.contains(lane) { Target::of(planned, lane).held } else { Keys::NONE };
+        while let Some((edge, lag)) = before.pop_last(playing.time, at, holds) {
+            self.play_edge(playing, edge, &Moment::of(playing.time, at, lag));
         }
     }
 
     /// Plays a lane's edges at the start of a step.
     fn follow(&mut self, playing: &mut Playing, lane: u8, planned: &PlannedStep, cause: Cause, moment: &Moment) {
-        let held = planned.decision.keys_at_start(lane);
-        let mut target = Target { struck: Keys::NONE, held };
-        let mut ended = Keys::NONE;
-        let mut velocities = Velocities::default();
-        for edge in planned.decision.edges().iter().filter(|edge| edge.lane() == lane && edge.tick() == 0) {
-            match *edge {
-                Edge::On { key, velocity, .. } => {
-                    target.held.remove(key);
-                    target.struck.insert(key);
-                    velocities.push(key, velocity);
-                }
-                Edge::Off { key, .. } => ended.insert(key),
-            }
-        }
+        let target = Target::of(planned, lane);
         if !target.struck.is_empty() {
-            self.go_to(playing, lane, target, &velocities, (cause, moment));
-        } else if held.is_empty() {
+            self.go_to(playing, lane, target, (cause, moment));
+        } else if target.held.is_empty() {
             self.rest(playing, lane, moment);
         } else {
             self.hold(playing, lane, target, planned, (cause, moment));
-            for key in ended.iter() {
-                self.end_key(playing, lane, key, moment);
+            for edge in planned.decision.edges().iter().filter(|edge| edge.lane() == lane && edge.tick() == 0) {
+                self.end_key(playing, lane, edge.key(), moment);
             }
         }
     }
@@ -170,38 +182,34 @@ impl Voices {
         let owes = self.owed[usize::from(lane)].is_some();
         let settles = planned.settles.contains(lane) && !self.missed.contains(lane) || owes;
         if settles && self.sounding[usize::from(lane)] != target.held {
-            self.go_to(playing, lane, target, &Velocities::default(), when);
+            self.go_to(playing, lane, target, when);
         } else if settles {
             self.settle(lane);
         }
     }
 
     /// Moves a lane to other keys, or remembers them if the lane moved too recently.
-    fn go_to(
-        &mut self,
-        playing: &mut Playing,
-        lane: u8,
-        target: Target,
-        velocities: &Velocities,
-        (cause, moment): (Cause, &Moment),
-    ) {
-        let at = usize::from(lane);
+    fn go_to(&mut self, playing: &mut Playing, lane: u8, target: Target, (cause, moment): (Cause, &Moment)) {
+        let n = usize::from(lane);
         if !self.may_strike(lane, cause, moment) {
-            self.owed[at] = Some(target);
+            self.owed[n] = Some(target);
             self.missed = self.missed & !Lanes::NONE.with(lane);
             return;
         }
-        let Target { struck, held } = target;
-        let sounding = self.sounding[at];
+        let Target { struck, held, velocities } = target;
+        let sounding = self.sounding[n];
+        // A note that started within the previous step may not have sounded for the shortest length yet.
+        let is_within = self.struck[n].is_some_and(|strike| strike.is_within);
+        let least = if is_within { moment.least_samples() } else { 1 };
         for key in sounding.without(held).iter() {
-            playing.output.end(Owner::Generated, (lane, key), moment.at, 1, moment.lag);
+            playing.output.end(Owner::Generated, (lane, key), moment.at, least, moment.lag);
         }
-        self.sounding[at] = held;
+        self.sounding[n] = held;
         for key in held.without(sounding).iter().chain(struck.iter()) {
-            self.sounding[at].insert(key);
+            self.sounding[n].insert(key);
             start(playing, lane, key, velocities.of(key), moment);
         }
-        self.struck[at] = Some((moment.at, moment.position));
+        self.struck[n] = Some(moment.strike(false));
         self.settle(lane);
     }
 
@@ -220,30 +228,26 @@ impl Voices {
     }
 
     /// The sample of the next edge within a step.
-    pub fn next_edge(&self) -> Option<Sample> {
-        self.later.next()
+    pub fn next_edge(&self, time: &BlockTime) -> Option<Sample> {
+        self.under_way.next(time)
     }
 
-    /// Plays the edges within a step that are due by sample `at`.
-    pub fn play_later(&mut self, playing: &mut Playing, at: Sample) {
-        while let Some(later) = self.later.pop(at) {
-            self.play_edge(playing, &later, at);
+    /// Plays the edges of the current step that are due by sample `at`.
+    pub fn play_within(&mut self, playing: &mut Playing, at: Sample) {
+        while let Some((edge, lag)) = self.under_way.pop(playing.time, at) {
+            self.play_edge(playing, edge, &Moment::of(playing.time, at, lag));
         }
     }
 
-    fn play_edge(&mut self, playing: &mut Playing, later: &LaterEdge, at: Sample) {
-        let moment = Moment::of(playing.time, at, later.lag);
-        match later.edge {
-            Edge::Off { lane, key, .. } => self.end_key(playing, lane, key, &moment),
+    fn play_edge(&mut self, playing: &mut Playing, edge: Edge, moment: &Moment) {
+        match edge {
+            Edge::Off { lane, key, .. } => self.end_key(playing, lane, key, moment),
             Edge::On { lane, key, velocity, .. } if playing.settings.emit.contains(lane) => {
-                let sounding = &mut self.sounding[usize::from(lane)];
-                if sounding.contains(key) {
-                    playing.output.end(Owner::Generated, (lane, key), at, 1, later.lag);
-                }
-                sounding.insert(key);
-                self.struck[usize::from(lane)] = Some((at, moment.position));
+                self.end_key(playing, lane, key, moment);
+                self.sounding[usize::from(lane)].insert(key);
+                self.struck[usize::from(lane)] = Some(moment.strike(true));
                 self.settle(lane);
-                start(playing, lane, key, velocity, &moment);
+                start(playing, lane, key, velocity, moment);
             }
             Edge::On { .. } => {}
         }
@@ -261,15 +265,15 @@ impl Voices {
         let moment = Moment::of(playing.time, at, lag);
         for lane in 0..NUM_LANES as u8 {
             if let Some(target) = self.owed[usize::from(lane)] {
-                self.go_to(playing, lane, target, &Velocities::default(), (Cause::Step, &moment));
+                self.go_to(playing, lane, target, (Cause::Step, &moment));
             }
         }
     }
 
-    /// Drops the edges and moves that have yet to happen. The caller has ended sounding notes.
+    /// Drops the edges and moves that have yet to happen. The caller has ended the sounding notes.
     pub fn forget_later(&mut self) {
         self.catch_up_at = None;
-        self.later = Later::default();
+        self.under_way = StepUnderWay::default();
     }
 
     /// Whether a lane sounds a key.
@@ -290,13 +294,16 @@ impl Voices {
     }
 
     /// Whether a lane may start a note: once per step, and only after its last note has sounded for the shortest
-    /// length.
+    /// length. A new step need not wait for a note that the model placed within a step.
     fn may_strike(&self, lane: u8, cause: Cause, moment: &Moment) -> bool {
-        let Some((at, position)) = self.struck[usize::from(lane)] else { return true };
+        let Some(Strike { at, position, is_within }) = self.struck[usize::from(lane)] else { return true };
         let apart = moment.position - position;
         let lasted = moment.at >= at + moment.least_samples();
         let another_step = (moment.position + ROUNDING_STEPS).step() > (position + ROUNDING_STEPS).step();
-        lasted && another_step && (cause == Cause::Step || apart >= APART_STEPS)
+        match cause {
+            Cause::Step => another_step && (lasted || is_within),
+            Cause::Answer => another_step && lasted && apart >= APART_STEPS,
+        }
     }
 
     /// Records that a lane does what the network decided.
@@ -317,7 +324,7 @@ impl Voices {
 }
 
 /// The velocities of the keys that start with a step, 1 to 127.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Velocities {
     keys: [(u8, u8); MAX_EDGES],
     count: usize,
@@ -359,7 +366,7 @@ mod tests {
 
     fn struck_at(moment: Moment) -> Voices {
         let mut voices = Voices::default();
-        voices.struck[1] = Some((moment.at, moment.position));
+        voices.struck[1] = Some(moment.strike(false));
         voices
     }
 

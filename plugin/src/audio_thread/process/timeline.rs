@@ -52,7 +52,7 @@ impl AudioThread {
             (self.turns.entry().map(within), Next::Entry),
             (begins.then(|| time.timing_of(self.turns.next_step().position()).max(0)), Next::Step),
             (self.plan.next_due().map(within), Next::Due),
-            (self.voices.next_edge().map(within), Next::Edge),
+            (self.voices.next_edge(time).map(within), Next::Edge),
             (self.voices.next_catch_up().map(within), Next::CatchUp),
             (Some(self.frozen.next_timing(time)), Next::Frozen),
         ];
@@ -161,7 +161,7 @@ impl AudioThread {
     /// A generated note starts or ends within its step.
     pub(super) fn on_edge(&mut self, block: &Block, time: &BlockTime, at: Sample) {
         let (voices, mut playing) = self.playing(block, time);
-        voices.play_later(&mut playing, at);
+        voices.play_within(&mut playing, at);
     }
 
     /// Lanes make the moves that they could not make with the answer to an early note.
