@@ -2,7 +2,7 @@
 
 mod under_way;
 
-use continuo_model::decision::{Edge, Keys, Lanes, MAX_EDGES, NUM_LANES, TICKS_PER_STEP};
+use continuo_model::decision::{Edge, Keys, Lanes, MAX_EDGES, NUM_LANES};
 use nice_plug::midi::VoiceID;
 
 use super::hands::Hands;
@@ -25,7 +25,7 @@ const ROUNDING_STEPS: f64 = 1e-3;
 struct Strike {
     at: Sample,
     position: StepPosition,
-    /// The model chose a position within a step.
+    /// Whether the model placed the note within a step.
     is_within: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct Voices {
     missed: Lanes,
     /// When lanes make the moves that they could not make with an answer, and the step of these moves.
     catch_up_at: Option<(Sample, CountedStep)>,
-    /// The step whose start was played last, with the edges within it.
+    /// The step that was played last, with its remaining edges.
     under_way: StepUnderWay,
 }
 
@@ -144,9 +144,9 @@ impl Voices {
         }
     }
 
-    /// Ends the previous step, which may not be over if it was late or if the delay or the tempo has changed. An answer
-    /// drops its remaining edges, as it decides the step again. A new step plays them at once, except notes that it does
-    /// not hold.
+    /// Leaves a step that is not over, because it was late or because the delay or the tempo has changed. An answer
+    /// drops the step's remaining edges, as it decides the step again. A new step plays the note-offs at once, and
+    /// starts the notes that it holds.
     fn leave_step(&mut self, playing: &mut Playing, planned: &PlannedStep, mine: Lanes, at: Sample) {
         let mut before = std::mem::take(&mut self.under_way);
         if planned.is_answer {
@@ -198,7 +198,7 @@ impl Voices {
         }
         let Target { struck, held, velocities } = target;
         let sounding = self.sounding[n];
-        // What was struck within the step before may be shorter than a note is to be.
+        // A note that started within the previous step may not have sounded for the shortest length yet.
         let is_within = self.struck[n].is_some_and(|strike| strike.is_within);
         let least = if is_within { moment.least_samples() } else { 1 };
         for key in sounding.without(held).iter() {
@@ -232,7 +232,7 @@ impl Voices {
         self.under_way.next(time)
     }
 
-    /// Plays the edges within a step that are due by sample `at`.
+    /// Plays the edges of the current step that are due by sample `at`.
     pub fn play_within(&mut self, playing: &mut Playing, at: Sample) {
         while let Some((edge, lag)) = self.under_way.pop(playing.time, at) {
             self.play_edge(playing, edge, &Moment::of(playing.time, at, lag));
@@ -270,7 +270,7 @@ impl Voices {
         }
     }
 
-    /// Drops the edges and moves that have yet to happen. The caller has ended sounding notes.
+    /// Drops the edges and moves that have yet to happen. The caller has ended the sounding notes.
     pub fn forget_later(&mut self) {
         self.catch_up_at = None;
         self.under_way = StepUnderWay::default();
@@ -293,8 +293,8 @@ impl Voices {
         self.owed = [None; NUM_LANES];
     }
 
-    /// Whether a lane may start a note: once per step, and only after its last note has sounded for the shortest length.
-    /// A step may follow at any time on a note that the model itself put within the step before.
+    /// Whether a lane may start a note: once per step, and only after its last note has sounded for the shortest
+    /// length. A new step need not wait for a note that the model placed within a step.
     fn may_strike(&self, lane: u8, cause: Cause, moment: &Moment) -> bool {
         let Some(Strike { at, position, is_within }) = self.struck[usize::from(lane)] else { return true };
         let apart = moment.position - position;
