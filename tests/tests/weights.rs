@@ -1,10 +1,12 @@
-//! The shipped weights and their cards agree.
+//! The shipped weights and their cards agree, and the bundle holds each of them once.
 
 #![forbid(unsafe_code)]
 
 use std::path::Path;
 
 use continuo_model::weights_file::Weights;
+use continuo_tests::bundles;
+use continuo_tests::fake_host::Format;
 
 #[test]
 fn every_shipped_file_is_sound_and_has_a_card_with_its_figures() {
@@ -34,5 +36,17 @@ fn every_shipped_file_is_sound_and_has_a_card_with_its_figures() {
         for corpus in &description.corpora {
             assert!(card.contains(&corpus.licence), "{}: expected the licence of {}", card_path.display(), corpus.name);
         }
+    }
+}
+
+#[test]
+fn the_bundle_holds_no_weights_twice() {
+    let bundle = std::fs::read(bundles::path(Format::Clap)).expect("a bundle; build it with `cargo xtask bundle`");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights");
+    for (name, shipped) in [("bach", true), ("folk", true), ("chorale-jsb16", false)] {
+        let file = std::fs::read(folder.join(name).with_extension("safetensors")).unwrap();
+        let middle = &file[file.len() / 2..][..64];
+        let copies = bundle.windows(middle.len()).filter(|window| *window == middle).count();
+        assert_eq!(copies, usize::from(shipped), "copies of {name}");
     }
 }
