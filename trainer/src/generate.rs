@@ -5,11 +5,10 @@ mod notation;
 mod outputs;
 mod sound;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use continuo_model::decision::{Decision, Given};
 use continuo_model::generate::{self, Performer, Step, StepSettings, symbols_of};
 use continuo_model::phrase::Phrase;
-use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::step_reader::Controls;
 use continuo_model::vocabulary::Symbol;
@@ -21,12 +20,7 @@ use crate::seeds::{self, Seed};
 
 /// Writes the pieces that the command line asks for.
 pub fn run(args: &GenerateArgs) -> Result<()> {
-    ensure!((0.0..=5.0).contains(&args.temperature), "--temperature: expected 0 to 5, got {}", args.temperature);
-    ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p: expected above 0 up to 1, got {}", args.top_p);
-    ensure!((0.0..=1.0).contains(&args.entropy), "--entropy: expected 0 to 1, got {}", args.entropy);
-    for (name, weight) in [("--rests", args.rests), ("--holds", args.holds)] {
-        ensure!((0.0..=2.0).contains(&weight), "{name}: expected 0 to 2, got {weight}");
-    }
+    let sampler = args.sampling.sampler()?;
     let weights = Weights::read(&args.weights)?;
     let network =
         generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
@@ -35,13 +29,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let mut performer = network.performer();
     for n in (0..args.pieces).progress() {
         let settings = StepSettings {
-            sampler: Sampler {
-                temperature: args.temperature,
-                top_p: args.top_p,
-                entropy: args.entropy,
-                rest_weight: args.rests,
-                hold_weight: args.holds,
-            },
+            sampler,
             rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
             pass: 0,
             strict: !args.loose,

@@ -29,6 +29,7 @@ mod obey;
 mod preparation;
 mod progress_bar;
 mod recipe;
+mod sampler_args;
 mod schedules;
 mod seeds;
 mod train;
@@ -38,6 +39,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::sampler_args::SamplerArgs;
 
 #[cfg(not(test))]
 #[global_allocator]
@@ -175,21 +178,8 @@ struct GenerateArgs {
     /// How long each is, the seed included.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     bars: u16,
-    /// How adventurous: 0 takes the likeliest, 1 is as learnt.
-    #[arg(long, default_value_t = 0.6)]
-    temperature: f32,
-    /// Share of the probability that is drawn from.
-    #[arg(long, default_value_t = 0.95)]
-    top_p: f32,
-    /// How much the temperature falls where the network is unsure and rises where it is too sure, 0 to 1.
-    #[arg(long, default_value_t = 0.0)]
-    entropy: f32,
-    /// What the probability of a rest is multiplied by, 0 to 2.
-    #[arg(long, default_value_t = 1.0)]
-    rests: f32,
-    /// What the probability of going on with a note is multiplied by, 0 to 2.
-    #[arg(long, default_value_t = 1.0)]
-    holds: f32,
+    #[command(flatten)]
+    sampling: SamplerArgs,
     /// The key to play in, such as C, F#, Bb or Am, for networks that follow that wish.
     #[arg(long, value_parser = generate::key_of)]
     key: Option<u8>,
@@ -226,12 +216,8 @@ struct ObeyArgs {
     /// How long each is, in bars of four beats.
     #[arg(long, default_value_t = 15)]
     bars: u16,
-    /// How adventurous: 0 takes the likeliest, 1 is as learnt.
-    #[arg(long, default_value_t = 0.6)]
-    temperature: f32,
-    /// Share of the probability that is drawn from.
-    #[arg(long, default_value_t = 0.95)]
-    top_p: f32,
+    #[command(flatten)]
+    sampling: SamplerArgs,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,

@@ -45,17 +45,23 @@ pub struct Obedience {
 /// Prints what the command line asks for.
 pub fn run(args: &ObeyArgs) -> Result<()> {
     ensure!(args.bars >= 4, "--bars: expected at least 4, got {}", args.bars);
+    let sampler = args.sampling.sampler()?;
     let weights = Weights::read(&args.weights)?;
-    let sees = weights.description.config.sees();
-    for wish in ["key", "fermata", "density", "register"] {
-        let known = sees.iter().any(|seen| seen == wish);
-        ensure!(known, "{}: expected a network that sees `{wish}`, got {}", args.weights.display(), sees.join(", "));
-    }
     let network =
         generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
+    let controls = network.capabilities().controls;
+    for (name, follows) in [
+        ("key", controls.key),
+        ("fermata", controls.fermata),
+        ("density", controls.density),
+        ("register", controls.register),
+    ] {
+        let path = args.weights.display();
+        ensure!(follows, "{path}: expected a network that follows the control `{name}`, got one that does not");
+    }
     let mut trial = Trial {
         performer: network.performer(),
-        sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
+        sampler,
         pieces: args.pieces as usize,
         steps: usize::from(args.bars) * 4 * STEPS_PER_BEAT,
     };

@@ -87,7 +87,7 @@ fn networks_of_one_shape_are_combined_and_judged_with_voices_given() {
     let refused = fail(&folder, "evaluate stack.safetensors --data corpus.json --given B");
     assert!(refused.contains("decides voices from the top"), "{refused}");
     let refused = fail(&folder, "obey stack.safetensors");
-    assert!(refused.contains("expected a network that sees `key`"), "{refused}");
+    assert!(refused.contains("expected a network that follows the control `key`"), "{refused}");
 }
 
 #[test]
