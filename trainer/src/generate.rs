@@ -1,4 +1,4 @@
-//! Music out of weights, from nothing or from a seed phrase: MIDI files, and if asked for scores, pictures and sound.
+//! Generates music, from nothing or from a seed phrase: MIDI files, and on request scores, pictures and sound.
 
 mod musicxml;
 mod notation;
@@ -18,14 +18,15 @@ use indicatif::ProgressIterator;
 use crate::GenerateArgs;
 use crate::seeds::{self, Seed};
 
-/// Writes the pieces that the command line asks for.
+/// Generates the pieces that the command line describes and writes them.
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let sampler = args.sampling.sampler()?;
     let weights = Weights::read(&args.weights)?;
     let network =
         generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
     let seeds = seeds::read(args, &weights)?;
-    std::fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("{}: cannot be created; check the path and its permissions", args.out.display()))?;
     let mut performer = network.performer();
     for n in (0..args.pieces).progress() {
         let settings = StepSettings {
@@ -44,7 +45,8 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     Ok(())
 }
 
-/// The number of a key, 0 to 11 major from C up, 12 to 23 minor, by its name: `C`, `F#`, `Bb`, `Am`.
+/// Parses the name of a key, such as `C`, `F#`, `Bb` or `Am`. Returns 0 to 11 for major keys from C up, 12 to 23 for
+/// minor keys.
 pub fn key_of(name: &str) -> Result<u8, String> {
     let wrong = || format!("expected a key such as C, F#, Bb or Am, got `{name}`");
     let (tonic, minor) = name.strip_suffix('m').map_or((name, false), |tonic| (tonic, true));
@@ -61,7 +63,7 @@ pub fn key_of(name: &str) -> Result<u8, String> {
     Ok((natural + accidental) % 12 + if minor { 12 } else { 0 })
 }
 
-/// A piece of `bars` bars; its beginning is what `seed` gives, with the voices that it leaves open drawn.
+/// Generates a piece of `bars` bars that starts with `seed`. The network decides the voices that the seed leaves open.
 fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: StepSettings) -> Phrase {
     let bar_steps = seed.bar_steps();
     performer.reset();
@@ -72,7 +74,7 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
                 step_idx: step as i64,
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,
                 given,
-                // The first step after the seed is a new phrase.
+                // The network's first step after the seed starts a new phrase.
                 attack: step == seed.rows.len(),
                 settings,
             });
@@ -82,13 +84,13 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
     Phrase::of_rows(&rows, seed.tempo_bpm, seed.time_signature)
 }
 
-/// The voices that a row gives.
+/// The notes that a step of the seed gives.
 fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
     let mut given = Given::NOTHING;
     for (lane, symbol) in (0..).zip(row) {
         match *symbol {
             Some(Symbol::Pitch(pitch)) => given.strike(lane, pitch, 0),
-            // Which key is held does not matter on the grid: the voice holds what it sounds.
+            // The held key does not matter here: on the grid, a voice holds the note it sounds.
             Some(Symbol::Hold) => given.hold(lane, 0),
             Some(Symbol::Rest) => given.lanes = given.lanes.with(lane),
             None => {}
@@ -97,7 +99,7 @@ fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
     given
 }
 
-/// What the four voices do in a decision.
+/// What each of the four voices does in a decision.
 fn row_of(decision: &Decision) -> [Symbol; NUM_VOICES] {
     symbols_of(&Given::all(*decision)).map(|symbol| symbol.unwrap_or(Symbol::Rest))
 }
