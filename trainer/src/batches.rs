@@ -4,31 +4,31 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use continuo_network::Inputs;
 
-/// A batch as the network takes it.
+/// A batch for the network.
 pub struct Batch {
-    /// What the network sees, time first.
+    /// What the network reads, time first.
     pub inputs: Inputs,
-    /// What it should say, (cells) of u32, in the order of the network's logits.
+    /// The target tokens, (cells) of u32, in the order of the network's logits.
     pub targets: Tensor,
-    /// 1 where there is a cell, 0 where a piece is shorter than the window, (cells) of f32.
+    /// 1 for each cell, 0 where a piece is shorter than the window, (cells) of f32.
     pub weights: Tensor,
 }
 
-/// Where a window begins: (piece, its first step or word).
+/// Start of a window: (piece, its first step or word).
 pub type Window = (usize, usize);
 
-/// Pieces as a kind of network reads them.
+/// Pieces encoded for a kind of network.
 pub trait Sequences {
-    /// What lies in some windows, side by side.
+    /// The batch that consists of these windows.
     ///
     /// # Errors
     /// If candle cannot make the tensors.
     fn batch(&self, windows: &[Window], device: &Device) -> Result<Batch>;
 }
 
-/// One epoch's batches; the same for the same arguments.
+/// The batches of one epoch. The same arguments give the same batches.
 pub struct Epoch {
-    /// The pieces in this epoch's keys.
+    /// The pieces in the keys of this epoch.
     pub sequences: Box<dyn Sequences>,
     /// All windows, shuffled.
     pub windows: Vec<Window>,
@@ -37,12 +37,12 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// How many batches there are.
+    /// The number of batches.
     pub fn len(&self) -> usize {
         self.windows.len().div_ceil(self.batch)
     }
 
-    /// Batch number `n`; the last may be smaller.
+    /// Batch number `n`. The last one may be smaller.
     pub fn batch(&self, n: usize, device: &Device) -> Result<Batch> {
         let windows = &self.windows[n * self.batch..self.windows.len().min((n + 1) * self.batch)];
         self.sequences.batch(windows, device)

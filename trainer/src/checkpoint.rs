@@ -1,4 +1,4 @@
-//! All that training needs to go on where it was: a safetensors file beside the weights.
+//! Checkpoints: everything that training needs to resume, in a safetensors file beside the weights.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,53 +12,53 @@ use crate::averaging::Averages;
 use crate::training_log::EpochRow;
 use continuo_network::optimisers::Optimiser;
 
-/// Where training stands. The random numbers of an epoch follow from the rng seed and its number, so that between
-/// epochs nothing else is needed.
+/// The progress of a run. The random numbers of an epoch follow from the seed and the epoch's number, so between epochs
+/// nothing else is needed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Epochs done.
+    /// Finished epochs.
     pub epochs_done: usize,
-    /// The lowest validation loss so far, nats per note; none before the first epoch is done.
+    /// The lowest validation loss so far, in the unit of the network's kind; `None` before the end of the first epoch.
     pub best_loss: Option<f64>,
-    /// The epoch that gave it, counted from 1.
+    /// The epoch with that loss, counted from 1.
     pub best_epoch: usize,
-    /// The rng seed of the run.
+    /// The random seed of the run.
     pub rng_seed: u64,
-    /// The recipe of the run, as it was.
+    /// The text of the run's recipe.
     pub recipe: String,
-    /// The hash of what its tokens mean.
+    /// The hash of the vocabulary.
     pub vocabulary: String,
     /// The optimiser's step count and momentum product.
     pub optimiser: (u32, f64),
-    /// What the epochs gave, from the first.
+    /// The results of the finished epochs.
     #[serde(default)]
     pub log: Vec<EpochRow>,
-    /// The epoch that was broken off, if one was.
+    /// The interrupted epoch, if there is one.
     #[serde(default)]
     pub begun: Option<BegunEpoch>,
 }
 
-/// How far an epoch has come.
+/// The progress of an interrupted epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BegunEpoch {
-    /// Batches done.
+    /// Finished batches.
     pub batches_done: usize,
-    /// Where the epoch's stream of random numbers stands.
+    /// State of the epoch's random number generator.
     pub rng_state: u64,
     /// Sum of the losses of its cells, nats.
     pub nats: f64,
-    /// How many cells that were.
+    /// Number of those cells.
     pub cells: f64,
-    /// How long it has taken.
+    /// Time spent on it so far.
     pub seconds: f64,
 }
 
-/// The checkpoint that belongs to a weights file.
+/// The path of the checkpoint that belongs to a weights file.
 pub fn path_beside(weights: &Path) -> PathBuf {
     weights.with_extension("checkpoint")
 }
 
-/// Writes a checkpoint; a reader never sees half of one.
+/// Writes a checkpoint. Readers never see a partly written file.
 pub fn save(
     path: &Path,
     network: &Network,
@@ -83,16 +83,17 @@ pub fn save(
     std::fs::rename(&part, path).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// Puts a checkpoint back into a network and an optimiser of the same shapes.
+/// Restores a checkpoint into a network and an optimiser of the same shapes.
 pub fn load(path: &Path, network: &Network, optimiser: &mut Optimiser, averages: &mut Averages) -> Result<Progress> {
     let name = path.display();
-    let bytes =
-        std::fs::read(path).with_context(|| format!("{name}: cannot be opened; leave out --resume to start afresh"))?;
-    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes)
-        .with_context(|| format!("{name}: expected a whole checkpoint; leave out --resume to start afresh"))?;
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("{name}: cannot be opened; leave out --resume to start from the beginning"))?;
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).with_context(|| {
+        format!("{name}: expected a complete checkpoint; leave out --resume to start from the beginning")
+    })?;
     let text = header.metadata().as_ref().and_then(|m| m.get("progress"));
     let progress: Progress =
-        serde_json::from_str(text.with_context(|| format!("{name}: expected a checkpoint of the trainer"))?)?;
+        serde_json::from_str(text.with_context(|| format!("{name}: expected a checkpoint of this trainer"))?)?;
     let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
     let mut take = |key: String, shape: &[usize]| -> Result<Tensor> {
         let tensor = tensors.remove(&key).with_context(|| format!("{name}: expected a tensor `{key}`, got none"))?;

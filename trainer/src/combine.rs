@@ -1,4 +1,4 @@
-//! Several trained networks put together to one that says the mean of what they say.
+//! Combines trained networks of the same shape into an ensemble, which predicts the mean of their probabilities.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use continuo_model::weights_file::{Description, Weights};
 use crate::CombineArgs;
 use crate::kinds::{self, Judging, Music};
 
-/// Writes the ensemble that the command line asks for, with its figures.
+/// Combines the weights files that the command line names, evaluates the ensemble and writes it.
 pub fn run(args: &CombineArgs) -> Result<()> {
     let members = args.weights.iter().map(|path| Ok(Weights::read(path)?)).collect::<Result<Vec<_>>>()?;
     ensure!(members.len() > 1, "expected several weights files to combine, got one");

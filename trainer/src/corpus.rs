@@ -1,4 +1,4 @@
-//! Music to learn from, whatever the file: a reader a format, each of which gives pieces.
+//! Readers of music files: one for each format; each returns pieces.
 
 mod abc;
 mod beats;
@@ -24,7 +24,7 @@ pub mod bad_input;
 #[cfg(test)]
 pub use musicxml::read as read_musicxml;
 
-/// All formats; of two that a file may be, the first counts. A new one has its line here.
+/// All formats. If a file matches several, the first one counts. Add new formats here.
 const FORMATS: [&format::Format; 8] = [
     &midi::FORMAT,
     &musicxml::FORMAT,

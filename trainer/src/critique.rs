@@ -1,4 +1,4 @@
-//! How well music is written: part-writing faults and texture, counted in four voices.
+//! `trainer critique`: counts part-writing faults and measures the texture of music in four voices.
 
 pub mod chords;
 mod copies;
@@ -16,36 +16,36 @@ use copies::CorpusIndex;
 use counts::Counts;
 use figures::{Copied, CopiedPiece, Figures, Offender};
 
-/// How many pieces are named for their parallels.
+/// How many of the pieces with parallels are listed.
 const NUM_OFFENDERS: usize = 5;
 
-/// What `critique` is asked on the command line.
+/// The options of `trainer critique`.
 #[derive(clap::Args)]
 pub struct CritiqueArgs {
-    /// Music files of any format in four voices, or folders of them.
+    /// Music files of any format in four voices, or folders that contain them.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-    /// Judge one split of files that have splits (grid JSON); else all.
+    /// Count only this split of files that have splits (grid JSON). Default: all.
     #[arg(long)]
     split: Option<String>,
-    /// Judge the first steps (16ths) of each piece only, so that pieces of different lengths compare.
+    /// Count only the first steps (16ths) of each piece, to compare pieces of different lengths.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     first_steps: Option<u32>,
-    /// A corpus, in the same formats: find the longest run of steps that each piece has in common with it.
+    /// A corpus in any of the formats: find the longest run of steps that each piece shares with it.
     #[arg(long)]
     against: Option<PathBuf>,
-    /// Take one split of the corpus (such as `train`); else all.
+    /// Use only this split of that corpus, such as `train`. Default: all.
     #[arg(long, requires = "against")]
     against_split: Option<String>,
-    /// Stop at the first file or piece that cannot be read or is not in four voices, instead of skipping it.
+    /// Stop at the first file or piece that cannot be read or is not in four voices instead of skipping it.
     #[arg(long)]
     strict: bool,
-    /// Print one JSON object instead of a table.
+    /// Print a JSON object instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the figures that the command line asks for.
+/// Counts what the command line describes and prints the figures.
 pub fn run(args: &CritiqueArgs) -> Result<()> {
     let mut pieces = reading::read(&args.paths, args.split.as_deref(), args.strict)?;
     if let Some(steps) = args.first_steps {
@@ -53,7 +53,7 @@ pub fn run(args: &CritiqueArgs) -> Result<()> {
     }
     let counts: Vec<Counts> = pieces.iter().map(Counts::of).collect();
     let mut figures = Figures::new(counts.iter().cloned().sum());
-    ensure!(figures.counts.onsets > 0, "critique: expected pieces that hold notes, got {} without any", pieces.len());
+    ensure!(figures.counts.onsets > 0, "critique: expected pieces with notes, got {} pieces without any", pieces.len());
     figures.worst = offenders(&pieces, &counts);
     if let Some(path) = &args.against {
         let corpus = reading::read(std::slice::from_ref(path), args.against_split.as_deref(), args.strict)?;
@@ -85,7 +85,7 @@ fn offenders(pieces: &[FourVoices], counts: &[Counts]) -> Vec<Offender> {
     worst
 }
 
-/// The runs that pieces have in common with `corpus`.
+/// The runs of steps that pieces share with `corpus`.
 fn copied(pieces: &[FourVoices], corpus: &[FourVoices]) -> Copied {
     let index = CorpusIndex::new(corpus);
     let runs: Vec<_> = pieces.iter().map(|piece| (piece, index.longest_run(piece))).collect();

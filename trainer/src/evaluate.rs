@@ -1,4 +1,4 @@
-//! What weights are worth: their loss on a corpus, or that of counting alone on the same music.
+//! Evaluates weights by their loss on a corpus, or an n-gram on the same music.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use crate::EvaluateArgs;
 use crate::kinds::{self, Judgement, Judging, Music, WordsOf};
 use crate::recipe::Recipe;
 
-/// Prints the evaluation that the command line asks for.
+/// Evaluates as the command line describes and prints the result.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
     let music = Music { paths: &args.data, strict: args.strict };
     let judging = Judging { music, split: &args.split, given: &args.given };
     let judgement = match (args.baseline, &args.recipe, &args.weights) {
         (true, recipe, weights) => baseline(recipe.as_deref(), weights.as_deref(), judging)?,
         (false, _, Some(path)) => judge(path, judging)?,
-        (false, _, None) => bail!("expected a weights file, got none; or ask for --baseline"),
+        (false, _, None) => bail!("expected a weights file, got none; name one, or use --baseline with --recipe"),
     };
     if args.json {
         println!("{}", judgement.json);
@@ -32,7 +32,7 @@ fn judge(path: &Path, judging: Judging) -> Result<Judgement> {
     judgement.with_context(|| path.display().to_string())
 }
 
-/// An n-gram over the words of a recipe, or of trained weights.
+/// Evaluates an n-gram over the words of a recipe or of trained weights.
 fn baseline(recipe: Option<&Path>, weights: Option<&Path>, judging: Judging) -> Result<Judgement> {
     match (recipe, weights) {
         (Some(path), None) => {
@@ -45,6 +45,6 @@ fn baseline(recipe: Option<&Path>, weights: Option<&Path>, judging: Judging) -> 
             let judgement = kinds::of(&description.config).baseline(WordsOf::Weights(&description), judging);
             judgement.with_context(|| path.display().to_string())
         }
-        _ => bail!("--baseline: expected --recipe RECIPE or a weights file, one of them"),
+        _ => bail!("--baseline: expected --recipe RECIPE or a weights file, and not both"),
     }
 }

@@ -1,4 +1,4 @@
-//! Training that starts from weights that are there, instead of from fresh ones.
+//! Fine-tuning: training that starts from trained weights instead of random ones.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use continuo_network::Network;
 
 use crate::kinds;
 
-/// Puts the weights of the file at `path` into `network`, whose tokens have the meaning with the hash `vocabulary`.
+/// Copies the weights of the file at `path` into `network`. `vocabulary` is the hash of the recipe's vocabulary.
 ///
 /// # Errors
-/// If its network has another shape, sees other features, or speaks another vocabulary.
+/// If the shape, the features or the vocabulary of the file's network differ from those of `network`.
 pub fn start_from(path: &Path, weights: &Weights, network: &Network, vocabulary: &str) -> Result<()> {
     let (name, file) = (path.display(), &weights.description);
     kinds::of(&file.config).check_start().map_err(|problem| anyhow!("--from {name}: {problem}"))?;
     let (expected, got) = (network.config(), &file.config);
     ensure!(
         got.sees() == expected.sees(),
-        "--from {name}: expected a network that sees {}, as the recipe says, got one that sees {}; give the recipe its \
+        "--from {name}: expected a network with the recipe's features, {}, got one with {}; change the recipe to its \
          features",
         listed(&expected.sees()),
         listed(&got.sees())
@@ -29,20 +29,20 @@ pub fn start_from(path: &Path, weights: &Weights, network: &Network, vocabulary:
         let found = tensors.iter().find(|(n, _)| n == name);
         found.map_or("none".to_string(), |(_, shape)| format!("{shape:?}"))
     };
-    // The tensors are in a fixed order; the first that differs says most.
+    // The tensors are in a fixed order. The first that differs is the most telling.
     let all = expected.iter().chain(&got);
     let other = all.map(|(n, _)| n).find(|n| size(&expected, n) != size(&got, n));
     if let Some(tensor) = other {
         anyhow::bail!(
-            "--from {name}: expected a network of the recipe's shape, with `{tensor}` {}, got {}; give the recipe the \
-             `[network]` that these weights were trained with",
+            "--from {name}: expected a network of the recipe's shape, with `{tensor}` {}, got {}; use the \
+             `[network]` section that these weights were trained with",
             size(&expected, tensor),
             size(&got, tensor)
         );
     }
     ensure!(
         file.vocabulary == vocabulary,
-        "--from {name}: expected vocabulary {vocabulary}, got {}; its tokens mean other things",
+        "--from {name}: expected vocabulary {vocabulary}, got {}; the same tokens have other meanings there",
         file.vocabulary
     );
     for (tensor, var) in network.variables() {
@@ -52,5 +52,5 @@ pub fn start_from(path: &Path, weights: &Weights, network: &Network, vocabulary:
 }
 
 fn listed(words: &[String]) -> String {
-    if words.is_empty() { "nothing but tokens".into() } else { words.join(", ") }
+    if words.is_empty() { "none".into() } else { words.join(", ") }
 }

@@ -1,15 +1,14 @@
-//! Music out of weights, from nothing or from a seed phrase: MIDI files, and if asked for scores, pictures and sound.
+//! Generates music, from nothing or from a seed phrase: MIDI files, and on request scores, pictures and sound.
 
 mod musicxml;
 mod notation;
 mod outputs;
 mod sound;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use continuo_model::decision::{Decision, Given};
 use continuo_model::generate::{self, Performer, Step, StepSettings, symbols_of};
 use continuo_model::phrase::Phrase;
-use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::step_reader::Controls;
 use continuo_model::vocabulary::Symbol;
@@ -19,29 +18,19 @@ use indicatif::ProgressIterator;
 use crate::GenerateArgs;
 use crate::seeds::{self, Seed};
 
-/// Writes the pieces that the command line asks for.
+/// Generates the pieces that the command line describes and writes them.
 pub fn run(args: &GenerateArgs) -> Result<()> {
-    ensure!((0.0..=5.0).contains(&args.temperature), "--temperature: expected 0 to 5, got {}", args.temperature);
-    ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p: expected above 0 up to 1, got {}", args.top_p);
-    ensure!((0.0..=1.0).contains(&args.entropy), "--entropy: expected 0 to 1, got {}", args.entropy);
-    for (name, weight) in [("--rests", args.rests), ("--holds", args.holds)] {
-        ensure!((0.0..=2.0).contains(&weight), "{name}: expected 0 to 2, got {weight}");
-    }
+    let sampler = args.sampling.sampler()?;
     let weights = Weights::read(&args.weights)?;
     let network =
         generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
     let seeds = seeds::read(args, &weights)?;
-    std::fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("{}: cannot be created; check the path and its permissions", args.out.display()))?;
     let mut performer = network.performer();
     for n in (0..args.pieces).progress() {
         let settings = StepSettings {
-            sampler: Sampler {
-                temperature: args.temperature,
-                top_p: args.top_p,
-                entropy: args.entropy,
-                rest_weight: args.rests,
-                hold_weight: args.holds,
-            },
+            sampler,
             rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
             pass: 0,
             strict: !args.loose,
@@ -56,7 +45,8 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     Ok(())
 }
 
-/// The number of a key, 0 to 11 major from C up, 12 to 23 minor, by its name: `C`, `F#`, `Bb`, `Am`.
+/// Parses the name of a key, such as `C`, `F#`, `Bb` or `Am`. Returns 0 to 11 for major keys from C up, 12 to 23 for
+/// minor keys.
 pub fn key_of(name: &str) -> Result<u8, String> {
     let wrong = || format!("expected a key such as C, F#, Bb or Am, got `{name}`");
     let (tonic, minor) = name.strip_suffix('m').map_or((name, false), |tonic| (tonic, true));
@@ -73,7 +63,7 @@ pub fn key_of(name: &str) -> Result<u8, String> {
     Ok((natural + accidental) % 12 + if minor { 12 } else { 0 })
 }
 
-/// A piece of `bars` bars; its beginning is what `seed` gives, with the voices that it leaves open drawn.
+/// Generates a piece of `bars` bars that starts with `seed`. The network decides the voices that the seed leaves open.
 fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: StepSettings) -> Phrase {
     let bar_steps = seed.bar_steps();
     performer.reset();
@@ -84,7 +74,7 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
                 step_idx: step as i64,
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,
                 given,
-                // The first step after the seed is a new phrase.
+                // The network's first step after the seed starts a new phrase.
                 attack: step == seed.rows.len(),
                 settings,
             });
@@ -94,13 +84,13 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
     Phrase::of_rows(&rows, seed.tempo_bpm, seed.time_signature)
 }
 
-/// The voices that a row gives.
+/// The notes that a step of the seed gives.
 fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
     let mut given = Given::NOTHING;
     for (lane, symbol) in (0..).zip(row) {
         match *symbol {
             Some(Symbol::Pitch(pitch)) => given.strike(lane, pitch, 0),
-            // Which key is held does not matter on the grid: the voice holds what it sounds.
+            // The held key does not matter here: on the grid, a voice holds the note it sounds.
             Some(Symbol::Hold) => given.hold(lane, 0),
             Some(Symbol::Rest) => given.lanes = given.lanes.with(lane),
             None => {}
@@ -109,7 +99,7 @@ fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
     given
 }
 
-/// What the four voices do in a decision.
+/// What each of the four voices does in a decision.
 fn row_of(decision: &Decision) -> [Symbol; NUM_VOICES] {
     symbols_of(&Given::all(*decision)).map(|symbol| symbol.unwrap_or(Symbol::Rest))
 }

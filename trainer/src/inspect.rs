@@ -1,4 +1,4 @@
-//! `trainer inspect`: what music holds, what of it cannot be read and why; what a weights file says of itself.
+//! `trainer inspect`: summarises music files, lists what cannot be read and why, and describes weights files.
 
 mod figures;
 mod weights;
@@ -13,26 +13,26 @@ use crate::corpus::folder::{self, Options};
 use figures::{CorpusFigures, Tally};
 use weights::WeightsFigures;
 
-/// As many of a list as are shown to a reader; `--json` holds all.
+/// How many entries of a list are printed; `--json` prints all.
 const SHOWN: usize = 20;
 
 #[derive(clap::Args)]
 pub struct InspectArgs {
-    /// Music files, folders of them, or weights files (.safetensors).
+    /// Music files, folders, or weights files (.safetensors).
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Take repeats once, as written, instead of as played.
     #[arg(long)]
     as_written: bool,
-    /// Stop at the first file or piece that cannot be read.
+    /// Stop at the first file or piece that cannot be read instead of skipping it.
     #[arg(long)]
     strict: bool,
-    /// Print one JSON object instead of a report.
+    /// Print a JSON object instead of a report.
     #[arg(long)]
     json: bool,
 }
 
-/// All that is printed.
+/// Everything that is printed.
 #[derive(Serialize)]
 struct Report {
     /// Absent if only weights were named.
@@ -41,7 +41,7 @@ struct Report {
     weights: Vec<WeightsFigures>,
 }
 
-/// Prints what the command line asks for.
+/// Inspects the paths on the command line and prints a report.
 pub fn run(args: &InspectArgs) -> Result<()> {
     let is_weights = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "safetensors");
     let (weights, music): (Vec<PathBuf>, Vec<PathBuf>) = args.paths.iter().cloned().partition(is_weights);
@@ -95,7 +95,7 @@ fn in_words(corpus: &CorpusFigures) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// `12 of a, 3 of b`.
+/// `a: 12, b: 3`.
 fn tally(counts: &Tally) -> String {
     let shown = counts.iter().take(SHOWN).map(|(what, count)| format!("{what}: {count}"));
     let mut text = shown.collect::<Vec<_>>().join(", ");

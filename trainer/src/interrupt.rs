@@ -1,25 +1,25 @@
-//! Ctrl-C: the batch that is being learnt is finished and the run is saved; a second one ends at once.
+//! Ctrl-C: the trainer finishes the current batch, saves and stops. A second Ctrl-C stops it at once.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
-/// What a shell is told of a program that Ctrl-C has ended: 128 and the signal's number.
+/// The exit code by which shells recognise a program that Ctrl-C ended: 128 plus the signal's number.
 pub const EXIT_CODE: i32 = 130;
 
 static PRESSED: AtomicBool = AtomicBool::new(false);
 
-/// From here on Ctrl-C is taken down instead of ending the program.
+/// From here on Ctrl-C sets a flag instead of ending the program.
 pub fn watch() -> Result<()> {
     ctrlc::set_handler(|| {
         if PRESSED.swap(true, Ordering::Relaxed) {
             std::process::exit(EXIT_CODE);
         }
-        // A closed terminal is no reason to stop short of saving.
-        let _ = writeln!(std::io::stderr(), "\nfinishing this batch, then saving; Ctrl-C again ends at once");
+        // The terminal may be closed; the run must still be saved.
+        let _ = writeln!(std::io::stderr(), "\nfinishing this batch, then saving; press Ctrl-C again to stop at once");
     })
-    .context("Ctrl-C cannot be watched for")
+    .context("cannot install the Ctrl-C handler")
 }
 
 /// Whether Ctrl-C was pressed.
@@ -27,7 +27,7 @@ pub fn pressed() -> bool {
     PRESSED.load(Ordering::Relaxed)
 }
 
-/// The command line of this run with `--resume`, to be typed.
+/// The command line that resumes this run: the same one with `--resume`.
 pub fn command_to_go_on() -> String {
     with_resume(std::env::args())
 }
@@ -47,7 +47,7 @@ fn with_resume(words: impl Iterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn what_to_type_is_what_was_typed_and_resume() {
+    fn the_command_that_resumes_is_the_typed_one_and_resume() {
         let check = |words: &[&str], expect: &str| {
             assert_eq!(super::with_resume(words.iter().map(|word| word.to_string())), expect);
         };

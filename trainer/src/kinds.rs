@@ -1,5 +1,5 @@
-//! The trainer's side of each kind of network: a file a kind, and a line a kind in [`of`]. Nothing else in the trainer
-//! asks which kind a network is.
+//! The trainer's side of each kind of network: a file for each kind, and an entry in [`of`]. Nothing else in the
+//! trainer depends on the kind of a network.
 
 mod ensemble;
 mod four_voices;
@@ -19,7 +19,7 @@ use crate::batches::Epoch;
 use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
 
-/// The trainer's side of a network of this shape. A new kind has its line here.
+/// The trainer's side of a network. Add new kinds here.
 pub fn of(config: &NetworkConfig) -> &dyn TrainerSide {
     match config {
         NetworkConfig::Stack(shape) => shape,
@@ -29,132 +29,132 @@ pub fn of(config: &NetworkConfig) -> &dyn TrainerSide {
     }
 }
 
-/// How a kind of network is trained, judged and begun with. The shape of each kind implements it.
+/// How to train, evaluate and seed a kind of network. The shape of each kind implements it.
 pub trait TrainerSide {
-    /// Its layers, first to last, in words.
+    /// Its layers in words, first to last.
     fn layers(&self) -> Vec<String>;
 
-    /// Finds what a recipe for it lacks, or holds in vain.
+    /// Checks a recipe for this kind.
     ///
     /// # Errors
-    /// If it cannot be trained by the recipe, with the option's name.
+    /// If an option is invalid; the error names it.
     fn check(&self, recipe: &Recipe) -> Result<()>;
 
-    /// Finds out whether training can start from weights of this kind.
+    /// Checks whether training can start from weights of this kind.
     ///
     /// # Errors
-    /// In words, if it cannot.
+    /// The reason, if it cannot.
     fn check_start(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Reads what it learns from and is judged by. `start` are the weights that training starts from, if there are any.
+    /// Reads the music to train and validate on. `start` are the weights that training starts from, if any.
     ///
     /// # Errors
-    /// If the music cannot be read, or nothing is left to learn from or to be judged by.
+    /// If the music cannot be read, or there is nothing to train or validate on.
     fn material(&self, recipe: &Recipe, music: Music, start: Option<&Weights>) -> Result<Box<dyn Material>>;
 
-    /// Judges trained weights of this kind.
+    /// Evaluates trained weights of this kind.
     ///
     /// # Errors
-    /// If the music cannot be read, nothing is left to be judged by, or the kind cannot be judged so.
+    /// If the music cannot be read, the split is empty, or the kind does not support `judging`.
     fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement>;
 
-    /// What counting alone achieves on the same music.
+    /// Evaluates an n-gram on the same music.
     ///
     /// # Errors
-    /// As [`Self::judge`], and if there is no such figure for the kind.
+    /// As [`Self::judge`], and if the kind has no baseline.
     fn baseline(&self, _words: WordsOf, _judging: Judging) -> Result<Judgement> {
         bail!("--baseline: expected a line model or its recipe, got one of four voices")
     }
 
-    /// The music of a file, for generated music to begin with.
+    /// Reads a seed for generated music from a file.
     ///
     /// # Errors
     /// If it cannot be read.
     fn seed(&self, weights: &Weights, path: &Path) -> Result<Seed>;
 
-    /// The training pieces of a corpus, for the same.
+    /// Reads the training pieces of a corpus as seeds.
     ///
     /// # Errors
     /// If it cannot be read.
     fn seeds(&self, weights: &Weights, paths: &[PathBuf]) -> Result<Vec<Seed>>;
 }
 
-/// Files and folders of music, and how strictly they are read.
+/// Files and folders of music, and how strictly to read them.
 #[derive(Clone, Copy)]
 pub struct Music<'a> {
-    /// Where it is.
+    /// The paths.
     pub paths: &'a [PathBuf],
-    /// Whether the first file or piece that cannot be read is an error instead of being skipped.
+    /// Whether the first file or piece that cannot be read is an error. Otherwise it is skipped.
     pub strict: bool,
 }
 
-/// What weights are judged by.
+/// What to evaluate on.
 #[derive(Clone, Copy)]
 pub struct Judging<'a> {
     /// The music.
     pub music: Music<'a>,
-    /// Which split of it.
+    /// The split of that music.
     pub split: &'a str,
-    /// The voices that are given in each step, letters of SATB; none for a kind without voices.
+    /// The voices that are given in each step, as letters of SATB; empty for kinds without voices.
     pub given: &'a str,
 }
 
-/// Whose words an n-gram has.
+/// The source of an n-gram's words.
 pub enum WordsOf<'a> {
-    /// Those that a recipe makes of the training music.
+    /// The training music, prepared as a recipe describes.
     Recipe(&'a Recipe),
-    /// Those of trained weights.
+    /// Trained weights.
     Weights(&'a Description),
 }
 
-/// What weights are worth.
+/// The result of an evaluation.
 #[derive(Clone, Debug)]
 pub struct Judgement {
-    /// The loss that epochs are compared by.
+    /// The loss that decides between epochs.
     pub loss: f64,
-    /// What it is in.
+    /// The unit of the loss.
     pub unit: &'static str,
-    /// What a weights file keeps, by names that the split comes before.
+    /// The figures for the weights file. Their full names start with the split.
     pub figures: BTreeMap<&'static str, f64>,
-    /// One JSON object with all of it.
+    /// The whole result as a JSON object.
     pub json: String,
-    /// The same in lines for a reader.
+    /// The whole result as text.
     pub words: String,
 }
 
 impl Judgement {
-    /// What a weights file keeps of it, when it was judged by `split`.
+    /// The figures for the weights file, evaluated on `split`.
     pub fn figures_of(&self, split: &str) -> BTreeMap<String, f64> {
         self.figures.iter().map(|(name, figure)| (format!("{split}_{name}"), *figure)).collect()
     }
 }
 
-/// Music in the form that a network reads: to learn from and to be judged by.
+/// Music encoded for a network, to train and to validate on.
 pub trait Material {
-    /// The shape of the network that learns it, with what the music decides of that.
+    /// The shape of the network, including what the music determines.
     fn config(&self) -> NetworkConfig;
 
-    /// How many pieces there are to learn from, and to be judged by.
+    /// The number of pieces to train on and to validate on.
     fn num_pieces(&self) -> (usize, usize);
 
-    /// One epoch's batches.
+    /// The batches of an epoch.
     fn epoch(&self, training: &Training, rng: &mut SplitMix64) -> Epoch;
 
-    /// The loss of weights on what is held out.
+    /// The validation loss of weights.
     ///
     /// # Errors
     /// If the weights cannot be packed.
     fn judge(&self, weights: &Weights) -> Result<Judgement>;
 
-    /// What losses are in.
+    /// The unit of losses.
     fn unit(&self) -> &'static str;
 
-    /// How many targets of a batch make one of the unit.
+    /// How many targets in a batch make up one unit.
     fn targets_per_unit(&self) -> f64;
 
-    /// The hash of the vocabulary, and the words themselves if they travel with the weights.
+    /// The hash of the vocabulary, and its words if they are saved with the weights.
     fn vocabulary(&self) -> (String, Option<String>);
 }
 

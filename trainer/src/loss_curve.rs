@@ -1,4 +1,4 @@
-//! Draws the losses of a run over its epochs.
+//! Plots the training and validation losses of a run over its epochs.
 
 use std::sync::Once;
 
@@ -11,34 +11,34 @@ use crate::training_log::EpochRow;
 // Pixels.
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 600;
-/// Vermilion and blue, which people with any colour vision tell apart (M. Okabe and K. Ito, "Color Universal Design",
+/// Vermilion and blue, which all kinds of colour vision tell apart (M. Okabe and K. Ito, "Color Universal Design",
 /// 2008).
 const TRAIN: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
 const VALID: RGBColor = RGBColor(0x00, 0x72, 0xB2);
 const INK: RGBColor = RGBColor(0x22, 0x26, 0x2E);
 const FAINT: RGBColor = RGBColor(0xD9, 0xDC, 0xE1);
 
-/// A picture of `rows`, as the bytes of a PNG file. `unit` is what the losses are in.
+/// A plot of `rows` as the bytes of a PNG file. `unit` is the unit of the losses.
 ///
 /// # Errors
-/// If there is no row, or the drawing library fails.
+/// If there are no rows, or the plotting library fails.
 pub fn png(rows: &[EpochRow], title: &str, unit: &str) -> Result<Vec<u8>> {
     register_font()?;
     let mut pixels = vec![0xff; (WIDTH * HEIGHT * 3) as usize];
     draw(&mut pixels, rows, title, unit).context("the loss curve")?;
     let opaque = pixels.chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 0xff]).collect();
-    let size = IntSize::from_wh(WIDTH, HEIGHT).expect("it has an area");
-    Pixmap::from_vec(opaque, size).expect("as many pixels as it has").encode_png().context("the PNG encoder")
+    let size = IntSize::from_wh(WIDTH, HEIGHT).expect("the size is not 0");
+    Pixmap::from_vec(opaque, size).expect("the buffer has one entry per pixel").encode_png().context("the PNG encoder")
 }
 
-/// The editor's font: the library brings none.
+/// Registers the editor's font; the plotting library includes none.
 fn register_font() -> Result<()> {
     static ONCE: Once = Once::new();
     let mut done = Ok(());
     ONCE.call_once(|| {
         done = plotters::style::register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     });
-    done.map_err(|_| anyhow!("the font of the loss curve cannot be read"))
+    done.map_err(|_| anyhow!("cannot read the font of the loss curve"))
 }
 
 fn draw(pixels: &mut [u8], rows: &[EpochRow], title: &str, unit: &str) -> Result<()> {
@@ -46,7 +46,7 @@ fn draw(pixels: &mut [u8], rows: &[EpochRow], title: &str, unit: &str) -> Result
     let losses = || rows.iter().flat_map(|row| [row.train, row.valid]).filter(|loss| loss.is_finite());
     let (lowest, highest) = losses().fold((f64::MAX, f64::MIN), |(low, high), loss| (low.min(loss), high.max(loss)));
     let margin = 0.05 * (highest - lowest).max(0.01);
-    // Above the lines there is room for the legend.
+    // Leaves room for the legend above the curves.
     let top = highest + 5.0 * margin;
     let root = BitMapBackend::with_buffer(pixels, (WIDTH, HEIGHT)).into_drawing_area();
     root.fill(&WHITE)?;

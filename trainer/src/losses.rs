@@ -1,4 +1,4 @@
-//! What training makes smaller: the cross-entropy of the cells that are there.
+//! The training loss: cross-entropy over the cells of a batch.
 
 use anyhow::Result;
 use candle_core::Tensor;
@@ -7,16 +7,15 @@ use crate::batches::Batch;
 
 /// The loss of a batch.
 pub struct BatchLoss {
-    /// What the gradient is of, a scalar.
+    /// The scalar to differentiate.
     pub tensor: Tensor,
-    /// Mean surprise over the cells, nats, without label smoothing.
+    /// Mean cross-entropy over the cells in nats, without label smoothing.
     pub nats: f64,
-    /// How many cells there are.
+    /// Number of cells with weight 1.
     pub cells: f64,
 }
 
-/// The loss of `logits`, (cells, vocab_size); cells that are not there count nothing. See `label_smoothing` in the
-/// recipe.
+/// The loss of `logits`, (cells, vocab_size), over the cells with weight 1. See `label_smoothing` in the recipe.
 pub fn cross_entropy(logits: &Tensor, batch: &Batch, label_smoothing: f64) -> Result<BatchLoss> {
     let log_probs = candle_nn::ops::log_softmax(logits, 1)?;
     let chosen = log_probs.gather(&batch.targets.unsqueeze(1)?, 1)?.squeeze(1)?;
@@ -33,7 +32,7 @@ pub fn cross_entropy(logits: &Tensor, batch: &Batch, label_smoothing: f64) -> Re
     Ok(BatchLoss { tensor, nats, cells })
 }
 
-/// Minus the logarithm of the probability of `token`, in nats.
+/// The negative log probability of `token`, in nats.
 pub fn surprise(logits: &[f32], token: u16) -> f64 {
     let highest = logits.iter().copied().fold(f32::MIN, f32::max);
     let sum: f64 = logits.iter().map(|&x| f64::from(x - highest).exp()).sum();
@@ -46,7 +45,7 @@ mod tests {
     use candle_core::{Device, Var};
     use continuo_network::{Inputs, StackInputs};
 
-    /// Two cells, of which the second is not there.
+    /// Two cells, the second with weight 0.
     fn batch() -> Batch {
         let none = Tensor::new(&[0_u32], &Device::Cpu).unwrap();
         let inputs = Inputs::Stack(StackInputs { previous: none.clone(), features: none });
@@ -63,7 +62,7 @@ mod tests {
             let loss = cross_entropy(&logits, &batch(), smoothing).unwrap();
             assert!((f64::from(loss.tensor.to_scalar::<f32>().unwrap()) - expect).abs() < 1e-6, "{smoothing}");
             assert!((loss.nats - two).abs() < 1e-6 && loss.cells == 1.0);
-            // The gradient of cross-entropy is the probabilities less the target's.
+            // The gradient of cross-entropy is the predicted probabilities minus the target's.
             let grads = loss.tensor.backward().unwrap();
             let grad = grads.get(&logits).unwrap().to_vec2::<f32>().unwrap();
             let (on, off) = ((1.0 - smoothing + smoothing / 3.0) as f32, (smoothing / 3.0) as f32);

@@ -1,12 +1,11 @@
-//! The trainer's commands: music in, weights out, and what they are worth.
+//! The trainer's command line: one subcommand each to train, combine, evaluate, play and inspect.
 
-/// As the standard one, but whoever reads it may leave before the end (`trainer inspect music | head`): that is no
-/// reason to panic, nor to stop training.
+/// Like the standard macro, but a closed pipe (`trainer inspect music | head`) neither panics nor stops training.
 macro_rules! println {
     ($($words:tt)*) => { $crate::say(format_args!("{}\n", format_args!($($words)*))) };
 }
 
-/// The same without an end of line.
+/// The same without a line break at the end.
 macro_rules! print {
     ($($words:tt)*) => { $crate::say(format_args!($($words)*)) };
 }
@@ -29,6 +28,7 @@ mod obey;
 mod preparation;
 mod progress_bar;
 mod recipe;
+mod sampler_args;
 mod schedules;
 mod seeds;
 mod train;
@@ -39,6 +39,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::sampler_args::SamplerArgs;
+
 #[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -46,7 +48,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: corpus::bad_input::allocations::Counting = corpus::bad_input::allocations::Counting;
 
-/// Trains, judges and tries Continuo's weights.
+/// Trains Continuo's networks, evaluates them and generates music with them.
 #[derive(Parser)]
 #[command(version, about)]
 struct Cli {
@@ -56,49 +58,49 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train weights by a recipe.
+    /// Train a network as a recipe describes.
     Train(TrainArgs),
-    /// Put several trained networks of one shape together.
+    /// Combine several trained networks of the same shape into an ensemble.
     Combine(CombineArgs),
-    /// Print the loss of weights on a corpus: nats per note of four voices, nats per event of a line model.
+    /// Print the loss of a network on a corpus: nats per note for four voices, nats per event for a line model.
     Evaluate(EvaluateArgs),
-    /// Write music as MIDI files.
+    /// Generate music as MIDI files.
     Generate(GenerateArgs),
-    /// Count how well weights do what they are asked: key, cadence, density, register.
+    /// Measure how well a network follows its controls: key, cadence, density, register.
     Obey(ObeyArgs),
-    /// Count part-writing faults and texture in music.
+    /// Count part-writing faults and measure the texture of music in four voices.
     Critique(critique::CritiqueArgs),
-    /// Print what music or a weights file holds.
+    /// Summarise music files or weights files.
     Inspect(inspect::InspectArgs),
 }
 
 #[derive(clap::Args)]
 struct TrainArgs {
-    /// The recipe, a TOML file (trainer/recipes holds those of the shipped weights).
+    /// The recipe, a TOML file; trainer/recipes contains those of the shipped weights.
     recipe: PathBuf,
-    /// Music files and folders of any mix of formats.
+    /// Music files and folders, in any mix of formats.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Stop at the first file that cannot be read, instead of skipping it.
+    /// Stop at the first file or piece that cannot be read instead of skipping it.
     #[arg(long)]
     strict: bool,
-    /// The weights file to write; the best so far is always there.
+    /// The weights file to write. It always contains the best weights so far.
     #[arg(long)]
     out: PathBuf,
-    /// Where to compute.
+    /// The device to train on.
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     device: Device,
-    /// Start from the weights in this file instead of from fresh ones; the recipe's network must have its shape. What
-    /// is resumed has started already.
+    /// Start from the weights in this file instead of from random ones. The recipe must describe a network of the same
+    /// shape. With --resume, give the same option again; training continues from the checkpoint.
     #[arg(long)]
     from: Option<PathBuf>,
-    /// CPU threads; all by default. One is often as fast, and leaves the others to you.
+    /// The number of CPU threads; all by default. One thread is often nearly as fast and leaves the other cores free.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Go on from OUT.checkpoint, to the same weights as without the break.
+    /// Resume from OUT.checkpoint. The final weights are the same as without the interruption.
     #[arg(long)]
     resume: bool,
-    /// The number that fresh weights, order, transposition and dropout follow from.
+    /// The seed of the random weights, the order of the batches, transposition and dropout.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
 }
@@ -111,17 +113,17 @@ enum Device {
 
 #[derive(clap::Args)]
 struct CombineArgs {
-    /// The members' weights files.
+    /// The weights files of the members.
     #[arg(required = true, num_args = 2..)]
     weights: Vec<PathBuf>,
-    /// Let it adapt to the piece that it plays: how fast each voice's bias moves, and its bias on each 16th of four
-    /// beats.
-    #[arg(long, num_args = 2, value_names = ["VOICE", "PLACE"])]
+    /// Let the ensemble adapt to the piece it plays: how fast the bias of each voice changes, and how fast its bias on
+    /// each 16th of a group of four beats does.
+    #[arg(long, num_args = 2, value_names = ["VOICE", "POSITION"])]
     adapt: Vec<f32>,
-    /// Music files and folders to judge the whole by.
+    /// Music files and folders to evaluate the ensemble on.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Which of its splits to judge on.
+    /// The split of that music to evaluate on.
     #[arg(long, default_value = "valid")]
     split: String,
     /// The weights file to write.
@@ -133,25 +135,25 @@ struct CombineArgs {
 struct EvaluateArgs {
     /// The weights file.
     weights: Option<PathBuf>,
-    /// Judge an n-gram over a line model's words instead, learnt from the training songs.
+    /// Evaluate an n-gram instead, over the words of a line model and trained on the training songs.
     #[arg(long)]
     baseline: bool,
-    /// The recipe whose words the n-gram has, without a weights file.
+    /// The recipe that defines the n-gram's words, instead of a weights file.
     #[arg(long, requires = "baseline")]
     recipe: Option<PathBuf>,
-    /// Music files and folders of any mix of formats; for a line model those that it was trained on.
+    /// Music files and folders, in any mix of formats; for a line model, those it was trained on.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Stop at the first file or piece that cannot be read, instead of skipping it.
+    /// Stop at the first file or piece that cannot be read instead of skipping it.
     #[arg(long)]
     strict: bool,
-    /// Which of its splits to judge on.
+    /// The split to evaluate on.
     #[arg(long, default_value = "valid")]
     split: String,
-    /// Voices that the player gives in every step, letters of SATB; the loss is over the others.
+    /// Voices that the player gives in every step, as letters of SATB. The loss covers the other voices.
     #[arg(long, default_value = "")]
     given: String,
-    /// Print one JSON object instead of a table.
+    /// Print a JSON object instead of a table.
     #[arg(long)]
     json: bool,
 }
@@ -160,55 +162,42 @@ struct EvaluateArgs {
 struct GenerateArgs {
     /// The weights file.
     weights: PathBuf,
-    /// A music file to begin with; for four voices a melody, or music in four parts.
+    /// A music file to start from. For four voices: a melody, or music in four parts.
     #[arg(long)]
     seed: Option<PathBuf>,
-    /// The training corpus: each piece begins as a random one of its training pieces does.
+    /// The training corpus. Each piece starts like a piece chosen at random from its training split.
     #[arg(long, num_args = 1.., conflicts_with = "seed")]
     seed_corpus: Vec<PathBuf>,
-    /// How long those beginnings are, bars.
+    /// How many bars each piece takes from the training corpus.
     #[arg(long, default_value_t = 4)]
     seed_bars: u16,
-    /// How many pieces.
+    /// How many pieces to generate.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pieces: u32,
-    /// How long each is, the seed included.
+    /// The length of each piece in bars, including the seed.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     bars: u16,
-    /// How adventurous: 0 takes the likeliest, 1 is as learnt.
-    #[arg(long, default_value_t = 0.6)]
-    temperature: f32,
-    /// Share of the probability that is drawn from.
-    #[arg(long, default_value_t = 0.95)]
-    top_p: f32,
-    /// How much the temperature falls where the network is unsure and rises where it is too sure, 0 to 1.
-    #[arg(long, default_value_t = 0.0)]
-    entropy: f32,
-    /// What the probability of a rest is multiplied by, 0 to 2.
-    #[arg(long, default_value_t = 1.0)]
-    rests: f32,
-    /// What the probability of going on with a note is multiplied by, 0 to 2.
-    #[arg(long, default_value_t = 1.0)]
-    holds: f32,
-    /// The key to play in, such as C, F#, Bb or Am, for networks that follow that wish.
+    #[command(flatten)]
+    sampling: SamplerArgs,
+    /// The key to play in, such as C, F#, Bb or Am, for networks that follow the key control.
     #[arg(long, value_parser = generate::key_of)]
     key: Option<u8>,
-    /// Rule out notes outside of the key's scale; without --key, of the key that is heard.
+    /// Allow only notes in the scale of the key. Without --key, the key is estimated from the music.
     #[arg(long)]
     snap: bool,
-    /// Let parallel fifths and octaves happen as the network has learnt them.
+    /// Allow parallel fifths and octaves as often as the network chooses them.
     #[arg(long)]
     loose: bool,
-    /// The first piece's number; the next has the next.
+    /// The random seed of the first piece. Each further piece adds 1.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
-    /// Write each piece as a score too, a MusicXML file that notation programs open.
+    /// Also write each piece as a score: a MusicXML file for notation programs.
     #[arg(long)]
     musicxml: bool,
-    /// Write each piece as a picture too, a piano roll.
+    /// Also write each piece as a picture: a piano roll.
     #[arg(long)]
     png: bool,
-    /// Write each piece as sound too, played on a soft organ.
+    /// Also write each piece as sound, played on a soft organ.
     #[arg(long)]
     wav: bool,
     /// The folder to write to.
@@ -220,19 +209,15 @@ struct GenerateArgs {
 struct ObeyArgs {
     /// The weights file.
     weights: PathBuf,
-    /// Pieces for each wish.
+    /// How many pieces to generate for each setting of the controls.
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pieces: u32,
-    /// How long each is, in bars of four beats.
+    /// The length of each piece in bars of four beats, at least 4.
     #[arg(long, default_value_t = 15)]
     bars: u16,
-    /// How adventurous: 0 takes the likeliest, 1 is as learnt.
-    #[arg(long, default_value_t = 0.6)]
-    temperature: f32,
-    /// Share of the probability that is drawn from.
-    #[arg(long, default_value_t = 0.95)]
-    top_p: f32,
-    /// Print one JSON object instead of a table.
+    #[command(flatten)]
+    sampling: SamplerArgs,
+    /// Print a JSON object instead of a table.
     #[arg(long)]
     json: bool,
 }
@@ -243,7 +228,7 @@ fn main() -> anyhow::Result<()> {
         Command::Train(args) => args.threads,
         _ => None,
     };
-    // SAFETY: no other thread runs yet. Without this variable candle opens and parses /proc/cpuinfo at every
+    // SAFETY: no other thread runs yet. If this variable is not set, candle opens and parses /proc/cpuinfo at every
     // matrix product.
     unsafe {
         if threads.is_some() || std::env::var_os("RAYON_NUM_THREADS").is_none() {
@@ -262,11 +247,11 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Writes to standard output; what nobody reads is passed over.
+/// Writes to standard output. Ignores a closed pipe; reports any other error on standard error.
 fn say(words: std::fmt::Arguments) {
     if let Err(error) = std::io::stdout().write_fmt(words)
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
-        let _ = writeln!(std::io::stderr(), "standard output cannot be written: {error}");
+        let _ = writeln!(std::io::stderr(), "cannot write to standard output: {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a network does what it is asked: its music with each wish, counted beside its music without.
+//! Measures how well a network follows its controls: compares music generated with and without each control.
 
 use anyhow::{Context, Result, ensure};
 use continuo_model::generate::{self, Performer, Step, StepSettings};
@@ -13,49 +13,55 @@ use serde::Serialize;
 use crate::ObeyArgs;
 use crate::critique::chords::ChordClass;
 
-/// Steps from one cadence that is asked for to the next: two bars.
+/// Steps between requested cadences: two bars.
 const PHRASE_STEPS: usize = 32;
-/// How long before it a cadence is asked for.
+/// How many steps before a cadence the network is told of it.
 const WARNING_STEPS: usize = 12;
-/// How long the last chord of a phrase lasts.
+/// Length of the chord that ends a phrase.
 const FERMATA_STEPS: usize = 4;
-/// In minor the raised sixth counts as borrowed, though the melodic scale has it.
+/// In minor the raised sixth counts as outside the key, although the melodic scale contains it.
 const RAISED_SIXTH: i32 = 9;
 
-/// A network's obedience.
+/// How well a network follows its controls.
 #[derive(Debug, Serialize)]
 pub struct Obedience {
-    /// Pieces of each kind, and steps in each.
+    /// Pieces for each setting of the controls.
     pub pieces: usize,
     /// Steps in a piece.
     pub steps: usize,
-    /// Share of notes in the scale of a key: told that key, and with nothing told (the same keys' mean).
+    /// Share of notes in the scale of a key: with the key control set, and without (the mean over the same keys).
     pub notes_in_key: (f64, f64),
-    /// Share of phrases that close (all voices stay for a beat on a consonant triad, within four beats of the wish):
-    /// asked to, and at the same places not asked.
+    /// Share of phrases that close, that is, hold a consonant triad in all voices for a beat at the cadence: with a
+    /// requested cadence, and without at the same steps.
     pub phrases_that_close: (f64, f64),
-    /// Of the phrases that close when asked and told a key, the share whose triad lies in it.
+    /// Of the phrases that close at a requested cadence, the share whose triad lies in the requested key.
     pub closes_in_key: f64,
-    /// Attacks a quarter and voice for each density, sparse to busy.
+    /// Attacks per quarter note and voice for each density, from sparse to busy.
     pub attacks_per_quarter: [f64; CONTROL_CLASSES],
-    /// Mean pitch for each register, lowest to highest.
+    /// Mean pitch for each register, from lowest to highest.
     pub mean_pitch: [f64; CONTROL_CLASSES],
 }
 
-/// Prints what the command line asks for.
+/// Measures as the command line describes and prints the result.
 pub fn run(args: &ObeyArgs) -> Result<()> {
     ensure!(args.bars >= 4, "--bars: expected at least 4, got {}", args.bars);
+    let sampler = args.sampling.sampler()?;
     let weights = Weights::read(&args.weights)?;
-    let sees = weights.description.config.sees();
-    for wish in ["key", "fermata", "density", "register"] {
-        let known = sees.iter().any(|seen| seen == wish);
-        ensure!(known, "{}: expected a network that sees `{wish}`, got {}", args.weights.display(), sees.join(", "));
-    }
     let network =
         generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
+    let controls = network.capabilities().controls;
+    for (name, follows) in [
+        ("key", controls.key),
+        ("fermata", controls.fermata),
+        ("density", controls.density),
+        ("register", controls.register),
+    ] {
+        let path = args.weights.display();
+        ensure!(follows, "{path}: expected a network that follows the control `{name}`, got one that does not");
+    }
     let mut trial = Trial {
         performer: network.performer(),
-        sampler: Sampler { temperature: args.temperature, top_p: args.top_p, ..Sampler::PLAIN },
+        sampler,
         pieces: args.pieces as usize,
         steps: usize::from(args.bars) * 4 * STEPS_PER_BEAT,
     };
@@ -65,12 +71,16 @@ pub fn run(args: &ObeyArgs) -> Result<()> {
         return Ok(());
     }
     let o = &obedience;
-    println!("{} pieces of {} steps for each wish", o.pieces, o.steps);
-    println!("notes in the key: {:.1} % told it, {:.1} % not", 100.0 * o.notes_in_key.0, 100.0 * o.notes_in_key.1);
-    let (asked, not) = o.phrases_that_close;
-    println!("phrases that close: {:.1} % asked to, {:.1} % not", 100.0 * asked, 100.0 * not);
-    println!("of those asked to, closed in the key: {:.1} %", 100.0 * o.closes_in_key);
-    println!("attacks a quarter and voice by density: {}", list(&o.attacks_per_quarter));
+    println!("{} pieces of {} steps for each setting", o.pieces, o.steps);
+    println!(
+        "notes in the key: {:.1} % with the key control, {:.1} % without",
+        100.0 * o.notes_in_key.0,
+        100.0 * o.notes_in_key.1
+    );
+    let (with, without) = o.phrases_that_close;
+    println!("phrases that close: {:.1} % with a requested cadence, {:.1} % without", 100.0 * with, 100.0 * without);
+    println!("phrases with a requested cadence that close in the key: {:.1} %", 100.0 * o.closes_in_key);
+    println!("attacks per quarter note and voice by density: {}", list(&o.attacks_per_quarter));
     println!("mean pitch by register: {}", list(&o.mean_pitch));
     Ok(())
 }
@@ -86,7 +96,7 @@ struct Trial {
     steps: usize,
 }
 
-/// A piece that was played: what sounded, and how many notes began.
+/// A generated piece: the sounding pitches and the attacks of each step.
 struct Music {
     rows: Vec<Row>,
     attacks: Vec<Row>,
@@ -121,10 +131,10 @@ impl Trial {
                 .zip(&keys)
                 .flat_map(|(m, &key)| phrase_ends(m).flatten().map(move |row| share_in_key(&[row], key).floor())),
         );
-        let mut by_class = |wish: fn(&mut Controls, u8), figure: fn(&Music) -> f64| -> [f64; CONTROL_CLASSES] {
+        let mut by_class = |set: fn(&mut Controls, u8), figure: fn(&Music) -> f64| -> [f64; CONTROL_CLASSES] {
             std::array::from_fn(|class| {
                 let mut controls = Controls::default();
-                wish(&mut controls, class as u8);
+                set(&mut controls, class as u8);
                 mean((0..self.pieces).map(|n| figure(&self.play(n, |_| controls))))
             })
         };
@@ -177,7 +187,7 @@ impl Music {
     }
 }
 
-/// The places where phrases are asked to end: the first beat of every other bar.
+/// The steps at which phrases should end: the first beat of every other bar.
 fn cadences(steps: usize) -> impl Iterator<Item = usize> {
     (PHRASE_STEPS..=steps.saturating_sub(2 * FERMATA_STEPS)).step_by(PHRASE_STEPS)
 }
@@ -187,7 +197,7 @@ fn steps_to_cadence(step: usize) -> Option<u8> {
     (next > 0 && step < next + FERMATA_STEPS).then(|| next.saturating_sub(step) as u8)
 }
 
-/// For each place the chord on which the phrase has closed there, if it has.
+/// For each requested cadence, the chord on which the phrase closes, if it does.
 fn phrase_ends(music: &Music) -> impl Iterator<Item = Option<Row>> + '_ {
     cadences(music.rows.len()).map(|at| {
         let chord = music.rows[at];
@@ -196,7 +206,7 @@ fn phrase_ends(music: &Music) -> impl Iterator<Item = Option<Row>> + '_ {
     })
 }
 
-/// The share of what sounds in `rows` that lies in the scale of a key, 0 to 11 major from C up, 12 to 23 minor.
+/// The share of the pitches in `rows` that lie in the scale of a key, 0 to 11 major from C up, 12 to 23 minor.
 fn share_in_key(rows: &[Row], key: u8) -> f64 {
     let borrowed = if key < 12 { 0 } else { key::transposed(1, i32::from(key % 12) + RAISED_SIXTH) };
     let scale = key::scale(key) & !borrowed;
@@ -204,7 +214,7 @@ fn share_in_key(rows: &[Row], key: u8) -> f64 {
     mean(rows.iter().flatten().flatten().map(|pitch| f64::from(u8::from(in_scale(pitch)))))
 }
 
-/// The mean, 0 of nothing.
+/// The mean; 0 if there are no figures.
 fn mean(figures: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = figures.fold((0.0, 0.0), |(sum, count), figure| (sum + figure, count + 1.0));
     if count > 0.0 { sum / count } else { 0.0 }
@@ -237,7 +247,7 @@ mod tests {
         assert_eq!(ends(&[(triad, 32), (seventh, 8)]), [None]);
         assert_eq!(share_in_key(&[triad, seventh], 0), 7.0 / 8.0);
         assert_eq!(share_in_key(&[triad], 12 + 9), 1.0);
-        // C minor, of which each pitch class is asked for alone.
+        // C minor, one pitch class at a time.
         let has = |class: u8| share_in_key(&[[Some(60 + class), None, None, None]], 12) == 1.0;
         assert_eq!((0..12).filter(|&class| has(class)).collect::<Vec<_>>(), [0, 2, 3, 5, 7, 8, 10, 11]);
         let has = |class: u8| share_in_key(&[[Some(60 + class), None, None, None]], 0) == 1.0;

@@ -1,4 +1,4 @@
-//! Preparation: from pieces of any format to songs, sequences of events on a grid of 16ths, split by piece.
+//! Prepares pieces for line models: songs, which are sequences of events on a grid of 16ths, split by piece.
 
 mod dealing;
 mod duplicates;
@@ -32,35 +32,35 @@ pub use song::{Song, metre, name_of};
 pub use split::{HoldOut, Identity, held_out};
 pub use words::{ALL_KEYS, Spelt, lexicon, spell};
 
-/// Songs to learn from, songs to be judged by, and what became of the rest.
+/// Prepared songs, and a report of what was left out.
 #[derive(Debug, Default)]
 pub struct Prepared {
-    /// To learn from.
+    /// Songs to train on.
     pub train: Vec<Song>,
-    /// Held out, to be judged by.
+    /// Songs to validate on.
     pub valid: Vec<Song>,
-    /// What was read, left out and held out.
+    /// How many pieces were read, left out and held out.
     pub report: Report,
 }
 
-/// Reads files and folders of any mix and prepares what they hold.
+/// Reads files and folders in any mix of formats and prepares their pieces.
 ///
 /// # Errors
-/// If a path does not exist; with `strict` at the first file or piece that cannot be read.
+/// If a path does not exist; with `strict` also at the first file or piece that cannot be read.
 pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool) -> Result<Prepared> {
     let corpus = folder::read(paths, folder::Options { as_written: options.as_written, strict })?;
     Ok(prepare(corpus, options, &known_groups(paths, options.groups.as_deref())?))
 }
 
-/// The groups of pieces that belong together, if a recipe names a table of them.
+/// The groups of pieces that belong together, if the recipe names a table of them.
 ///
 /// # Errors
-/// If there is no such table, or it cannot be read.
+/// If the table does not exist or cannot be read.
 pub fn known_groups(paths: &[PathBuf], table: Option<&str>) -> Result<Vec<Vec<String>>> {
     table.map_or_else(|| Ok(Vec::new()), |name| groups::read(paths, name))
 }
 
-/// Prepares pieces. `known` are names of pieces that belong together.
+/// Prepares pieces. `known` contains groups of names of pieces that belong together.
 pub fn prepare(corpus: Corpus, options: &Preparation, known: &[Vec<String>]) -> Prepared {
     let mut report = Report { pieces: corpus.pieces.len(), unreadable: corpus.skipped, ..Report::default() };
     let mut songs = Vec::with_capacity(corpus.pieces.len());
@@ -95,14 +95,16 @@ pub fn prepare(corpus: Corpus, options: &Preparation, known: &[Vec<String>]) -> 
     prepared
 }
 
-/// The highest notes of a piece on the grid, and how many 16ths of silence put its first step on a beat.
+/// The highest notes of a piece on the grid, and how many 16ths of silence to insert so that its first step is on a
+/// beat.
 pub fn melody(piece: &Piece) -> (usize, Voice) {
     let on_grid = |part: &Part| quantise::part_on_grid(&part.notes, false).unwrap_or_default().notes;
     let notes: Vec<GridNote> = piece.parts.iter().flat_map(on_grid).collect();
     (four_voices::lead(piece), dealing::melody(&notes))
 }
 
-/// A piece as a song in the recipe's key, and how many of its notes found no place on the grid; or why it is left out.
+/// Converts a piece to a song in the recipe's key. Also returns how many notes did not fit the grid. The error is the
+/// reason to leave the piece out.
 pub fn song_of(piece: &Piece, options: &Preparation) -> Result<(Song, usize), String> {
     let notes = quantise::on_grid(piece, options)?;
     let mut song = song::from_notes(piece, &notes.notes, options);

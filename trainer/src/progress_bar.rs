@@ -1,4 +1,4 @@
-//! The line that shows how an epoch goes.
+//! The progress bar of an epoch.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::training_log::EpochRow;
 
-/// A bar of batches, with loss, validation loss, rate, speed and the time that the whole run will still take.
+/// Shows batches, loss, validation loss, learning rate, speed and the estimated time left for the whole run.
 pub struct EpochBar {
     bar: ProgressBar,
     start: Instant,
@@ -18,7 +18,7 @@ pub struct EpochBar {
 }
 
 impl EpochBar {
-    /// For epoch number `epoch` of `epochs`, counted from 0, whose first `first_batch` batches are done.
+    /// The bar of epoch number `epoch` of `epochs`, counted from 0, when `first_batch` batches are already done.
     pub fn new(epoch: usize, epochs: usize, first_batch: usize, batches: usize, log: &[EpochRow]) -> Result<Self> {
         let style = "epoch {prefix} [{bar:20}] {pos}/{len}  {msg}";
         let bar = ProgressBar::new(batches as u64)
@@ -30,7 +30,7 @@ impl EpochBar {
         Ok(Self { bar, start: Instant::now(), first_batch, batches, epochs_after: epochs - epoch - 1, last })
     }
 
-    /// After `batches_done` batches; `cells_here` is how many cells were learnt since the bar began.
+    /// Updates the bar after `batches_done` batches. `cells_here` counts the cells trained since the bar was created.
     pub fn show(&self, batches_done: usize, loss: f64, rate: f64, cells_here: f64) {
         let seconds = self.start.elapsed().as_secs_f64();
         let batches_left = self.batches - batches_done + self.epochs_after * self.batches;
@@ -41,7 +41,7 @@ impl EpochBar {
         self.bar.set_position(batches_done as u64);
     }
 
-    /// Leaves the screen.
+    /// Removes the bar from the terminal.
     pub fn finish(self) {
         self.bar.finish_and_clear();
     }

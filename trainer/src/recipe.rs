@@ -1,4 +1,4 @@
-//! A recipe: which network, which splits, how to train; one TOML file.
+//! A recipe, one TOML file: the network, the splits and how to train.
 
 use std::path::Path;
 
@@ -11,23 +11,23 @@ use serde::Deserialize;
 use crate::kinds;
 use crate::schedules::Schedule;
 
-/// Everything that decides how weights come about, but for the data and the rng seed.
+/// Everything that determines the trained weights, apart from the music and the random seed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// What a menu will call the weights.
+    /// The name of the weights in menus.
     pub name: String,
-    /// The split to train on and the split to judge on.
+    /// The split to train on and the split to validate on.
     #[serde(default = "default_split")]
     pub split: (String, String),
-    /// The sources, for the weights file's description.
+    /// The sources of the music, for the description in the weights file.
     pub corpora: Vec<Corpus>,
-    /// How music becomes what the network reads; each kind has options of its own.
+    /// How the music is prepared for the network. The options depend on the kind of network.
     #[serde(default)]
     pub preparation: Option<toml::Table>,
-    /// The network.
+    /// The shape of the network.
     pub network: NetworkConfig,
-    /// The training.
+    /// How to train.
     pub training: Training,
 }
 
@@ -35,46 +35,47 @@ pub struct Recipe {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// The rule by which weights move.
+    /// The optimiser.
     pub optimiser: Rule,
-    /// How strongly matrices are pulled towards zero, apart from the gradient (Loshchilov and Hutter, "Decoupled weight
-    /// decay regularization", 2019). With `adam` this is AdamW.
+    /// Decoupled weight decay of the matrices (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019).
+    /// With `adam` this is AdamW.
     #[serde(default)]
     pub weight_decay: f64,
-    /// Decay of the moving average of the weights that is judged and kept; 0 keeps the weights themselves.
+    /// Decay of the moving average of the weights, which is then what is validated and saved. 0 uses the weights
+    /// themselves.
     #[serde(default)]
     pub averaging: f64,
-    /// Share of a split network's steps whose voices are learnt in random order, 0 to 1.
+    /// Share of a split network's steps whose voices are trained in random order, 0 to 1.
     #[serde(default)]
     pub any_order: f32,
-    /// Its step size, at its highest.
+    /// The highest learning rate of the schedule.
     pub learning_rate: f64,
-    /// How the step size goes over the epochs.
+    /// How the learning rate changes over the run.
     #[serde(default)]
     pub schedule: Schedule,
     /// Windows in a batch.
     pub batch: usize,
-    /// 16th steps in a window; for a line model words.
+    /// Length of a window: 16th steps; for a line model, words.
     pub window_steps: usize,
-    /// 16th steps, or words, from one window's start to the next.
+    /// Distance between the starts of windows: 16th steps, or words.
     pub window_hop_steps: usize,
-    /// Whether each piece is put, each epoch, into a random key that stays in the corpus's ranges.
+    /// Whether to transpose each piece at random in each epoch, within the ranges of the corpus.
     #[serde(default)]
     pub transpose: bool,
-    /// Share of a target's probability that is dealt out evenly over all tokens (C. Szegedy and others, "Rethinking the
-    /// Inception architecture for computer vision", 2016, section 7); 0 learns the targets as they are.
+    /// Label smoothing: the share of each target's probability that is spread evenly over all tokens (C. Szegedy and
+    /// others, "Rethinking the Inception architecture for computer vision", 2016, section 7). 0 turns it off.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// The gradient's length is cut to this.
+    /// The highest norm of the gradient; longer gradients are scaled down to it.
     pub clip_norm: f64,
-    /// Passes over the corpus at the most.
+    /// The highest number of epochs.
     pub epochs: usize,
-    /// Epochs without a better validation loss before training stops.
+    /// Training stops after this many epochs without a better validation loss.
     pub patience: usize,
 }
 
 impl Recipe {
-    /// Reads a recipe; the text comes back with it, to be kept in the weights.
+    /// Reads a recipe. Also returns its text, which the weights file keeps.
     pub fn read(path: &Path) -> Result<(Self, String)> {
         let name = path.display();
         let text =
@@ -83,10 +84,10 @@ impl Recipe {
         Ok((recipe, text))
     }
 
-    /// Reads a recipe's text.
+    /// Parses the text of a recipe.
     ///
     /// # Errors
-    /// If it is none, or asks for what cannot be.
+    /// If the text is not a recipe, or an option has an invalid value.
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text).context("not a recipe")?;
         recipe.check()?;
@@ -124,7 +125,7 @@ impl Recipe {
     }
 }
 
-/// The splits of a recipe that names none.
+/// The default splits.
 pub fn default_split() -> (String, String) {
     ("train".into(), "valid".into())
 }
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_recipe_says_what_is_wrong() {
+    fn an_invalid_recipe_is_refused_with_the_option() {
         let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/chorale.toml")).unwrap();
         let error = |old: &str, new: &str| {
             assert!(text.contains(old));

@@ -1,27 +1,27 @@
-//! How the step size goes over a run. It is a function of where the run stands and of what it has come to, so that a
-//! resumed run goes on with the same numbers.
+//! Learning rate schedules. The rate depends only on the position in the run and the validation losses so far, so a
+//! resumed run continues with the same rates.
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 
 use crate::recipe::Training;
 
-/// How the step size goes over the epochs.
+/// How the learning rate changes over the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
-    /// It stays as it is.
+    /// Keeps the highest rate.
     #[default]
     Constant,
-    /// It falls along half a cosine to a hundredth, epoch by epoch.
+    /// Falls along half a cosine to a hundredth, epoch by epoch.
     Cosine,
-    /// It rises along a straight line from a 25th and falls along half a cosine to a ten thousandth, batch by batch
-    /// (L. N. Smith, "A disciplined approach to neural network hyper-parameters", 2018; momentum stays as it is).
+    /// Rises linearly from a 25th, then falls along half a cosine to a ten thousandth, batch by batch (L. N. Smith, "A
+    /// disciplined approach to neural network hyper-parameters", 2018; here the momentum is constant).
     OneCycle {
-        /// Share of the run in which it rises.
+        /// Share of the run in which the rate rises.
         warm_up: f64,
     },
-    /// It is multiplied by `factor` whenever `patience` epochs have brought no better validation loss.
+    /// Multiplies the rate by `factor` whenever `patience` epochs in a row brought no better validation loss.
     Plateau {
         /// Above 0 and below 1.
         factor: f64,
@@ -30,13 +30,13 @@ pub enum Schedule {
     },
 }
 
-/// Where one cycle begins, as a share of the highest step size.
+/// The first rate of one cycle, as a share of the highest.
 const FIRST: f64 = 1.0 / 25.0;
-/// Where it ends.
+/// Its last rate, as a share of the highest.
 const LAST: f64 = 1e-4;
 
 impl Schedule {
-    /// Says what is wrong with it.
+    /// Checks the parameters.
     pub fn check(self) -> Result<()> {
         match self {
             Self::Constant | Self::Cosine => {}
@@ -57,8 +57,8 @@ impl Schedule {
 }
 
 impl Training {
-    /// The step size in `epoch`, counted from 0, when `share` of its batches are done. `losses` are the validation
-    /// losses of the epochs before.
+    /// The learning rate in `epoch`, counted from 0, when `share` of its batches are done. `losses` are the validation
+    /// losses of the earlier epochs.
     pub fn learning_rate_at(&self, epoch: usize, share: f64, losses: &[f64]) -> f64 {
         // Half a cosine, from 1 down to 0.
         let descent = |done: f64| 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_go_as_they_are_told() {
+    fn rates_follow_their_schedule() {
         check("\"constant\"", &[(0, 0.0, 1.0), (9, 0.9, 1.0)]);
         check("\"cosine\"", &[(0, 0.0, 1.0), (0, 0.9, 1.0), (5, 0.0, 0.505), (10, 0.0, 0.01)]);
         check(

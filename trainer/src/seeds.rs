@@ -1,4 +1,4 @@
-//! What generated music begins with: a file, or beginnings of pieces from the training corpus.
+//! Seeds of generated music: a file, or the beginnings of pieces in the training corpus.
 
 use anyhow::{Result, ensure};
 use continuo_model::random::SplitMix64;
@@ -11,17 +11,17 @@ use crate::preparation::four_voices::FourVoices;
 use crate::preparation::{self, Song};
 use crate::{GenerateArgs, kinds};
 
-/// The tempo of music that has none.
+/// The tempo of music without one.
 const TEMPO_BPM: f64 = 84.0;
 
-/// How a piece begins.
+/// The beginning of a piece.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seed {
-    /// What voices do in its first 16th steps; `None` is left to the network.
+    /// What the voices do in the first 16th steps. The network decides where there is `None`.
     pub rows: Vec<[Option<Symbol>; NUM_VOICES]>,
-    /// Quarter notes a minute.
+    /// Quarter notes per minute.
     pub tempo_bpm: f64,
-    /// Beats in a bar, and which note is one of them.
+    /// Beats in a bar, and the note value of a beat.
     pub time_signature: (u8, u8),
 }
 
@@ -38,7 +38,7 @@ impl Seed {
         (usize::from(count) * 4 * STEPS_PER_BEAT / usize::from(unit)).max(1)
     }
 
-    /// Four voices, all of them given.
+    /// All four voices of a piece.
     pub fn of_voices(piece: &FourVoices) -> Self {
         let starts = piece.starts();
         let symbol = |step: usize, voice: usize| match piece.rows[step][voice] {
@@ -50,7 +50,7 @@ impl Seed {
         Self { rows: rows.collect(), tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature: piece.metre }
     }
 
-    /// The highest notes of a piece as the soprano; the voices below are left to the network.
+    /// The highest notes of a piece as the soprano. The network decides the lower voices.
     pub fn of_melody(piece: &Piece) -> Self {
         let (lead, notes) = preparation::melody(piece);
         let num_steps = lead + notes.iter().map(|note| note.end as usize).max().unwrap_or(0);
@@ -65,7 +65,8 @@ impl Seed {
         Self { rows, tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature }
     }
 
-    /// An event's notes are dealt to the voices from the top; before the first note its bar is silent.
+    /// Assigns the notes of each event to voices from the top. If the song starts within a bar, rests fill the bar's
+    /// beginning.
     pub fn of_song(song: &Song) -> Self {
         let silent = [Some(Symbol::Rest); NUM_VOICES];
         let mut rows = vec![silent; song.first_step_in_bar];
@@ -81,7 +82,7 @@ impl Seed {
     }
 }
 
-/// The seeds that the command line asks for; never none, but perhaps an empty one.
+/// The seeds that the command line names; a single empty one if it names none.
 pub fn read(args: &GenerateArgs, weights: &Weights) -> Result<Vec<Seed>> {
     let kind = kinds::of(&weights.description.config);
     if let Some(path) = &args.seed {
@@ -91,14 +92,14 @@ pub fn read(args: &GenerateArgs, weights: &Weights) -> Result<Vec<Seed>> {
         return Ok(vec![Seed::default()]);
     }
     let mut seeds = kind.seeds(weights, &args.seed_corpus)?;
-    ensure!(!seeds.is_empty(), "--seed-corpus: expected music to begin with, got none");
+    ensure!(!seeds.is_empty(), "--seed-corpus: expected pieces to start from, got none");
     for seed in &mut seeds {
         seed.rows.truncate(seed.bar_steps() * usize::from(args.seed_bars));
     }
     Ok(seeds)
 }
 
-/// The seed of piece number `n`, one of `seeds` at random.
+/// Chooses the seed of a piece at random from `seeds`.
 pub fn of_piece(seeds: &[Seed], rng_seed: u64) -> &Seed {
     &seeds[SplitMix64::new(rng_seed).next_below(seeds.len())]
 }

@@ -1,4 +1,4 @@
-//! The training loop: epochs, validation, early stopping, and the best weights kept.
+//! The training loop: epochs, validation and early stopping. Keeps the best weights.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ enum Ended {
     BrokenOff,
 }
 
-/// Trains as the command line asks.
+/// Trains as the command line describes.
 pub fn run(args: &TrainArgs) -> Result<()> {
     let (mut recipe, recipe_text) = Recipe::read(&args.recipe)?;
     let device = open_device(args.device)?;
@@ -75,20 +75,20 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     } else {
         ensure!(
             !run.checkpoint.exists(),
-            "{}: a run was broken off here; go on with --resume, or delete the file to start afresh",
+            "{}: this run was interrupted; continue with --resume, or delete the file to start from the beginning",
             run.checkpoint.display()
         );
     }
     interrupt::watch()?;
     let (train, valid) = run.material.num_pieces();
     println!(
-        "{}: {} parameters, {train} pieces to train on, {valid} to judge by",
+        "{}: {} parameters, {train} pieces to train on, {valid} to validate on",
         run.recipe.name,
         run.recipe.network.num_parameters()
     );
     if matches!(run.epochs()?, Ended::BrokenOff) {
         println!(
-            "{}: broken off in epoch {} and saved; go on with\n{}",
+            "{}: interrupted in epoch {} and saved; continue with\n{}",
             run.checkpoint.display(),
             run.progress.epochs_done + 1,
             interrupt::command_to_go_on()
@@ -113,7 +113,7 @@ fn open_device(device: crate::Device) -> Result<Device> {
         crate::Device::Cuda if cfg!(feature = "cuda") => Device::new_cuda(0)
             .context("--device cuda: expected an NVIDIA GPU with its driver; leave the flag out to train on the CPU"),
         crate::Device::Cuda => bail!(
-            "--device cuda: this trainer was built without it; build it where CUDA's nvcc is, with \
+            "--device cuda: this trainer was built without CUDA; install CUDA's nvcc and build it with \
              `cargo run -r -p trainer --features cuda -- train ...`"
         ),
     }
@@ -125,17 +125,17 @@ impl Run {
         let saved = checkpoint::load(&self.checkpoint, &self.network, &mut self.optimiser, &mut self.averages)?;
         ensure!(
             saved.recipe == self.progress.recipe,
-            "{path}: was made by another recipe; use that one, or delete the file to start afresh"
+            "{path}: this run used another recipe; use that one, or delete the file to start from the beginning"
         );
         ensure!(
             saved.rng_seed == self.progress.rng_seed,
-            "{path}: was made with --rng-seed {}, got {}; use the same",
+            "{path}: this run used --rng-seed {}, got {}; use the same seed",
             saved.rng_seed,
             self.progress.rng_seed
         );
         ensure!(
             saved.vocabulary == self.progress.vocabulary,
-            "{path}: was made with other words ({}, got {}); use the same --data, and --from if there was one",
+            "{path}: this run used another vocabulary ({}, got {}); use the same --data and --from",
             saved.vocabulary,
             self.progress.vocabulary
         );
@@ -148,7 +148,7 @@ impl Run {
         while self.progress.epochs_done < epochs {
             let epoch = self.progress.epochs_done;
             if epoch >= self.progress.best_epoch + patience {
-                println!("no better validation loss in {patience} epochs: stopped");
+                println!("stopped after {patience} epochs without a better validation loss");
                 break;
             }
             let start = Instant::now();
@@ -172,7 +172,7 @@ impl Run {
                 weights.write(&self.out)?;
             }
             let best = self.progress.best_loss.unwrap_or(valid);
-            // Reading the clock twice would count a stretch before a break twice.
+            // `begun.seconds` is the time before an interruption; the clock adds the time since.
             let seconds = begun.seconds + start.elapsed().as_secs_f64();
             self.progress.log.push(EpochRow { epoch: epoch + 1, train, valid, rate, seconds, best });
             training_log::write(&self.out, &self.progress.log, &self.recipe.name, self.material.unit())?;
@@ -193,11 +193,11 @@ impl Run {
         checkpoint::save(&self.checkpoint, &self.network, &mut self.optimiser, &self.averages, &self.progress)
     }
 
-    /// One pass over the corpus, or what is left of one that was broken off. Returns how far it came and the step size
-    /// at its end, which is none if Ctrl-C has broken it off.
+    /// Trains for an epoch, or for the rest of an interrupted one. Returns its progress and the learning rate of its
+    /// last batch; no rate if Ctrl-C interrupted it.
     fn epoch(&mut self, epoch: usize, start: Instant) -> Result<(BegunEpoch, Option<f64>)> {
         let training = &self.recipe.training;
-        // Its own stream for every epoch, so that a resumed run goes on with the same numbers.
+        // Each epoch has its own stream of random numbers, so a resumed run continues with the same numbers.
         let mut rng = SplitMix64::new(self.progress.rng_seed.wrapping_add((epoch as u64) << 32));
         let batches = self.material.epoch(training, &mut rng);
         let mut begun = self.progress.begun.take().unwrap_or_default();
@@ -240,7 +240,7 @@ impl Run {
         Ok((begun, Some(rate)))
     }
 
-    /// The weights as they are now, with their figures, and their loss.
+    /// The current weights, with their figures, and their loss.
     fn validate(&self) -> Result<(Weights, f64)> {
         let mut weights = self.averages.network(&self.network)?.to_weights(self.description())?;
         let judgement = self.material.judge(&weights)?;
@@ -264,7 +264,7 @@ impl Run {
     }
 }
 
-/// The commit that this runs from, or empty where git does not say.
+/// The commit of the working directory; empty if git finds none.
 fn commit() -> String {
     let output = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
     match output {

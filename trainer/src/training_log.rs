@@ -1,4 +1,4 @@
-//! What each epoch gave, beside the weights: a table for programs and a picture for people.
+//! The log of a run beside the weights: a CSV table and a plot of the losses.
 
 use std::path::Path;
 
@@ -7,25 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss_curve;
 
-/// What an epoch gave.
+/// The results of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// Its number, counted from 1.
     pub epoch: usize,
-    /// Mean loss while training, nats; with dropout, and over weights that moved.
+    /// Mean training loss, nats; measured with dropout, while the weights change.
     pub train: f64,
-    /// Loss of the network that is kept on the pieces to judge by, nats.
+    /// Validation loss of the weights that are saved, nats.
     pub valid: f64,
-    /// The step size of its last batch.
+    /// The learning rate of its last batch.
     pub rate: f64,
-    /// How long it took, judging included.
+    /// How long it took, including validation.
     pub seconds: f64,
     /// The lowest validation loss so far.
     pub best: f64,
 }
 
-/// Writes OUT.log.csv and OUT.curve.png. Both are whole each time, so that a run that goes on after a break goes on
-/// with them.
+/// Writes OUT.log.csv and OUT.curve.png. Rewrites them completely each time, so a resumed run continues them.
 pub fn write(weights: &Path, rows: &[EpochRow], title: &str, unit: &str) -> Result<()> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for row in rows {
@@ -35,7 +34,7 @@ pub fn write(weights: &Path, rows: &[EpochRow], title: &str, unit: &str) -> Resu
     replace(&weights.with_extension("curve.png"), &loss_curve::png(rows, title, unit)?)
 }
 
-/// Writes beside a file's place and moves there, so that no reader sees half of it.
+/// Writes a new file and renames it, so that no reader sees a partly written one.
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let cannot = || format!("{}: cannot be written; check the folder and the space on the disk", path.display());
     let part = path.with_extension("part");

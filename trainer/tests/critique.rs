@@ -1,4 +1,4 @@
-//! `trainer critique` as its user runs it, on a few bars made here.
+//! Tests of `trainer critique` from the command line, on a few bars written here.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,7 @@ use continuo_model::phrase::Phrase;
 use continuo_model::vocabulary::Symbol;
 use serde_json::Value;
 
-/// C, D in parallel fifths (tenor and bass), C again, then G over a tenor that is crossed: one chord a quarter.
+/// One chord per quarter: C, D in parallel fifths (tenor and bass), C again, then G with crossed tenor and bass.
 const CHORDS: [[u8; 4]; 4] = [[72, 64, 55, 48], [69, 65, 57, 50], [72, 64, 55, 48], [71, 62, 50, 55]];
 
 fn folder(name: &str) -> PathBuf {
@@ -69,7 +69,7 @@ fn midi_csv_and_json_are_counted_alike() {
         assert_eq!(f["on_beat_triads_percent"].as_f64(), Some(100.0), "{f}");
         assert_eq!(f["worst"][0]["parallels"].as_u64(), Some(2), "{f}");
     }
-    // Notes are struck twice a quarter in the MIDI file, and the others do not tell.
+    // In the MIDI file notes start twice per quarter; the other formats do not contain attacks.
     assert_eq!(figures.map(|f| f["attacks_per_quarter"].as_f64()), [Some(2.0), None, None]);
 
     let attack: Vec<_> = (0..16).map(|step| if step % 2 == 0 { 15 } else { 0 }).collect();
@@ -77,7 +77,7 @@ fn midi_csv_and_json_are_counted_alike() {
     let json = serde_json::json!({ "train": [{ "pitch": rows, "attack": attack }] });
     std::fs::write(folder.join("attacks.json"), json.to_string()).unwrap();
     assert_eq!(self::figures(&folder, "attacks.json")["attacks_per_quarter"].as_f64(), Some(2.0));
-    // A change of pitch starts a note, whatever a file says.
+    // A change of pitch starts a note, even if the file's attacks do not say so.
     let json = serde_json::json!({ "train": [{ "pitch": rows, "attack": vec![0; 16] }] });
     std::fs::write(folder.join("changes.json"), json.to_string()).unwrap();
     assert_eq!(self::figures(&folder, "changes.json")["attacks_per_quarter"].as_f64(), Some(1.0));
@@ -88,7 +88,7 @@ fn midi_csv_and_json_are_counted_alike() {
 }
 
 #[test]
-fn folders_splits_and_first_steps_choose_what_is_judged() {
+fn folders_splits_and_first_steps_select_the_music() {
     let folder = folder("choices");
     std::fs::create_dir_all(folder.join("music/more")).unwrap();
     write_csv(&folder.join("music/a.csv"), 0);
@@ -106,7 +106,7 @@ fn folders_splits_and_first_steps_choose_what_is_judged() {
 }
 
 #[test]
-fn what_is_copied_is_found_in_another_key() {
+fn copies_are_found_in_another_key() {
     let folder = folder("copies");
     write_csv(&folder.join("a.csv"), 0);
     write_csv(&folder.join("b.csv"), 5);
@@ -123,7 +123,7 @@ fn what_is_copied_is_found_in_another_key() {
 }
 
 #[test]
-fn bad_files_say_what_to_do() {
+fn errors_of_bad_files_say_what_to_do() {
     let folder = folder("bad_files");
     std::fs::create_dir_all(folder.join("empty")).unwrap();
     std::fs::write(folder.join("wrong.csv"), "a,b\n1,2\n").unwrap();
@@ -139,7 +139,7 @@ fn bad_files_say_what_to_do() {
     midi_file::write(&folder.join("tune.mid"), &phrase).unwrap();
     let cases = [
         ("none.mid", "none.mid: cannot be opened"),
-        ("empty", "empty: expected music, got no file of a format that is read"),
+        ("empty", "empty: expected music files, got none of a known format"),
         (
             "music.txt",
             "music.txt: expected MIDI, MusicXML, compressed MusicXML, notes TSV, chorale CSV, kern, ABC or JSON, got",
@@ -180,7 +180,7 @@ fn every_format_gives_the_figures_of_the_same_music() {
 }
 
 #[test]
-fn what_is_not_in_four_voices_is_skipped_and_told() {
+fn music_not_in_four_voices_is_skipped_and_listed() {
     let folder = folder("skipped");
     write_csv(&folder.join("a.csv"), 0);
     std::fs::write(folder.join("tune.abc"), "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|\n").unwrap();

@@ -1,4 +1,5 @@
-//! The trainer as its user runs it, on a few bars made here: train, break off, go on, judge, generate.
+//! Tests of the trainer from the command line, on a few bars written here: train, interrupt, resume, evaluate,
+//! generate.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +12,7 @@ use continuo_model::weights_file::Weights;
 use tiny::{SPLIT, STACK, TRAIN, break_off, fail, folder, succeed, write_corpus, write_recipe};
 
 #[test]
-fn training_learns_and_what_it_writes_can_be_judged_and_played() {
+fn training_learns_and_its_weights_can_be_evaluated_and_played() {
     check_learning(STACK, &folder("learns"));
     check_learning(SPLIT, &folder("learns_split"));
 }
@@ -20,10 +21,10 @@ fn check_learning(network: &str, folder: &Path) {
     write_corpus(folder);
     write_recipe(folder, network, 40);
     let text = succeed(folder, &format!("{TRAIN} tiny.safetensors"));
-    assert!(text.contains("6 pieces to train on, 1 to judge by"), "{text}");
+    assert!(text.contains("6 pieces to train on, 1 to validate on"), "{text}");
     let weights = Weights::read(&folder.join("tiny.safetensors")).unwrap();
     let loss = weights.description.figures["valid_nats_per_note"];
-    // Silence about everything costs ln 48 = 3.87; the cadence is always the same.
+    // A uniform prediction costs ln 48 = 3.87; the cadence is always the same.
     assert!(loss < 0.5, "the cadence was not learnt: {loss}");
 
     let json = succeed(folder, "evaluate tiny.safetensors --data corpus.json --split valid --json");
@@ -52,9 +53,9 @@ fn check_resuming(network: &str, folder: &Path) {
     succeed(folder, &format!("{TRAIN} whole.safetensors"));
     break_off(folder, TRAIN, "broken");
     let refused = fail(folder, &format!("{TRAIN} broken.safetensors"));
-    assert!(refused.contains("go on with --resume"), "{refused}");
+    assert!(refused.contains("continue with --resume"), "{refused}");
     let other = fail(folder, "train tiny.toml --data corpus.json --rng-seed 6 --resume --out broken.safetensors");
-    assert!(other.contains("was made with --rng-seed 5, got 6"), "{other}");
+    assert!(other.contains("this run used --rng-seed 5, got 6"), "{other}");
     succeed(folder, &format!("{TRAIN} broken.safetensors --resume"));
     let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
     assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "the weights differ");
@@ -73,7 +74,7 @@ fn networks_of_one_shape_are_combined_and_judged_with_voices_given() {
         serde_json::from_str::<serde_json::Value>(&json).unwrap()["micro"].as_f64().unwrap()
     };
     let (one, two, both) = (loss("one.safetensors"), loss("two.safetensors"), loss("both.safetensors"));
-    // The mean of probabilities is at least as good as the mean of the losses (Jensen).
+    // By Jensen's inequality, the loss of the mean probabilities is at most the mean of the losses.
     assert!(both <= (one + two) / 2.0 + 1e-6, "{both}, of {one} and {two}");
     assert!(text.contains(&format!("2 members, {both:.4} nats per note")), "{text}");
     assert_ne!(loss("both.safetensors --given SB"), both);
@@ -87,11 +88,11 @@ fn networks_of_one_shape_are_combined_and_judged_with_voices_given() {
     let refused = fail(&folder, "evaluate stack.safetensors --data corpus.json --given B");
     assert!(refused.contains("decides voices from the top"), "{refused}");
     let refused = fail(&folder, "obey stack.safetensors");
-    assert!(refused.contains("expected a network that sees `key`"), "{refused}");
+    assert!(refused.contains("expected a network that follows the control `key`"), "{refused}");
 }
 
 #[test]
-fn bad_calls_say_what_to_do() {
+fn errors_of_bad_calls_say_what_to_do() {
     let folder = folder("bad_calls");
     write_corpus(&folder);
     write_recipe(&folder, STACK, 1);

@@ -1,4 +1,4 @@
-//! Four-voice models from a folder that mixes all formats: trained, judged and begun with as its user does it.
+//! Tests of four-voice models from the command line, on a folder with all formats: train, evaluate, generate.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,7 @@ use tiny::{SPLIT, STACK, fail, folder, succeed, write_recipe};
 /// Chords of a quarter note each, soprano first.
 type Chords = Vec<[u8; 4]>;
 
-/// A piece of its own for each `n`.
+/// A different piece for each `n`.
 fn chords(n: usize) -> Chords {
     const CHORDS: [[u8; 4]; 4] = [[72, 64, 60, 48], [74, 65, 60, 53], [71, 62, 59, 55], [72, 67, 64, 48]];
     (0..32).map(|step| CHORDS[(step * (n % 5 + 1) + step / 4 * n) % 4]).collect()
@@ -32,7 +32,7 @@ fn midi(chords: &Chords) -> Vec<u8> {
     midi_file::to_bytes(&Phrase { tempo_bpm: 90.0, time_signature: (4, 4), tracks })
 }
 
-/// A pitch of C major as a letter and its octave above that of middle C.
+/// A pitch of C major as a letter and its distance in octaves from the octave of middle C.
 fn spelt(pitch: u8) -> (char, i32) {
     let class = [0, 2, 4, 5, 7, 9, 11].iter().position(|class| *class == pitch % 12).unwrap();
     (char::from(b"CDEFGAB"[class]), i32::from(pitch) / 12 - 5)
@@ -49,7 +49,7 @@ fn kern(chords: &Chords) -> String {
     [each("**kern"), each("*M4/4"), rows.collect(), each("*-")].concat()
 }
 
-/// Two staves of two voices each, as hymn books have them.
+/// Two staves of two voices each, as in hymn books.
 fn abc(n: usize, chords: &Chords) -> String {
     let word = |pitch: u8| match spelt(pitch) {
         (letter, octave @ 1..) => letter.to_ascii_lowercase().to_string() + &"'".repeat(octave as usize - 1),
@@ -76,7 +76,7 @@ fn musicxml(chords: &Chords) -> String {
     text + "</score-partwise>"
 }
 
-/// A folder `music` of twenty pieces in MIDI, kern, ABC and MusicXML, a bare list of grids, and a tune in one voice.
+/// A folder `music` with twenty pieces in MIDI, kern, ABC and MusicXML, a list of grids, and a tune in one voice.
 fn write_music(folder: &Path) {
     let music = folder.join("music");
     std::fs::create_dir_all(&music).unwrap();
@@ -114,13 +114,13 @@ fn check_learning(network: &str, folder: &Path) {
     let weights = Weights::read(&folder.join("tiny.safetensors")).unwrap();
     let valid = json(folder, "evaluate tiny.safetensors --data music --json");
     assert_eq!(valid["micro"].as_f64(), Some(weights.description.figures["valid_nats_per_note"]));
-    // Silence about everything costs ln 48 = 3.87; there are four chords.
+    // A uniform prediction costs ln 48 = 3.87; there are four chords.
     assert!(valid["micro"].as_f64().unwrap() < 1.0, "{valid}");
     let train = json(folder, "evaluate tiny.safetensors --data music --split train --json");
     assert_eq!(train["pieces"].as_u64().unwrap() + valid["pieces"].as_u64().unwrap(), 21, "{train} {valid}");
     assert!(valid["pieces"].as_u64().unwrap() > 0);
 
-    // What it begins with is heard, whatever the format.
+    // Generated music starts with its seed, in every format.
     for seed in ["--seed music/piece-00.mid", "--seed music/piece-01.krn", "--seed music/piece-02.abc"] {
         succeed(folder, &format!("generate tiny.safetensors {seed} --bars 8 --out out"));
         let phrase = midi_file::read(&folder.join("out/piece-000.mid")).unwrap();
@@ -138,7 +138,7 @@ fn check_learning(network: &str, folder: &Path) {
 }
 
 #[test]
-fn what_four_voices_have_no_use_for_is_refused() {
+fn options_of_line_models_are_refused_for_four_voices() {
     let folder = folder("formats_bad");
     write_music(&folder);
     write_recipe(&folder, STACK, 1);

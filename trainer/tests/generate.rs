@@ -1,4 +1,4 @@
-//! What `generate` writes beside MIDI: a score, a picture and sound of the same music.
+//! Tests of `trainer generate`: a score, a picture and sound of the same music as the MIDI file.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,7 @@ fn a_piece_is_written_as_score_picture_and_sound() {
     succeed(&folder, &format!("{command} music"));
     let bytes = |name: &str| std::fs::read(folder.join("music").join(name)).unwrap();
 
-    // The score holds what the MIDI file holds, as the trainer reads both.
+    // The score contains the same notes as the MIDI file.
     let figures = |name: &str| {
         let json = succeed(&folder, &format!("inspect music/{name} --json"));
         let all: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -37,7 +37,7 @@ fn a_piece_is_written_as_score_picture_and_sound() {
     let expect = 44 + 4 * (seconds * 44_100.0).round() as usize;
     assert!(bytes("piece-000.wav").len().abs_diff(expect) <= 4, "{} bytes", bytes("piece-000.wav").len());
 
-    // The same call gives the same bytes, and none of them unless they are asked for.
+    // The same command writes the same bytes, and only the requested files.
     succeed(&folder, &format!("{command} again"));
     for name in ["piece-000.musicxml", "piece-000.png", "piece-001.wav"] {
         assert!(std::fs::read(folder.join("again").join(name)).unwrap() == bytes(name), "{name}");
@@ -50,8 +50,8 @@ fn a_piece_is_written_as_score_picture_and_sound() {
 }
 
 #[test]
-fn a_key_is_kept_to_and_bad_wishes_are_refused() {
-    let folder = folder("wishes");
+fn a_key_is_kept_and_bad_options_are_refused() {
+    let folder = folder("options");
     let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/../weights/bach.safetensors");
     succeed(
         &folder,
@@ -59,7 +59,7 @@ fn a_key_is_kept_to_and_bad_wishes_are_refused() {
     );
     let phrase = midi_file::read(&folder.join("music/piece-000.mid")).unwrap();
     let pitches = || phrase.tracks.iter().flat_map(|track| &track.notes).map(|note| note.pitch % 12);
-    // The three scales of A minor have all classes but these.
+    // The pitch classes that are in none of the three scales of A minor.
     assert!(
         pitches().count() > 30 && pitches().all(|class| ![1, 3, 10].contains(&class)),
         "{:?}",

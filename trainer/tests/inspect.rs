@@ -1,4 +1,4 @@
-//! `trainer inspect` as its user runs it: on a folder that mixes formats, on files that are no use, on weights.
+//! Tests of `trainer inspect` from the command line: on a folder that mixes formats, on unreadable files, on weights.
 
 #![forbid(unsafe_code)]
 
@@ -41,7 +41,7 @@ fn mixed() -> PathBuf {
         ("b/tunes.abc", ABC.as_bytes()),
         ("b/c/score.xml", MUSICXML.as_bytes()),
         ("d.MID", MIDI),
-        ("e", MIDI), // known by how it begins
+        ("e", MIDI), // recognised by its first bytes
         ("f.csv", b"note0,note1\n60,48\n62,48\n"),
         ("g.json", br#"{"train": [[[72, 64, 55, 48]]]}"#),
         ("h.mid", &MIDI[..30]),
@@ -51,7 +51,7 @@ fn mixed() -> PathBuf {
 }
 
 #[test]
-fn a_mixed_folder_is_counted_and_what_is_bad_is_named() {
+fn a_mixed_folder_is_counted_and_bad_files_are_named() {
     let path = mixed();
     let report = json(&path, &[]);
     let corpus = &report["corpus"];
@@ -81,10 +81,13 @@ fn strict_stops_at_the_first() {
 }
 
 #[test]
-fn what_is_no_music_is_said() {
+fn files_without_music_are_named() {
     let path = folder("inspect-none", &[("a.txt", b"words"), ("b.json", b"{}"), ("empty.krn", b"")]);
     let report = json(&path.join("a.txt"), &[]);
-    assert!(report["corpus"]["skipped"][0][1].as_str().unwrap().contains("export it as one"), "{report}");
+    assert!(
+        report["corpus"]["skipped"][0][1].as_str().unwrap().contains("export the music in one of these formats"),
+        "{report}"
+    );
     let report = json(&path, &[]);
     assert_eq!(report["corpus"]["skipped"].as_array().unwrap().len(), 2, "{report}");
     let missing = inspect(&path.join("missing"), &[]);
@@ -93,7 +96,7 @@ fn what_is_no_music_is_said() {
 }
 
 #[test]
-fn shipped_weights_tell_what_they_are() {
+fn shipped_weights_are_described() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../weights/chorale.safetensors");
     let weights = &json(&path, &[])["weights"][0];
     assert_eq!(weights["name"], "Chorale");

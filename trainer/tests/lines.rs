@@ -1,4 +1,5 @@
-//! Line models as their user trains them, on a folder of mixed files: train, break off, go on, judge, generate.
+//! Tests of line models from the command line, on a folder of mixed files: train, interrupt, resume, evaluate,
+//! generate.
 
 #![forbid(unsafe_code)]
 
@@ -89,17 +90,17 @@ fn json(folder: &Path, words: &str) -> serde_json::Value {
 
 #[test]
 fn a_folder_of_mixed_files_is_learnt_judged_and_played() {
-    check_learning(MELODY, &folder("lines_melody"), 6, "an onset or duration that is no whole number of 16ths");
+    check_learning(MELODY, &folder("lines_melody"), 6, "an onset or duration that is not a whole number of 16ths");
     check_learning(EVENTS, &folder("lines_events"), 7, "0 near-duplicates");
 }
 
-/// `pieces` are learnt or held out; `said` is what the summary says of others.
-fn check_learning(preparation: &str, folder: &Path, pieces: u64, said: &str) {
+/// `pieces` are trained on or held out; `reported` must occur in the report.
+fn check_learning(preparation: &str, folder: &Path, pieces: u64, reported: &str) {
     write_music(folder);
     write_recipe(folder, preparation, 30);
     let text = succeed(folder, &format!("{TRAIN} tiny.safetensors"));
     assert!(text.contains("7 pieces read, 1 files or pieces skipped") && text.contains("broken.krn"), "{text}");
-    assert!(text.contains(said), "{text}");
+    assert!(text.contains(reported), "{text}");
     let weights = Weights::read(&folder.join("tiny.safetensors")).unwrap();
     assert!(weights.description.lexicon.as_ref().is_some_and(|words| words.starts_with("/ r")));
 
@@ -108,12 +109,12 @@ fn check_learning(preparation: &str, folder: &Path, pieces: u64, said: &str) {
     assert_eq!(valid["micro"].as_f64(), Some(weights.description.figures["valid_nats_per_event"]));
     let train = json(folder, "evaluate tiny.safetensors --data music --split train --json");
     assert_eq!(train["pieces"].as_u64().unwrap() + valid["pieces"].as_u64().unwrap(), pieces);
-    // Untrained, every word costs the logarithm of how many there are.
+    // Untrained, every word costs the logarithm of the number of words.
     let words = weights.description.config.vocab_size() as f64;
     let untrained = train["words"].as_f64().unwrap() * words.ln() / train["events"].as_f64().unwrap();
     assert!(train["micro"].as_f64().unwrap() < 0.6 * untrained, "{train} of {untrained}");
 
-    // The same songs, whether the words come from the weights or from the recipe.
+    // The n-gram uses the same songs, whether its words come from the weights or from the recipe.
     let by_weights = json(folder, "evaluate tiny.safetensors --baseline --data music --json");
     let by_recipe = json(folder, "evaluate --baseline --recipe lines.toml --data music --json");
     assert_eq!(by_weights, by_recipe);
@@ -154,7 +155,7 @@ fn a_run_that_was_broken_off_comes_to_the_same_weights() {
 }
 
 #[test]
-fn what_is_trained_further_keeps_its_words() {
+fn fine_tuning_keeps_the_words() {
     let folder = folder("lines_further");
     write_music(&folder);
     write_recipe(&folder, EVENTS, 2);
@@ -168,7 +169,7 @@ fn what_is_trained_further_keeps_its_words() {
 }
 
 #[test]
-fn bad_calls_say_what_to_do() {
+fn errors_of_bad_calls_say_what_to_do() {
     let folder = folder("lines_bad_calls");
     write_music(&folder);
     write_recipe(&folder, EVENTS, 1);
@@ -177,13 +178,16 @@ fn bad_calls_say_what_to_do() {
     let cases = [
         ("train lines.toml --data music --strict --out x", "music/broken.krn: "),
         ("train lines.toml --data none --out x", "none: cannot be opened"),
-        ("train lines.toml --data empty --out x", "expected pieces to learn from, got none"),
+        ("train lines.toml --data empty --out x", "expected pieces to train on, got none"),
         ("evaluate --data music", "expected a weights file, got none"),
         ("evaluate --baseline --data music", "expected --recipe RECIPE or a weights file"),
         ("evaluate tiny.safetensors --data music --split test", "expected `train` or `valid`, got `test`"),
         ("evaluate tiny.safetensors --data music --given S", "--given: expected none for a line model"),
         ("generate tiny.safetensors --seed music/broken.krn --out y", "music/broken.krn: "),
-        ("generate tiny.safetensors --seed-corpus empty --out y", "--seed-corpus: expected music"),
+        (
+            "generate tiny.safetensors --seed-corpus empty --out y",
+            "--seed-corpus: expected pieces to start from, got none",
+        ),
     ];
     for (words, problem) in cases {
         let error = fail(&folder, words);

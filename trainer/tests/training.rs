@@ -1,4 +1,4 @@
-//! Training as its user meets it: broken off and gone on with, logged, fine-tuned, gone wrong.
+//! Tests of training from the command line: interruption and resuming, the log, fine-tuning, divergence.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,7 @@ fn start(folder: &Path, words: &str) -> Child {
         .unwrap()
 }
 
-/// A recipe whose epochs are long enough to be broken off in: many batches, with `more` options.
+/// Writes a recipe with epochs long enough to interrupt: many batches, with `more` options.
 fn write_long_recipe(folder: &Path, network: &str, more: &str) {
     write_recipe(folder, network, 4);
     let path = folder.join("tiny.toml");
@@ -30,14 +30,14 @@ fn write_long_recipe(folder: &Path, network: &str, more: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// So slow that every epoch is better than the one before: the last one's weights are those that are kept.
+/// So slow that every epoch is better than the one before, and the weights of the last epoch are saved.
 fn slower(recipe: &str) -> String {
     assert!(recipe.contains("learning_rate = 0.02"));
     recipe.replace("learning_rate = 0.02", "learning_rate = 0.0003")
 }
 
-/// A run's table but for the seconds, line by line; its last epoch must be the best one, or its weights say nothing of
-/// it.
+/// The log of a run without the seconds, line by line. The last epoch must be the best; otherwise its weights are not
+/// saved.
 fn table(folder: &Path, name: &str) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(folder.join(name)).unwrap();
     let mut table: Vec<Vec<String>> = text.lines().map(|line| line.split(',').map(String::from).collect()).collect();
@@ -48,7 +48,7 @@ fn table(folder: &Path, name: &str) -> Vec<Vec<String>> {
     table
 }
 
-/// Waits until the run says that it has done an epoch, presses Ctrl-C, and returns what it says then.
+/// Waits for the report of the first epoch, presses Ctrl-C and returns the exit code and the rest of the output.
 #[cfg(unix)]
 fn press_ctrl_c(mut child: Child) -> (Option<i32>, String) {
     let mut said = BufReader::new(child.stdout.take().unwrap());
@@ -70,7 +70,7 @@ fn ctrl_c_in_mid_epoch_saves_and_resuming_comes_to_the_same_weights() {
     let schedules = [
         ("constant", STACK, "schedule = \"constant\"\n"),
         ("one_cycle", STACK, "schedule = { one_cycle = { warm_up = 0.3 } }\nlabel_smoothing = 0.1\n"),
-        // A plateau at once: whatever the loss does, the rate has to be known again.
+        // The plateau comes at once, so the reduced rate must survive the interruption.
         ("plateau", SPLIT, "schedule = { plateau = { factor = 0.5, patience = 1 } }\n"),
         ("cosine", SPLIT, "schedule = \"cosine\"\n"),
     ];
@@ -81,7 +81,7 @@ fn ctrl_c_in_mid_epoch_saves_and_resuming_comes_to_the_same_weights() {
         succeed(&folder, &format!("{TRAIN} whole.safetensors"));
         let (code, said) = press_ctrl_c(start(&folder, &format!("{TRAIN} broken.safetensors")));
         assert_eq!(code, Some(130), "{name}: {said}");
-        let (_, command) = said.split_once("go on with\n").unwrap_or_else(|| panic!("{name}: {said}"));
+        let (_, command) = said.split_once("continue with\n").unwrap_or_else(|| panic!("{name}: {said}"));
         assert!(command.trim_end().ends_with("--out broken.safetensors --resume"), "{name}: {command}");
         let checkpoint = std::fs::read(folder.join("broken.checkpoint")).unwrap();
         let header = String::from_utf8_lossy(&checkpoint[..16_384.min(checkpoint.len())]).into_owned();
@@ -115,7 +115,7 @@ fn a_line_model_is_broken_off_gone_on_with_and_fine_tuned_in_its_words() {
     assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "the weights differ");
     assert_eq!(table(&folder, "whole.log.csv"), table(&folder, "broken.log.csv"));
 
-    // Other music has other words; what starts from weights keeps theirs.
+    // Other music has other words, but fine-tuning keeps those of the initial weights.
     std::fs::remove_file(folder.join("tunes/tune-3.abc")).unwrap();
     std::fs::write(folder.join("tunes/low.abc"), "X:1\nT:low\nM:4/4\nL:1/4\nK:C\nC,D,E,F,|G,A,B,C|C,,4|\n").unwrap();
     let words =
@@ -137,7 +137,7 @@ fn a_line_model_is_broken_off_gone_on_with_and_fine_tuned_in_its_words() {
 fn a_second_ctrl_c_ends_at_once() {
     let folder = folder("ctrl_c_twice");
     write_corpus(&folder);
-    // One batch of it takes far longer than two signals.
+    // One batch takes far longer than two signals.
     write_recipe(&folder, &STACK.replace("lstm = [24]", "lstm = [800]"), 1);
     let path = folder.join("tiny.toml");
     let text = std::fs::read_to_string(&path).unwrap().replace("batch = 4", "batch = 64");
@@ -153,7 +153,7 @@ fn a_second_ctrl_c_ends_at_once() {
     };
     await_words(&mut BufReader::new(child.stdout.take().unwrap()), "pieces to train on");
     press();
-    await_words(&mut BufReader::new(child.stderr.take().unwrap()), "Ctrl-C again ends at once");
+    await_words(&mut BufReader::new(child.stderr.take().unwrap()), "press Ctrl-C again to stop at once");
     press();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(!folder.join("x.checkpoint").exists(), "it took the time to save");
@@ -183,8 +183,11 @@ fn training_starts_from_weights_of_the_same_shape() {
             fail(&folder, "train tiny.toml --data corpus.json --from first.safetensors --out third.safetensors");
         assert!(error.contains(problem), "{error}");
     };
-    refuse(&STACK.replace("lstm = [24]", "lstm = [28]"), "with `lstm.0.w_ih` [12, 112], got [12, 96]; give the recipe");
-    refuse(SPLIT, "--from first.safetensors: expected a network that sees sounding");
+    refuse(
+        &STACK.replace("lstm = [24]", "lstm = [28]"),
+        "with `lstm.0.w_ih` [12, 112], got [12, 96]; use the `[network]` section",
+    );
+    refuse(SPLIT, "--from first.safetensors: expected a network with the recipe's features, sounding");
     let error = fail(&folder, "train tiny.toml --data corpus.json --from none --out third.safetensors");
     assert!(error.contains("none: cannot be opened"), "{error}");
 }

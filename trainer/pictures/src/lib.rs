@@ -1,5 +1,5 @@
-//! Pictures of music, for the jam and the trainer. A crate of its own, as the plugin draws in its window and needs
-//! none.
+//! Pictures of music, for the jam and the trainer. A separate crate, because the plugin draws in its own window and
+//! does not need it.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Draws music as a piano roll: time to the right in bars, pitch upwards in semitones, a colour a voice. On the
-//! caller's thread.
+//! Draws music as a piano roll: time to the right in bars, pitch upwards in semitones, one colour per voice. Runs on
+//! the caller's thread.
 
 mod lettering;
 
@@ -7,17 +7,17 @@ use anyhow::{Context, Result};
 use continuo_model::phrase::{Note, Phrase, Track};
 use tiny_skia::{Color, FillRule, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, Transform};
 
-/// The voices' colours from the top: four of Okabe and Ito's, which people with any colour vision tell apart
-/// (M. Okabe and K. Ito, "Color Universal Design", 2008).
+/// The colours of the voices from the top: four of Okabe and Ito's, which all kinds of colour vision tell apart (M.
+/// Okabe and K. Ito, "Color Universal Design", 2008).
 const VOICE_COLOURS: [(&str, [u8; 3]); 4] = [
     ("Soprano", [0xD5, 0x5E, 0x00]),
     ("Alto", [0xE6, 0x9F, 0x00]),
     ("Tenor", [0x00, 0x9E, 0x73]),
     ("Bass", [0x00, 0x72, 0xB2]),
 ];
-/// Any other track's.
+/// The colour of any other track.
 const OTHER_COLOUR: [u8; 3] = [0xCC, 0x79, 0xA7];
-/// What was played is an outline around whatever sounds there.
+/// The player's notes are outlines, drawn over the notes of the voices.
 const PLAYED: &str = "Played";
 
 const PAPER: [u8; 3] = [0xFF, 0xFF, 0xFF];
@@ -28,7 +28,7 @@ const BAR_LINE: [u8; 3] = [0xB4, 0xB9, 0xC2];
 const INK: [u8; 3] = [0x22, 0x26, 0x2E];
 const FAINT_INK: [u8; 3] = [0x6B, 0x72, 0x7E];
 
-// All in pixels.
+// All sizes are in pixels.
 const MAX_WIDTH: f32 = 8000.0;
 const BAR_WIDTH: f32 = 94.5;
 const KEYBOARD_WIDTH: f32 = 44.0;
@@ -42,13 +42,13 @@ const OUTLINE: f32 = 2.0;
 
 /// Rows above the highest note and below the lowest.
 const SPARE_ROWS: u8 = 2;
-/// An octave and a half at least, or a single note would be a banner.
+/// At least an octave and a half of rows, so that a single note does not fill the picture.
 const MIN_ROWS: u8 = 18;
 
-/// A picture of the first `num_bars` bars, as the bytes of a PNG file.
+/// Draws the first `num_bars` bars as a PNG file.
 ///
 /// # Errors
-/// If the encoder fails, or there is no memory for the picture.
+/// If the encoder fails, or there is not enough memory for the picture.
 pub fn png(phrase: &Phrase, num_bars: u32) -> Result<Vec<u8>> {
     draw(phrase, num_bars)?.encode_png().context("the PNG encoder")
 }
@@ -62,7 +62,7 @@ fn draw(phrase: &Phrase, num_bars: u32) -> Result<Pixmap> {
     canvas.0.fill(colour(PAPER, 1.0));
     draw_rows(&mut canvas, &layout);
     draw_grid(&mut canvas, &layout);
-    // The lowest voice first, so that of two notes at one place the upper voice's is seen around its edge.
+    // Draws the lowest voice first: where two notes overlap, the edge of the upper voice's note shows which it is.
     let (played, voices): (Vec<&Track>, Vec<&Track>) = phrase.tracks.iter().partition(|track| track.name == PLAYED);
     for track in voices.iter().rev() {
         draw_voice(&mut canvas, &layout, track);
@@ -75,15 +75,15 @@ fn draw(phrase: &Phrase, num_bars: u32) -> Result<Pixmap> {
     Ok(canvas.0)
 }
 
-/// Where things are.
+/// The layout of the picture.
 struct Layout {
     beats_in_bar: u8,
-    /// Length of one of the bar's beats, quarter notes.
+    /// Length of the metre's beat, quarter notes.
     unit_beats: f64,
     num_bars: u32,
     bar_width: f32,
     row_height: f32,
-    /// MIDI pitches of the bottom and the top row.
+    /// MIDI pitches of the lowest and the highest row.
     lowest: u8,
     highest: u8,
 }
@@ -130,17 +130,18 @@ impl Layout {
         f64::from(self.num_bars) * self.bar_beats()
     }
 
-    /// A time's horizontal place.
+    /// The x coordinate of a time.
     fn x(&self, beats: f64) -> f32 {
         LEFT + (beats / self.bar_beats()) as f32 * self.bar_width
     }
 
-    /// A row's upper edge.
+    /// The y coordinate of the upper edge of a row.
     fn y(&self, pitch: u8) -> f32 {
         TOP + f32::from(self.highest - pitch) * self.row_height
     }
 
-    /// Where a note is, a hair apart from its neighbours; `None` behind the last bar.
+    /// The rectangle of a note, slightly smaller than its row and duration so that adjacent notes stay apart; `None`
+    /// after the last bar.
     fn note(&self, note: &Note) -> Option<Rect> {
         let end_beats = note.end_beats().min(self.end_beats());
         let (left, right) = (self.x(note.start_beats) + 0.5, self.x(end_beats) - 1.0);
@@ -166,7 +167,7 @@ fn draw_rows(canvas: &mut Canvas, layout: &Layout) {
     }
 }
 
-/// Beat lines, bar lines and the bars' numbers.
+/// Beat lines, bar lines and bar numbers.
 fn draw_grid(canvas: &mut Canvas, layout: &Layout) {
     let height = layout.bottom() - TOP;
     let beat_width = layout.bar_width / f32::from(layout.beats_in_bar);
@@ -207,7 +208,7 @@ fn draw_played(canvas: &mut Canvas, layout: &Layout, track: &Track) {
     }
 }
 
-/// The keys at the left edge, with the octaves' names as musicians count them: middle C is C4.
+/// The keys at the left edge with the names of octaves; middle C is C4.
 fn draw_keyboard(canvas: &mut Canvas, layout: &Layout) {
     let left = LEFT - KEYBOARD_WIDTH;
     for pitch in layout.lowest..=layout.highest {
@@ -218,7 +219,7 @@ fn draw_keyboard(canvas: &mut Canvas, layout: &Layout) {
             if let Some(path) = key.and_then(|rect| rounded(rect, 1.5)) {
                 canvas.fill(&path, INK);
             }
-            // Two white keys meet in the middle of the black one between them.
+            // Two white keys meet in the middle of the black key between them.
             let middle = y + layout.row_height / 2.0;
             canvas.rect(left + width, middle, KEYBOARD_WIDTH - width, 1.0, OCTAVE_LINE);
         } else if matches!(pitch % 12, 0 | 5) {
@@ -237,7 +238,7 @@ fn draw_keyboard(canvas: &mut Canvas, layout: &Layout) {
     canvas.rect(LEFT - 1.0, TOP, 2.0, height, BAR_LINE);
 }
 
-/// Who has which colour, and the tempo at the right where there is room.
+/// The legend, and the tempo at the right if there is room.
 fn draw_legend(canvas: &mut Canvas, layout: &Layout, phrase: &Phrase) {
     const SIZE: f32 = 13.0;
     let mut x = LEFT;
@@ -267,7 +268,7 @@ fn is_black_key(pitch: u8) -> bool {
     matches!(pitch % 12, 1 | 3 | 6 | 8 | 10)
 }
 
-/// A voice's colour, paler the softer it sounds.
+/// The colour of a voice; softer notes are paler.
 fn note_colour(voice: &str, velocity: u8) -> [u8; 3] {
     let found = VOICE_COLOURS.iter().find(|(name, _)| *name == voice);
     let full = found.map_or(OTHER_COLOUR, |(_, rgb)| *rgb);
@@ -284,7 +285,7 @@ fn colour([red, green, blue]: [u8; 3], opacity: f32) -> Color {
     colour
 }
 
-/// A rectangle with rounded corners; its corners are quarter ellipses where it is narrower than they are.
+/// A rectangle with rounded corners. If it is narrower than the corners, they become quarter ellipses.
 fn rounded(rect: Rect, radius: f32) -> Option<Path> {
     let rx = radius.min(rect.width() / 2.0);
     let ry = radius.min(rect.height() / 2.0);
@@ -313,7 +314,7 @@ impl Canvas {
         paint
     }
 
-    /// Nothing if it has no area.
+    /// Draws nothing if the rectangle has no area.
     fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, rgb: [u8; 3]) {
         if let Some(rect) = Rect::from_xywh(x, y, width, height) {
             self.0.fill_rect(rect, &Self::paint(rgb), Transform::identity(), None);
@@ -331,7 +332,7 @@ impl Canvas {
         self.0.stroke_path(path, &Self::paint(rgb), &stroke, identity, None);
     }
 
-    /// Text whose capitals are `size` high, with its upper left corner there.
+    /// Draws text with capitals of height `size`. `at` is its upper left corner.
     fn text(&mut self, x: f32, y: f32, size: f32, text: &str, rgb: [u8; 3]) {
         if let Some(path) = lettering::path(text, size) {
             let place = Transform::from_translate(x, y);

@@ -1,4 +1,4 @@
-//! ABC, versions 1.6 to 2.1: many tunes a file, as at <https://abcnotation.com/wiki/abc:standard:v2.1>.
+//! ABC, versions 1.6 to 2.1: many tunes in a file. Standard: <https://abcnotation.com/wiki/abc:standard:v2.1>.
 
 mod fields;
 mod music;
@@ -22,12 +22,12 @@ pub const FORMAT: Format = Format {
     read: |file| read(file.source, &file.text(), file.played),
 };
 
-/// The pieces of a file, one a tune, a part a voice. Each tune's source ends with the line of its `X:`. Grace notes are
-/// left out; decorations, chord symbols and words passed over. With `played` repeats, endings and the order of parts
-/// (`P:`) are followed; da capo is not. A tune that cannot be read is an error of its own, with line and column.
+/// Reads a piece from each tune, with a part for each voice. A piece's source ends with the line of its `X:`. Leaves
+/// out grace notes; ignores decorations, chord symbols and lyrics. With `played`, follows repeats, endings and the
+/// order of parts (`P:`), but not da capo. A tune that cannot be read becomes an error with line and column.
 ///
 /// # Errors
-/// If the file holds no tune.
+/// If the file contains no tune.
 pub fn read(source: &str, text: &str, played: bool) -> Result<Vec<Result<Piece>>> {
     let mut pieces = Vec::new();
     let mut file_header = Vec::new();
@@ -48,15 +48,15 @@ pub fn read(source: &str, text: &str, played: bool) -> Result<Vec<Result<Piece>>
     Ok(pieces)
 }
 
-/// The piece of a tune's lines, the first of which is its `X:`; `None` without lines.
+/// Reads a tune from its lines, which start with `X:`. `None` if there are no lines.
 fn tune(source: &str, file_header: &[(usize, &str)], lines: &[(usize, &str)], played: bool) -> Option<Result<Piece>> {
     let source = format!("{source}:{}", lines.first()?.0);
-    // What stands before the first tune may set what holds in all of them.
+    // Fields before the first tune may set defaults for all tunes.
     let defaults = file_header.iter().filter(|(_, line)| matches!(line.as_bytes(), [b'L' | b'M' | b'%', ..]));
     let mut tune = Tune::new(&source);
     for &(number, line) in defaults.chain(lines) {
         if line.is_empty() && number >= lines[0].0 {
-            // A tune ends at an empty line. What follows may be words, or the tune's rest by mistake.
+            // A tune ends at an empty line. The lines after it may be text, or the rest of the tune by mistake.
             let rest =
                 lines.iter().find(|(after, line)| *after > number && line.contains('|') && !line.starts_with('%'));
             if let Some((after, _)) = rest.filter(|_| tune.in_music) {
@@ -74,20 +74,20 @@ fn tune(source: &str, file_header: &[(usize, &str)], lines: &[(usize, &str)], pl
 /// A tune while it is read.
 struct Tune {
     music: WrittenMusic,
-    /// Length of a note without a number, if `L:` said.
+    /// Length of a note without a number, if `L:` sets one.
     unit: Option<Beats>,
     metre: Option<Metre>,
     tempo: Option<String>,
     key: fields::KeyField,
     reach: Reach,
-    /// Whether `K:` has ended the header.
+    /// Whether the header has ended with `K:`.
     in_music: bool,
     voices: Vec<Voice>,
-    /// The voice in hand.
+    /// Index of the current voice.
     voice: usize,
-    /// The order of parts that the header asks for.
+    /// The order of parts in the header.
     order: String,
-    /// Parts by their label, and when they begin.
+    /// The labels of parts, and when they begin.
     labels: Vec<(char, Beats)>,
 }
 
@@ -120,7 +120,7 @@ impl Tune {
         if self.in_music
             && let Some(rest) = line.strip_suffix("=20").or(line.strip_suffix('='))
         {
-            self.music.remarks.push(format!("line {number} ends in signs of a mail's encoding"));
+            self.music.remarks.push(format!("line {number} ends in characters of an e-mail encoding"));
             line = rest;
         }
         if is_field(line, self.in_music) {
@@ -129,13 +129,13 @@ impl Tune {
             music::read(line, self)
         } else {
             if !line.trim().is_empty() {
-                self.music.remarks.push(format!("line {number} of the header is no field; it is passed over"));
+                self.music.remarks.push(format!("line {number} of the header is not a field and is ignored"));
             }
             Ok(())
         }
     }
 
-    /// `K:G`, on a line of its own or inside of the music.
+    /// Reads a field such as `K:G`, on a line of its own or within the music.
     fn field(&mut self, field: &str) -> Result<()> {
         let (name, text) = field.split_once(':').context("expected a field with a colon")?;
         let text = text.trim();
@@ -174,7 +174,7 @@ impl Tune {
         }
     }
 
-    /// A voice comes into hand, and into being if it is new.
+    /// Selects the current voice; creates it if it is new.
     fn select(&mut self, text: &str) -> Result<()> {
         let (id, properties) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let properties = fields::voice(properties)?;
@@ -195,7 +195,7 @@ impl Tune {
         Ok(())
     }
 
-    /// A voice under what the header says.
+    /// A voice with the header's settings.
     fn new_voice(&self, id: &str) -> Result<Voice> {
         let unit = self.unit.map_or_else(|| fields::default_length(self.metre), Ok)?;
         let mut voice = Voice::new(id, unit);
@@ -232,17 +232,17 @@ impl Tune {
         Ok(())
     }
 
-    /// The voice in hand.
+    /// The current voice.
     ///
     /// # Panics
-    /// Before the header has ended.
+    /// Before the end of the header.
     fn voice(&mut self) -> &mut Voice {
         &mut self.voices[self.voice]
     }
 
     fn finish(mut self, played: bool) -> Result<Piece> {
         ensure!(self.in_music, "expected a key (`K:`) at the end of the header, got none");
-        // The voice that goes on longest tells the bars and repeats of all.
+        // The longest voice provides the bars and repeats for all.
         self.voices.retain(|voice| !voice.part.notes.is_empty());
         let Some(longest) = self.voices.iter().rev().max_by_key(|voice| voice.time) else {
             bail!("expected notes, got none");
@@ -254,7 +254,7 @@ impl Tune {
         if played {
             match self.order(longest, end) {
                 Ok(order) => self.music.order = order,
-                Err(error) => self.music.remarks.push(format!("read as written: {error:#}")),
+                Err(error) => self.music.remarks.push(format!("the order of parts is ignored: {error:#}")),
             }
         }
         self.music.barlines = longest.barlines.iter().filter_map(|barline| barline.at).collect();
@@ -264,7 +264,7 @@ impl Tune {
         self.music.into_piece()
     }
 
-    /// The stretches that repeats and the order of parts ask for, in the barlines of `voice`.
+    /// The stretches of written time in the order given by the repeats in `voice` and the order of parts.
     fn order(&self, voice: &Voice, end: Beats) -> Result<Vec<(Beats, Beats)>> {
         if self.order.is_empty() || self.labels.is_empty() {
             return repeats::order(&voice.barlines, Beats::ZERO, end);
@@ -272,7 +272,7 @@ impl Tune {
         let mut order = Vec::new();
         for part in fields::parts(&self.order)? {
             let idx = self.labels.iter().position(|(label, _)| *label == part);
-            let idx = idx.with_context(|| format!("P:{}: the part {part} stands nowhere", self.order))?;
+            let idx = idx.with_context(|| format!("P:{}: there is no part {part}", self.order))?;
             let from = if idx == 0 { Beats::ZERO } else { self.labels[idx].1 };
             let to = self.labels.get(idx + 1).map_or(end, |(_, next)| *next);
             order.extend(repeats::order(&voice.barlines, from, to)?);
@@ -281,7 +281,7 @@ impl Tune {
     }
 }
 
-/// `A:` at the beginning of a line, but not `A:|` in music, which is a note.
+/// `A:` at the beginning of a line. In music, `A:|` is a note instead.
 fn is_field(line: &str, in_music: bool) -> bool {
     match line.as_bytes() {
         [b'A'..=b'Z' | b'w' | b's' | b'm' | b'r' | b'+', b':', rest @ ..] => {

@@ -1,6 +1,5 @@
-//! Every reader on what is no longer a file of its format: cut short at every byte, and with bytes changed, lost,
-//! doubled and put in, numbers made huge. Nothing may panic, hang, or hold absurdly much memory, and what is still read
-//! must be a sound piece.
+//! Runs every reader on damaged files: cut at every byte, with bytes changed, deleted, duplicated and inserted, and
+//! with huge numbers. A reader must not panic, hang or allocate without bound, and must return only valid pieces.
 
 pub mod allocations;
 
@@ -17,14 +16,14 @@ type Pieces = Result<Vec<Result<Piece>>>;
 
 const RNG_SEED: u64 = 20;
 const NUM_CORRUPTIONS: usize = 4000;
-/// Bytes that a reader may hold while it reads, beside a multiple of the file's.
+/// Bytes that a reader may allocate, in addition to a multiple of the file's size.
 const MOST_BYTES: usize = 8 << 20;
 /// A read that takes longer is stuck: the longest takes milliseconds.
 const STUCK: Duration = Duration::from_secs(120);
-/// What means something to one reader or another.
+/// Characters with a meaning in one of the formats.
 const SIGNS: &[u8] = b"0123456789/.:|[](){}<>*^%#-_=\t\n \"\0\xff";
 
-/// Feeds `read` every beginning of `valid`, then seeded corruptions of it.
+/// Runs `read` on every prefix of `valid`, then on random corruptions of it with a fixed seed.
 fn check(name: &str, valid: &[u8], read: impl Fn(&[u8]) -> Pieces) {
     let whole = read(valid).unwrap_or_else(|error| panic!("{name}: {error:#}"));
     assert!(whole.iter().all(Result::is_ok), "{name}: {whole:?}");
@@ -64,7 +63,7 @@ fn check(name: &str, valid: &[u8], read: impl Fn(&[u8]) -> Pieces) {
     guard.join().expect("the guard does not panic");
 }
 
-/// Numbers just inside and outside of what readers bound, and of what machine integers hold.
+/// Numbers just inside and outside the limits of readers and of integer types.
 const HUGE: [&str; 8] = ["0", "128", "999999", "1000001", "4294967296", "9223372036854775807", "1e308", "-99999999"];
 
 fn corrupt(bytes: &mut Vec<u8>, valid: &[u8], random: &mut SplitMix64) {
@@ -87,7 +86,7 @@ fn corrupt(bytes: &mut Vec<u8>, valid: &[u8], random: &mut SplitMix64) {
             bytes.splice(at..at, valid[from..to].iter().copied());
         }
         4 => {
-            // A number, wherever one stands, becomes another that is far too large.
+            // Replaces a number with one that is far too large.
             let digits: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at].is_ascii_digit()).collect();
             if !digits.is_empty() {
                 let at = digits[random.next_below(digits.len())];
@@ -95,7 +94,7 @@ fn corrupt(bytes: &mut Vec<u8>, valid: &[u8], random: &mut SplitMix64) {
                 bytes.splice(at..=at, huge.bytes());
             }
         }
-        // The same in binary: the largest of what a byte, or a length in several, can say.
+        // The same for binary numbers: the largest byte, or the largest length in several bytes.
         5 => {
             let end = (at + 1 + random.next_below(4)).min(bytes.len());
             bytes[at..end].fill([0x7f, 0xff][random.next_below(2)]);
@@ -195,7 +194,7 @@ fn json_lists() {
 
 #[test]
 fn a_small_file_of_endless_music_is_refused() {
-    // 268 million ticks of a quarter note each but a metre of 1/128: bars without number.
+    // 268 million ticks of a quarter note each in a metre of 1/128: a huge number of bars.
     let track = [0, 0xff, 0x58, 4, 1, 7, 24, 8, 0, 0x90, 60, 64, 0xff, 0xff, 0xff, 0x7f, 60, 0];
     for division in [1, 300, 32_767] {
         let file = midi::tests::file(0, division, &[&track]);

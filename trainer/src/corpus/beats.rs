@@ -1,4 +1,4 @@
-//! Musical time while a file is being read: exact fractions of a quarter note.
+//! Musical time for readers: exact fractions of a quarter note.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::piece::TICKS_PER_BEAT;
 
-/// A time or a length in quarter notes, a fraction in lowest terms; may be negative.
+/// A time or a length in quarter notes, as a fraction in lowest terms. May be negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Beats {
     num: i64,
@@ -21,13 +21,13 @@ impl Beats {
     /// `num / den` quarter notes.
     ///
     /// # Errors
-    /// If `den` is 0, or the fraction does not fit 64 bits.
+    /// If `den` is 0, or the fraction does not fit in 64 bits.
     pub fn new(num: i64, den: i64) -> Result<Self> {
         Self::reduced(num.into(), den.into())
     }
 
     /// # Errors
-    /// If the sum does not fit 64 bits; so for all the sums below.
+    /// If the result does not fit in 64 bits; the same holds for the methods below.
     pub fn plus(self, other: Self) -> Result<Self> {
         let (a, b) = (self, other);
         Self::reduced(
@@ -36,17 +36,17 @@ impl Beats {
         )
     }
 
-    /// This less another.
+    /// The difference.
     pub fn minus(self, other: Self) -> Result<Self> {
-        self.plus(Self { num: other.num.checked_neg().context("a time too long to be held")?, den: other.den })
+        self.plus(Self { num: other.num.checked_neg().context("a time too long for 64 bits")?, den: other.den })
     }
 
-    /// This times another, as a plain number.
+    /// The product with a plain number.
     pub fn times(self, factor: Self) -> Result<Self> {
         Self::reduced(i128::from(self.num) * i128::from(factor.num), i128::from(self.den) * i128::from(factor.den))
     }
 
-    /// A note's length with dots: each adds half of what the one before added.
+    /// The length of a note with dots: each dot adds half of what the previous one added.
     ///
     /// # Errors
     /// If there are more than eight.
@@ -55,19 +55,19 @@ impl Beats {
         self.times(Self::new((2 << num_dots) - 1, 1 << num_dots)?)
     }
 
-    /// The nearest tick, and whether it is this very time.
+    /// The nearest tick, and whether it is exact.
     ///
     /// # Errors
-    /// If the time lies before the start, or more than a million quarter notes after it.
+    /// If the time is before the start, or more than a million quarter notes after it.
     pub fn to_ticks(self) -> Result<(u64, bool)> {
-        ensure!(self >= Self::ZERO, "expected a time from the start on, got {} quarter notes", self.to_f64());
+        ensure!(self >= Self::ZERO, "expected a time at or after the start, got {} quarter notes", self.to_f64());
         ensure!(self.to_f64() < 1e6, "expected less than a million quarter notes, got {:.0}", self.to_f64());
         let (num, den) = (i128::from(self.num) * i128::from(TICKS_PER_BEAT), i128::from(self.den));
         let ticks = (2 * num + den) / (2 * den);
         Ok((u64::try_from(ticks)?, num % den == 0))
     }
 
-    /// Quarter notes, near enough to be shown.
+    /// Quarter notes, rounded.
     pub fn to_f64(self) -> f64 {
         self.num as f64 / self.den as f64
     }
@@ -76,7 +76,7 @@ impl Beats {
         ensure!(den != 0, "expected a fraction, got a division by zero");
         let divisor = gcd(num.unsigned_abs(), den.unsigned_abs()).max(1) as i128 * den.signum();
         let part = |n: i128| i64::try_from(n / divisor).ok();
-        let (num, den) = part(num).zip(part(den)).context("a time too fine or too long to be held in 64 bits")?;
+        let (num, den) = part(num).zip(part(den)).context("a time too fine or too long for 64 bits")?;
         Ok(Self { num, den })
     }
 }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn results_that_do_not_fit_are_errors() {
         assert!(Beats::new(1, 0).is_err());
         assert!(beats(1, i64::MAX).plus(beats(1, i64::MAX - 1)).is_err());
         assert!(beats(i64::MIN, 1).minus(beats(i64::MIN, 1)).is_err());

@@ -1,4 +1,4 @@
-//! Chorale CSV: columns `note0..`, a row a 16th step, MIDI pitches, 0 a rest.
+//! Chorale CSV: columns `note0..`, one row per 16th step, MIDI pitches, 0 for a rest.
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,10 +15,10 @@ pub const FORMAT: Format = Format {
     read: |file| Ok(vec![read(file.source, &file.text())]),
 };
 
-/// The piece of a file.
+/// Reads the piece in a file.
 ///
 /// # Errors
-/// If the header is not `note0,note1..`, or a row holds something else than as many pitches; with the line.
+/// If the header is not `note0,note1..`, or a row does not have as many pitches; with the line.
 pub fn read(source: &str, text: &str) -> Result<Piece> {
     let music = pitch_table::written(&pitches(text)?, None)?;
     super::written::WrittenMusic { source: source.to_string(), ..music }.into_piece()

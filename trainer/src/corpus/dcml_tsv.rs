@@ -1,4 +1,4 @@
-//! Tables of notes as DCML's corpora hold them (ms3's `NAME.notes.tsv`, with `NAME.measures.tsv` beside it).
+//! Note tables of DCML's corpora (ms3's `NAME.notes.tsv`, with `NAME.measures.tsv` beside it).
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::key::WrittenKey;
 use super::piece::{Metre, Piece};
 use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
-/// Tables of notes.
+/// Note tables.
 pub const FORMAT: Format = Format {
     name: "notes TSV",
     extensions: &[],
@@ -23,7 +23,7 @@ pub const FORMAT: Format = Format {
     read: read_file,
 };
 
-/// Reads a table of notes with the table of measures beside it, if there is one.
+/// Reads a note table, and the measure table beside it if there is one.
 fn read_file(file: &File) -> Result<Vec<Result<Piece>>> {
     let name = file.path.file_name().unwrap_or_default().to_string_lossy();
     let measures = file.path.with_file_name(name.replace(".notes.tsv", ".measures.tsv"));
@@ -32,11 +32,11 @@ fn read_file(file: &File) -> Result<Vec<Result<Piece>>> {
     Ok(vec![read(file.source, &file.text(), measures.as_deref())])
 }
 
-/// The piece of a table of notes, a part a staff and voice, as written: repeats are not played. Grace notes are left
-/// out. Key, metres and bars come from `measures`, the other table's text, if it is there.
+/// Reads a note table as a piece with a part for each staff and voice, as written: repeats are not played. Leaves out
+/// grace notes. `measures` is the text of the measure table, which provides key, metres and bars.
 ///
 /// # Errors
-/// If a column is missing or a field is not what its column holds; with the line.
+/// If a column is missing or a field is invalid; with the line.
 pub fn read(source: &str, notes: &str, measures: Option<&str>) -> Result<Piece> {
     let mut music = WrittenMusic { source: source.to_string(), ..WrittenMusic::default() };
     let mut parts: BTreeMap<(u32, u32), WrittenPart> = BTreeMap::new();
@@ -75,7 +75,7 @@ pub fn read(source: &str, notes: &str, measures: Option<&str>) -> Result<Piece> 
         music.parts.push(WrittenPart { name: format!("Staff {staff} voice {voice}"), ..part });
     }
     if let Some(measures) = measures {
-        read_measures(&mut music, measures).context("in the table of measures")?;
+        read_measures(&mut music, measures).context("in the measure table")?;
     }
     music.into_piece()
 }
@@ -138,13 +138,13 @@ impl Table {
     }
 }
 
-/// `3`, `1.5` or `3/2`.
+/// Parses `3`, `1.5` or `3/2`.
 fn fraction(text: &str) -> Result<Beats> {
     if let Some((num, den)) = text.split_once('/') {
         return Beats::new(num.parse()?, den.parse()?);
     }
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    ensure!(decimals.len() <= 9 && decimals.bytes().all(|c| c.is_ascii_digit()), "expected few decimals");
+    ensure!(decimals.len() <= 9 && decimals.bytes().all(|c| c.is_ascii_digit()), "expected at most 9 decimals");
     Beats::new(format!("{whole}{decimals}").parse()?, 10_i64.pow(decimals.len() as u32))
 }
 
@@ -179,6 +179,6 @@ pub mod tests {
         assert!(error(&NOTES.replace("3/2", "3/0")).starts_with("line 4: expected quarter notes, got `3/0`"));
         assert_eq!(error(NOTES.lines().next().unwrap()), "expected notes, got none");
         let mended = read("a.tsv", NOTES, Some("mc\n")).expect_err("an error");
-        assert!(format!("{mended:#}").starts_with("in the table of measures: line 1"));
+        assert!(format!("{mended:#}").starts_with("in the measure table: line 1"));
     }
 }

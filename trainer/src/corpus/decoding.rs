@@ -1,7 +1,7 @@
-//! Bytes as text, in the encodings that music files come in.
+//! Decodes text in the encodings of music files.
 
-/// UTF-8 or UTF-16 by its byte order mark, else UTF-8, else Latin-1, which old ABC and kern files are in. Every file
-/// is text to this; whether it is music, its reader finds.
+/// Decodes UTF-8 or UTF-16 with a byte order mark, otherwise UTF-8, otherwise Latin-1, the encoding of old ABC and kern
+/// files. Never fails: any bytes are valid Latin-1.
 pub fn text(bytes: &[u8]) -> String {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();

@@ -1,4 +1,4 @@
-//! Files and folders of any mix of formats as pieces, and what was skipped and why.
+//! Reads files and folders in any mix of formats; collects the pieces, and what was skipped and why.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,35 +8,35 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::format::{self, File};
 use super::piece::Piece;
 
-/// A larger file is no music that is learnt from.
+/// Larger files are skipped.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// As many skipped files as are named.
+/// How many skipped files are listed by name.
 const NAMED: usize = 20;
 
 /// How to read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Whether to take music as it is written, repeats once, instead of as it is played.
+    /// Whether to take repeats once, as written, instead of as played.
     pub as_written: bool,
-    /// Whether the first file or piece that cannot be read is an error instead of being skipped.
+    /// Whether the first file or piece that cannot be read is an error. Otherwise it is skipped.
     pub strict: bool,
 }
 
-/// What some files and folders hold.
+/// The content of files and folders.
 #[derive(Debug, Default)]
 pub struct Corpus {
-    /// The pieces, file by file in order of their paths.
+    /// The pieces, in the order of their files' paths.
     pub pieces: Vec<Piece>,
     /// What could not be read: source and reason.
     pub skipped: Vec<(String, String)>,
     /// How many files were read, by format.
     pub files: BTreeMap<&'static str, usize>,
-    /// How many files in folders are of no format that is read, by extension.
+    /// How many files in folders have an unknown format, by extension.
     pub passed_over: BTreeMap<String, usize>,
 }
 
-/// How many files and pieces were skipped, and of the first which and why, a line each.
+/// The number of skipped files and pieces, and the first of them with reasons, one per line.
 pub fn skipped_in_words(skipped: &[(String, String)]) -> String {
     let mut text = format!("{} files or pieces skipped", skipped.len());
     for (source, reason) in skipped.iter().take(NAMED) {
@@ -48,10 +48,10 @@ pub fn skipped_in_words(skipped: &[(String, String)]) -> String {
     text
 }
 
-/// Reads files, and folders with all that is in them, in order of their paths.
+/// Reads files and folders, including subfolders, in the order of their paths.
 ///
 /// # Errors
-/// If a path does not exist; with `strict` also what would be skipped.
+/// If a path does not exist; with `strict` also at the first file or piece that cannot be read.
 pub fn read(paths: &[PathBuf], options: Options) -> Result<Corpus> {
     let mut corpus = Corpus::default();
     for path in paths {
@@ -65,7 +65,7 @@ pub fn read(paths: &[PathBuf], options: Options) -> Result<Corpus> {
     Ok(corpus)
 }
 
-/// The files below a path. Links to folders are not followed: they may lead in a circle.
+/// The files below a path. Does not follow links to folders, which may form a cycle.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !path.metadata()?.is_dir() {
         files.push(path.to_path_buf());
@@ -96,7 +96,8 @@ impl Corpus {
                 *self.passed_over.entry(extension).or_default() += 1;
                 return Ok(());
             }
-            let error = anyhow!("expected {}, got none of them; export it as one", format::names());
+            let error =
+                anyhow!("expected {}, got none of them; export the music in one of these formats", format::names());
             return self.skip(source, error, options);
         };
         let file = File { path, source: &source, bytes: &bytes, played: !options.as_written };
@@ -117,7 +118,7 @@ impl Corpus {
 
     fn skip(&mut self, source: String, error: anyhow::Error, options: Options) -> Result<()> {
         let error = format!("{error:#}");
-        // Errors of single pieces begin with their place, which begins with the file.
+        // Errors of single pieces begin with their source, which begins with the file.
         let (source, reason) = match error.split_once(": ") {
             Some((place, reason)) if place.starts_with(&source) => (place.to_string(), reason.to_string()),
             _ => (source, error),

@@ -1,4 +1,4 @@
-//! What a format is: how its files are known, and how they are read.
+//! A file format: how to recognise its files and how to read them.
 
 use std::path::Path;
 
@@ -7,43 +7,43 @@ use anyhow::Result;
 use super::decoding;
 use super::piece::Piece;
 
-/// Bytes by which a file is known.
+/// How many bytes are used to recognise a file.
 const BEGINNING: usize = 4096;
 
-/// A format that music comes in.
+/// A file format for music.
 pub struct Format {
-    /// What it is called in reports.
+    /// Its name in reports.
     pub name: &'static str,
-    /// The endings of its files' names, without the dot.
+    /// Extensions of its files, without the dot.
     pub extensions: &'static [&'static str],
-    /// Endings that files without music have too: they count only where a file is named, not in folders.
+    /// Extensions that other files use too. They count only for files named on the command line, not in folders.
     pub shared_extensions: &'static [&'static str],
-    /// Whether a file begins like one of these, whatever its name: its bytes, and the same as text.
+    /// Whether a file starts like one of this format, given its first bytes and the same as text.
     pub begins: fn(&[u8], &str) -> bool,
-    /// Reads the pieces of a file. A piece that cannot be read is an error of its own.
+    /// Reads the pieces in a file. A piece that cannot be read becomes an error of its own.
     pub read: fn(&File) -> Result<Vec<Result<Piece>>>,
 }
 
-/// A file of music.
+/// A music file.
 pub struct File<'a> {
-    /// Where it is, for what lies beside it.
+    /// Its path, to find files beside it.
     pub path: &'a Path,
-    /// What pieces and errors call it.
+    /// Its name in pieces and errors.
     pub source: &'a str,
-    /// All of it.
+    /// Its content.
     pub bytes: &'a [u8],
-    /// Whether repeats are played, instead of taken once as written.
+    /// Whether to play repeats instead of taking them once, as written.
     pub played: bool,
 }
 
 impl File<'_> {
-    /// All of it as text.
+    /// Its content as text.
     pub fn text(&self) -> String {
         decoding::text(self.bytes)
     }
 }
 
-/// The format of a file by its name's ending, or if that says too little by how it begins.
+/// Recognises the format of a file by its extension, or if that is not enough, by its first bytes.
 pub fn of(path: &Path, bytes: &[u8], in_folder: bool) -> Option<&'static Format> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
     let text = decoding::text(&bytes[..bytes.len().min(BEGINNING)]);
@@ -55,7 +55,7 @@ pub fn of(path: &Path, bytes: &[u8], in_folder: bool) -> Option<&'static Format>
         .or_else(|| formats().find(|format| !in_folder && ends(format.shared_extensions)))
 }
 
-/// All formats by name: `MIDI, kern or ABC`.
+/// The names of all formats: `MIDI, kern or ABC`.
 pub fn names() -> String {
     let names: Vec<&str> = super::FORMATS.iter().map(|format| format.name).collect();
     match names.split_last() {

@@ -1,8 +1,8 @@
-//! Grid JSON: `{"train": [piece, ..], "valid": [..]}`, or a bare list of pieces, which are all in `train`. A piece is a
-//! list of rows `[S, A, T, B]`, one a 16th step, of MIDI pitches (-1 = rest); or an object that holds them as `pitch`,
-//! with `attack` beside: a number a step whose bit 0 (soprano) to 3 (bass) says that a note starts. Such a piece may
-//! have `fermata` (a number a step, not 0 under one), `fifths` and `mode`, and in a bare list `jsb`: the name of a
-//! piece of another file that it is the same as, which is then left out here.
+//! Grid JSON: `{"train": [piece, ..], "valid": [..]}`, or a list of pieces, which all belong to `train`. A piece is a
+//! list of rows `[S, A, T, B]` of MIDI pitches (-1 for a rest), one per 16th step; or an object with the rows in
+//! `pitch` and note starts in `attack`: a number per step, where bit 0 (soprano) to 3 (bass) marks a voice that starts
+//! a note. Objects may also have `fermata` (a number per step, not 0 under a fermata), `fifths` and `mode`. In a list,
+//! `jsb` names a piece of another file that is the same as this one; this one is then left out.
 
 use anyhow::{Context, Result, bail, ensure};
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
@@ -34,12 +34,13 @@ struct Annotated {
     ts: Option<String>,
     fifths: Option<i8>,
     mode: Option<String>,
-    /// 16ths since the bar began.
+    /// 16ths since the start of the bar.
     #[serde(default)]
     pos16: Vec<i64>,
 }
 
-/// Whether a file's JSON looks like a grid: an object of lists, or a list of objects with `pitch` or of lists.
+/// Whether a file's JSON looks like a grid: an object of lists, or a list whose first item is a list or an object with
+/// `pitch`.
 pub fn is(json: &Value) -> bool {
     match json {
         Value::Object(splits) => splits.values().any(Value::is_array),
@@ -48,8 +49,8 @@ pub fn is(json: &Value) -> bool {
     }
 }
 
-/// The pieces of all splits, whatever their range, as parts; those of a list are in `train`. Beside the pitches `id`,
-/// `ts` (metre), `fifths`, `mode`, `fermata` and `pos16` (16ths since the bar began) are read.
+/// Reads the pieces of all splits as parts, at any pitch; a list is in `train`. Besides the pitches, reads `id`, `ts`
+/// (metre), `fifths`, `mode`, `fermata` and `pos16` (16ths since the start of the bar).
 pub fn read(source: &str, json: &Value) -> Vec<Result<Piece>> {
     let all = |split: &str, place: &dyn Fn(usize) -> String, pieces: &Value| -> Vec<Result<Piece>> {
         let pieces = pieces.as_array().map_or(&[][..], Vec::as_slice).iter().enumerate();

@@ -1,4 +1,4 @@
-//! JSON files: lists of lead sheets, or grids.
+//! JSON files: lead sheets or grids.
 
 use anyhow::{Context, Result, bail};
 

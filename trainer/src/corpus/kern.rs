@@ -1,4 +1,4 @@
-//! Humdrum `**kern`: spines of tokens, a line a moment.
+//! Humdrum `**kern`: spines of tokens, one line per moment.
 
 mod spines;
 mod tokens;
@@ -22,7 +22,7 @@ pub const FORMAT: Format = Format {
     read: |file| Ok(vec![read(file.source, &file.text(), file.played)]),
 };
 
-/// More remarks of one kind are only counted.
+/// Remarks list only this many lines of each kind, and count the others.
 const REMARKS_SHOWN: usize = 3;
 
 /// A file while it is read.
@@ -30,28 +30,27 @@ const REMARKS_SHOWN: usize = 3;
 struct Reader {
     music: WrittenMusic,
     spines: Spines,
-    /// When the last line with notes stood.
+    /// The time of the last line with notes.
     now: Beats,
-    /// Sections by their label, and when they begin.
+    /// The labels of sections, and when they begin.
     labels: Vec<(String, Beats)>,
-    /// The labels in the order in which they are played, by default.
+    /// The default order of sections, by label.
     expansion: Vec<String>,
-    /// The numbers of the lines at which the rhythm did not add up.
+    /// Lines where the rhythm was inconsistent.
     mended: Vec<usize>,
-    /// The numbers of the lines with tokens that are neither note nor rest.
+    /// Lines with tokens that are neither notes nor rests.
     odd: Vec<usize>,
 }
 
-/// The piece of a file; a spine and what it splits into is a part. Grace notes are left out, slurs and ornaments
-/// passed over. The pitches are what sounds (`*8va` and `*ITr` are about the page). With `played` the file's default
-/// expansion list (`*>[A,A,B]`) is followed if it has one; repeat signs at barlines alone are not.
+/// Reads the piece in a file. A spine and those it splits into form a part. Leaves out grace notes; ignores slurs and
+/// ornaments. The tokens contain sounding pitches (`*8va` and `*ITr` only concern the page). With `played`, follows the
+/// default expansion list (`*>[A,A,B]`) if there is one, but not repeat signs at barlines.
 ///
-/// Where the rhythm of spines does not add up, they are brought together at the next line or barline that tells; what
-/// has a length but is neither note nor rest is a rest. A remark says where.
+/// Where the rhythm of the spines is inconsistent, realigns them at the next line or barline that determines the time.
+/// A token with a length that is neither note nor rest counts as a rest. Remarks list both.
 ///
 /// # Errors
-/// If the spines of a line are not as many as they must be, a token makes no sense, or the file ends without `*-`;
-/// with the line.
+/// If a line has the wrong number of spines, a token is invalid, or the file ends without `*-`; with the line.
 pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
     let mut reader = Reader::default();
     reader.music.source = source.to_string();
@@ -119,7 +118,7 @@ impl Reader {
         self.spines.change(tokens, time, &mut self.music.parts)
     }
 
-    /// `A` begins a section, `[A,A,B]` is the default order of sections, `name[A,B]` another one.
+    /// `A` begins a section, `[A,A,B]` is the default order of sections, `name[A,B]` an alternative one.
     fn label(&mut self, text: &str, time: Beats) {
         match text.strip_prefix('[') {
             Some(list) if self.expansion.is_empty() => {
@@ -179,7 +178,7 @@ impl Reader {
         if played && !self.expansion.is_empty() {
             match self.order(end) {
                 Ok(order) => self.music.order = order,
-                Err(error) => self.music.remarks.push(format!("read as written: {error:#}")),
+                Err(error) => self.music.remarks.push(format!("the order of sections is ignored: {error:#}")),
             }
         }
         let mended = [(&self.mended, "spines do not end together before"), (&self.odd, "neither note nor rest in")];
@@ -189,29 +188,29 @@ impl Reader {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             self.music.remarks.push(format!("{what} {}{more}", places.join(", ")));
         }
-        // Kern is written from the bass up.
+        // Kern orders parts from the bass up.
         self.music.parts.reverse();
         self.music.into_piece()
     }
 
-    /// The stretches that the expansion list names.
+    /// The stretches of written time in the order of the expansion list.
     fn order(&self, end: Beats) -> Result<Vec<(Beats, Beats)>> {
         let mut sections: HashMap<&str, (Beats, Beats)> = HashMap::new();
         for (idx, (label, from)) in self.labels.iter().enumerate() {
             let to = self.labels.get(idx + 1).map_or(end, |(_, next)| *next);
             if sections.insert(label, (*from, to)).is_some() {
-                bail!("the label `*>{label}` stands twice");
+                bail!("the label `*>{label}` occurs twice");
             }
         }
         let section = |label: &String| {
-            sections.get(label.as_str()).copied().with_context(|| format!("the label `*>{label}` stands nowhere"))
+            sections.get(label.as_str()).copied().with_context(|| format!("there is no label `*>{label}`"))
         };
         let order = self.expansion.iter().map(section).collect::<Result<Vec<_>>>()?;
         Ok(order.into_iter().filter(|(from, to)| from < to).collect())
     }
 }
 
-/// As much of a token as an error shows.
+/// The start of a token, for errors.
 fn cut(text: &str) -> String {
     text.chars().take(24).collect()
 }

@@ -1,10 +1,10 @@
-//! Keys: what they are called, and which one music is most likely in.
+//! Keys: their names, and an estimate of the key of a piece.
 
 use std::fmt;
 
 use super::piece::Note;
 
-/// A scale of seven degrees by its place on the white keys.
+/// A diatonic mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
     Major,
@@ -17,7 +17,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The mode whose name begins as `word` does, three letters deciding; `m` alone is minor. `None` if none does.
+    /// The mode whose name starts with the same three letters as `word`; `m` alone is minor. `None` for any other word.
     pub fn from_word(word: &str) -> Option<Self> {
         let word = word.to_lowercase();
         Some(match word.get(..3).unwrap_or(&word) {
@@ -37,7 +37,7 @@ impl Mode {
         matches!(self, Self::Minor | Self::Dorian | Self::Phrygian | Self::Locrian)
     }
 
-    /// How many fifths the tonic lies above that of the major key with the same signature.
+    /// The distance in fifths from the tonic of the major key with the same signature up to this mode's tonic.
     pub fn fifths_above_major(self) -> i8 {
         match self {
             Self::Lydian => -1,
@@ -51,12 +51,12 @@ impl Mode {
     }
 }
 
-/// A key signature as a file gives it, perhaps with its mode.
+/// A key signature in a file, with the mode if the file gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrittenKey {
-    /// Sharps (above 0) or flats (below 0) of the signature, -14 to 14.
+    /// Sharps (above 0) or flats (below 0), -14 to 14.
     pub fifths: i8,
-    /// The mode, if the file says.
+    /// The mode, if the file gives it.
     pub mode: Option<Mode>,
 }
 
@@ -77,7 +77,7 @@ impl Key {
 }
 
 impl Key {
-    /// 0 to 11 major from C up, 12 to 23 minor; a mode counts as the one of the two that has its third.
+    /// 0 to 11 for major keys from C up, 12 to 23 for minor. A mode counts as major or minor according to its third.
     pub fn number(self) -> u8 {
         self.tonic() + if self.mode.has_minor_third() { 12 } else { 0 }
     }
@@ -85,7 +85,7 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // On the line of fifths F is -1, C 0, G 1; seven on, the same letter has a sharp.
+        // On the line of fifths F is -1, C 0, G 1; seven positions further, the same letter has a sharp.
         let place = i32::from(self.fifths) + i32::from(self.mode.fifths_above_major()) + 1;
         let letter = ["F", "C", "G", "D", "A", "E", "B"][place.rem_euclid(7) as usize];
         let bends = place.div_euclid(7);
@@ -95,7 +95,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// How long each pitch class sounds, ticks; index 0 = C.
+/// How long each pitch class sounds, in ticks; index 0 = C.
 pub fn pitch_classes<'a>(notes: impl Iterator<Item = &'a Note>) -> [f64; 12] {
     let mut sums = [0.0; 12];
     for note in notes {
@@ -104,12 +104,13 @@ pub fn pitch_classes<'a>(notes: impl Iterator<Item = &'a Note>) -> [f64; 12] {
     sums
 }
 
-/// The major or minor key whose profile is nearest to what sounds, of those with the signature `fifths` if that is
-/// given, as [`distance`](continuo_model::key::distance) measures it. `None` if nothing sounds.
+/// Estimates the key: the major or minor key whose profile is nearest to the pitch classes by
+/// [`distance`](continuo_model::key::distance). With `fifths`, considers only keys with that signature. `None` if
+/// nothing sounds.
 ///
-/// Where files say their key, it is that one for 92 % of 4,031 folk tunes in major or minor, for all 46 preludes and
-/// fugues of the Well-Tempered Clavier that say one, for 80 % of 292 chorales and of 425 editions of Chopin; given the
-/// signature for 95, 100, 92 and 93 %. Krumhansl's and Kessler's own profiles find 89, 100, 69 and 68 %.
+/// Agreement with the keys in files: 92 % of 4,031 folk tunes in major or minor, all 46 preludes and fugues of the
+/// Well-Tempered Clavier with a key, 80 % of 292 chorales and of 425 editions of Chopin; with the signature given, 95,
+/// 100, 92 and 93 %. Krumhansl's and Kessler's own profiles reach 89, 100, 69 and 68 %.
 pub fn estimate(pitch_classes: &[f64; 12], fifths: Option<i8>) -> Option<Key> {
     let total: f64 = pitch_classes.iter().sum();
     if total <= 0.0 {

@@ -1,5 +1,5 @@
-//! Lead sheets as JSON: a list of objects with `title`, `tpq` (ticks a quarter note), `notes` as `[pitch or -1,
-//! ticks]` one after the other, and perhaps `ts` (metres) and `fifths`. Chords and repeats are passed over.
+//! Lead sheets as JSON: a list of objects with `title`, `tpq` (ticks per quarter note), `notes` as a sequence of
+//! `[pitch or -1, ticks]`, and optionally `ts` (metres) and `fifths`. Chords and repeats are ignored.
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -27,7 +27,7 @@ pub fn is(json: &Value) -> bool {
     json.as_array().and_then(|sheets| sheets.first()).is_some_and(|sheet| sheet.get("tpq").is_some())
 }
 
-/// The pieces of a file, a part each.
+/// Reads the pieces in a file, each with one part.
 pub fn read(source: &str, json: &Value) -> Vec<Result<Piece>> {
     let sheets = json.as_array().map_or(&[][..], Vec::as_slice);
     sheets.iter().enumerate().map(|(idx, sheet)| piece(format!("{source}#{idx}"), sheet)).collect()
@@ -39,7 +39,7 @@ fn piece(source: String, sheet: &Value) -> Result<Piece> {
 
 fn read_sheet(source: &str, sheet: &Value) -> Result<Piece> {
     let sheet = Sheet::deserialize(sheet).context("expected a lead sheet with `tpq` and `notes`")?;
-    ensure!(sheet.tpq > 0, "expected ticks a quarter note, got {}", sheet.tpq);
+    ensure!(sheet.tpq > 0, "expected ticks per quarter note above 0, got {}", sheet.tpq);
     let mut time = Beats::ZERO;
     let mut notes = Vec::new();
     for (idx, &(pitch, length)) in sheet.notes.iter().enumerate() {
@@ -54,7 +54,7 @@ fn read_sheet(source: &str, sheet: &Value) -> Result<Piece> {
     let mut music =
         WrittenMusic { source: source.to_string(), title: sheet.title, end: Some(time), ..WrittenMusic::default() };
     music.parts.push(WrittenPart { name: "Melody".into(), notes });
-    // Where a metre or key changes it does not say: only one that holds throughout is known.
+    // The file does not say where a metre or key changes, so only one that applies throughout is used.
     if let [metre] = sheet.ts.as_slice() {
         music.metres.push((Beats::ZERO, Metre::parse(metre)?));
     }
@@ -83,7 +83,7 @@ mod tests {
             r#"[{"title": "t", "tpq": 24, "notes": [[60, 36], [-1, 12], [62, 8]], "ts": ["2/2"]}]"#,
             Ok("0+3/2:60 2+1/3:62"),
         );
-        check(r#"[{"tpq": 0, "notes": []}]"#, Err("a.json#0: expected ticks a quarter note, got 0"));
+        check(r#"[{"tpq": 0, "notes": []}]"#, Err("a.json#0: expected ticks per quarter note above 0, got 0"));
         check(r#"[{"tpq": 24, "notes": [[-2, 1]]}]"#, Err("a.json#0: note 0: expected a MIDI pitch or -1, got -2"));
         check(r#"[{"tpq": 24, "notes": [[60, -1]]}]"#, Err("a.json#0: note 0: expected a length in ticks, got -1"));
         check(

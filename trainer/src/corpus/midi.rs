@@ -1,4 +1,4 @@
-//! MIDI files of types 0, 1 and 2 as music to learn from, by the reader that everything else in the workspace has too.
+//! MIDI files of types 0, 1 and 2, read with the MIDI reader of the workspace.
 
 use anyhow::{Context, Result, ensure};
 use continuo_model::midi_file::{Change, KeySignature, MidiFile, MidiNote, MidiPart, MidiPiece};
@@ -18,12 +18,12 @@ pub const FORMAT: Format = Format {
     read: |file| read(file.source, file.bytes),
 };
 
-/// The piece of a file; of a type 2 file each track that holds notes. What parts and notes are, [`MidiFile`] says. A
-/// key signature of C major counts as none: it is what programs write when nobody chose one.
+/// Reads the piece in a file; in a type 2 file, each track with notes is a piece. [`MidiFile`] describes parts and
+/// notes. A key signature of C major is ignored, because programs write it by default.
 ///
 /// # Errors
-/// If the bytes are no MIDI file, are cut short, count in SMPTE frames, or hold a metre or a key that makes no sense;
-/// the last with its track and tick.
+/// If the bytes are not a MIDI file, are cut short or use SMPTE frames, or a metre or key is invalid; the last with
+/// track and tick.
 pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Result<Piece>>> {
     let file = MidiFile::parse(bytes).map_err(|problem| anyhow::anyhow!("{problem}"))?;
     let ticks_per_beat = i64::from(file.ticks_per_beat);
@@ -95,7 +95,7 @@ pub mod tests {
     use super::*;
     use crate::corpus::written::notes_in_words;
 
-    /// A file of one track a slice of events, each a delta of under 128 and the bytes after it.
+    /// A file with the given tracks. Each consists of events: a delta below 128 and the bytes after it.
     pub fn file(format: u8, division: u16, tracks: &[&[u8]]) -> Vec<u8> {
         let mut bytes = b"MThd\0\0\0\x06\0".to_vec();
         bytes.extend([format, 0, tracks.len() as u8]);
@@ -159,7 +159,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn errors_say_what_cannot_be_read() {
         assert!(error(b"").contains("expected a MIDI file, got an empty one"));
         assert!(error(b"RIFF").contains("expected a Standard MIDI File"));
         assert!(error(&file(0, 0xe728, &[&[0, 0x90, 60, 1]])).contains("SMPTE"));

@@ -1,4 +1,4 @@
-//! MusicXML, plain or compressed (`.mxl`), partwise, as at <https://www.w3.org/2021/06/musicxml40/>.
+//! Partwise MusicXML, plain or compressed (`.mxl`). Standard: <https://www.w3.org/2021/06/musicxml40/>.
 
 mod measures;
 
@@ -33,15 +33,15 @@ pub const COMPRESSED: Format = Format {
     read: |file| Ok(vec![read(file.source, &unpack(file.bytes)?, file.played)]),
 };
 
-/// More, unpacked, is a mistake or malice.
+/// A larger unpacked file is an error or an attack.
 const MAX_BYTES: u64 = 256 << 20;
-/// What a score of many pages may hold.
+/// The highest number of XML nodes.
 const MAX_NODES: u32 = 20_000_000;
 
-/// The text of the score in a compressed file.
+/// Extracts the text of the score from a compressed file.
 ///
 /// # Errors
-/// If the bytes are no zip archive, or it holds no score.
+/// If the bytes are not a zip archive, or it contains no score.
 pub fn unpack(bytes: &[u8]) -> Result<String> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).context("expected a zip archive, as .mxl files are")?;
     let container = entry(&mut archive, "META-INF/container.xml").ok();
@@ -67,12 +67,12 @@ fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec
     Ok(bytes)
 }
 
-/// The piece of a file, a staff a part. Grace and cue notes are left out; pitches are what sounds, transposing
-/// instruments reckoned in. Parts whose measures differ in length are aligned at each measure. With `played` repeats
-/// and endings are followed; da capo is not.
+/// Reads the piece in a file, with a part for each staff. Leaves out grace and cue notes; pitches are sounding pitches,
+/// also of transposing instruments. If the measures of parts differ in length, aligns the parts at each measure. With
+/// `played`, follows repeats and endings, but not da capo.
 ///
 /// # Errors
-/// If the text is no partwise MusicXML, or something in it makes no sense; with the line.
+/// If the text is not partwise MusicXML, or an element is invalid; with the line.
 pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
     let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).context("expected XML")?;
@@ -122,7 +122,7 @@ pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
         }
         music.parts.append(&mut parts);
     }
-    let end = *starts.last().context("the end is there")?;
+    let end = *starts.last().context("the list contains the end")?;
     music.end = Some(end);
     if played {
         music.order = repeats::order(&barlines, Beats::ZERO, end)?;
@@ -130,8 +130,8 @@ pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
     music.into_piece()
 }
 
-/// When each measure starts, and when the last one ends: a measure is as long as it is in the part where it is longest.
-/// Also how many are shorter than that; one that is empty is a rest of any length.
+/// The start of each measure and the end of the last. A measure is as long as it is in the part where it is longest.
+/// Also returns how many measures are shorter than that; an empty one is a rest of any length.
 fn starts(readers: &[Reader]) -> Result<(Vec<Beats>, usize)> {
     let num_measures = readers.iter().map(|reader| reader.measures.len()).max().unwrap_or(0);
     let (mut starts, mut short) = (vec![Beats::ZERO], 0);
@@ -157,12 +157,12 @@ fn part_name(root: Node, id: &str) -> String {
     name.unwrap_or_default().trim().to_string()
 }
 
-/// The first child of that name.
+/// The first child with that name.
 fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
     node.children().find(|child| child.has_tag_name(name))
 }
 
-/// The children of that name.
+/// The children with that name.
 fn children<'a, 'i, 'n>(node: Node<'a, 'i>, name: &'n str) -> impl Iterator<Item = Node<'a, 'i>> + use<'a, 'i, 'n> {
     node.children().filter(move |child| child.has_tag_name(name))
 }

@@ -1,4 +1,4 @@
-//! A piece of music as the trainer sees it, whatever file it was read from.
+//! A piece of music, independent of the file format.
 
 use anyhow::{Context, Result};
 
@@ -11,41 +11,41 @@ pub const TICKS_PER_BEAT: u64 = 322_560;
 /// A piece of music. All times are in ticks from its start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Piece {
-    /// The file that it was read from, and where in the file if that holds several: a line after `:`, a name after `#`.
+    /// Its file, and if the file contains several pieces, the position in it: a line after `:`, a name after `#`.
     pub source: String,
     /// Its title, or empty.
     pub title: String,
-    /// The split that its file puts it in, such as `train`.
+    /// The split that its file assigns it to, such as `train`.
     pub split: Option<String>,
-    /// Its parts from the top of the score; none without notes.
+    /// Its parts from the top of the score; each has notes.
     pub parts: Vec<Part>,
-    /// The first key that the file gives.
+    /// The first key in the file.
     pub written_key: Option<WrittenKey>,
     /// Its metres, in order; empty if the file gives none.
     pub metres: Vec<MetreAt>,
-    /// The first tempo that the file gives, quarter notes a minute.
+    /// The first tempo in the file, quarter notes per minute.
     pub tempo_bpm: Option<f64>,
-    /// Where bars begin, in order: as barred in the file, else counted from its metres, else empty. The first may be
-    /// a pickup; the halves of a bar that a repeat sign divides are one bar.
+    /// The starts of bars, in order: from the file's barlines, otherwise from its metres, otherwise empty. The first
+    /// may be a pickup. The halves of a bar that a repeat sign divides are one bar.
     pub bars: Vec<u64>,
-    /// When its last bar or note ends, whichever is later.
+    /// The end of its last bar or note, whichever is later.
     pub length: u64,
-    /// Whether the file tells only what sounds: a note that is struck again looks like one that goes on.
+    /// Whether the file contains only what sounds, so that a repeated note looks like a held one.
     pub attacks_unknown: bool,
-    /// Stretches under a fermata, from and to, in order; `None` if the file does not tell.
+    /// Stretches under a fermata, from and to, in order; `None` if unknown.
     pub fermatas: Option<Vec<(u64, u64)>>,
-    /// The piece of another file that this one is the same as, if its file says so.
+    /// The piece of another file that is the same as this one, if the file says so.
     pub same_as: Option<String>,
-    /// What was mended or left out in reading, in words, with the place.
+    /// What the reader corrected or left out, with the position.
     pub remarks: Vec<String>,
 }
 
-/// What one player, hand or voice plays; may hold chords.
+/// The music of one player, hand or voice; may contain chords.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Part {
     /// Its name, or empty.
     pub name: String,
-    /// In order of onset, then from the top. Tied notes are one; no two of the same pitch begin together.
+    /// In order of onset, then from the top. Tied notes are one note. No two of the same pitch start together.
     pub notes: Vec<Note>,
 }
 
@@ -77,15 +77,15 @@ pub struct Metre {
 }
 
 impl Metre {
-    /// `count/unit`, if that is a metre.
+    /// The metre `count/unit`; `None` if it is invalid.
     pub fn new(count: u16, unit: u16) -> Option<Self> {
         ((1..=256).contains(&count) && unit.is_power_of_two() && unit <= 128).then_some(Self { count, unit })
     }
 
-    /// `3/4`, `2+3/8` or `(2+3)/8`.
+    /// Parses `3/4`, `2+3/8` or `(2+3)/8`.
     ///
     /// # Errors
-    /// If it is no such text, or not a metre by [`Metre::new`].
+    /// If the text has another form, or [`Metre::new`] rejects the metre.
     pub fn parse(text: &str) -> Result<Self> {
         let (counts, unit) =
             text.split_once('/').with_context(|| format!("expected a metre such as 3/4, got `{text}`"))?;
@@ -101,12 +101,12 @@ impl Metre {
     }
 }
 
-/// A metre from a time on.
+/// A metre and where it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetreAt {
-    /// From when, ticks.
+    /// Where it begins, ticks.
     pub at: u64,
-    /// Which.
+    /// The metre.
     pub metre: Metre,
 }
 
@@ -116,7 +116,7 @@ impl Piece {
         self.parts.iter().flat_map(|part| &part.notes)
     }
 
-    /// How long before the first full bar the piece begins, ticks; 0 without a pickup or without bars.
+    /// Length of the pickup in ticks; 0 if there is none or the bars are unknown.
     pub fn pickup(&self) -> u64 {
         match (self.bars.as_slice(), self.metres.first()) {
             ([first, second, ..], Some(metre)) if second - first < metre.metre.bar_ticks() => second - first,
@@ -124,8 +124,8 @@ impl Piece {
         }
     }
 
-    /// The key that the piece is in. Of what the file does not say (all of it, or whether a signature means major or
-    /// minor) the likeliest by [`key::estimate`]. `None` without notes.
+    /// The key of the piece: from the file as far as it gives one, completed by [`key::estimate`]. `None` without
+    /// notes.
     pub fn key(&self) -> Option<Key> {
         match self.written_key {
             Some(WrittenKey { fifths, mode: Some(mode) }) => Some(Key { fifths, mode }),

@@ -1,4 +1,5 @@
-//! Tables of pitches, a row a 16th step and a column a part: what grid JSON and chorale CSV hold.
+//! Tables of pitches, with a row for each 16th step and a column for each part: the content of grid JSON and chorale
+//! CSV.
 
 use anyhow::{Context, Result, ensure};
 use continuo_model::tokeniser::grid::{STEPS_PER_BEAT, VOICE_NAMES};
@@ -6,12 +7,12 @@ use continuo_model::tokeniser::grid::{STEPS_PER_BEAT, VOICE_NAMES};
 use super::beats::Beats;
 use super::written::{WrittenMusic, WrittenNote, WrittenPart};
 
-/// The music of `rows`, in each a pitch a part or `None` for a rest. `attacks` holds a number a row whose bit 0 (first
-/// part) and up say that a note starts; without, a note goes on as long as its pitch does. Four parts are named as the
-/// voices are, others are numbered.
+/// Converts rows of pitches, `None` for a rest. In each number of `attacks`, bit 0 (first part) and up mark the parts
+/// that start a note. Without attacks, a note lasts as long as its pitch stays. Four parts get the names of the voices,
+/// others get numbers.
 ///
 /// # Errors
-/// If a row is not as wide as the first, or there are not as many attacks as rows.
+/// If a row has another width than the first, or the number of attacks differs from that of the rows.
 pub fn written(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<WrittenMusic> {
     let width = rows.first().map_or(0, Vec::len);
     if let Some(attacks) = attacks {
@@ -37,7 +38,7 @@ pub fn written(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<Writt
             let struck = attacks.is_some_and(|attacks| part < 8 && attacks[idx] >> part & 1 == 1);
             let Some(pitch) = pitch else { continue };
             if before == Some(pitch) && !struck {
-                let note = parts[part].notes.last_mut().context("a note before goes on")?;
+                let note = parts[part].notes.last_mut().context("a held note follows its start")?;
                 note.length = note.length.plus(step)?;
             } else {
                 parts[part].notes.push(WrittenNote { at, length: step, pitch, tied_on: false, tied_back: false });

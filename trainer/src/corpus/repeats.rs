@@ -1,23 +1,23 @@
-//! Repeat signs and endings: in which order written bars are played.
+//! Repeats and endings: the order in which written bars are played.
 
 use anyhow::{Result, ensure};
 
 use super::beats::Beats;
 
-/// More is a mistake in the file.
+/// More played bars are an error in the file.
 const MAX_BARS: usize = 100_000;
 const MAX_PASSES: u32 = 32;
 
-/// What stands at a barline.
+/// The signs at a barline.
 #[derive(Clone, Debug, Default)]
 pub struct Barline {
-    /// Where it stands.
+    /// Where it is.
     pub at: Option<Beats>,
-    /// How often what it ends is played; 0 if it ends no repeat.
+    /// How often the section that ends here is played; 0 if no repeat ends here.
     pub times: u32,
     /// Whether a repeat begins here.
     pub opens: bool,
-    /// The passes in which the bars from here on are played, if an ending begins here.
+    /// If an ending begins here, the passes in which its bars are played.
     pub ending: Option<Vec<u32>>,
     /// Whether an ending stops here.
     pub ends_ending: bool,
@@ -32,12 +32,11 @@ struct Bar {
     ending: Option<Vec<u32>>,
 }
 
-/// Stretches of written time, from and to, in the order in which they are played, of what is written from `start` to
-/// `end`. A repeat without a beginning goes back to the end of the repeat before it. Da capo and segno are words to a
-/// player, and not followed.
+/// The stretches of written time between `start` and `end`, from and to, in the order in which they are played. A
+/// repeat without a beginning goes back to the end of the repeat before it. Da capo and segno are not followed.
 ///
 /// # Errors
-/// If that makes more than 100,000 bars.
+/// If more than 100,000 bars would be played.
 pub fn order(barlines: &[Barline], start: Beats, end: Beats) -> Result<Vec<(Beats, Beats)>> {
     let bars = bars(barlines, start, end);
     let mut played: Vec<(Beats, Beats)> = Vec::new();
@@ -51,13 +50,16 @@ pub fn order(barlines: &[Barline], start: Beats, end: Beats) -> Result<Vec<(Beat
             continue;
         }
         num_played += 1;
-        ensure!(num_played <= MAX_BARS, "expected repeats of at most {MAX_BARS} bars, got more; mend its repeat signs");
+        ensure!(
+            num_played <= MAX_BARS,
+            "expected repeats of at most {MAX_BARS} bars, got more; correct its repeat signs"
+        );
         match played.last_mut() {
             Some(last) if last.1 == bar.from => last.1 = bar.to,
             _ => played.push((bar.from, bar.to)),
         }
         let next_ending = bars.get(idx + 1).and_then(|next| next.ending.as_ref());
-        // An ending that runs into the next one without a repeat sign goes back all the same.
+        // An ending followed directly by the next one goes back even without a repeat sign.
         let runs_into_next = bar.ending.is_some() && next_ending.is_some() && bar.ending.as_ref() != next_ending;
         if (bar.times > 0 || runs_into_next) && pass < num_passes(&bars, section, idx) {
             (idx, pass) = (section, pass + 1);
@@ -71,7 +73,7 @@ pub fn order(barlines: &[Barline], start: Beats, end: Beats) -> Result<Vec<(Beat
     Ok(played)
 }
 
-/// How often the section that holds bar `idx` is played: what its repeat sign says, or its highest ending.
+/// How often the section with bar `idx` is played: according to its repeat sign or its highest ending.
 fn num_passes(bars: &[Bar], section: usize, idx: usize) -> u32 {
     let later = bars[idx + 1..].iter().take_while(|bar| bar.ending.is_some());
     let endings = bars[section..=idx].iter().chain(later).filter_map(|bar| bar.ending.as_ref()).flatten();
@@ -92,7 +94,8 @@ fn bars(barlines: &[Barline], start: Beats, end: Beats) -> Vec<Bar> {
             last.times = barline.times;
             bars.push(Bar { from: at, to: end, opens: false, times: 0, ending });
         } else {
-            // Several signs at one place, such as `:|` at the end of a line and `|:` at the beginning of the next.
+            // Several barlines may be at the same time, such as `:|` at the end of a line and `|:` at the start of the
+            // next.
             last.ending = ending;
             if let Some(before) = bars.len().checked_sub(2) {
                 bars[before].times = bars[before].times.max(barline.times);
@@ -110,7 +113,7 @@ fn bars(barlines: &[Barline], start: Beats, end: Beats) -> Vec<Bar> {
 mod tests {
     use super::*;
 
-    /// Bars of one quarter, named a, b, c ..; `|:`, `:|`, `|`, `||` (ends an ending), `[1,2` after a barline.
+    /// Bars of a quarter note, named a, b, c ..; `|:`, `:|`, `|`, `||` (ends an ending), `[1,2` after a barline.
     fn check(text: &str, expect: &str) {
         let mut barlines = Vec::new();
         let mut time = 0;

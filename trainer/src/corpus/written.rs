@@ -1,4 +1,4 @@
-//! What a reader finds, in exact fractions and in written order, and how it becomes a piece.
+//! Music as written, in exact fractions, which readers produce and which is then converted to a piece.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use super::beats::Beats;
 use super::key::WrittenKey;
 use super::piece::{Metre, MetreAt, Note, Part, Piece};
 
-/// More is a mistake in the file.
+/// More notes are an error in the file.
 const MAX_NOTES: usize = 2_000_000;
-/// The same: a week and more of music.
+/// More bars are an error in the file: this is more than a week of music.
 const MAX_BARS: usize = 200_000;
 
-/// A note as written; a tie makes one sounding note of several.
+/// A note as written. Ties join several into one sounding note.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WrittenNote {
     /// When it starts.
     pub at: Beats,
-    /// How long it is written.
+    /// Its written length.
     pub length: Beats,
     /// MIDI pitch.
     pub pitch: u8,
@@ -46,9 +46,9 @@ pub struct WrittenMusic {
     pub title: String,
     /// As in [`Piece`].
     pub split: Option<String>,
-    /// From the top of the score; those without notes are left out of the piece.
+    /// From the top of the score. The piece leaves out those without notes.
     pub parts: Vec<WrittenPart>,
-    /// Where barlines stand, in any order; the start and the end need none.
+    /// The times of barlines, in any order; those at the start and the end may be missing.
     pub barlines: Vec<Beats>,
     /// Metres and where they begin, in any order.
     pub metres: Vec<(Beats, Metre)>,
@@ -56,13 +56,13 @@ pub struct WrittenMusic {
     pub written_key: Option<WrittenKey>,
     /// As in [`Piece`].
     pub tempo_bpm: Option<f64>,
-    /// Where it ends at the least; notes may end later.
+    /// The earliest possible end; notes may end later.
     pub end: Option<Beats>,
-    /// Stretches, from and to, in the order in which they are played; empty plays it as written.
+    /// Stretches, from and to, in the order in which they are played. If empty, the music is played as written.
     pub order: Vec<(Beats, Beats)>,
     /// As in [`Piece`].
     pub attacks_unknown: bool,
-    /// As in [`Piece`]; of music that is played as written.
+    /// As in [`Piece`]; only if the music is played as written.
     pub fermatas: Option<Vec<(Beats, Beats)>>,
     /// As in [`Piece`].
     pub same_as: Option<String>,
@@ -71,11 +71,11 @@ pub struct WrittenMusic {
 }
 
 impl WrittenMusic {
-    /// Plays the stretches in their order, joins tied notes, and rounds to ticks; says in a remark how many notes do
-    /// not lie on a tick.
+    /// Plays the stretches in order, joins tied notes and rounds to ticks. A remark counts the notes that are not
+    /// exactly on a tick.
     ///
     /// # Errors
-    /// If it holds no note, too many, or one too far out.
+    /// If there are no notes, too many, or one too far from the start.
     pub fn into_piece(mut self) -> Result<Piece> {
         if !self.order.is_empty() {
             self.unfold()?;
@@ -107,10 +107,10 @@ impl WrittenMusic {
         ensure!(!parts.is_empty(), "expected notes, got none");
         let mut remarks = self.remarks;
         if rounded > 0 {
-            remarks.push(format!("{rounded} of {num_notes} notes lie between ticks; each is rounded to the nearest"));
+            remarks.push(format!("{rounded} of {num_notes} notes were between ticks and were rounded to the nearest"));
         }
         if vanished > 0 {
-            remarks.push(format!("{vanished} notes of no length are left out"));
+            remarks.push(format!("{vanished} notes of length 0 are left out"));
         }
         let stretch = |(from, to)| Ok((ticks(from)?, ticks(to)?));
         let fermatas = self.fermatas.map(|all| all.into_iter().map(stretch).collect::<Result<_>>()).transpose()?;
@@ -133,7 +133,7 @@ impl WrittenMusic {
         })
     }
 
-    /// Lays the stretches of `order` one after the other.
+    /// Lays out the stretches of `order` one after the other.
     fn unfold(&mut self) -> Result<()> {
         let mut parts: Vec<WrittenPart> =
             self.parts.iter().map(|part| WrittenPart { name: part.name.clone(), notes: Vec::new() }).collect();
@@ -152,7 +152,7 @@ impl WrittenMusic {
                     num_notes += 1;
                 }
             }
-            ensure!(num_notes <= MAX_NOTES, "expected at most {MAX_NOTES} notes, got more; mend its repeats");
+            ensure!(num_notes <= MAX_NOTES, "expected at most {MAX_NOTES} notes, got more; correct its repeats");
             barlines.push(time);
             for barline in self.barlines.iter().filter(|&&at| at > from && at < to) {
                 barlines.push(barline.plus(shift)?);
@@ -175,12 +175,12 @@ fn ticks(time: Beats) -> Result<u64> {
     Ok(time.to_ticks()?.0)
 }
 
-/// Makes one note of notes that ties lead through; a tie that leads nowhere is passed over.
+/// Joins tied notes. Ignores a tie that leads to no note.
 fn joined(mut notes: Vec<WrittenNote>) -> Result<Vec<WrittenNote>> {
     ensure!(notes.len() <= MAX_NOTES, "expected at most {MAX_NOTES} notes, got {}", notes.len());
     notes.sort_by_key(|note| (note.at, note.pitch));
     let mut sounding: Vec<WrittenNote> = Vec::with_capacity(notes.len());
-    // The notes that a tie leads on from, by pitch and end.
+    // The notes with a tie to a later note, by pitch and end.
     let mut open: HashMap<(u8, Beats), usize> = HashMap::new();
     for note in notes {
         let from = if note.tied_back { open.remove(&(note.pitch, note.at)) } else { None };
@@ -201,7 +201,7 @@ fn joined(mut notes: Vec<WrittenNote>) -> Result<Vec<WrittenNote>> {
     Ok(sounding)
 }
 
-/// Sorted, the last one given at a time counting, none that changes nothing.
+/// Sorts metres, keeps the last one at each time, and removes those that change nothing.
 fn metres(written: &[(Beats, Metre)]) -> Result<Vec<MetreAt>> {
     let mut metres = Vec::with_capacity(written.len());
     for &(at, metre) in written {
@@ -215,7 +215,7 @@ fn metres(written: &[(Beats, Metre)]) -> Result<Vec<MetreAt>> {
     Ok(metres)
 }
 
-/// Where bars begin, by the barlines or else by the metres.
+/// The starts of bars, from the barlines, otherwise from the metres.
 fn bars(barlines: &[Beats], metres: &[MetreAt], length: u64) -> Result<Vec<u64>> {
     let metres_until = |tick| metres.partition_point(|metre| metre.at <= tick);
     let metre_at = |tick| metres[..metres_until(tick)].last().map(|metre| metre.metre.bar_ticks());
@@ -223,9 +223,12 @@ fn bars(barlines: &[Beats], metres: &[MetreAt], length: u64) -> Result<Vec<u64>>
     if barlines.is_empty() {
         let mut next = metre_at(0);
         while let Some(tick) = next.filter(|&tick| tick < length) {
-            ensure!(bars.len() < MAX_BARS, "expected at most {MAX_BARS} bars, got more; mend its times or its metres");
+            ensure!(
+                bars.len() < MAX_BARS,
+                "expected at most {MAX_BARS} bars, got more; correct its times or its metres"
+            );
             bars.push(tick);
-            // A new metre begins a bar, wherever it falls.
+            // A new metre always begins a bar.
             let change = metres.get(metres_until(tick)).map_or(u64::MAX, |metre| metre.at);
             next = metre_at(tick).map(|bar| (tick + bar).min(change));
         }
@@ -237,7 +240,7 @@ fn bars(barlines: &[Beats], metres: &[MetreAt], length: u64) -> Result<Vec<u64>>
     bars.retain(|&tick| tick < length);
     bars.sort_unstable();
     bars.dedup();
-    // A repeat sign inside of a bar divides it: two short bars in a row that make one whole are one.
+    // A repeat sign within a bar divides it: two short adjacent bars that together fill the metre are one.
     let mut whole: Vec<u64> = Vec::with_capacity(bars.len());
     for (idx, &bar) in bars.iter().enumerate() {
         let end = bars.get(idx + 1).copied().unwrap_or(length);
@@ -251,7 +254,7 @@ fn bars(barlines: &[Beats], metres: &[MetreAt], length: u64) -> Result<Vec<u64>>
     Ok(whole)
 }
 
-/// A piece without a file around it, for tests of readers: `onset+duration pitch`, in quarter notes, part by part.
+/// The notes of a piece for tests of readers: `onset+duration pitch` in quarter notes, part by part.
 #[cfg(test)]
 pub fn notes_in_words(piece: &Piece) -> Vec<String> {
     use super::piece::TICKS_PER_BEAT;
@@ -286,7 +289,7 @@ mod tests {
     fn ties_make_one_note() {
         let piece = music(&[note(0, 1, 60, true), note(1, 2, 60, true), note(3, 1, 60, false), note(3, 1, 64, true)]);
         assert_eq!(notes_in_words(&piece.into_piece().unwrap()), ["0+4:60 3+1:64"]);
-        // Another pitch, or a note that comes later, ends no tie.
+        // A tie does not reach a note of another pitch or a later one.
         let piece = music(&[note(0, 1, 60, true), note(1, 1, 62, false), note(2, 1, 60, false)]);
         assert_eq!(notes_in_words(&piece.into_piece().unwrap()), ["0+1:60 1+1:62 2+1:60"]);
     }
@@ -311,10 +314,10 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_rounded_and_said() {
+    fn times_between_ticks_are_rounded_with_a_remark() {
         let third = WrittenNote { length: beats(1, 11), ..note(0, 1, 60, false) };
         let piece = music(&[third, note(1, 1, 60, false)]).into_piece().unwrap();
-        assert_eq!(piece.remarks, ["1 of 2 notes lie between ticks; each is rounded to the nearest"]);
+        assert_eq!(piece.remarks, ["1 of 2 notes were between ticks and were rounded to the nearest"]);
     }
 
     #[test]

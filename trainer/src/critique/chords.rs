@@ -1,9 +1,9 @@
-//! What chord sounds, from pitch classes alone.
+//! Chord classes, from pitch classes alone.
 
 use continuo_model::rules::Row;
 use serde::Serialize;
 
-/// A chord's class, whatever its root, inversion and doublings.
+/// The class of a chord, independent of root, inversion and doublings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChordClass {
@@ -17,16 +17,16 @@ pub enum ChordClass {
     Augmented,
     /// A dominant, major, minor, half-diminished or diminished seventh chord; the first three also without their fifth.
     Seventh,
-    /// All else: suspensions, passing notes, chords with a note left out, silence.
+    /// All others: suspensions, passing notes, incomplete chords, silence.
     Other,
 }
 
 impl ChordClass {
-    /// All classes, in the order of a table.
+    /// All classes, in the order of tables.
     pub const ALL: [Self; 6] =
         [Self::Major, Self::Minor, Self::Diminished, Self::Augmented, Self::Seventh, Self::Other];
 
-    /// The class of what sounds in a step.
+    /// The class of the chord that sounds in a step.
     pub fn of(row: &Row) -> Self {
         let classes = row.iter().flatten().fold(0, |classes, pitch| classes | 1 << (pitch % 12));
         let known =
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chords_are_told_by_their_pitch_classes() {
+    fn chords_are_classified_by_their_pitch_classes() {
         let cases = [
             ([Some(72), Some(64), Some(55), Some(48)], Major),
             ([Some(71), Some(62), Some(55), Some(47)], Major), // first inversion of G

@@ -1,4 +1,4 @@
-//! What is copied from a training corpus: the longest run of steps that both share, in any transposition.
+//! Finds copies from a training corpus: the longest run of steps that a piece shares with it, in any transposition.
 
 use std::collections::HashMap;
 
@@ -7,36 +7,36 @@ use continuo_model::tokeniser::grid::NUM_VOICES;
 
 use crate::preparation::four_voices::FourVoices;
 
-/// Pitches relative to one that is the same for both rows of a [`Move`].
+/// Pitches relative to a reference pitch that both steps of a [`Move`] share.
 type Shape = [Option<i16>; NUM_VOICES];
-/// A step and the step after it, whatever the key.
+/// A step and the one after it, independent of the key.
 type Move = (Shape, Shape);
 
-/// Stands for a move that is not in the corpus.
+/// Stands for a move that does not occur in the corpus.
 const UNKNOWN: u32 = u32::MAX;
 
-/// The moves of a corpus, every place of it in the order of what follows there (a suffix array), so that the longest
-/// run that begins like a given one lies beside where that one would be.
+/// The moves of a corpus with a suffix array. The longest match for a sequence is next to the position where the
+/// sequence itself would be sorted.
 pub struct CorpusIndex {
     numbers: HashMap<Move, u32>,
-    /// The moves of all pieces, a number that occurs once after each piece.
+    /// The moves of all pieces, with a unique number after each piece.
     moves: Vec<u32>,
-    /// Places in `moves`, sorted by what follows.
+    /// Positions in `moves`, sorted by the moves that follow.
     order: Vec<u32>,
-    /// Where in `moves` each piece begins; ascending.
+    /// The position in `moves` where each piece begins; ascending.
     beginnings: Vec<usize>,
 }
 
 /// A run that a piece shares with the corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// How many steps.
+    /// Its length in steps.
     pub steps: usize,
-    /// Where it begins in the piece.
+    /// Its first step in the piece.
     pub start: usize,
-    /// Which piece of the corpus has it.
+    /// The index of the corpus piece.
     pub corpus_piece: usize,
-    /// Where it begins there.
+    /// Its first step there.
     pub corpus_start: usize,
 }
 
@@ -58,8 +58,8 @@ impl CorpusIndex {
         Self { numbers, moves, order, beginnings }
     }
 
-    /// The longest run of two steps or more that `piece` shares with the corpus: the same four pitches in each step,
-    /// all of them higher or lower by the same interval. Silence ends a run.
+    /// The longest run of at least two steps that `piece` shares with the corpus: the same four pitches in each step,
+    /// all transposed by the same interval. Silence ends a run.
     pub fn longest_run(&self, piece: &FourVoices) -> Option<Run> {
         let silent = |shape: Shape| shape == [None; NUM_VOICES];
         let number = |step: Move| match silent(step.0) || silent(step.1) {
@@ -85,7 +85,7 @@ impl CorpusIndex {
     }
 }
 
-/// Each step with the one after it, relative to the highest voice that sounds in the first.
+/// Pairs each step with the next, relative to the highest sounding voice of the first.
 fn moves_of(rows: &[Row]) -> impl Iterator<Item = Move> {
     rows.windows(2).map(|pair| {
         let reference = pair[0].iter().flatten().next().map_or(0, |&pitch| i16::from(pitch));
@@ -106,7 +106,7 @@ mod tests {
         "69 64 60 45 | 68 64 59 52 | 69 64 60 45",
     ];
 
-    /// The longest run as (steps, start, piece of the corpus, start there).
+    /// Checks the longest run: (steps, start, corpus piece, start there).
     fn check(music: &str, expect: Option<(usize, usize, usize, usize)>) {
         let index = CorpusIndex::new(&CORPUS.map(piece));
         let run = index.longest_run(&piece(music));
@@ -122,8 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_transposed_in_between_is_another_run() {
-        // The first two chords as they are, the third a semitone higher.
+    fn a_change_of_transposition_ends_a_run() {
+        // The first two chords are copied, the third is a semitone higher.
         check("72 64 55 48 | 72 65 57 53 | 72 63 56 44 | 73 65 56 49", Some((2, 0, 0, 0)));
         check("72 64 55 48 | 72 64 55 49 | 72 65 55 49", None);
         check("72 64 55 48", None);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn random_music_gives_what_a_plain_search_gives() {
+    fn random_music_gives_the_result_of_an_exhaustive_search() {
         let mut rng = SplitMix64::new(3);
         let mut random_piece = |steps: usize| -> FourVoices {
             let mut chord = || match rng.next_below(12) {
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// Tries every place against every other.
+    /// Compares every position with every other.
     fn plain_search(a: &[Row], b: &[Row]) -> usize {
         let interval = |a: &Row, b: &Row| -> Option<i16> {
             let differences: Vec<_> = a.iter().zip(b).map(|(a, b)| Some(i16::from((*a)?) - i16::from((*b)?))).collect();

@@ -1,4 +1,4 @@
-//! What is counted in a piece: part-writing faults and texture, as whole numbers that pieces can be summed by.
+//! Counts part-writing faults and texture in pieces, as whole numbers that can be added up.
 
 use continuo_model::rules::{self, AwkwardLeap, PAIRS, Perfect, Row};
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
@@ -8,52 +8,51 @@ use super::chords::ChordClass;
 use super::loops;
 use crate::preparation::four_voices::FourVoices;
 
-/// The counts of one piece or of many. A note is an onset: a voice that starts a pitch it did not sound in the step
-/// before.
+/// The counts of one or more pieces. An onset is a voice that starts a pitch it did not sound in the step before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Pieces.
     pub pieces: usize,
     /// 16th steps.
     pub steps: usize,
-    /// Steps with one before them.
+    /// Steps that have a step before them.
     pub moves: usize,
-    /// Steps on a beat: every fourth, from a piece's first on.
+    /// Steps on a beat: every fourth, starting with the first.
     pub beats: usize,
-    /// Onsets, a piece's first notes among them.
+    /// Onsets, including the first notes of pieces.
     pub onsets: usize,
-    /// Parallel fifths, over all pairs of voices.
+    /// Parallel fifths between any two voices.
     pub parallel_fifths: usize,
-    /// Parallel octaves and unisons, over all pairs of voices.
+    /// Parallel octaves and unisons between any two voices.
     pub parallel_octaves: usize,
-    /// Direct fifths and octaves of soprano and bass.
+    /// Direct fifths and octaves between soprano and bass.
     pub direct: usize,
     /// Leaps of a tritone.
     pub tritone_leaps: usize,
     /// Leaps of a seventh or of more than an octave.
     pub wide_leaps: usize,
-    /// Steps in which any two voices are crossed.
+    /// Steps with crossed voices.
     pub crossing_steps: usize,
-    /// Steps in which a voice moves beyond where its neighbour just was.
+    /// Steps in which a voice moves past the previous pitch of its neighbour.
     pub overlap_steps: usize,
     /// Steps with soprano and alto, or alto and tenor, more than an octave apart.
     pub wide_steps: usize,
-    /// Steps with a voice outside of its range.
+    /// Steps with a voice out of its range.
     pub out_of_range_steps: usize,
-    /// Steps that sound the same as the one before.
+    /// Steps with the same pitches as the step before.
     pub still_steps: usize,
-    /// Steps inside of a stuck loop.
+    /// Steps in stuck loops.
     pub stuck_steps: usize,
-    /// Note starts, notes that are struck again among them, in the pieces that tell them.
+    /// Note starts, including repeated notes, in pieces with known attacks.
     pub attacks: usize,
-    /// In those pieces, for how many steps each voice sounds, summed over the voices.
+    /// The number of steps in which each voice sounds, summed over the voices, in pieces with known attacks.
     pub attack_cells: usize,
     /// Steps on a beat for each of [`ChordClass::ALL`].
     pub chords: [usize; ChordClass::ALL.len()],
 }
 
 impl Counts {
-    /// Counts in one piece.
+    /// The counts of a piece.
     pub fn of(piece: &FourVoices) -> Self {
         let mut counts = Self { pieces: 1, stuck_steps: loops::stuck_steps(piece), ..Self::default() };
         if let Some(first) = piece.rows.first() {
@@ -81,7 +80,7 @@ impl Counts {
         self.onsets += (0..NUM_VOICES).filter(|&voice| rules::changes_pitch(before, row, voice)).count();
     }
 
-    /// What can be seen in a step alone.
+    /// Counts what depends on a single step.
     fn add_step(&mut self, row: &Row) {
         self.steps += 1;
         self.crossing_steps += usize::from(PAIRS.iter().any(|&pair| rules::crossing(row, pair)));
@@ -89,7 +88,7 @@ impl Counts {
         self.out_of_range_steps += usize::from((0..NUM_VOICES).any(|voice| rules::out_of_range(row, voice)));
     }
 
-    /// What can be seen in a step and the one before.
+    /// Counts what depends on a step and the one before.
     fn add_move(&mut self, before: &Row, row: &Row) {
         self.moves += 1;
         self.still_steps += usize::from(before == row);
@@ -111,7 +110,7 @@ impl Counts {
         }
     }
 
-    /// Parallel fifths, octaves and unisons together.
+    /// Parallel fifths, octaves and unisons.
     pub fn parallels(&self) -> usize {
         self.parallel_fifths + self.parallel_octaves
     }
@@ -166,7 +165,7 @@ mod tests {
 
     #[test]
     fn faults_between_steps() {
-        // Tenor and bass in fifths; then alto and tenor in octaves with each other, and soprano and bass in twelfths.
+        // Tenor and bass in fifths; then alto and tenor in octaves, and soprano and bass in twelfths.
         let fifths = "72 64 55 48 | 72 65 57 50";
         let three = "67 64 52 48 | 69 66 54 50";
         check(|c| c.parallel_fifths, &[(fifths, 1), (three, 1), ("72 64 55 48 | 72 65 57 57", 0)]);

@@ -1,4 +1,4 @@
-//! The figures of a critique: counts as shares, for a table and as JSON.
+//! The figures of `trainer critique`: counts as shares, as a table and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::chords::ChordClass;
 use super::counts::Counts;
 
-/// What `--json` prints. A share of nothing is not a number here and `null` there.
+/// The JSON output. A share of 0 cases is NaN here and `null` in JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// What the figures are made of.
+    /// The underlying counts.
     pub counts: Counts,
     /// Parallel fifths per 100 onsets.
     pub parallel_fifths_per_100: f64,
@@ -26,69 +26,69 @@ pub struct Figures {
     pub tritone_leaps_per_100: f64,
     /// Leaps of a seventh or of more than an octave per 100 onsets.
     pub wide_leaps_per_100: f64,
-    /// Share of the steps with voices crossed, %.
+    /// Steps with crossed voices, %.
     pub crossing_percent: f64,
-    /// Share of the steps with an overlap, %.
+    /// Steps with overlapping voices, %.
     pub overlap_percent: f64,
-    /// Share of the steps with soprano and alto, or alto and tenor, wider than an octave, %.
+    /// Steps with soprano and alto, or alto and tenor, more than an octave apart, %.
     pub wide_spacing_percent: f64,
-    /// Share of the steps with a voice out of its range, %.
+    /// Steps with a voice out of its range, %.
     pub out_of_range_percent: f64,
-    /// Share of the steps after a piece's first that sound the same as the one before, %.
+    /// Steps, without the first of each piece, with the same pitches as the step before, %.
     pub still_percent: f64,
-    /// Share of the steps on a beat that are complete major or minor triads, %.
+    /// Steps on a beat with a complete major or minor triad, %.
     pub on_beat_triads_percent: f64,
-    /// Note starts in a quarter in which a voice sounds; over the pieces that tell re-struck notes from held ones.
+    /// Note starts per quarter note in which a voice sounds, in pieces with known attacks.
     pub attacks_per_quarter: f64,
-    /// Share of the steps inside of stuck loops, %.
+    /// Steps in stuck loops, %.
     pub stuck_percent: f64,
-    /// Share of the steps on a beat for each class of chord, %.
+    /// Steps on a beat for each class of chord, %.
     pub chords_percent: BTreeMap<ChordClass, f64>,
-    /// What is in a training corpus too, if one was given.
+    /// The runs shared with a training corpus, if one was given.
     pub copied: Option<Copied>,
     /// The pieces with the most parallels, the worst first.
     pub worst: Vec<Offender>,
 }
 
-/// How much is copied.
+/// The runs that pieces share with a corpus.
 #[derive(Clone, Debug, Serialize)]
 pub struct Copied {
-    /// The longest run of any piece; `None` if no two steps are in the corpus.
+    /// The longest run of any piece; `None` if there is none of two steps.
     pub longest: Option<CopiedPiece>,
-    /// The mean of the pieces' longest runs, steps.
+    /// The mean length of the pieces' longest runs, steps.
     pub mean_steps: f64,
 }
 
-/// Where a run of steps is found twice.
+/// A run of steps that occurs in a piece and in the corpus.
 #[derive(Clone, Debug, Serialize)]
 pub struct CopiedPiece {
-    /// How long it is.
+    /// Its length.
     pub steps: usize,
-    /// The piece that was judged.
+    /// The name of the piece.
     pub piece: String,
-    /// The step of it that the run begins at.
+    /// Its first step in the piece.
     pub from_step: usize,
-    /// The piece of the corpus.
+    /// The name of the corpus piece.
     pub corpus_piece: String,
-    /// The step of that.
+    /// Its first step there.
     pub corpus_from_step: usize,
 }
 
-/// A piece that stands out.
+/// A piece with many parallels.
 #[derive(Clone, Debug, Serialize)]
 pub struct Offender {
     /// Its name.
     pub piece: String,
     /// Parallel fifths, octaves and unisons.
     pub parallels: usize,
-    /// Steps with voices crossed.
+    /// Steps with crossed voices.
     pub crossing_steps: usize,
-    /// Steps inside of stuck loops.
+    /// Steps in stuck loops.
     pub stuck_steps: usize,
 }
 
 impl Figures {
-    /// The shares that `counts` amount to.
+    /// Computes the shares from `counts`.
     pub fn new(counts: Counts) -> Self {
         let c = &counts;
         let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole as f64;
@@ -127,7 +127,7 @@ impl fmt::Display for Figures {
             &[
                 ("parallel fifths", self.parallel_fifths_per_100),
                 ("parallel octaves and unisons", self.parallel_octaves_per_100),
-                ("parallels together", self.parallels_per_100),
+                ("all parallels", self.parallels_per_100),
                 ("direct fifths and octaves", self.direct_per_100),
                 ("tritone leaps", self.tritone_leaps_per_100),
                 ("leaps of a seventh or beyond an octave", self.wide_leaps_per_100),
@@ -149,7 +149,7 @@ impl fmt::Display for Figures {
         section(f, "per quarter and voice", 2, &[("attacks", self.attacks_per_quarter)])?;
         let chord = |class| (label(class), self.chords_percent[&class]);
         section(f, "% of beats", 1, &[("consonant triads", self.on_beat_triads_percent)])?;
-        section(f, "  of these, and beside", 1, &ChordClass::ALL.map(chord))?;
+        section(f, "  all chords", 1, &ChordClass::ALL.map(chord))?;
         if let Some(copied) = &self.copied {
             copied.fmt(f)?;
         }
@@ -173,7 +173,7 @@ impl fmt::Display for Copied {
     }
 }
 
-/// A heading and a line a figure; what is not known is a dash.
+/// Writes a heading and a line for each figure; NaN is a dash.
 fn section(f: &mut fmt::Formatter, heading: &str, decimals: usize, lines: &[(&str, f64)]) -> fmt::Result {
     writeln!(f, "{heading}")?;
     lines.iter().try_for_each(|(label, value)| match value.is_nan() {
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn shares_are_of_the_right_whole() {
-        // Eight onsets and one note struck again, one still step of three, one parallel; the last step is crossed.
+        // Eight onsets and one repeated note, one still step of three, one parallel; the voices cross in the last step.
         let f = figures("72* 64* 55* 48* | 72 64 55 48 | 72 65* 57* 50* | 72* 65 57 58*");
         assert_eq!(f.parallel_fifths_per_100, 100.0 / 8.0);
         assert_eq!((f.parallel_octaves_per_100, f.parallels_per_100), (0.0, 12.5));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_null_and_a_dash() {
+    fn unknown_figures_are_null_and_a_dash() {
         let f = figures("72 64 55 48");
         let json = serde_json::to_value(&f).unwrap();
         assert!(json["attacks_per_quarter"].is_null() && json["still_percent"].is_null(), "{json}");

@@ -1,18 +1,18 @@
-//! Stuck loops: passages that say the same thing over and over. What a pattern is, and how often it may come, the model
-//! says, which leaves loops while it plays.
+//! Stuck loops: passages that repeat the same pattern over and over. The model defines a pattern and how often it may
+//! repeat; a performance uses the same rule to leave loops.
 
 use continuo_model::repetition;
 
 use crate::preparation::four_voices::FourVoices;
 
-/// How often a pattern must come in succession: once more than a performance lets it.
+/// How often a pattern must occur in a row to count: once more than a performance allows.
 fn times(pattern: usize) -> usize {
     repetition::stuck_times(pattern) + 1
 }
 
-/// How many steps lie in a passage in which a pattern of up to a bar comes four times or more in succession, or one of
-/// up to four bars three times, with at least one note start in the pattern. Two steps are the same if the same pitches
-/// sound and the same voices start a note. A chord that is held has no start in it and is not stuck.
+/// Counts the steps in passages where a pattern of up to a bar occurs at least four times in a row, or one of up to
+/// four bars three times. The pattern must contain a note start, so held chords do not count. Steps are equal if they
+/// have the same pitches and the same voices start a note.
 pub fn stuck_steps(piece: &FourVoices) -> usize {
     let starts = piece.starts();
     let len = piece.rows.len();
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn four_times_the_same_is_stuck_and_three_times_is_not() {
         check(&[C, F, C, F, C, F, G], 0);
-        // The first C starts voices that the later ones do not, so the pattern F C is what repeats.
+        // The first C starts voices that the later ones hold, so the repeated pattern is F C.
         check(&[C, F, C, F, C, F, C, F, G], 0);
         check(&[C, F, C, F, C, F, C, F, C, G], 8);
         check(&[C, C, F, C, C, F, C, C, F, C, C, F, C, G], 12);
@@ -77,10 +77,10 @@ mod tests {
             let music: Vec<_> = (0..steps * times).map(|i| format!("{} 64 55 48", 60 + i % steps)).collect();
             stuck_steps(&piece(&music.join("|")))
         };
-        // The first step's lower voices start only once.
+        // The lower voices start only in the first step.
         assert_eq!(stuck(16, 5), 79);
         assert_eq!(stuck(16, 4), 0);
-        // The lower voices' start in the very first step keeps that round from being like the others.
+        // The lower voices start in the very first step, so the first round differs from the others.
         assert_eq!(stuck(17, 3), 0);
         assert_eq!(stuck(17, 4), 67);
         assert_eq!(stuck(65, 5), 0);

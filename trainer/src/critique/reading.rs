@@ -1,4 +1,4 @@
-//! The music to judge: pieces in four voices from files of any format.
+//! Reads the pieces to examine, in four voices, from files of any format.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use anyhow::{Result, bail};
 use crate::corpus::folder::{self, Options};
 use crate::preparation::four_voices::FourVoices;
 
-/// The pieces in files and folders (with the folders inside), in the order of their paths. `split` chooses among the
-/// pieces whose files put them in splits; the others are read all the same. What is skipped is told on standard error.
+/// Reads the pieces in files and folders, including subfolders, in the order of their paths. `split` selects among
+/// pieces that their files assign to splits; other pieces are always included. Lists skipped files on standard error.
 ///
 /// # Errors
-/// If a path does not exist, or nothing is left; with `strict` at the first file or piece that cannot be read.
+/// If a path does not exist, or there are no pieces; with `strict` also at the first file or piece that cannot be read.
 pub fn read(paths: &[PathBuf], split: Option<&str>, strict: bool) -> Result<Vec<FourVoices>> {
     let corpus = folder::read(paths, Options { as_written: false, strict })?;
     let mut skipped = corpus.skipped;
@@ -31,10 +31,10 @@ pub fn read(paths: &[PathBuf], split: Option<&str>, strict: bool) -> Result<Vec<
     }
     if pieces.is_empty() && corpus.files.is_empty() {
         let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        bail!("{}: expected music, got no file of a format that is read", paths.join(", "));
+        bail!("{}: expected music files, got none of a known format", paths.join(", "));
     }
     if let (Some(split), true) = (split, pieces.is_empty()) {
-        bail!("--split: expected pieces in `{split}`, got none; take another split, or leave it out for all");
+        bail!("--split: expected pieces in `{split}`, got none; name another split, or omit the option to use all");
     }
     if !skipped.is_empty() {
         eprintln!("{}", folder::skipped_in_words(&skipped));

@@ -9,7 +9,7 @@ use continuo_model::phrase::{Phrase, Track};
 use super::notation::{Bar, QUARTER, Spelling, Value, spell};
 use crate::corpus::key::{self, Key, Mode};
 
-/// Notes that begin and end together; times in 64ths from the start.
+/// Notes that start and end together. Times are in 64ths from the start.
 struct Chord {
     start: u32,
     end: u32,
@@ -17,20 +17,20 @@ struct Chord {
     pitches: Vec<u8>,
 }
 
-/// The score: a part for each track that sounds, in as many voices as sound at once; keys as the notes suggest; times
-/// rounded to 64ths.
+/// The score: a part for each track with notes, with as many voices as overlap. Estimates the key and rounds times to
+/// 64ths.
 ///
 /// # Errors
-/// If the metre's lower number is above 64 or no power of two.
+/// If the lower number of the metre is above 64 or not a power of two.
 pub fn text(phrase: &Phrase, title: &str) -> Result<String> {
     let (count, unit) = phrase.time_signature;
     ensure!(
         count > 0 && unit.is_power_of_two() && unit <= 64,
-        "expected a metre such as 4/4, with 64ths at the least, got {count}/{unit}"
+        "expected a metre such as 4/4, with a unit of at most 64, got {count}/{unit}"
     );
     let key = key_of(phrase).unwrap_or(Key { fifths: 0, mode: Mode::Major });
     let bar = Bar::new(phrase.time_signature);
-    // A voice that never sounds has no staff, but silence has one.
+    // A track without notes gets no staff, unless the whole piece is silent.
     let mut tracks: Vec<&Track> = phrase.tracks.iter().filter(|track| !track.notes.is_empty()).collect();
     let silence = Track::default();
     if tracks.is_empty() {
@@ -68,7 +68,7 @@ fn key_of(phrase: &Phrase) -> Option<Key> {
     key::estimate(&sums, None)
 }
 
-/// Chords in order of their starts, none without length.
+/// Chords in order of their starts, each at least a 64th long.
 fn chords(track: &Track) -> Vec<Chord> {
     let step = |beats: f64| (beats * f64::from(QUARTER)).round().max(0.0) as u32;
     let mut chords: BTreeMap<(u32, u32), Vec<u8>> = BTreeMap::new();
@@ -84,7 +84,7 @@ fn chords(track: &Track) -> Vec<Chord> {
     chords.into_iter().map(chord).collect()
 }
 
-/// Chords dealt to voices in which none overlap, each to the first that is free.
+/// Assigns chords to voices without overlaps, each to the first free voice.
 fn voices(chords: &[Chord]) -> Vec<Vec<&Chord>> {
     let mut voices: Vec<Vec<&Chord>> = vec![Vec::new()];
     for chord in chords {
@@ -119,7 +119,7 @@ impl Score<'_> {
                 let from = voice.partition_point(|chord| chord.end <= start);
                 let to = voice.partition_point(|chord| chord.start < end);
                 let here = &voice[from..to];
-                // The first voice fills its bars with rests; the others are there where they sound.
+                // The first voice fills its bars with rests; the others appear only where they sound.
                 if n == 0 || !here.is_empty() {
                     if n > 0 {
                         let _ = writeln!(xml, "<backup><duration>{length}</duration></backup>");
@@ -139,7 +139,7 @@ impl Score<'_> {
         let mode = if self.key.mode == Mode::Minor { "minor" } else { "major" };
         let pitches = || chords.iter().flat_map(|chord| &chord.pitches);
         let sum: usize = pitches().map(|&pitch| usize::from(pitch)).sum();
-        // Around the middle of the staff: B4 in one clef, D3 in the other.
+        // The middle of the staff is B4 in the treble clef, D3 in the bass clef.
         let (sign, line) = if sum < 57 * pitches().count() { ("F", 4) } else { ("G", 2) };
         let _ = writeln!(
             xml,
@@ -158,7 +158,7 @@ impl Score<'_> {
         }
     }
 
-    /// One voice in the bar that begins at `start`.
+    /// Writes one voice of the bar that begins at `start`.
     fn measure(&self, xml: &mut String, voice: usize, start: u32, chords: &[&Chord]) {
         let end = start + self.bar.length;
         if chords.is_empty() {
@@ -203,7 +203,7 @@ impl Score<'_> {
         }
     }
 
-    /// A note; `ties` says whether one leads to it and whether one leads on.
+    /// Writes a note. `ties`: whether a tie leads to it, and whether one leads from it.
     fn note(&self, xml: &mut String, voice: usize, pitch: u8, in_chord: bool, value: Value, ties: (bool, bool)) {
         let Spelling { letter, alter, octave } = spell(pitch, i32::from(self.key.fifths));
         let chord = if in_chord { "<chord/>" } else { "" };
@@ -230,7 +230,7 @@ fn written(value: Value) -> String {
     format!("<type>{}</type>{}", value.name, if value.dotted { "<dot/>" } else { "" })
 }
 
-/// Text as it stands in XML; what may not stand there at all is left out.
+/// Escapes text for XML and removes characters that XML does not allow.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,9 +1,9 @@
-//! How music is written down: which note values a length is tied together from, and which letters pitches have.
+//! Notation: divides lengths into tied note values and spells pitches.
 
 /// A quarter note; the unit is a 64th.
 pub const QUARTER: u32 = 16;
 
-/// A note value: its length in 64ths, its name in MusicXML, and whether it has a dot. The longest first.
+/// Note values, the longest first: length in 64ths, name in MusicXML, whether dotted.
 const VALUES: [(u32, &str, bool); 13] = [
     (96, "whole", true),
     (64, "whole", false),
@@ -20,7 +20,7 @@ const VALUES: [(u32, &str, bool); 13] = [
     (1, "64th", false),
 ];
 
-/// A note or rest as it is written.
+/// A written note or rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
     /// Length, 64ths.
@@ -31,24 +31,24 @@ pub struct Value {
     pub dotted: bool,
 }
 
-/// A metre as far as writing needs it.
+/// The lengths of a bar and its beats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bar {
     /// Length of a bar, 64ths.
     pub length: u32,
-    /// Length of what the foot taps, 64ths: a dotted quarter in 6/8.
+    /// Length of a felt beat, 64ths: a dotted quarter in 6/8.
     pub beat: u32,
 }
 
 impl Bar {
-    /// Of a time signature whose lower number is at most 64.
+    /// The bar of a time signature whose lower number is at most 64.
     pub fn new((count, unit): (u8, u8)) -> Self {
         let unit_length = 64 / u32::from(unit);
         let threes = count.is_multiple_of(3) && unit >= 8;
         Self { length: u32::from(count) * unit_length, beat: unit_length * if threes { 3 } else { 1 } }
     }
 
-    /// The values of what begins `at` in a bar and lasts for `length`, which is no longer than the rest of the bar.
+    /// The note values of a note or rest that starts at `at` in the bar. `length` must not exceed the rest of the bar.
     pub fn values(self, mut at: u32, mut length: u32) -> Vec<Value> {
         let mut values = Vec::new();
         while length > 0 {
@@ -61,7 +61,7 @@ impl Bar {
         values
     }
 
-    /// Whether a value that begins there leaves the beats to be seen.
+    /// Whether a value that starts at `at` keeps the beats visible.
     fn reads_well(self, at: u32, value: u32, dotted: bool) -> bool {
         let in_a_beat = at % self.beat + value <= self.beat;
         if self.beat.is_multiple_of(3) {
@@ -72,7 +72,7 @@ impl Bar {
             return false;
         }
         if dotted {
-            // It begins or ends where twice its plain value does.
+            // It starts or ends on a multiple of twice its undotted value.
             let frame = value / 3 * 4;
             return at.is_multiple_of(frame) || (at + value).is_multiple_of(frame);
         }
@@ -80,7 +80,7 @@ impl Bar {
     }
 }
 
-/// A pitch as a letter, how many semitones it is bent, and an octave; middle C is in octave 4.
+/// A pitch as letter, alteration and octave; middle C is in octave 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spelling {
     /// C to B.
@@ -91,10 +91,10 @@ pub struct Spelling {
     pub octave: i32,
 }
 
-/// The spelling of a MIDI pitch in a key of `fifths` sharps (or flats below 0): of what is not in the scale, the three
-/// nearest flats and the sharps of the minor key's leading notes.
+/// Spells a MIDI pitch in a key of `fifths` sharps (or flats below 0). Outside the scale, uses the three nearest flats
+/// and the sharps of the leading notes in minor.
 pub fn spell(pitch: u8, fifths: i32) -> Spelling {
-    // On the line of fifths F is -1, C 0, G 1; the scale reaches from one below its tonic to five above it.
+    // On the line of fifths F is -1, C 0, G 1. The scale reaches from one below its tonic to five above it.
     let first = fifths - 3;
     let place = (first..first + 12)
         .find(|place| (7 * place).rem_euclid(12) == i32::from(pitch % 12))

@@ -1,4 +1,4 @@
-//! The files of a generated piece.
+//! Writes the files of a generated piece.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use continuo_pictures::piano_roll;
 use super::{musicxml, sound};
 use crate::GenerateArgs;
 
-/// Writes NAME.mid to the folder, and NAME.musicxml, NAME.png and NAME.wav if they are asked for.
+/// Writes NAME.mid to the folder, and on request NAME.musicxml, NAME.png and NAME.wav.
 pub fn write(folder: &Path, name: &str, phrase: &Phrase, args: &GenerateArgs) -> Result<()> {
     midi_file::write(&folder.join(format!("{name}.mid")), phrase)?;
     let keep = |extension: &str, bytes: Result<Vec<u8>>| -> Result<()> {

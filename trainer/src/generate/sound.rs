@@ -1,4 +1,4 @@
-//! Plays a phrase on the organ that the plugin's preview has.
+//! Renders a phrase with the organ of the plugin's preview.
 
 use std::io::Cursor;
 
@@ -8,10 +8,10 @@ use continuo_model::phrase::Phrase;
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 const SAMPLE_RATE: u32 = 44_100;
-/// What the last notes are given to fade.
+/// Time for the last notes to fade.
 const TAIL_SECONDS: f64 = 0.5;
 
-/// A stereo sound file of 16 bits. Where notes sum up to more than full scale, all of it is softer.
+/// A stereo sound file with 16 bits. If the sum of the notes exceeds full scale, the whole piece is quieter.
 pub fn wav(phrase: &Phrase) -> Result<Vec<u8>> {
     let channels = play(phrase);
     let peak = channels.iter().flatten().fold(1.0_f32, |peak, sample| peak.max(sample.abs()));
@@ -30,7 +30,7 @@ fn play(phrase: &Phrase) -> [Vec<f32>; 2] {
     let sample = |beats: f64| (beats * 60.0 / phrase.tempo_bpm * f64::from(SAMPLE_RATE)).round() as usize;
     let len = sample(phrase.end_beats()) + (TAIL_SECONDS * f64::from(SAMPLE_RATE)) as usize;
     let mut channels = [vec![0.0; len], vec![0.0; len]];
-    // Where notes meet, the one that ends comes first.
+    // At the same time, note-offs come before note-ons.
     let mut events = Vec::new();
     for note in phrase.tracks.iter().flat_map(|track| &track.notes) {
         events.push((sample(note.start_beats), true, *note));
@@ -65,7 +65,7 @@ mod tests {
         Phrase { tempo_bpm: 60.0, time_signature: (4, 4), tracks: vec![track] }
     }
 
-    /// Of a second of sound, how loud it is and how often it crosses zero upwards.
+    /// The peak and the number of upward zero crossings in a second of sound.
     fn measure(samples: &[i16], second: usize) -> (i16, usize) {
         let left: Vec<i16> = samples.iter().step_by(2).skip(second * 44_100).take(44_100).copied().collect();
         let crossings = left.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();

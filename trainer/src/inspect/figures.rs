@@ -1,4 +1,4 @@
-//! A corpus in numbers.
+//! Statistics of a corpus.
 
 use std::collections::HashMap;
 
@@ -7,21 +7,21 @@ use serde::Serialize;
 use crate::corpus::folder::Corpus;
 use crate::corpus::piece::{Piece, TICKS_PER_BEAT};
 
-/// What there is and how often, the most frequent first.
+/// Values and their counts, the most frequent first.
 pub type Tally = Vec<(String, usize)>;
 
-/// What is printed of a corpus.
+/// The statistics that `trainer inspect` prints for a corpus.
 #[derive(Debug, Default, Serialize)]
 pub struct CorpusFigures {
     /// Files by format.
     pub files: Tally,
-    /// How many pieces.
+    /// Number of pieces.
     pub pieces: usize,
     /// Pieces by split.
     pub splits: Tally,
     /// Pieces by their number of parts.
     pub parts: Tally,
-    /// How many notes.
+    /// Number of notes.
     pub notes: usize,
     /// MIDI pitch of the lowest note.
     pub lowest_pitch: u8,
@@ -29,34 +29,34 @@ pub struct CorpusFigures {
     pub highest_pitch: u8,
     /// Length of all pieces, quarter notes.
     pub quarters: f64,
-    /// How many bars.
+    /// Number of bars.
     pub bars: usize,
-    /// How many bars, pickups and last bars apart, are not as long as their metre says.
+    /// Number of bars, except pickups and last bars, whose length differs from the metre.
     pub odd_bars: usize,
-    /// How many pieces begin with a pickup.
+    /// Number of pieces with a pickup.
     pub pickups: usize,
     /// Pieces by key.
     pub keys: Tally,
-    /// Of how many pieces the file says key and mode.
+    /// Number of pieces whose file gives key and mode.
     pub keys_written: usize,
     /// Pieces by their first metre.
     pub metres: Tally,
-    /// Notes by duration, parts of a whole note.
+    /// Notes by duration, as parts of a whole note.
     pub durations: Tally,
-    /// Of how many pieces the tempo is known.
+    /// Number of pieces with a known tempo.
     pub tempos: usize,
-    /// How many pieces were mended in reading.
+    /// Number of pieces that the reader corrected.
     pub with_remarks: usize,
-    /// What was mended: source and words.
+    /// What was corrected: source and remark.
     pub remarks: Vec<(String, String)>,
     /// What could not be read: source and reason.
     pub skipped: Vec<(String, String)>,
-    /// Files of no format that is read, by extension.
+    /// Files of unknown format, by extension.
     pub passed_over: Tally,
 }
 
 impl CorpusFigures {
-    /// Counts a corpus.
+    /// Computes the statistics of a corpus.
     pub fn of(corpus: Corpus) -> Self {
         let pieces = &corpus.pieces;
         let pitches = || pieces.iter().flat_map(Piece::notes).map(|note| note.pitch);
@@ -113,7 +113,7 @@ fn durations(pieces: &[Piece]) -> Tally {
     sorted(counts.into_iter().map(|(ticks, count)| (part_of_a_whole(ticks), count)))
 }
 
-/// `1/4` for a quarter note, `3/8` for a dotted one; with `~` if it is no simple fraction.
+/// `1/4` for a quarter note, `3/8` for a dotted one; `~` and a decimal number if it is not a simple fraction.
 fn part_of_a_whole(ticks: u64) -> String {
     let whole = 4 * TICKS_PER_BEAT;
     let divisor = gcd(ticks, whole);
@@ -134,7 +134,7 @@ fn count(words: impl Iterator<Item = String>) -> Tally {
 }
 
 fn sorted(counts: impl Iterator<Item = (String, usize)>) -> Tally {
-    // Durations between ticks may have one name.
+    // Durations between ticks may have the same name.
     let mut sums: HashMap<String, usize> = HashMap::new();
     for (name, count) in counts {
         *sums.entry(name).or_default() += count;

@@ -1,4 +1,4 @@
-//! What a weights file says of itself.
+//! The description of a weights file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,36 +10,36 @@ use serde::Serialize;
 
 use crate::kinds;
 
-/// What is printed of a weights file.
+/// The facts that `trainer inspect` prints for a weights file.
 #[derive(Debug, Serialize)]
 pub struct WeightsFigures {
     /// Its path.
     pub source: String,
-    /// What a menu calls it.
+    /// Its name in menus.
     pub name: String,
-    /// How many numbers were learnt.
+    /// Number of trained parameters.
     pub parameters: usize,
-    /// How many tokens it knows.
+    /// Number of tokens.
     pub vocab_size: usize,
     /// Hash of its vocabulary.
     pub vocabulary: String,
-    /// Its layers in a line.
+    /// Its layers on one line.
     pub network: String,
-    /// What it sees beside the token before.
+    /// Its features besides the previous token.
     pub sees: Vec<String>,
-    /// What it was trained on.
+    /// The music it was trained on.
     pub corpora: Vec<Corpus>,
-    /// Measured figures by name.
+    /// Its measured figures by name.
     pub figures: BTreeMap<String, f64>,
     /// The commit of the trainer that made it, or empty.
     pub commit: String,
 }
 
 impl WeightsFigures {
-    /// Reads a file whole, so that what is told of it is true of weights that can be played.
+    /// Reads the whole file, so that only weights that can be played get a description.
     ///
     /// # Errors
-    /// If the file is no weights file of this build.
+    /// If the file is not a weights file of this version.
     pub fn read(path: &Path) -> Result<Self> {
         let description = Weights::read(path)?.description;
         let config = &description.config;
@@ -57,13 +57,13 @@ impl WeightsFigures {
         })
     }
 
-    /// The same for a reader.
+    /// The same as text.
     pub fn in_words(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         writeln!(text, "weights    {}: {}", self.source, self.name)?;
         writeln!(text, "parameters {}", self.parameters)?;
         writeln!(text, "network    {}", self.network)?;
-        writeln!(text, "sees       the token before, {}", self.sees.join(", "))?;
+        writeln!(text, "features   previous token, {}", self.sees.join(", "))?;
         writeln!(text, "tokens     {}, vocabulary {}", self.vocab_size, self.vocabulary)?;
         for corpus in &self.corpora {
             writeln!(text, "corpus     {} ({})", corpus.name, corpus.licence)?;

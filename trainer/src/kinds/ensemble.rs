@@ -1,4 +1,5 @@
-//! Ensembles of split networks: judged and played as one of them, but trained one by one and put together.
+//! Ensembles of split networks: evaluated and played like one network, but combined from members that are trained one
+//! by one.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use crate::recipe::Recipe;
 use crate::seeds::Seed;
 
 const NOT_TRAINED: &str = "network.kind: expected a network, got an ensemble; train its members one by one and \
-                           put them together with `trainer combine`";
+                           combine them with `trainer combine`";
 
 impl TrainerSide for EnsembleConfig {
     fn layers(&self) -> Vec<String> {

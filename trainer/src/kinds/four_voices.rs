@@ -1,4 +1,4 @@
-//! What all kinds of four voices share: the music that they learn, its keys and windows, their loss, how music begins.
+//! What all four-voice kinds share: reading their music, transposition, windows, evaluation and seeds.
 
 mod corpus;
 mod evaluation;
@@ -25,59 +25,59 @@ use evaluation::UNIT;
 pub use evaluation::{given_voices, judgement};
 use options::Options;
 
-/// A piece in four voices as tokens, with what is known of it beside the notes.
+/// A piece in four voices as tokens, with key and fermatas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GridPiece {
-    /// The notes.
+    /// The tokens.
     pub grid: Grid,
-    /// 0 to 11 major from C up, 12 to 23 minor.
+    /// 0 to 11 for major keys from C up, 12 to 23 for minor.
     pub key: Option<u8>,
-    /// For each step, whether it lies under a fermata; empty if that is not known.
+    /// For each step, whether it lies under a fermata; empty if unknown.
     pub fermatas: Vec<bool>,
 }
 
 impl GridPiece {
-    /// The tokens of a piece.
+    /// Converts a piece to tokens.
     ///
     /// # Errors
-    /// If a pitch has none.
+    /// If a pitch is outside the vocabulary.
     pub fn of(piece: &FourVoices) -> Result<Self> {
         Ok(Self { grid: piece.grid()?, key: piece.key, fermatas: piece.fermatas.clone() })
     }
 
-    /// The same music `semitones` higher. The caller sees to it that it stays in the vocabulary's range.
+    /// The piece transposed by `semitones`. The result must stay in the vocabulary's range.
     pub fn transposed(&self, semitones: i8) -> Self {
         let key = self.key.map(|key| key / 12 * 12 + (key as i8 % 12 + semitones).rem_euclid(12) as u8);
         Self { grid: self.grid.transposed(semitones), key, fermatas: self.fermatas.clone() }
     }
 }
 
-/// A kind that learns from grids.
+/// A kind of network that reads grids.
 pub trait ReadsGrids {
     /// Its shape.
     fn config(&self) -> NetworkConfig;
 
-    /// The loss of weights of this shape.
+    /// The loss of weights of this shape on `pieces`.
     ///
     /// # Errors
     /// If they cannot be packed.
     fn judge(&self, weights: &Weights, pieces: &[GridPiece]) -> Result<Judgement>;
 
-    /// Pieces, in this epoch's keys, as it reads them.
+    /// Encodes pieces, which are already in the keys of the epoch.
     fn sequences(&self, pieces: &[GridPiece], training: &Training, rng: &mut SplitMix64) -> Box<dyn Sequences>;
 }
 
-/// Finds what a recipe for four voices lacks, or holds in vain.
+/// Checks a recipe for four voices.
 ///
 /// # Errors
-/// If it cannot be trained by the recipe, with the option's name.
+/// If an option is invalid; the error names it.
 pub fn check(recipe: &Recipe) -> Result<()> {
     let (expected, got) = (Vocabulary::GRID.size(), recipe.network.vocab_size());
     ensure!(got == expected, "network.vocab_size: expected {expected}, got {got}");
     Options::of(recipe)?.check()
 }
 
-/// Four voices to learn from and to be judged by.
+/// Pieces in four voices to train and validate on.
 pub struct Grids<R> {
     reader: R,
     train: Vec<GridPiece>,
@@ -85,10 +85,10 @@ pub struct Grids<R> {
 }
 
 impl<R: ReadsGrids> Grids<R> {
-    /// Reads what a recipe asks for.
+    /// Reads the music as the recipe describes.
     ///
     /// # Errors
-    /// If the music cannot be read, or nothing is left to learn from or to be judged by.
+    /// If the music cannot be read, or a split is empty.
     pub fn read(reader: R, recipe: &Recipe, music: Music) -> Result<Self> {
         let sides = corpus::read(music, &recipe.split, &Options::of(recipe)?)?;
         for (name, pieces) in [(&recipe.split.0, &sides.train), (&recipe.split.1, &sides.valid)] {
@@ -109,7 +109,7 @@ impl<R: ReadsGrids> Material for Grids<R> {
         (self.train.len(), self.valid.len())
     }
 
-    /// Puts the pieces into their keys for this epoch and cuts windows.
+    /// Transposes the pieces for this epoch and cuts windows.
     fn epoch(&self, training: &Training, rng: &mut SplitMix64) -> Epoch {
         let ranges = voice_ranges(&self.train);
         let mut transposed = Vec::with_capacity(self.train.len());
@@ -124,7 +124,7 @@ impl<R: ReadsGrids> Material for Grids<R> {
             transposed.push(piece.transposed(semitones));
             let steps = piece.grid.steps.len();
             let last_start = steps.saturating_sub(training.window_steps);
-            // A random phase, so that an epoch's windows do not start where the last one's did.
+            // A random phase, so that windows start at other steps in each epoch.
             let phase = rng.next_below(training.window_hop_steps);
             let starts = (phase..last_start).step_by(training.window_hop_steps).chain([0, last_start]);
             let mut starts: Vec<_> = starts.collect();
@@ -171,7 +171,7 @@ fn voice_pitches(grid: &Grid, voice: usize) -> impl Iterator<Item = u8> {
     })
 }
 
-/// The transpositions, in semitones, that leave every voice in its range; 0 is always one.
+/// The transpositions, in semitones, that keep every voice in its range; 0 is always among them.
 fn allowed_shifts<'a>(grid: &'a Grid, ranges: &'a Ranges) -> impl Iterator<Item = i8> + 'a {
     (-12..=12).filter(move |&shift: &i8| {
         (0..NUM_VOICES).all(|voice| {
@@ -181,17 +181,17 @@ fn allowed_shifts<'a>(grid: &'a Grid, ranges: &'a Ranges) -> impl Iterator<Item 
     })
 }
 
-/// The pieces that weights are judged by.
+/// The pieces to evaluate weights on.
 ///
 /// # Errors
-/// If the music cannot be read, or nothing of it is in the split.
+/// If the music cannot be read, or the split is empty.
 pub fn to_judge(weights: &Weights, judging: Judging) -> Result<Vec<GridPiece>> {
     let options = Options::of_weights(&weights.description)?;
     let pieces = corpus::read_split(judging.music, judging.split, &options)?;
     Ok(pieces.into_iter().map(|piece| piece.grid).collect())
 }
 
-/// A file to begin with: its four voices, or else its highest notes as the soprano, with the others left open.
+/// Reads a seed from a file: its four voices, otherwise its highest notes as the soprano.
 ///
 /// # Errors
 /// If it cannot be read.
@@ -201,7 +201,7 @@ pub fn seed(path: &Path) -> Result<Seed> {
     Ok(FourVoices::of(piece, false).map_or_else(|_| Seed::of_melody(piece), |voices| Seed::of_voices(&voices)))
 }
 
-/// The training pieces of a corpus.
+/// Reads the training pieces of a corpus as seeds.
 ///
 /// # Errors
 /// If it cannot be read.

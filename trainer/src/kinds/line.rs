@@ -1,4 +1,4 @@
-//! Line models: songs in words, which the music makes and which travel with the weights.
+//! Line models: songs spelt in words, which are derived from the music and saved with the weights.
 
 mod baseline;
 mod evaluation;
@@ -35,24 +35,24 @@ impl TrainerSide for LineConfig {
         let preparation = Preparation::of(recipe)?;
         ensure!(
             self.vocab_size == 0,
-            "network.vocab_size: expected none, as it is the music that decides, got {}",
+            "network.vocab_size: expected none, because the music determines it, got {}",
             self.vocab_size
         );
         let home_key = if preparation.key == KeyPlan::Home { HomeKey::CMajorAMinor } else { HomeKey::None };
         ensure!(
             self.home_key == home_key,
-            "network.home_key: expected {home_key:?} beside preparation.key = {:?}, got {:?}",
+            "network.home_key: expected {home_key:?} with preparation.key = {:?}, got {:?}",
             preparation.key,
             self.home_key
         );
         ensure!(
             recipe.split == recipe::default_split(),
-            "split: expected none beside a line model, whose songs are split by [preparation], got {:?}",
+            "split: expected none for a line model, whose songs are split by [preparation], got {:?}",
             recipe.split
         );
         ensure!(
             !recipe.training.transpose && recipe.training.any_order == 0.0,
-            "training.transpose and any_order: expected neither beside a line model; preparation.key = \"all\" learns \
+            "training.transpose and any_order: expected neither for a line model; preparation.key = \"all\" trains in \
              every key"
         );
         Ok(())
@@ -61,7 +61,7 @@ impl TrainerSide for LineConfig {
     fn material(&self, recipe: &Recipe, music: Music, start: Option<&Weights>) -> Result<Box<dyn Material>> {
         let options = Preparation::of(recipe)?;
         let songs = match start {
-            // What starts from weights speaks their words.
+            // Fine-tuning keeps the words of the initial weights.
             Some(weights) => {
                 let songs = Songs::read_in_words(music, &options, lexicon_to_start_from(&weights.description)?)?;
                 songs.of_split("train")?;
@@ -74,7 +74,7 @@ impl TrainerSide for LineConfig {
         Ok(Box::new(Learning { config, valid: songs.spelt("valid")?, songs }))
     }
 
-    /// The music is prepared as the weights' recipe asks, and split as it was for training.
+    /// Prepares the music as the weights' recipe describes and splits it as in training.
     fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement> {
         ensure!(judging.given.is_empty(), "--given: expected none for a line model, which has no voices");
         let songs = songs_of(&weights.description, judging.music)?;
@@ -105,12 +105,12 @@ impl TrainerSide for LineConfig {
     }
 }
 
-/// The preparation that a line model was trained with.
+/// The preparation with which a line model was trained.
 fn options_of(description: &Description) -> Result<Preparation> {
     Preparation::of(&Recipe::parse(&description.recipe).context("the recipe inside of the weights")?)
 }
 
-/// The songs that a line model is judged by.
+/// The songs to evaluate a line model on.
 fn songs_of(description: &Description, music: Music) -> Result<Songs> {
     let lexicon = description.words().map_err(anyhow::Error::msg)?;
     Songs::read_in_words(music, &options_of(description)?, lexicon)
@@ -122,7 +122,7 @@ fn lexicon_to_start_from(description: &Description) -> Result<Lexicon> {
     Lexicon::parse(words).map_err(anyhow::Error::msg).context("--from")
 }
 
-/// Songs to learn from and to be judged by.
+/// Songs to train and validate on.
 struct Learning {
     config: LineConfig,
     songs: Songs,
@@ -154,7 +154,7 @@ impl Material for Learning {
         UNIT
     }
 
-    /// An event is of several words.
+    /// An event consists of several words.
     fn targets_per_unit(&self) -> f64 {
         self.songs.words_per_event()
     }
@@ -165,7 +165,7 @@ impl Material for Learning {
     }
 }
 
-/// Songs word by word.
+/// Songs as words.
 struct LineSequences {
     config: LineConfig,
     lexicon: Arc<Lexicon>,

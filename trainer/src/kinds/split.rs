@@ -1,4 +1,4 @@
-//! Split networks: four voices in any order, a trunk a step and a head a voice.
+//! Split networks: four voices in any order. The trunk runs once per step, the head once per voice.
 
 mod controls;
 mod steps;
@@ -64,7 +64,7 @@ impl ReadsGrids for SplitConfig {
     }
 }
 
-/// Pieces step by step.
+/// Pieces as steps.
 struct SplitSequences {
     config: SplitConfig,
     pieces: Vec<Steps>,

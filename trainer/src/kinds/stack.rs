@@ -1,4 +1,4 @@
-//! Stacks: four voices, a cell at a time from the top.
+//! Stacks: four voices, one cell at a time from the top.
 
 mod cells;
 
@@ -75,7 +75,7 @@ impl ReadsGrids for StackConfig {
     }
 }
 
-/// Pieces cell by cell.
+/// Pieces as cells.
 struct StackSequences {
     config: StackConfig,
     pieces: Vec<Cells>,

@@ -1,4 +1,4 @@
-//! Deals the notes of a piece to four voices.
+//! Assigns the notes of a piece to four voices.
 
 use std::ops::Range;
 
@@ -8,25 +8,27 @@ use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
 
 use super::quantise::GridNote;
 
-/// The notes of one voice: in order, none overlapping.
+/// The notes of one voice, in order and without overlaps.
 pub type Voice = Vec<GridNote>;
 
-/// A part's name and its notes, in order of start, then from the top.
+/// The name and the notes of a part, in order of start, then from the top.
 pub type NamedPart<'a> = (&'a str, Vec<GridNote>);
 
-/// Costs more than any way that a voice can go.
+/// More than any other cost of an assignment.
 const CROSSING: u32 = 1000;
 
-/// Four voices from the parts of a piece, which come from the top:
-/// - the parts that bear the voices' names, if there is one for each voice or all parts bear one (the others rest);
-/// - else four parts, a voice each;
-/// - else the notes of all parts, if four sound together somewhere and never more. Where the parts are as wide as four
-///   voices together (two staves of two voices), each keeps its own voices.
+/// Divides the parts of a piece, ordered from the top, into four voices:
+/// - If there is one part for each voice name, or every part has a voice's name, those parts. Voices without a part
+///   rest.
+/// - Otherwise, if there are four parts, one voice each.
+/// - Otherwise, if four notes sound together somewhere and never more, the notes of all parts. If the parts have four
+///   simultaneous notes in sum (two staves of two voices), each part keeps its own voices.
 ///
-/// In a part that is one voice a note ends where the next begins; of notes that begin together the highest stays.
+/// In a part that becomes one voice, a note ends where the next one starts. Of notes that start together, the highest
+/// stays.
 ///
 /// # Errors
-/// If there are more or fewer than four voices, with what to do.
+/// If the music does not have four voices. The text says what to change.
 pub fn four_voices(parts: &[NamedPart]) -> Result<[Voice; NUM_VOICES]> {
     let voice_of = |name: &str| VOICE_NAMES.iter().position(|voice| voice.eq_ignore_ascii_case(name));
     let named = |voice: usize| parts.iter().find(|(name, _)| voice_of(name) == Some(voice));
@@ -46,8 +48,8 @@ pub fn four_voices(parts: &[NamedPart]) -> Result<[Voice; NUM_VOICES]> {
     let beat = step as f64 / STEPS_PER_BEAT as f64;
     ensure!(
         most <= NUM_VOICES,
-        "expected four voices, got {most} notes together at beat {beat}; give each voice a part, or take out what \
-         doubles another voice"
+        "expected four voices, got {most} notes together at beat {beat}; give each voice a part, or remove notes that \
+         double another voice"
     );
     ensure!(
         most == NUM_VOICES,
@@ -59,13 +61,13 @@ pub fn four_voices(parts: &[NamedPart]) -> Result<[Voice; NUM_VOICES]> {
     Ok(deal(&all, &voices_of_parts(parts)))
 }
 
-/// The notes of all parts together as one melody: the highest where several sound. A note that a higher one hides or
-/// cuts off does not come back after it.
+/// The notes of all parts as one melody: the highest note where several sound. A note that a higher one interrupts does
+/// not return after it.
 pub fn melody(notes: &[GridNote]) -> Voice {
     let mut upwards = notes.to_vec();
     upwards.sort_by_key(|note| note.pitch);
     let num_steps = notes.iter().map(|note| note.end).max().unwrap_or(0);
-    // Which note is heard in each step.
+    // The note that is heard in each step.
     let mut heard: Vec<Option<usize>> = vec![None; num_steps as usize];
     for (idx, note) in upwards.iter().enumerate() {
         heard[note.start as usize..note.end as usize].fill(Some(idx));
@@ -83,7 +85,7 @@ pub fn melody(notes: &[GridNote]) -> Voice {
     starts.map(|idx| GridNote { end: until(idx, upwards[idx].start), ..upwards[idx] }).collect()
 }
 
-/// A part as one voice.
+/// Reduces a part to one voice.
 fn one_voice(notes: &[GridNote]) -> Voice {
     let mut voice = Voice::with_capacity(notes.len());
     for &note in notes {
@@ -99,7 +101,7 @@ fn one_voice(notes: &[GridNote]) -> Voice {
     voice
 }
 
-/// How many notes sound together at the most, and in which step first. `notes` are in order of start.
+/// The highest number of notes that sound together, and the first step where they do. `notes` are in order of start.
 fn most_together(notes: &[GridNote]) -> (usize, u64) {
     let mut sounding: Vec<u64> = Vec::new();
     let mut most = (0, 0);
@@ -113,7 +115,7 @@ fn most_together(notes: &[GridNote]) -> (usize, u64) {
     most
 }
 
-/// The voices that each part may have: its own where the parts are four voices wide together, else all.
+/// The range of voices for each part: its own if the parts have four simultaneous notes in sum, otherwise all.
 fn voices_of_parts(parts: &[NamedPart]) -> Vec<Range<usize>> {
     let widths: Vec<usize> = parts.iter().map(|(_, notes)| most_together(notes).0).collect();
     if widths.iter().sum::<usize>() != NUM_VOICES {
@@ -127,8 +129,8 @@ fn voices_of_parts(parts: &[NamedPart]) -> Vec<Range<usize>> {
     widths.iter().map(take).collect()
 }
 
-/// Gives each note a voice that is free: without crossing, and with the shortest way from what the voice sounded last.
-/// `notes` are in order of start, with their part; never more than there are voices sound together.
+/// Assigns each note to a free voice, without crossing if possible and with the smallest leap from the voice's last
+/// note. `notes` are pairs of part and note in order of start; never more sound together than there are voices.
 fn deal(notes: &[(usize, GridNote)], voices_of: &[Range<usize>]) -> [Voice; NUM_VOICES] {
     let mut voices: [Voice; NUM_VOICES] = Default::default();
     let mut rest = notes;
@@ -146,17 +148,17 @@ fn deal(notes: &[(usize, GridNote)], voices_of: &[Range<usize>]) -> [Voice; NUM_
     voices
 }
 
-/// Tries every way to give notes that start together to voices that are free: 24 at the most.
+/// Tries every assignment of simultaneous notes to free voices: at most 24.
 struct Search<'a> {
     starting: &'a [(usize, GridNote)],
     voices_of: &'a [Range<usize>],
     voices: &'a [Voice; NUM_VOICES],
-    /// The lowest cost so far, and the voices of the first notes of `starting`.
+    /// The lowest cost so far, and the voices that the notes of `starting` get at that cost.
     best: (u32, Vec<usize>),
 }
 
 impl Search<'_> {
-    /// Goes on from the notes that have a voice already, which cost `cost`.
+    /// Extends an assignment of the first notes, which has cost `cost`.
     fn from(&mut self, given: &mut Vec<usize>, sounding: [Option<u8>; NUM_VOICES], cost: u32) {
         let Some((part, note)) = self.starting.get(given.len()) else {
             let crossings = (0..NUM_VOICES).flat_map(|upper| (upper + 1..NUM_VOICES).map(move |lower| (upper, lower)));
@@ -230,7 +232,7 @@ mod tests {
         let staves = [("", "0+4:72 0+8:64 4+4:74 8+4:60"), ("", "0+4:55 0+4:48 4+4:57 4+4:50")];
         // The lone 60 is nearer to the alto's 64 than to the soprano's 74.
         check(&staves, Ok(["0+4:72 4+4:74", "0+8:64 8+4:60", "0+4:55 4+4:57", "0+4:48 4+4:50"]));
-        // A low note of the upper staff stays in the upper staff's voices, and crosses nothing that it need not.
+        // A low note of the upper staff stays in the upper staff's voices and crosses no voice without need.
         let staves = [("", "0+4:72 0+4:64 4+4:50"), ("", "0+4:55 0+4:48 4+4:59 4+4:52")];
         check(&staves, Ok(["0+4:72", "0+4:64 4+4:50", "0+4:55 4+4:59", "0+4:48 4+4:52"]));
     }
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_four_voices_says_why() {
+    fn music_not_in_four_voices_is_refused_with_a_reason() {
         check(&[("", "0+4:72 0+4:67 0+4:64 0+4:60"), ("", "2+4:48")], Err("got 5 notes together at beat 0.5"));
         check(&[("", "0+4:72 4+4:67"), ("", "0+8:64")], Err("got 2 with at most 2 notes together; give each voice"));
     }

@@ -1,4 +1,4 @@
-//! Near-duplicates: pieces whose top lines share long runs, in any key and any rhythm, are one family.
+//! Near-duplicates: pieces whose top lines share long runs, in any key and rhythm, form a family.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,18 @@ use super::split::Identity;
 
 /// Intervals in a run.
 const RUN_INTERVALS: usize = 12;
-/// A run that more pieces have than this is a figure (a scale, a repeated note), not a sign of kinship.
+/// A run that occurs in more pieces than this is a common figure, such as a scale or a repeated note, and proves no
+/// relationship.
 const COMMONPLACE: usize = 60;
 
-/// Pieces in families.
+/// Pieces grouped into families.
 pub struct Families {
-    /// For each piece another of its family, or itself: the family's root.
+    /// For each piece, another piece of its family or itself. Following the links leads to the family's root.
     parents: Vec<usize>,
 }
 
 impl Families {
-    /// Puts pieces that share more than `shared_runs` of the shorter one's runs together.
+    /// Joins pieces that share more than `shared_runs` of the runs of the piece with fewer.
     pub fn of(pieces: &[Identity], shared_runs: f64) -> Self {
         let mut families = Self { parents: (0..pieces.len()).collect() };
         let runs: Vec<Vec<u64>> = pieces.iter().map(|piece| runs_of(&piece.top_line)).collect();
@@ -48,7 +49,7 @@ impl Families {
         families
     }
 
-    /// Puts pieces together whose names are in one group.
+    /// Joins the pieces whose names are in the same group.
     pub fn join_named(&mut self, pieces: &[Identity], groups: &[Vec<String>]) {
         let mut of_name: HashMap<&str, Vec<usize>> = HashMap::new();
         for (idx, piece) in pieces.iter().enumerate() {
@@ -61,7 +62,7 @@ impl Families {
         }
     }
 
-    /// For each piece its family's number; families are numbered in order of their first pieces.
+    /// The family of each piece. Families are numbered in the order of their first pieces.
     pub fn numbers(&self) -> Vec<usize> {
         let mut numbers = HashMap::new();
         (0..self.parents.len())
@@ -81,12 +82,12 @@ impl Families {
 
     fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
-        // The lower number stays the root, whatever the order of joining.
+        // The lower index becomes the root, so the result does not depend on the order of joining.
         self.parents[a.max(b)] = a.min(b);
     }
 }
 
-/// The distinct runs of a top line; one that is shorter than a run is one run.
+/// The distinct runs of a top line. A line shorter than a run counts as one run.
 fn runs_of(line: &[u8]) -> Vec<u64> {
     let intervals: Vec<i16> = line.windows(2).map(|pair| i16::from(pair[1]) - i16::from(pair[0])).collect();
     let hash = |run: &[i16]| fnv1a(run.iter().flat_map(|interval| interval.to_le_bytes()));
@@ -107,7 +108,7 @@ mod tests {
         Identity { name: name.into(), split: None, top_line: pitches.into_iter().collect() }
     }
 
-    /// A line that goes its own way for each `seed`.
+    /// A different line for each `seed`.
     fn line(seed: u64, len: usize) -> Vec<u8> {
         let mut rng = continuo_model::random::SplitMix64::new(seed);
         (0..len).map(|_| 60 + rng.next_below(13) as u8).collect()

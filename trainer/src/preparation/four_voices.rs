@@ -1,4 +1,4 @@
-//! A piece in four voices on the grid of 16ths: what four-voice models learn, and what `critique` judges.
+//! Pieces in four voices on the grid of 16ths, for four-voice models and for `critique`.
 
 use anyhow::{Result, anyhow, ensure};
 use continuo_model::rules::{self, Row};
@@ -10,36 +10,35 @@ use super::quantise::{self, TICKS_PER_STEP};
 use super::song;
 use crate::corpus::piece::Piece;
 
-/// A piece on the grid; step 0 is on a beat.
+/// A piece on the grid. Step 0 is on a beat.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FourVoices {
-    /// The file, and the place in it if it holds several.
+    /// The file, and the position in it if it contains several pieces.
     pub name: String,
-    /// The split that its file puts it in.
+    /// The split that its file assigns it to.
     pub split: Option<String>,
-    /// What sounds, one row a step.
+    /// The sounding pitches of each step.
     pub rows: Vec<Row>,
-    /// One number a step: bit 0 (soprano) to 3 (bass) says that a note starts. `None` if the file tells only what
-    /// sounds.
+    /// For each step, which voices start a note: bit 0 (soprano) to 3 (bass). `None` if the file contains no attacks.
     pub attacks: Option<Vec<u8>>,
-    /// For each step, whether it lies under a fermata; empty if that is not known.
+    /// For each step, whether it lies under a fermata; empty if unknown.
     pub fermatas: Vec<bool>,
-    /// 0 to 11 major from C up, 12 to 23 minor, if the file says.
+    /// The key in the file, 0 to 11 major from C up, 12 to 23 minor.
     pub key: Option<u8>,
-    /// The first metre, count and unit; 4/4 if it has none.
+    /// The first metre, count and unit; 4/4 if the piece has none.
     pub metre: (u8, u8),
-    /// The first tempo, quarter notes a minute, if the file says.
+    /// The first tempo in the file, quarter notes per minute.
     pub tempo_bpm: Option<f64>,
-    /// How many notes had to go, as they come after each other within one 16th.
+    /// How many notes were left out because several start within one 16th.
     pub left_out: usize,
 }
 
 impl FourVoices {
-    /// A piece in four voices. `drop_unquantised` refuses it if an onset or a duration is no whole number of 16ths;
-    /// else such notes go to the nearest 16th.
+    /// Converts a piece. Notes go to the nearest 16th; with `drop_unquantised`, onsets and durations must be whole
+    /// 16ths.
     ///
     /// # Errors
-    /// If it is not in four voices (see [`dealing::four_voices`]) or does not fit the grid.
+    /// If the piece is not in four voices (see [`dealing::four_voices`]) or does not fit the grid.
     pub fn of(piece: &Piece, drop_unquantised: bool) -> Result<Self> {
         let mut left_out = 0;
         let mut parts = Vec::with_capacity(piece.parts.len());
@@ -75,10 +74,10 @@ impl FourVoices {
         })
     }
 
-    /// Its tokens.
+    /// The tokens of the piece.
     ///
     /// # Errors
-    /// If a pitch has none, with its place.
+    /// If a pitch is outside the vocabulary, with its position.
     pub fn grid(&self) -> Result<Grid> {
         for (step, row) in self.rows.iter().enumerate() {
             for (name, pitch) in VOICE_NAMES.iter().zip(row) {
@@ -96,13 +95,12 @@ impl FourVoices {
         Ok(Grid::from_pitches(&self.rows, self.attacks.as_deref()))
     }
 
-    /// The step before and the step, from the second one on.
+    /// Each step from the second one on, paired with the step before it.
     pub fn moves(&self) -> impl Iterator<Item = (&Row, &Row)> {
         self.rows.iter().zip(self.rows.iter().skip(1))
     }
 
-    /// For each step, which voices start a note, as bits: the attacks, or the changes of pitch where they are not
-    /// known.
+    /// For each step, which voices start a note, as bits: the attacks, or if they are unknown, the changes of pitch.
     pub fn starts(&self) -> Vec<u8> {
         if let Some(attacks) = &self.attacks {
             return attacks.clone();
@@ -115,12 +113,12 @@ impl FourVoices {
         before.zip(&self.rows).map(bits).collect()
     }
 
-    /// The pitches that the soprano starts.
+    /// The pitches of the notes that the soprano starts.
     pub fn top_line(&self) -> Vec<u8> {
         self.starts().iter().zip(&self.rows).filter(|(bits, _)| **bits & 1 == 1).filter_map(|(_, row)| row[0]).collect()
     }
 
-    /// The piece without what comes after its first `steps`.
+    /// Keeps only the first `steps` steps.
     pub fn truncate(&mut self, steps: usize) {
         self.rows.truncate(steps);
         self.fermatas.truncate(steps);
@@ -130,9 +128,10 @@ impl FourVoices {
     }
 }
 
-/// How many 16ths of silence put a piece's first step on a beat, as a pickup of an eighth begins between two.
+/// How many 16ths of silence to insert so that the first step is on a beat. A pickup of an eighth, for example, starts
+/// between two.
 pub fn lead(piece: &Piece) -> usize {
-    // MIDI files write a pickup as a bar of its own metre.
+    // MIDI files write a pickup as a bar with a metre of its own.
     if let ([short, full, ..], [_, second, ..]) = (piece.metres.as_slice(), piece.bars.as_slice()) {
         let (short, bar) = (short.metre.bar_ticks(), full.metre.bar_ticks());
         if full.at == *second && short == *second && short < bar {
@@ -142,7 +141,7 @@ pub fn lead(piece: &Piece) -> usize {
     usize::from(song::step_in_beat(piece, 0))
 }
 
-/// What sounds in each step, and which voices start a note; `lead` steps of silence come first.
+/// The sounding pitches of each step and the attacks as bits, after `lead` steps of silence.
 fn rows(voices: &[Voice; NUM_VOICES], lead: usize, num_steps: usize) -> (Vec<Row>, Vec<u8>) {
     let mut rows = vec![[None; NUM_VOICES]; num_steps];
     let mut attacks = vec![0; num_steps];

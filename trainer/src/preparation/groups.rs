@@ -1,19 +1,19 @@
-//! Groups of pieces that are known to be one work, from a table beside the music.
+//! A table beside the music that groups pieces which belong to the same work.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The groups of the table called `name`, which lies in one of the folders `paths` or beside one of them.
+/// Reads the groups from the table called `name`, in one of the folders `paths` or beside one of them.
 ///
 /// # Errors
-/// If there is none, or a line has no name.
+/// If no such table exists, or a row does not start with a name.
 pub fn read(paths: &[PathBuf], name: &str) -> Result<Vec<Vec<String>>> {
     let places = paths.iter().flat_map(|path| [Some(path.as_path()), path.parent()]).flatten();
     let table = places.map(|folder| folder.join(name)).find(|table| table.is_file()).with_context(|| {
         format!(
             "preparation.groups: expected a file `{name}` in a folder of --data or beside it, got none; add it, or \
-                 take the line out of the recipe"
+                 remove `groups` from the recipe"
         )
     })?;
     let text = std::fs::read_to_string(&table).with_context(|| format!("{}: cannot be read", table.display()))?;

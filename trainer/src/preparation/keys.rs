@@ -1,9 +1,9 @@
-//! The home key: how far a piece is from C major or A minor.
+//! Transposition to the home key, C major or A minor.
 
 use crate::corpus::key::Key;
 
-/// The way to C, or to A for a key with a minor third: -6 to 5 semitones. So a mode keeps its tonic's place: D dorian
-/// goes to A, with an F sharp.
+/// The transposition that moves the tonic to C, or to A if the key has a minor third: -6 to 5 semitones. A mode keeps
+/// its intervals: D dorian becomes A dorian, with an F sharp.
 pub fn shift_home(key: Key) -> i8 {
     let home = if key.mode.has_minor_third() { 9 } else { 0 };
     let up = (home + 12 - key.tonic()) % 12;

@@ -1,4 +1,4 @@
-//! What a recipe's `[preparation]` may ask for.
+//! The `[preparation]` section of a recipe for a line model.
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -12,48 +12,48 @@ use crate::recipe::Recipe;
 pub struct Preparation {
     /// How a song is spelt in words.
     pub grammar: Grammar,
-    /// Which key songs are put into.
+    /// The key that songs are transposed to.
     pub key: KeyPlan,
-    /// Which modes are taken.
+    /// The modes to use.
     #[serde(default)]
     pub modes: Modes,
-    /// Whether a piece is left out if an onset or a duration in it is no whole number of 16ths; else such notes go to
-    /// the nearest 16th.
+    /// Whether to leave out pieces with an onset or duration that is not a whole number of 16ths. Otherwise such notes
+    /// go to the nearest 16th.
     #[serde(default)]
     pub drop_unquantised: bool,
-    /// The longest that an event lasts, 16th steps; what would last longer ends there, and a rest follows.
+    /// The longest event, in 16th steps. A longer note ends there and is followed by a rest.
     #[serde(default = "default_longest")]
     pub longest_event_steps: u8,
-    /// What becomes of notes that start together.
+    /// How to represent notes that start together.
     #[serde(default)]
     pub chords: Chords,
-    /// A chord that occurs less often in the training songs is no word of its own: its top note stands for it.
+    /// A chord that occurs less often in the training songs is represented by its top note.
     #[serde(default = "default_occurrences")]
     pub chord_occurrences: usize,
-    /// Which parts are taken.
+    /// The parts to use.
     #[serde(default)]
     pub parts: Parts,
-    /// Whether repeats are taken once, as written, instead of as played.
+    /// Whether to take repeats once, as written, instead of as played.
     #[serde(default)]
     pub as_written: bool,
-    /// A piece with fewer events is left out.
+    /// Pieces with fewer events are left out.
     #[serde(default = "default_fewest")]
     pub fewest_events: usize,
-    /// The share of pieces to be held out.
+    /// The share of pieces to hold out.
     #[serde(default = "default_held_out")]
     pub held_out: f64,
-    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be
-    /// none.
+    /// Selects which pieces are held out; another number selects others. Useful for small corpora, where the random
+    /// choice may miss a part of the music.
     #[serde(default)]
     pub held_out_draw: u64,
-    /// Two pieces that share more than this of the shorter one's runs of 13 notes are near-duplicates.
+    /// Two pieces that share more than this of the runs of 13 notes in the shorter one are near-duplicates.
     #[serde(default = "default_shared_runs")]
     pub shared_runs: f64,
-    /// What becomes of near-duplicates; they are never on both sides of the split.
+    /// How to treat near-duplicates. They are never on both sides of the split.
     #[serde(default)]
     pub duplicates: Duplicates,
-    /// A TSV file in a folder of the data, or beside it: a name of a piece in its first column, and names of others
-    /// that belong to it, with blanks between them, in its second.
+    /// The name of a TSV file in a data folder or beside it. The first column names a piece; the second lists other
+    /// pieces of the same work, separated by spaces.
     #[serde(default)]
     pub groups: Option<String>,
 }
@@ -62,93 +62,93 @@ pub struct Preparation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grammar {
-    /// A word a 16th: a pitch, a rest, or that the one before goes on.
+    /// One word per 16th: a pitch, a rest, or a hold of the note before.
     Melody,
-    /// Two words an event: what starts, and how many 16ths pass until the next.
+    /// Two words per event: the notes that start, and how many 16ths pass until the next event.
     Events,
 }
 
-/// Which key songs are put into.
+/// The key that songs are transposed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyPlan {
     /// C major or A minor.
     Home,
-    /// Another one each epoch, up to six semitones away.
+    /// A random one each epoch, up to six semitones away.
     All,
-    /// As they are.
+    /// No transposition.
     None,
 }
 
-/// Which modes are taken; a mode with a minor third counts as minor.
+/// The modes to use. A mode with a minor third counts as minor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Modes {
-    /// All.
+    /// Both.
     #[default]
     Both,
-    /// Those with a major third.
+    /// Only modes with a major third.
     Major,
-    /// Those with a minor third.
+    /// Only modes with a minor third.
     Minor,
 }
 
-/// What becomes of notes that start together.
+/// How to represent notes that start together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Chords {
     /// A chord of up to four pitches is a word.
     Pitches,
-    /// A chord's pitch classes, up to four of them, are a word; a single note is its pitch.
+    /// The pitch classes of a chord, up to four, are a word. A single note is a pitch.
     Classes,
-    /// Only the top note is taken.
+    /// Only the top note counts.
     #[default]
     Top,
 }
 
-/// Which parts are taken.
+/// The parts to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Parts {
-    /// All, as if one player played them.
+    /// All, merged as if one player played them.
     #[default]
     Merged,
     /// The one at the top of the score.
     First,
 }
 
-/// What becomes of near-duplicates.
+/// How to treat near-duplicates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
-    /// They stay, on one side of the split.
+    /// Keep all, on one side of the split.
     #[default]
     Keep,
-    /// The first of them stays.
+    /// Keep the first of each family.
     One,
 }
 
 impl Modes {
-    /// Whether music in a minor mode, or in a major one, is taken.
+    /// Whether a mode with (`minor`) or without a minor third is used.
     pub fn takes(self, minor: bool) -> bool {
         self == Self::Both || (self == Self::Minor) == minor
     }
 }
 
 impl Preparation {
-    /// What a recipe for a line model asks for.
+    /// The options in a recipe for a line model.
     ///
     /// # Errors
-    /// If it asks for nothing, or for what cannot be.
+    /// If the section is missing, or an option has an invalid value.
     pub fn of(recipe: &Recipe) -> Result<Self> {
         let table = recipe.preparation.clone();
-        let table = table.context("preparation: expected one beside a line model, got none")?;
+        let table = table.context("preparation: expected this section in the recipe of a line model, got none")?;
         let options: Self = table.try_into().context("preparation")?;
         options.check()?;
         Ok(options)
     }
 
-    /// The same, but for what leaves music out or moves it.
+    /// The same options without those that leave out or transpose pieces.
     pub fn for_a_seed(self) -> Self {
         Self { key: KeyPlan::None, modes: Modes::Both, drop_unquantised: false, fewest_events: 1, groups: None, ..self }
     }
@@ -158,7 +158,7 @@ impl Preparation {
         HoldOut { share: self.held_out, draw: self.held_out_draw, shared_runs: self.shared_runs }
     }
 
-    /// Says what is wrong with options that no music can be prepared by.
+    /// Checks the values.
     fn check(&self) -> Result<()> {
         ensure!(
             self.longest_event_steps > 0,
@@ -171,7 +171,7 @@ impl Preparation {
         self.hold_out().check()?;
         ensure!(
             self.grammar == Grammar::Events || self.chords == Chords::Top,
-            "preparation.chords: expected \"top\", as a melody has one note at a time; or grammar = \"events\""
+            "preparation.chords: expected \"top\", because a melody has one note at a time; or use grammar = \"events\""
         );
         Ok(())
     }

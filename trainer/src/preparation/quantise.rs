@@ -1,4 +1,4 @@
-//! Notes on a grid of 16ths, or why a piece does not fit it.
+//! Quantises notes to a grid of 16ths.
 
 use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
 
@@ -7,7 +7,7 @@ use crate::corpus::piece::{Note, Piece, TICKS_PER_BEAT};
 
 /// Ticks in a 16th.
 pub const TICKS_PER_STEP: u64 = TICKS_PER_BEAT / STEPS_PER_BEAT as u64;
-/// Notes of one part that start no further apart are meant to start together.
+/// Notes of one part that start within this time are meant to start together.
 const TOGETHER_TICKS: u64 = TICKS_PER_STEP / 4;
 
 /// A note on the grid. Times are in 16th steps.
@@ -21,19 +21,20 @@ pub struct GridNote {
     pub pitch: u8,
 }
 
-/// A piece's notes on the grid.
+/// The notes of a piece on the grid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OnGrid {
     /// In order of start, then from the top.
     pub notes: Vec<GridNote>,
-    /// How many had to go: of notes of one part that come after each other within one 16th the nearest to it stays.
+    /// How many notes were left out. Of notes of one part that start one after the other within a 16th, the nearest to
+    /// it stays.
     pub left_out: usize,
 }
 
-/// Puts the parts that are asked for on the grid.
+/// Quantises the parts that the options select.
 ///
 /// # Errors
-/// In words, if the recipe leaves out pieces that do not fit, and this one does not.
+/// If the options leave out pieces that do not fit the grid, and this one does not fit.
 pub fn on_grid(piece: &Piece, options: &Preparation) -> Result<OnGrid, String> {
     let parts = match options.parts {
         Parts::Merged => &piece.parts[..],
@@ -49,13 +50,13 @@ pub fn on_grid(piece: &Piece, options: &Preparation) -> Result<OnGrid, String> {
     Ok(on_grid)
 }
 
-/// Puts the notes of one part, which are in order of onset, on the grid.
+/// Quantises the notes of one part. `notes` are in order of onset.
 ///
 /// # Errors
-/// In words, if notes that do not fit are to be dropped, and one of these does not.
+/// If `drop_unquantised` is set and a note does not fit the grid.
 pub fn part_on_grid(notes: &[Note], drop_unquantised: bool) -> Result<OnGrid, String> {
     if drop_unquantised && !notes.iter().all(fits) {
-        return Err("an onset or duration that is no whole number of 16ths".into());
+        return Err("an onset or duration that is not a whole number of 16ths".into());
     }
     let mut on_grid: Vec<GridNote> = notes.iter().filter(|note| !is_crowded_out(note, notes)).map(rounded).collect();
     sort(&mut on_grid);
@@ -81,8 +82,8 @@ fn rounded(note: &Note) -> GridNote {
     GridNote { start, end: nearest_step(note.end()).max(start + 1), pitch: note.pitch }
 }
 
-/// Whether another note of the part (`notes`, in order of onset) starts nearer to the same 16th, at another time; of
-/// two that are as near the first stays.
+/// Whether another note of the part (`notes`, in order of onset) starts nearer to the same 16th, at another time. If
+/// two are equally near, the first stays.
 fn is_crowded_out(note: &Note, notes: &[Note]) -> bool {
     let step = nearest_step(note.onset);
     let distance = |onset: u64| onset.abs_diff(step * TICKS_PER_STEP);
@@ -114,10 +115,10 @@ mod tests {
 
     #[test]
     fn notes_go_to_the_nearest_16th() {
-        // Times in 48ths of a quarter: a 16th is 12, an eighth of a triplet 16, a 32nd 6.
+        // Times in 48ths of a quarter: a 16th is 12, a triplet eighth 16, a 32nd 6.
         check(&["0+12:60 12+24:62"], true, Ok((&[(0, 1, 60), (1, 3, 62)], 0)));
         check(&["0+16:60 16+16:62 32+16:64"], false, Ok((&[(0, 1, 60), (1, 3, 62), (3, 4, 64)], 0)));
-        let reason = "an onset or duration that is no whole number of 16ths";
+        let reason = "an onset or duration that is not a whole number of 16ths";
         check(&["0+16:60 16+16:62 32+16:64"], true, Err(reason));
         check(&["0+12:60", "0+6:48 6+6:50"], true, Err(reason));
     }
@@ -126,7 +127,7 @@ mod tests {
     fn of_a_run_that_is_too_fast_every_other_note_stays() {
         let run = "0+6:60 6+6:62 12+6:64 18+6:65 24+12:67";
         check(&[run], false, Ok((&[(0, 1, 60), (1, 2, 64), (2, 3, 67)], 2)));
-        // A chord that is played not quite together is a chord; another part is on its own.
+        // A chord whose notes start slightly apart is a chord. Other parts do not affect it.
         check(&["0+12:60 1+12:64", "5+6:48"], false, Ok((&[(0, 1, 64), (0, 1, 60), (0, 1, 48)], 0)));
     }
 }

@@ -1,4 +1,4 @@
-//! What became of the music: how many pieces were read, left out, held out, and why.
+//! Reports how many pieces were read, left out and held out, and why.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::fmt;
 use super::song::Song;
 use crate::corpus::folder;
 
-/// As many held-out songs as are named.
+/// How many held-out songs are listed by name.
 const NAMED: usize = 20;
 
-/// What became of the music.
+/// What happened to the music.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Pieces that were read.
@@ -18,19 +18,19 @@ pub struct Report {
     pub unreadable: Vec<(String, String)>,
     /// How many pieces were left out, by reason.
     pub left_out: BTreeMap<String, usize>,
-    /// Notes that found no place on the grid, in pieces that stay.
+    /// Notes that did not fit the grid, in pieces that were kept.
     pub notes_left_out: usize,
-    /// Families of near-duplicates, single pieces counted.
+    /// Families of near-duplicates; a piece without duplicates is a family too.
     pub families: usize,
-    /// Pieces beyond the first of their families.
+    /// Pieces other than the first of their family.
     pub near_duplicates: usize,
-    /// Of those, pieces that were left out.
+    /// How many of those were left out.
     pub copies_left_out: usize,
-    /// Songs and events to learn from.
+    /// Songs and events to train on.
     pub train: (usize, usize),
-    /// Songs and events that are held out.
+    /// Songs and events held out.
     pub valid: (usize, usize),
-    /// The names of the songs that are held out.
+    /// The names of the held-out songs.
     pub held_out: Vec<String>,
 }
 
@@ -49,11 +49,11 @@ impl fmt::Display for Report {
             write!(f, "\n  left out: {count} ({reason})")?;
         }
         if self.notes_left_out > 0 {
-            write!(f, "\n  {} notes left out, faster than 16ths", self.notes_left_out)?;
+            write!(f, "\n  {} notes shorter than a 16th left out", self.notes_left_out)?;
         }
         write!(
             f,
-            "\n{} near-duplicates ({} of them left out), {} families\n{} songs with {} events to learn from, {} with \
+            "\n{} near-duplicates ({} of them left out), {} families\n{} songs with {} events to train on, {} with \
              {} held out",
             self.near_duplicates,
             self.copies_left_out,

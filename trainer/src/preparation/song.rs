@@ -1,4 +1,4 @@
-//! A song: what starts, one after the other, and how long it is until the next.
+//! Songs: a piece as events, each with the notes that start and the time until the next event.
 
 use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
 
@@ -7,52 +7,52 @@ use super::quantise::{GridNote, TICKS_PER_STEP};
 use super::split::Identity;
 use crate::corpus::piece::Piece;
 
-/// The most notes that an event holds.
+/// The most notes in an event.
 pub const MOST_NOTES: usize = 4;
 
-/// What starts, and for how long nothing else does.
+/// Notes that start together, and the time until the next event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Event {
-    /// Ascending, at most four; none is a rest.
+    /// Ascending, at most four. Empty for a rest.
     pub pitches: Vec<u8>,
     /// 16th steps until the next event.
     pub steps: u8,
-    /// Which 16th of the beat it starts on, counted from its bar's start.
+    /// The 16th of the beat on which it starts, counted from the start of its bar.
     pub step_in_beat: u8,
 }
 
-/// A piece as events without gaps.
+/// A piece as a sequence of events without gaps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Song {
-    /// Its file's name and its title, which do not change when the folder moves.
+    /// Its name: the file's name without folders, and the title. It stays the same when the folder moves.
     pub name: String,
-    /// The split that its file puts it in.
+    /// The split that its file assigns it to.
     pub split: Option<String>,
     /// Whether it is in a minor mode.
     pub minor: bool,
     /// Its first metre, count and unit; 4/4 if it has none.
     pub metre: (u8, u8),
-    /// Its first tempo, quarter notes a minute.
+    /// Its first tempo, quarter notes per minute.
     pub tempo_bpm: Option<f64>,
-    /// 16ths from the start of its first bar to its first note, a pickup counted from the bar that it would be.
+    /// 16ths from the start of its first bar to its first note. A pickup counts as the end of a full bar.
     pub first_step_in_bar: usize,
     /// From the first note to the end of the last.
     pub events: Vec<Event>,
 }
 
 impl Song {
-    /// The same `semitones` higher; `None` if a pitch would leave MIDI's range.
+    /// The song transposed by `semitones`; `None` if a pitch would leave the range of MIDI.
     pub fn transposed(&self, semitones: i8) -> Option<Self> {
         let events = self.events.iter().map(|event| event.transposed(semitones)).collect::<Option<_>>()?;
         Some(Self { events, ..self.clone() })
     }
 
-    /// What it is known by.
+    /// The properties that decide its split.
     pub fn identity(&self) -> Identity {
         Identity { name: self.name.clone(), split: self.split.clone(), top_line: self.top_line().collect() }
     }
 
-    /// The highest pitch of each event that is no rest.
+    /// The highest pitch of each event, without rests.
     pub fn top_line(&self) -> impl Iterator<Item = u8> + '_ {
         self.events.iter().filter_map(|event| event.pitches.last().copied())
     }
@@ -65,7 +65,7 @@ impl Event {
     }
 }
 
-/// The events of `notes`, which are in order of start, then from the top; the song's mode is not looked at.
+/// Converts `notes`, which are in order of start, then from the top. Does not determine the mode.
 pub fn from_notes(piece: &Piece, notes: &[GridNote], options: &Preparation) -> Song {
     let mut events = Vec::new();
     let (mut sounds_until, mut rest) = (0, notes);
@@ -74,7 +74,7 @@ pub fn from_notes(piece: &Piece, notes: &[GridNote], options: &Preparation) -> S
         let (starting, later) = rest.split_at(count);
         let taken = if options.chords == Chords::Top { &starting[..1] } else { starting };
         let ends = taken.iter().map(|note| note.end).max().unwrap_or(0);
-        // What a hand holds sounds on below the next notes; a melody's note ends with the next.
+        // Held notes sound on below the next ones; a note of a melody ends where the next one starts.
         let holds_on = options.grammar == Grammar::Events && options.chords != Chords::Top;
         sounds_until = if holds_on { ends.max(sounds_until) } else { ends };
         let next = later.first().map_or(sounds_until, |note| note.start);
@@ -109,8 +109,8 @@ pub fn metre(piece: &Piece) -> (u8, u8) {
     if let Some((Ok(count), Ok(unit))) = metre { (count, unit) } else { (4, 4) }
 }
 
-/// The pitches of notes that start together, ascending. Of more than four the outer ones stay, then inner ones from the
-/// top that are no octaves of others.
+/// The pitches of notes that start together, ascending. Of more than four, keeps the outer ones, then inner ones from
+/// the top that double no other pitch class.
 fn chord(notes: &[GridNote]) -> Vec<u8> {
     let mut pitches: Vec<u8> = notes.iter().map(|note| note.pitch).collect();
     pitches.sort_unstable();
@@ -135,7 +135,7 @@ fn chord(notes: &[GridNote]) -> Vec<u8> {
     pitches
 }
 
-/// How many 16ths a step is from the start of its bar, or from the piece's where no bars are known.
+/// The position of a step in its bar, in 16ths; counted from the start of the piece if its bars are unknown.
 fn step_in_bar(piece: &Piece, step: u64) -> u64 {
     let ticks = step * TICKS_PER_STEP;
     let bar = piece.bars.iter().rposition(|&bar| bar <= ticks);
@@ -148,14 +148,14 @@ fn step_in_bar(piece: &Piece, step: u64) -> u64 {
     since / TICKS_PER_STEP
 }
 
-/// Which 16th of the beat a step is.
+/// The 16th of the beat on which a step lies.
 pub fn step_in_beat(piece: &Piece, step: u64) -> u8 {
     (step_in_bar(piece, step) % STEPS_PER_BEAT as u64) as u8
 }
 
-/// The file's name without its folders and ending, then the title, or else the place in the file.
+/// The file's name without folders and extension, then the title; without a title, the position in the file.
 pub fn name_of(piece: &Piece) -> String {
-    // What a reader says of the place in the file comes after the file's ending.
+    // Readers append the position in the file after the extension.
     let ending = piece.source.rfind('.').unwrap_or(0);
     let end = piece.source[ending..].find([':', '#']).map_or(piece.source.len(), |at| ending + at);
     let (path, place) = piece.source.split_at(end);
@@ -189,16 +189,16 @@ mod tests {
     fn events_follow_without_gaps() {
         let events = Preparation { grammar: Grammar::Events, chords: Chords::Pitches, ..options() };
         check(&["0+48:60 0+48:64 48+24:62"], &events, "60.64x4 62x2");
-        // Silence is a rest; what a hand holds is none.
+        // Silence is a rest; a held note is not.
         check(&["0+24:60 48+24:62"], &events, "60x2 rx2 62x2");
         check(&["0+24:72 48+24:74", "0+72:48"], &events, "48.72x4 74x2");
-        // In a melody only the top counts, and it ends by itself.
+        // In a melody only the top note counts; it ends where it is written to end.
         check(&["0+24:72 48+24:74", "0+72:48"], &options(), "72x2 rx2 74x2");
         check(&["0+48:60 24+48:62"], &options(), "60x2 62x4");
     }
 
     #[test]
-    fn what_is_too_long_ends_in_rests() {
+    fn long_notes_end_in_rests() {
         let short = Preparation { longest_event_steps: 4, ..options() };
         check(&["0+120:60 120+12:62"], &short, "60x4 rx4 rx2 62x1");
     }

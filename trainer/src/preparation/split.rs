@@ -1,30 +1,30 @@
-//! Which pieces are held out: a share of the families, by names alone, so that others stay where they are when music is
-//! added.
+//! Chooses which pieces to hold out: a share of the families, by their names alone, so that adding music does not move
+//! pieces from one side to the other.
 
 use anyhow::{Result, ensure};
 use continuo_model::hash::fnv1a;
 use continuo_model::random::SplitMix64;
 
-/// What a piece is known by when pieces are split.
+/// The properties of a piece that decide its split.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Its file's name and its title, which do not change when the folder moves.
+    /// Its name: the file's name without folders, and the title. It stays the same when the folder moves.
     pub name: String,
-    /// The split that its file puts it in.
+    /// The split that its file assigns it to.
     pub split: Option<String>,
-    /// Its highest pitches, one after the other.
+    /// The pitches of its top line.
     pub top_line: Vec<u8>,
 }
 
-/// How pieces are held out where files do not say.
+/// How pieces are held out if their files do not assign splits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HoldOut {
-    /// The share of pieces.
+    /// The share of pieces to hold out.
     pub share: f64,
-    /// Which pieces those are: another number holds out others. For a few pieces, of which a share by chance may be
-    /// none.
+    /// Selects which pieces are held out; another number selects others. Useful for small corpora, where the random
+    /// choice may miss a part of the music.
     pub draw: u64,
-    /// Two pieces that share more than this of the shorter one's runs of 13 notes are near-duplicates.
+    /// Two pieces that share more than this of the runs of 13 notes in the shorter one are near-duplicates.
     pub shared_runs: f64,
 }
 
@@ -35,10 +35,10 @@ impl Default for HoldOut {
 }
 
 impl HoldOut {
-    /// Finds shares that are none.
+    /// Checks the values.
     ///
     /// # Errors
-    /// If there is one, with its name in recipes.
+    /// If a share is out of range; the error names the recipe's option.
     pub fn check(self) -> Result<()> {
         ensure!(
             self.share > 0.0 && self.share < 1.0,
@@ -54,26 +54,28 @@ impl HoldOut {
     }
 }
 
-/// For each family whether it is held out. A family is asked by the first of its pieces' names. Where files hold pieces
-/// out, a family with a piece in a split goes there. One is held out, and one stays, if there are two.
+/// Decides for each family whether it is held out. The first of its names in alphabetical order decides. If files hold
+/// pieces out, a family with an assigned piece follows its file instead. If there are at least two families, at least
+/// one is held out and one is not.
 pub fn held_out(pieces: &[Identity], family_of: &[usize], hold_out: HoldOut) -> Vec<bool> {
     let num_families = family_of.iter().max().map_or(0, |last| last + 1);
     let mut first: Vec<Option<&str>> = vec![None; num_families];
-    let mut told: Vec<Option<bool>> = vec![None; num_families];
+    let mut assigned: Vec<Option<bool>> = vec![None; num_families];
     for (piece, &family) in pieces.iter().zip(family_of) {
         first[family] = Some(first[family].map_or(&*piece.name, |name| name.min(&piece.name)));
         if let Some(split) = &piece.split {
-            // What a file holds out is not learnt from, whatever it is like.
+            // A file that holds out one piece of a family holds out all of it.
             let held = split != "train";
-            told[family] = Some(told[family].unwrap_or(false) || held);
+            assigned[family] = Some(assigned[family].unwrap_or(false) || held);
         }
     }
-    if !told.contains(&Some(true)) {
-        told.fill(None);
+    if !assigned.contains(&Some(true)) {
+        assigned.fill(None);
     }
     let hashes: Vec<u64> = first.iter().map(|name| hash(name.unwrap_or_default(), hold_out.draw)).collect();
     let below = (hold_out.share * u64::MAX as f64) as u64;
-    let mut held_out: Vec<bool> = hashes.iter().zip(&told).map(|(&hash, told)| told.unwrap_or(hash < below)).collect();
+    let mut held_out: Vec<bool> =
+        hashes.iter().zip(&assigned).map(|(&hash, held)| held.unwrap_or(hash < below)).collect();
     if num_families > 1 {
         let by_hash = |family: &usize| hashes[*family];
         if !held_out.contains(&true) {
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_on_one_side_and_what_a_file_says_counts() {
+    fn a_family_is_on_one_side_and_splits_in_files_count() {
         let mut songs = songs((0..100).map(|n| format!("tune {n}")));
         let families: Vec<usize> = (0..100).map(|n| n / 2).collect();
         assert_eq!(held_out(&songs, &families, HoldOut::default()).len(), 50);
@@ -144,7 +146,7 @@ mod tests {
         }
         let held = held_out(&songs, &families, HoldOut::default());
         assert_eq!((0..50).filter(|&family| held[family]).collect::<Vec<_>>(), [3]);
-        // Where files only say what is learnt from, a share of that is held out, as if they said nothing.
+        // If files assign pieces only to `train`, a share of those is held out, as if no file assigned any.
         songs[7].split = Some("train".into());
         let told = held_out(&songs, &families, HoldOut::default());
         songs.iter_mut().for_each(|song| song.split = None);

@@ -1,10 +1,10 @@
-//! Tests of preparation as a whole, and music for those of its parts.
+//! Tests of preparation as a whole, and music for the tests of its modules.
 
 use super::*;
 use crate::corpus::key::{Mode, WrittenKey};
 use crate::corpus::piece::{Note, Part, TICKS_PER_BEAT};
 
-/// Options for a melody, everything else as it is if a recipe says nothing.
+/// Options for a melody; all others have their defaults.
 pub fn options() -> Preparation {
     toml::from_str("grammar = \"melody\"\nkey = \"none\"\nfewest_events = 1").unwrap()
 }
@@ -24,7 +24,7 @@ fn corpus(pieces: Vec<Piece>) -> Corpus {
     Corpus { pieces, ..Corpus::default() }
 }
 
-/// A tune of its own for each `seed`.
+/// A different tune for each `seed`.
 fn tune(seed: u64) -> Piece {
     let mut rng = continuo_model::random::SplitMix64::new(seed);
     let words: Vec<_> = (0..40).map(|n| format!("{}+12:{}", n * 12, 60 + rng.next_below(13))).collect();
@@ -34,7 +34,7 @@ fn tune(seed: u64) -> Piece {
 #[test]
 fn near_duplicates_fall_on_one_side_or_one_of_them_stays() {
     let mut pieces: Vec<Piece> = (0..60).map(tune).collect();
-    // Each tune again, a fourth higher, under another name, with other notes at its end.
+    // Each tune again, a fourth higher, with another name and another ending.
     pieces.extend((0..60).map(|seed| {
         let mut copy = tune(seed);
         copy.source = format!("copy of {seed}.mid");
@@ -91,7 +91,7 @@ fn songs_go_to_the_home_key_and_modes_are_chosen() {
 }
 
 #[test]
-fn what_is_left_out_is_counted_with_its_reason() {
+fn pieces_left_out_are_counted_by_reason() {
     let pieces = vec![tune(1), tune(2), piece("triplet", &["0+16:60 16+16:62 32+16:64"])];
     let strict = Preparation { drop_unquantised: true, fewest_events: 2, ..options() };
     let report = prepare(corpus(pieces), &strict, &[]).report;

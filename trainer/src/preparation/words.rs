@@ -1,4 +1,4 @@
-//! Songs in words: the lexicon that the training songs make, and songs spelt in it.
+//! Spells songs in words, and builds the lexicon from the training songs.
 
 use std::collections::BTreeMap;
 
@@ -7,31 +7,31 @@ use continuo_model::lexicon::{Chord, Lexicon, Word};
 use super::options::{Chords, Grammar, KeyPlan, Preparation};
 use super::song::{Event, Song};
 
-/// How far songs are moved, semitones, where every key is learnt.
+/// The transpositions, in semitones, for training in all keys.
 pub const ALL_KEYS: std::ops::RangeInclusive<i8> = -6..=5;
 
-/// A song in words.
+/// A song spelt in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spelt {
-    /// The tokens, a delimiter at the end; the one before the beginning is left to the reader.
+    /// The tokens, with a delimiter at the end. The reader adds the one before the start.
     pub tokens: Vec<u16>,
-    /// For each word that begins an event which 16th of the beat it falls on.
+    /// For each word, the 16th of the beat on which an event starts; `None` if the word does not start one.
     pub steps_in_beat: Vec<Option<u8>>,
-    /// How many events they are.
+    /// The number of events.
     pub num_events: usize,
 }
 
-/// The words that songs are spelt in: the delimiter, the rest, the hold of a melody, every pitch between the lowest and
-/// the highest, the chords that occur often enough, the durations.
+/// The words that songs are spelt in: the delimiter, the rest, the melody's hold, every pitch from the lowest to the
+/// highest, the chords that occur often enough, and the durations.
 ///
 /// # Errors
-/// In words, if the songs make no lexicon.
+/// If the songs cannot form a lexicon.
 pub fn lexicon(songs: &[Song], options: &Preparation) -> Result<Lexicon, String> {
     let shifts = if options.key == KeyPlan::All { ALL_KEYS } else { 0..=0 };
     let events = || songs.iter().flat_map(|song| &song.events);
     let pitches = || events().flat_map(|event| &event.pitches).map(|&pitch| i16::from(pitch));
     let (Some(lowest), Some(highest)) = (pitches().min(), pitches().max()) else {
-        return Err("expected notes to learn from, got none".into());
+        return Err("expected notes to train on, got none".into());
     };
     let mut words = vec![Word::Delimiter, Word::Rest];
     if options.grammar == Grammar::Melody {
@@ -54,7 +54,7 @@ pub fn lexicon(songs: &[Song], options: &Preparation) -> Result<Lexicon, String>
     Lexicon::new(words)
 }
 
-/// The chords that occur often enough, in order; where all keys are learnt, in each of them.
+/// The chords that occur often enough, in order; for training in all keys, in every transposition.
 fn chords<'a>(
     events: impl Iterator<Item = &'a Event>,
     options: &Preparation,

@@ -1,12 +1,12 @@
-//! A corpus and recipes that train in a second, and the trainer as its user runs it.
+//! A corpus and recipes that train in a second, and functions that run the trainer.
 
-// Each test file uses a part of it.
+// Each test file uses only a part of this module.
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// An empty folder of a test's own.
+/// An empty folder for a test.
 pub fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&folder);
@@ -14,7 +14,7 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Runs the built trainer there.
+/// Runs the trainer in a folder.
 pub fn trainer(folder: &Path, words: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_trainer"))
         .args(words.split_whitespace())
@@ -24,8 +24,8 @@ pub fn trainer(folder: &Path, words: &str) -> Output {
         .unwrap()
 }
 
-/// Kills a run as soon as it has left a checkpoint, which stays; `words` are all but the name of `out`, without its
-/// ending. A run that ends before it is seen to is begun again.
+/// Starts a run and kills it as soon as it has written a checkpoint. `words` is the command without the name of the
+/// weights file; `out` is that name without its extension. If the run ends too early, starts it again.
 pub fn break_off(folder: &Path, words: &str, out: &str) {
     let (checkpoint, weights) = (folder.join(format!("{out}.checkpoint")), folder.join(format!("{out}.safetensors")));
     for _ in 0..50 {
@@ -51,7 +51,7 @@ pub fn break_off(folder: &Path, words: &str, out: &str) {
     );
 }
 
-/// What it prints; it must not fail.
+/// The standard output of a run that must succeed.
 pub fn succeed(folder: &Path, words: &str) -> String {
     let output = trainer(folder, words);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -59,7 +59,7 @@ pub fn succeed(folder: &Path, words: &str) -> String {
     text
 }
 
-/// What it says is wrong; it must fail, and not panic.
+/// The standard error of a run that must fail without a panic.
 pub fn fail(folder: &Path, words: &str) -> String {
     let output = trainer(folder, words);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -67,7 +67,7 @@ pub fn fail(folder: &Path, words: &str) -> String {
     error
 }
 
-/// Cadences in several keys, four steps a chord: `{"train": [...], "valid": [...]}`.
+/// Writes cadences in several keys, four steps per chord: `{"train": [...], "valid": [...]}`.
 pub fn write_corpus(folder: &Path) {
     const CHORDS: [[u8; 4]; 4] = [[67, 64, 60, 48], [69, 65, 60, 53], [67, 62, 59, 55], [67, 64, 60, 48]];
     let piece = |shift: u8, rounds: usize| -> Vec<[u8; 4]> {
@@ -79,7 +79,7 @@ pub fn write_corpus(folder: &Path) {
     std::fs::write(folder.join("corpus.json"), corpus.to_string()).unwrap();
 }
 
-/// A small stack, and how it is trained.
+/// The network and training of a small stack.
 pub const STACK: &str = r#"
         kind = "stack"
         vocab_size = 48
@@ -92,7 +92,7 @@ pub const STACK: &str = r#"
         optimiser = "nadam"
 "#;
 
-/// The same of a split network.
+/// The same for a split network.
 pub const SPLIT: &str = r#"
         kind = "split"
         vocab_size = 48
@@ -111,7 +111,7 @@ pub const SPLIT: &str = r#"
         any_order = 0.5
 "#;
 
-/// A recipe that trains in a second.
+/// Writes a recipe that trains in a second.
 pub fn write_recipe(folder: &Path, network: &str, epochs: usize) {
     let recipe = format!(
         r#"
@@ -135,10 +135,10 @@ pub fn write_recipe(folder: &Path, network: &str, epochs: usize) {
     std::fs::write(folder.join("tiny.toml"), recipe).unwrap();
 }
 
-/// Trains it; the name of the weights file comes behind.
+/// The command that trains it; the name of the weights file follows.
 pub const TRAIN: &str = "train tiny.toml --data corpus.json --rng-seed 5 --out";
 
-/// A folder `tunes` of melodies in ABC, and `line.toml`, by which a line model learns them.
+/// Writes a folder `tunes` of melodies in ABC, and `line.toml`, a recipe for a line model.
 pub fn write_tunes(folder: &Path, epochs: usize) {
     let tune = |n: usize| {
         let bar = |bar: usize| -> String {
@@ -174,5 +174,5 @@ const LINE: &str = r#"
         optimiser = "adam"
 "#;
 
-/// Trains it; the name of the weights file comes behind.
+/// The command that trains it; the name of the weights file follows.
 pub const TRAIN_LINE: &str = "train line.toml --data tunes --rng-seed 5 --out";

@@ -1,4 +1,4 @@
-//! Text as the outlines of the font that the editor has too.
+//! Text as outlines of glyphs, in the font of the plugin's editor.
 
 use std::sync::LazyLock;
 
@@ -8,8 +8,8 @@ use ttf_parser::{Face, GlyphId, OutlineBuilder};
 static FACE: LazyLock<Face> =
     LazyLock::new(|| Face::parse(epaint_default_fonts::UBUNTU_LIGHT, 0).expect("the font is a whole file"));
 
-/// The outlines of a text whose capitals are `size` pixels high, from its upper left corner on; `None` if it has none.
-/// A character that the font lacks is as wide as a space.
+/// The outlines of a text with capitals `size` pixels high, relative to its upper left corner; `None` if there are
+/// none. A character that the font lacks is as wide as a space.
 pub fn path(text: &str, size: f32) -> Option<Path> {
     let mut outlines = Outlines { path: PathBuilder::new(), scale: scale(size), left: 0.0, baseline: size };
     for character in text.chars() {
@@ -21,23 +21,23 @@ pub fn path(text: &str, size: f32) -> Option<Path> {
     outlines.path.finish()
 }
 
-/// How wide a text is whose capitals are `size` pixels high.
+/// The width of a text with capitals `size` pixels high.
 pub fn width(text: &str, size: f32) -> f32 {
     text.chars().map(advance).sum::<f32>() * scale(size)
 }
 
-/// Pixels in a unit of the font.
+/// Pixels per font unit.
 fn scale(size: f32) -> f32 {
     size / f32::from(FACE.capital_height().unwrap_or(FACE.ascender()))
 }
 
-/// How far it is to the next character, in units of the font.
+/// The distance to the next character, in font units.
 fn advance(character: char) -> f32 {
     let glyph = FACE.glyph_index(character).or(FACE.glyph_index(' ')).unwrap_or(GlyphId(0));
     FACE.glyph_hor_advance(glyph).map_or(0.0, f32::from)
 }
 
-/// Turns outlines in units of the font, y upwards, into pixels, y downwards.
+/// Converts outlines from font units with y upwards to pixels with y downwards.
 struct Outlines {
     path: PathBuilder,
     scale: f32,
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use continuo_model::tokeniser::grid::VOICE_NAMES;
 
-    /// All that the piano roll writes, without the spaces.
+    /// All characters that the piano roll uses, except spaces.
     fn all() -> String {
         (VOICE_NAMES.join("") + "Played" + "C-0123456789" + "4/4 91.5 bpm").replace(' ', "")
     }
@@ -103,7 +103,7 @@ mod tests {
             assert!(bounds.left() >= -0.3 && bounds.right() <= width(&text, 7.0) + 0.3, "`{character}`: {bounds:?}");
             assert!(bounds.top() >= -1.0 && bounds.bottom() <= 9.3, "`{character}`: {bounds:?}");
         }
-        // A capital stands on the baseline and is as high as it must be.
+        // A capital stands on the baseline and has the requested height.
         let bounds = path("T", 13.0).and_then(|path| path.compute_tight_bounds()).expect("bounds");
         assert!(bounds.top().abs() < 0.1 && (bounds.bottom() - 13.0).abs() < 0.1, "{bounds:?}");
     }

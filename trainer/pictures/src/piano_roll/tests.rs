@@ -1,4 +1,4 @@
-//! Looks at single pixels of piano rolls.
+//! Checks single pixels of piano rolls.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn phrase(tracks: &[(&str, &[Note])]) -> Phrase {
     }
 }
 
-/// The colour in the middle of a row at a time.
+/// The colour at a time in the middle of a row.
 fn pixel(phrase: &Phrase, num_bars: u32, beats: f64, pitch: u8) -> [u8; 3] {
     let layout = Layout::new(phrase, num_bars);
     let pixmap = draw(phrase, num_bars).unwrap();
@@ -45,7 +45,7 @@ fn a_soft_note_is_paler() {
 }
 
 #[test]
-fn what_was_played_is_an_outline() {
+fn the_players_notes_are_outlines() {
     let notes = [note(60, 127, 1.0, 2.0)];
     let alone = phrase(&[("Played", &notes)]);
     assert_eq!(pixel(&alone, 1, 2.4, 60), PAPER);

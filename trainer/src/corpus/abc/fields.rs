@@ -1,4 +1,4 @@
-//! What ABC's information fields mean: keys, metres, lengths, tempos, orders of parts.
+//! ABC's information fields: keys, metres, lengths, tempos and orders of parts.
 
 use anyhow::{Context, Result, ensure};
 
@@ -6,30 +6,30 @@ use crate::corpus::beats::Beats;
 use crate::corpus::key::{Mode, WrittenKey};
 use crate::corpus::piece::Metre;
 
-/// More is a mistake in the file.
+/// A longer order of parts is an error in the file.
 const MAX_PARTS: usize = 1000;
 
-/// How much each letter, A first, is raised.
+/// Alteration of each letter, A first, in semitones.
 pub type Signature = [i8; 7];
 
-/// What a `K:` field or the properties of a `V:` field ask for.
+/// The content of a `K:` field, or the properties in a `V:` field.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyField {
-    /// The signature, if it names one.
+    /// The key signature, if given.
     pub signature: Option<Signature>,
-    /// The key, if it names one.
+    /// The key, if given.
     pub written: Option<WrittenKey>,
-    /// Semitones that the notes sound higher than written.
+    /// Semitones from written to sounding pitch.
     pub transpose: i64,
     /// The name, in a `V:` field.
     pub name: String,
 }
 
-/// `G`, `Bb dorian`, `F#m`, `D =c ^g`, `D exp _b`, `HP`, `none`, each perhaps with a clef. Highland pipes sound F and C
-/// sharp whether that is written (`Hp`) or not (`HP`).
+/// Parses `G`, `Bb dorian`, `F#m`, `D =c ^g`, `D exp _b`, `HP` or `none`, each with an optional clef. Highland pipes
+/// sound F and C sharp whether the sharps are written (`Hp`) or not (`HP`).
 ///
 /// # Errors
-/// If it is no key.
+/// If the text is not a key.
 pub fn key(text: &str) -> Result<KeyField> {
     let text = text.trim();
     let mut field = KeyField::default();
@@ -72,7 +72,7 @@ fn set_key(field: &mut KeyField, fifths: i8, mode: Mode) {
     field.signature = Some(signature);
 }
 
-/// Accidentals, clefs and properties such as `octave=-1`, one after the other.
+/// Parses a list of accidentals, clefs and properties such as `octave=-1`.
 fn properties(field: &mut KeyField, text: &str) -> Result<()> {
     for word in quoted_words(text) {
         match word.split_once('=').filter(|(name, _)| name.chars().all(char::is_alphabetic) && name.len() > 2) {
@@ -91,7 +91,7 @@ fn properties(field: &mut KeyField, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// The properties of a `V:` field after its name.
+/// Parses the properties of a `V:` field after the voice's name.
 pub fn voice(text: &str) -> Result<KeyField> {
     let mut field = KeyField::default();
     for word in quoted_words(text) {
@@ -104,7 +104,7 @@ pub fn voice(text: &str) -> Result<KeyField> {
     Ok(field)
 }
 
-/// Semitones of a clef with a small 8 or 15 (`treble-8`, `-8va`), 0 for another clef.
+/// The transposition of a clef with a small 8 or 15 (`treble-8`, `-8va`) in semitones; 0 for other clefs.
 fn clef_octaves(word: &str) -> Option<i64> {
     let names =
         ["treble", "bass", "alto", "tenor", "baritone", "soprano", "mezzosoprano", "perc", "none", "G", "F", "C"];
@@ -120,7 +120,7 @@ fn clef_octaves(word: &str) -> Option<i64> {
     (names.contains(&name) || name.is_empty() && semitones != 0).then_some(semitones)
 }
 
-/// `^f_b=c`: changes to a signature.
+/// Applies alterations such as `^f_b=c` to a signature.
 fn accidentals(field: &mut KeyField, word: &str) -> Result<()> {
     let mut rest = word;
     while !rest.is_empty() {
@@ -146,7 +146,7 @@ fn number(text: &str) -> Result<i64> {
     number.with_context(|| format!("expected a small number, got `{text}`"))
 }
 
-/// Words, of which a quoted text is part of one.
+/// Splits a text into words. Quoted text does not end a word.
 fn quoted_words(text: &str) -> Vec<String> {
     let (mut words, mut quoted) = (vec![String::new()], false);
     for c in text.chars() {
@@ -161,10 +161,10 @@ fn quoted_words(text: &str) -> Vec<String> {
     words
 }
 
-/// `6/8`, `C`, `C|`; `None` for `none`.
+/// Parses `6/8`, `C` or `C|`; `None` for `none`.
 ///
 /// # Errors
-/// If it is no metre.
+/// If the text is not a metre.
 pub fn metre(text: &str) -> Result<Option<Metre>> {
     Ok(match text.trim() {
         "none" | "" => None,
@@ -174,10 +174,10 @@ pub fn metre(text: &str) -> Result<Option<Metre>> {
     })
 }
 
-/// `1/8` as a length in quarter notes.
+/// Parses `1/8` as a length in quarter notes.
 ///
 /// # Errors
-/// If it is no fraction above 0.
+/// If the text is not a fraction above 0.
 pub fn length(text: &str) -> Result<Beats> {
     let (num, den) = text.trim().split_once('/').unwrap_or((text.trim(), "1"));
     let part = |text: &str| text.trim().parse().ok().filter(|n| (1..=1024).contains(n));
@@ -186,14 +186,14 @@ pub fn length(text: &str) -> Result<Beats> {
     Beats::new(4 * num, den)
 }
 
-/// The length that notes have where no `L:` says, by the metre.
+/// The default note length for a metre, if there is no `L:`.
 pub fn default_length(metre: Option<Metre>) -> Result<Beats> {
     let short = metre.is_some_and(|metre| 4 * metre.count < 3 * metre.unit);
     Beats::new(1, if short { 4 } else { 2 })
 }
 
-/// Quarter notes a minute of `1/4=120`, `3/8=50 "Slow"`, `1/4 1/8=60` or, of notes of the length `unit`, `120`; `None`
-/// if it is words alone.
+/// Parses a tempo as quarter notes per minute: `1/4=120`, `3/8=50 "Slow"`, `1/4 1/8=60`, or `120` for notes of length
+/// `unit`. `None` if the text contains only words.
 pub fn tempo(text: &str, unit: Beats) -> Option<f64> {
     let plain: String = text.split('"').step_by(2).collect::<Vec<_>>().join(" ");
     let (lengths, rate) = plain.split_once('=').unwrap_or(("", &plain));
@@ -206,12 +206,12 @@ pub fn tempo(text: &str, unit: Beats) -> Option<f64> {
     Some(rate * beat).filter(|tempo| tempo.is_finite() && *tempo > 0.0)
 }
 
-/// The order of parts that `P:A(AB)3C` asks for.
+/// Parses an order of parts such as `P:A(AB)3C`.
 ///
 /// # Errors
-/// If it is no such order.
+/// If the text is not an order of parts.
 pub fn parts(text: &str) -> Result<Vec<char>> {
-    // The parts played so far on each level of brackets.
+    // The parts so far on each level of brackets.
     let mut levels: Vec<Vec<char>> = vec![Vec::new()];
     let mut last: Vec<char> = Vec::new();
     for c in text.chars().filter(|c| !c.is_whitespace() && *c != '.') {

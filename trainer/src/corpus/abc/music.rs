@@ -1,4 +1,4 @@
-//! A line of ABC's music code, read sign by sign.
+//! ABC's music code, one line at a time.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -7,13 +7,13 @@ use super::voice::Spelt;
 use crate::corpus::beats::Beats;
 use crate::corpus::repeats::Barline;
 
-/// More is a mistake in the file.
+/// A larger number is an error in the file.
 const MAX_NUMBER: u32 = 10_000;
 
-/// Reads a line's notes into the tune's voice in hand.
+/// Reads the notes of a line into the tune's current voice.
 ///
 /// # Errors
-/// If a sign makes no sense; with the column.
+/// If a character is invalid; with the column.
 pub fn read(line: &str, tune: &mut Tune) -> Result<()> {
     let mut scanner = Scanner { signs: line.chars().collect(), at: 0 };
     while let Some(sign) = scanner.peek() {
@@ -37,7 +37,7 @@ impl Scanner {
         self.signs.get(self.at + count).copied()
     }
 
-    /// The signs from here on as long as they are such.
+    /// Consumes characters while they match.
     fn take(&mut self, such: impl Fn(char) -> bool) -> String {
         let rest = &self.signs[self.at..];
         let run: String = rest.iter().copied().take_while(|&c| such(c)).collect();
@@ -45,7 +45,7 @@ impl Scanner {
         run
     }
 
-    /// What stands up to `closing`, which is passed over too.
+    /// Consumes the text up to `closing`, and `closing` itself.
     fn until(&mut self, closing: char, what: &str) -> Result<String> {
         self.at += 1;
         let text = self.take(|c| c != closing);
@@ -101,7 +101,7 @@ impl Scanner {
                 self.take(|c| c.is_ascii_digit() || c == '/');
                 Ok(())
             }
-            // Ends of slurs, decorations of one letter, and what shapes the page.
+            // Ends of slurs, decorations of one letter, and layout.
             ')' | '.' | '~' | '`' | '*' | '$' | '\\' | ';' | 'H'..='W' | 'h'..='w' => {
                 self.at += 1;
                 Ok(())
@@ -144,7 +144,7 @@ impl Scanner {
         Ok(Some(number.with_context(|| format!("expected a number up to {MAX_NUMBER}, got {digits}"))?))
     }
 
-    /// `3`, `3/2`, `/`, `//`: a length in units.
+    /// A length in units: `3`, `3/2`, `/`, `//`.
     fn length(&mut self) -> Result<Beats> {
         let upper = self.number()?.unwrap_or(1);
         let mut lower = 1;
@@ -192,7 +192,7 @@ impl Scanner {
         tune.voice().event(&notes, length)
     }
 
-    /// `Z4`: four bars of rest.
+    /// Bars of rest: `Z4` is four.
     fn bars_of_rest(&mut self, tune: &mut Tune) -> Result<()> {
         self.at += 1;
         let bars = self.number()?.unwrap_or(1);
@@ -204,7 +204,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// `(` a slur, `(3` a triplet, `(3:2:4` four notes as in a triplet, `(3::2` two.
+    /// `(` starts a slur, `(3` a triplet, `(3:2:4` a triplet of four notes, `(3::2` one of two.
     fn slur_or_tuplet(&mut self, tune: &mut Tune) -> Result<()> {
         self.at += 1;
         let Some(notes) = self.number()? else { return Ok(()) };
@@ -228,7 +228,7 @@ impl Scanner {
         tune.voice().tuplet(notes, into, events.unwrap_or(notes))
     }
 
-    /// `!trill!`; a `!` without a partner is how old files break lines.
+    /// `!trill!`. In old files a single `!` is a line break.
     fn decoration(&mut self, mark: char) {
         let rest = &self.signs[self.at + 1..];
         let closing = rest.iter().position(|&c| c == mark);
@@ -236,7 +236,7 @@ impl Scanner {
         self.at += word.map_or(1, |end| end + 2);
     }
 
-    /// Bars, repeats, endings: `|`, `||`, `|]`, `|:`, `:|`, `::`, `:|2`, `[1`, `|1,3`.
+    /// Bars, repeats and endings: `|`, `||`, `|]`, `|:`, `:|`, `::`, `:|2`, `[1`, `|1,3`.
     fn barline(&mut self, tune: &mut Tune) -> Result<()> {
         let from = self.at;
         while let Some(sign) = self.peek() {
@@ -256,7 +256,8 @@ impl Scanner {
         let leading = signs.chars().take_while(|c| *c == ':').count();
         let trailing = signs.chars().rev().take_while(|c| *c == ':').count();
         if leading == signs.len() {
-            // `::` is both; `:` alone lacks its bar, which at the beginning of a line stood before it.
+            // `::` ends and begins a repeat. A single `:` lacks its bar, which at the start of a line was on the line
+            // before.
             let begins = self.signs[..from].iter().all(|c| c.is_whitespace());
             (barline.times, barline.opens) = (if leading > 1 || !begins { 2 } else { 0 }, leading > 1 || begins);
         } else {
@@ -271,7 +272,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// `1`, `1,3`, `1-3`.
+    /// The numbers of an ending: `1`, `1,3`, `1-3`.
     fn endings(&mut self) -> Result<Vec<u32>> {
         let mut passes = Vec::new();
         loop {

@@ -1,10 +1,10 @@
-//! Tunes of a few bars, and what must be read from them.
+//! Tests of the ABC reader on tunes of a few bars.
 
 use super::*;
 use crate::corpus::piece::TICKS_PER_BEAT;
 use crate::corpus::written::notes_in_words;
 
-/// Two tunes with most of what ABC has; the fuzz tests feed on it too.
+/// Two tunes with most features of ABC, also used by the fuzz tests.
 pub const ABC: &str = "% a file\nM:3/4\n\nX:1\nT:First\nL:1/8\nQ:1/4=90\nK:Gmix\n\
     |:G>A {c}B2 \"Am\"!trill!c2-|[1c(3def [ce]2 z2:|\
     \\\n[2^f/=f//f// F2 c3 ||\nw: la la\n\nfree text | here\n\nX:2\nT:Second\nM:6/8\nV:1 name=\"High\"\n\
@@ -51,7 +51,7 @@ fn two_tunes_are_read() {
 fn accidentals_last_for_the_bar() {
     assert_eq!(notes("^FfF|F"), "0+1:66 1+1:78 2+1:66 3+1:65");
     assert_eq!(notes("^F=FF_B__B^^B"), "0+1:66 1+1:65 2+1:65 3+1:70 4+1:69 5+1:73");
-    // A tie carries an accidental over the barline, for its own note.
+    // A tie carries an accidental over the barline, but only for its own note.
     assert_eq!(notes("^F-|FF"), "0+2:66 2+1:65");
     assert_eq!(notes("^F2-|G F"), "0+2:66 2+1:67 3+1:65");
     let octave = "X:1\n%%propagate-accidentals octave\nL:1/4\nK:C\n^Ff|\n";
@@ -84,7 +84,7 @@ fn repeats_endings_and_parts_are_played() {
     let parts = "X:1\nP:ABA\nL:1/4\nK:C\nP:A\nC:|\nP:B\nD||\n";
     assert_eq!(notes_in_words(&piece(parts))[0], "0+1:60 1+1:60 2+1:62 3+1:60 4+1:60");
     let missing = piece("X:1\nP:AC\nL:1/4\nK:C\nP:A\nC:|\n");
-    assert_eq!(missing.remarks, ["read as written: P:AC: the part C stands nowhere"]);
+    assert_eq!(missing.remarks, ["the order of parts is ignored: P:AC: there is no part C"]);
 }
 
 #[test]
@@ -105,15 +105,15 @@ fn slips_of_the_pen_are_mended() {
     assert_eq!(
         piece.remarks,
         [
-            "line 2 of the header is no field; it is passed over",
-            "line 6 ends in signs of a mail's encoding",
+            "line 2 of the header is not a field and is ignored",
+            "line 6 ends in characters of an e-mail encoding",
             "line 8 comes after the empty line that ends the tune"
         ]
     );
 }
 
 #[test]
-fn what_cannot_be_read_says_where() {
+fn errors_name_the_line() {
     assert_eq!(error("hello"), "expected a tune that begins with `X:`, got none");
     assert_eq!(error("X:1\nT:x\n"), "a.abc:1: expected a key (`K:`) at the end of the header, got none");
     assert_eq!(error("X:1\nK:C\n"), "a.abc:1: expected notes, got none");

@@ -1,4 +1,4 @@
-//! One voice of an ABC tune while it is read: where it is, and what lasts from note to note.
+//! A voice of an ABC tune while it is read: its notes, its current time, and accidentals, ties and tuplets in progress.
 
 use std::collections::HashMap;
 
@@ -10,64 +10,64 @@ use crate::corpus::piece::Metre;
 use crate::corpus::repeats::Barline;
 use crate::corpus::written::{WrittenNote, WrittenPart};
 
-/// How far an accidental reaches within its bar (`%%propagate-accidentals`).
+/// How far an accidental applies within its bar (`%%propagate-accidentals`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
-    /// Its own note only.
+    /// Only to its own note.
     Note,
-    /// Its octave.
+    /// To its octave.
     Octave,
-    /// All octaves: the default of the standard, section 11.3.
+    /// To all octaves: the standard's default, section 11.3.
     #[default]
     Letter,
 }
 
-/// A note as it is spelt.
+/// A note as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spelt {
     /// `A` to `G`.
     pub letter: u8,
-    /// 5 from middle C on.
+    /// 5 for the octave from middle C up.
     pub octave: i64,
-    /// How much it is raised, if it says.
+    /// Its accidental in semitones, if written.
     pub accidental: Option<i8>,
 }
 
 /// A voice.
 #[derive(Clone, Debug)]
 pub struct Voice {
-    /// What `V:` calls it.
+    /// Its name in `V:`.
     pub id: String,
     /// Its notes.
     pub part: WrittenPart,
-    /// What stands at its barlines.
+    /// Its barlines.
     pub barlines: Vec<Barline>,
     /// Its metres.
     pub metres: Vec<(Beats, Metre)>,
-    /// What notes without an accidental are raised by.
+    /// The key signature.
     pub signature: Signature,
-    /// Semitones from what is written to what sounds.
+    /// Semitones from written to sounding pitch.
     pub transpose: i64,
     /// Length of a note without a number.
     pub unit: Beats,
-    /// How far it has come.
+    /// The current time.
     pub time: Beats,
-    /// How far its accidentals reach.
+    /// How far its accidentals apply.
     pub reach: Reach,
     bar_start: Beats,
-    /// Where the bar's first layer ended, while an overlay (`&`) is read.
+    /// While an overlay (`&`) is read, the end of the bar's first layer.
     layer_end: Beats,
-    /// What notes of this bar were raised by, by letter and perhaps octave.
+    /// The accidentals of this bar, by letter and, depending on `reach`, octave.
     accidentals: HashMap<(u8, Option<i64>), i8>,
-    /// Notes that a tie leads on from, as they sounded.
+    /// Notes with a tie to the next event, as they sounded.
     tied: Vec<(u8, i64, i8)>,
-    /// What the event in hand was spelt as.
+    /// The notes of the current event, as spelt.
     spelt: Vec<(u8, i64, i8)>,
-    /// What broken rhythm makes of the next event.
+    /// Factor on the length of the next event, from a broken rhythm.
     broken: Option<Beats>,
-    /// How many events a tuplet still holds, and by what their length is multiplied.
+    /// The remaining events of a tuplet, and the factor on their length.
     tuplet: Option<(u32, Beats)>,
-    /// The event before: its first note, where it starts, how long it is.
+    /// The previous event: index of its first note, start, length.
     last: Option<(usize, Beats, Beats)>,
 }
 
@@ -95,11 +95,11 @@ impl Voice {
         }
     }
 
-    /// The notes of one moment with their lengths in units; none is a rest. The first length counts. `tied` are
-    /// those that a tie leads on from.
+    /// Adds the notes of one moment, with their lengths in units; without notes it is a rest. The first length counts.
+    /// The third field is whether the note has a tie to the next event.
     ///
     /// # Errors
-    /// If a pitch lies outside of MIDI's.
+    /// If a pitch is outside the range of MIDI.
     pub fn event(&mut self, notes: &[(Spelt, Beats, bool)], length: Beats) -> Result<()> {
         let mut factor = self.unit;
         if let Some(broken) = self.broken.take() {
@@ -134,7 +134,7 @@ impl Voice {
         Ok(())
     }
 
-    /// What a note is raised by: its own accidental, else that of the note tied to it, of the bar, of the key.
+    /// The alteration of a note: its own accidental, otherwise that of the note tied to it, of the bar or of the key.
     fn bend(&mut self, note: &Spelt) -> i8 {
         let place = (note.letter, (self.reach == Reach::Octave).then_some(note.octave));
         if let Some(bend) = note.accidental {
@@ -148,7 +148,7 @@ impl Voice {
         lasting.unwrap_or(self.signature[usize::from(note.letter - b'A')])
     }
 
-    /// A tie leads on from the event before.
+    /// Ties the previous event to the next.
     pub fn tie(&mut self) {
         if let Some((first, ..)) = self.last {
             self.part.notes[first..].iter_mut().for_each(|note| note.tied_on = true);
@@ -156,10 +156,11 @@ impl Voice {
         }
     }
 
-    /// `>` (`count` above 0) lengthens the event before by what it takes from the next; `<` the other way round.
+    /// Broken rhythm: `>` (`count` above 0) lengthens the previous event and shortens the next by the same amount; `<`
+    /// does the reverse.
     ///
     /// # Errors
-    /// If there is no event before, or more than three signs.
+    /// If there is no previous event, or there are more than three signs.
     pub fn broken_rhythm(&mut self, count: i32) -> Result<()> {
         ensure!((1..=3).contains(&count.abs()), "expected 1 to 3 signs of broken rhythm, got {}", count.abs());
         let (first, at, length) = self.last.context("expected a note before the broken rhythm, got none")?;
@@ -176,7 +177,7 @@ impl Voice {
         Ok(())
     }
 
-    /// The next `events` events last `into / notes` of what they are written as.
+    /// Starts a tuplet: scales the length of the next `events` events by `into / notes`.
     ///
     /// # Errors
     /// If a number is 0 or above 99.
@@ -188,7 +189,7 @@ impl Voice {
         Ok(())
     }
 
-    /// A barline, or the beginning of an ending, stands here.
+    /// Adds a barline, or the beginning of an ending, at the current time.
     pub fn barline(&mut self, barline: Barline, ends_bar: bool) {
         if ends_bar {
             self.time = self.time.max(self.layer_end);
@@ -199,7 +200,7 @@ impl Voice {
         self.barlines.push(Barline { at: Some(self.time), ..barline });
     }
 
-    /// What follows sounds together with the bar so far.
+    /// Returns to the start of the bar: the following notes sound together with those so far.
     pub fn overlay(&mut self) {
         self.layer_end = self.layer_end.max(self.time);
         self.time = self.bar_start;

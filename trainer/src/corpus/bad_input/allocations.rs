@@ -1,9 +1,9 @@
-//! The allocator of the tests: it counts what a thread holds, so that a reader that asks for absurdly much is found.
+//! The allocator of the tests. Counts the bytes each thread holds, so that tests find readers that allocate too much.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 
-/// The trainer's allocator, counting.
+/// The trainer's allocator with counters.
 pub struct Counting;
 
 thread_local! {
@@ -12,14 +12,14 @@ thread_local! {
 }
 
 fn count(bytes: isize) {
-    // While a thread ends its counters are gone, and nobody asks.
+    // The counters are gone while a thread ends; no test reads them then.
     let _ = HELD.try_with(|held| {
         held.set(held.get() + bytes);
         let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
     });
 }
 
-/// What `work` gives, and how many bytes more than before it this thread held at the most.
+/// Runs `work`. Returns its result, and the most bytes that this thread held during it beyond those from before.
 pub fn most_during<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();
     MOST.set(before);
@@ -27,11 +27,11 @@ pub fn most_during<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, (MOST.get() - before).unsigned_abs())
 }
 
-// SAFETY: every call is handed on to mimalloc as it came; counting allocates nothing.
+// SAFETY: passes every call on to mimalloc unchanged. Counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        // SAFETY: the caller's promises are mimalloc's.
+        // SAFETY: the caller's guarantees are those that mimalloc requires.
         unsafe { mimalloc::MiMalloc.alloc(layout) }
     }
 
@@ -55,7 +55,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[test]
-fn what_is_held_is_counted() {
+fn held_bytes_are_counted() {
     let (len, most) = most_during(|| {
         let first = vec![1_u8; 1 << 20];
         drop(first);

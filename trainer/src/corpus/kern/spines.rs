@@ -1,35 +1,35 @@
-//! The spines of a kern file: which there are, and how far each has come.
+//! The spines of a kern file and their current times.
 
 use anyhow::{Result, bail, ensure};
 
 use crate::corpus::beats::Beats;
 use crate::corpus::written::WrittenPart;
 
-/// More are a mistake in the file.
+/// More spines are an error in the file.
 const MAX_SPINES: usize = 1000;
 
 /// A column of tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Spine {
-    /// Whether it holds notes.
+    /// Whether it contains notes.
     pub kern: bool,
-    /// The part that it belongs to, if it holds notes.
+    /// Its part, if it contains notes.
     pub part: usize,
     /// When its last note ends.
     end: Beats,
 }
 
-/// The columns from left to right.
+/// The spines from left to right.
 #[derive(Debug, Default)]
 pub struct Spines {
     list: Vec<Spine>,
     seen_kern: bool,
-    /// When the last note of the spines that are over ends.
+    /// When the last note of the ended spines ends.
     over: Option<Beats>,
 }
 
 impl Spines {
-    /// The spines that a line of exclusive interpretations begins, from `time` on.
+    /// Begins spines at `time` from a line of exclusive interpretations.
     pub fn begin(&mut self, tokens: &[&str], time: Beats, parts: &mut Vec<WrittenPart>) -> Result<()> {
         for token in tokens {
             self.list.push(Spine { kern: false, part: 0, end: time });
@@ -39,7 +39,7 @@ impl Spines {
         Ok(())
     }
 
-    /// `**kern` makes a spine a part of its own; another `**` makes it none.
+    /// `**kern` gives the spine a part of its own. Any other `**` makes it a spine without notes.
     fn interpret(&mut self, idx: usize, token: &str, time: Beats, parts: &mut Vec<WrittenPart>) -> Result<()> {
         let Some(kind) = token.strip_prefix("**") else {
             bail!("expected every spine to begin with `**`, got `{}`", super::cut(token));
@@ -53,7 +53,7 @@ impl Spines {
         Ok(())
     }
 
-    /// Follows a line of interpretations that may split, join, exchange, add or end spines at `time`.
+    /// Applies a line of interpretations that may split, join, exchange, add or end spines at `time`.
     pub fn change(&mut self, tokens: &[&str], time: Beats, parts: &mut Vec<WrittenPart>) -> Result<()> {
         let old = std::mem::take(&mut self.list);
         let mut exchanged: Option<usize> = None;
@@ -62,7 +62,7 @@ impl Spines {
             match *token {
                 "*^" => self.list.extend([spine, spine]),
                 "*v" if joins[idx] => {
-                    let before = self.list.last_mut().expect("what it joins stands before it");
+                    let before = self.list.last_mut().expect("a spine joins the one before it");
                     before.end = before.end.max(spine.end);
                 }
                 "*x" => {
@@ -88,12 +88,13 @@ impl Spines {
         Ok(())
     }
 
-    /// When what comes next stands: the earliest end of a note after `now`, else `now`.
+    /// The time of the next line: the earliest end of a note after `now`, otherwise `now`.
     pub fn time(&self, now: Beats) -> Beats {
         self.ends().filter(|&end| end > now).min().unwrap_or(now)
     }
 
-    /// At a barline all spines are at one time, the one that most agree on; returns it, and whether all did.
+    /// Realigns all spines at a barline, at the time that most of them have reached. Returns that time and whether all
+    /// agreed.
     pub fn bring_together(&mut self, now: Beats) -> (Beats, bool) {
         let ends: Vec<Beats> = self.ends().collect();
         let time = most_common(&ends).unwrap_or(now).max(now);
@@ -110,7 +111,7 @@ impl Spines {
         self.list.iter().filter(|spine| spine.kern).map(|spine| spine.end)
     }
 
-    /// All of them.
+    /// All spines.
     pub fn iter(&self) -> impl Iterator<Item = &Spine> {
         self.list.iter()
     }
@@ -125,7 +126,7 @@ impl Spines {
         self.list.is_empty()
     }
 
-    /// Whether one ever held notes.
+    /// Whether any spine so far contained notes.
     pub fn seen_kern(&self) -> bool {
         self.seen_kern
     }
@@ -135,19 +136,19 @@ impl Spines {
         self.list[idx].end
     }
 
-    /// The part that a spine belongs to.
+    /// The part of a spine.
     pub fn part_of(&self, idx: usize) -> usize {
         self.list[idx].part
     }
 
-    /// A spine's note ends at `end`.
+    /// Sets the end of a spine's note.
     pub fn set_end(&mut self, idx: usize, end: Beats) {
         self.list[idx].end = end;
     }
 }
 
-/// Which spines of a line join the one before. Of several `*v` in a row those of one part join if that leaves none of
-/// them alone; else all do.
+/// Which spines of a line join the one before. Of several adjacent `*v`, those of the same part join, unless one of
+/// them would remain alone; then all join.
 fn joins(spines: &[Spine], tokens: &[&str]) -> Vec<bool> {
     let mut joins = vec![false; spines.len()];
     let mut from = 0;
@@ -164,7 +165,7 @@ fn joins(spines: &[Spine], tokens: &[&str]) -> Vec<bool> {
     joins
 }
 
-/// The time that most of `times` are; of several such the latest.
+/// The most common of `times`; if there are several, the latest.
 pub fn most_common(times: &[Beats]) -> Option<Beats> {
     let votes = |time: Beats| times.iter().filter(|&&other| other == time).count();
     times.iter().copied().max_by_key(|&time| (votes(time), time))

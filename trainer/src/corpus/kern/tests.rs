@@ -1,10 +1,10 @@
-//! Kern files of a few lines, and what must be read from them.
+//! Tests of the kern reader on files of a few lines.
 
 use super::*;
 use crate::corpus::piece::TICKS_PER_BEAT;
 use crate::corpus::written::notes_in_words;
 
-/// Two spines that split, join, tie, trill about and repeat; the fuzz tests feed on it too.
+/// Two spines with splits, joins, ties, trills and repeats, also used by the fuzz tests.
 pub const KERN: &str = "!!!OTL: A study\n**kern\t**kern\t**dynam\n*I\"Left\t*I\"Right\t*\n*k[b-]\t*k[b-]\t*\n\
     *d:\t*d:\t*\n*M3/4\t*M3/4\t*\n*MM96\t*MM96\t*\n*>[A,A,B]\t*>[A,A,B]\t*>[A,A,B]\n*>A\t*>A\t*>A\n=1\t=1\t=1\n\
     4D 4F\t(12aL\tp\n.\t12b-\t.\n.\t12aJ)\t.\n*\t*^\t*\n[2A\t4dd\t2f\t.\n.\tqee\t.\t.\n.\t[4dd\t.\t.\n\
@@ -45,7 +45,7 @@ fn the_default_expansion_is_played() {
     assert_eq!(notes_in_words(&piece)[1], "0+1:53 0+1:50 1+5:57 6+1:53 6+1:50 7+5:57 12+3:50");
     let missing = KERN.replace("[A,A,B]", "[A,C]");
     let piece = read("a.krn", &missing, true).unwrap();
-    assert_eq!(piece.remarks, ["read as written: the label `*>C` stands nowhere"]);
+    assert_eq!(piece.remarks, ["the order of sections is ignored: there is no label `*>C`"]);
     assert_eq!(piece.length, 9 * TICKS_PER_BEAT);
 }
 
@@ -56,7 +56,7 @@ fn spines_are_exchanged_added_and_ended() {
 }
 
 #[test]
-fn rhythms_that_do_not_add_up_are_aligned_and_told() {
+fn inconsistent_rhythms_are_aligned_with_a_remark() {
     let text = "**kern\t**kern\n4c\t4e\n4d\t8f\n=2\t=2\n4c\t4e\n*-\t*-\n";
     let piece = piece(text, true);
     assert_eq!(notes_in_words(&piece), ["0+1:64 1+1/2:65 2+1:64", "0+1:60 1+1:62 2+1:60"]);
@@ -76,7 +76,7 @@ fn voices_of_two_parts_may_join() {
 }
 
 #[test]
-fn what_cannot_be_read_says_where() {
+fn errors_name_the_line() {
     assert_eq!(error(""), "expected a spine `**kern`, got none");
     assert_eq!(error("hello\n"), "line 1: expected spines to begin with `**`, got `hello`");
     assert_eq!(

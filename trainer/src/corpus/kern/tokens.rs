@@ -1,4 +1,4 @@
-//! What single kern tokens mean: notes, rests, signatures, tempo.
+//! Kern tokens: notes, rests, signatures, tempo.
 
 use anyhow::{Context, Result};
 
@@ -10,11 +10,11 @@ use crate::corpus::written::WrittenMusic;
 /// A note, chord or rest.
 #[derive(Debug, PartialEq)]
 pub struct Event {
-    /// How long it is written.
+    /// Its written length.
     pub length: Beats,
-    /// Its notes; none if it is a rest.
+    /// Its notes; empty for a rest.
     pub notes: Vec<Pitched>,
-    /// Whether something in it was neither note nor rest, and passed over.
+    /// Whether a part of it was neither note nor rest and was ignored.
     pub odd: bool,
 }
 
@@ -23,24 +23,24 @@ pub struct Event {
 pub struct Pitched {
     /// MIDI pitch.
     pub pitch: u8,
-    /// Whether a tie leads on from it.
+    /// Whether a tie leads from it to the next note.
     pub tied_on: bool,
     /// Whether a tie leads to it.
     pub tied_back: bool,
 }
 
-/// The event of a data token; `None` if it has no length of its own, as grace notes have not. The length is that of
-/// the first of several notes that gives one; a length alone is a rest.
+/// Parses a data token; `None` if it has no length, such as a grace note. A chord has the length of its first note with
+/// one. A length without a pitch is a rest.
 ///
 /// # Errors
-/// If it gives no length, or a pitch that MIDI has not.
+/// If there is no length, or a pitch is outside the range of MIDI.
 pub fn event(token: &str) -> Result<Option<Event>> {
     let mut length = None;
     let mut odd = false;
     let mut notes = Vec::new();
     for word in token.split(' ').filter(|word| !word.is_empty()) {
         if word.contains('q') {
-            continue; // a grace note, or one in a chord with notes that are none
+            continue; // a grace note, or a chord that contains one
         }
         if length.is_none() {
             length = duration(word)?;
@@ -65,7 +65,8 @@ pub fn event(token: &str) -> Result<Option<Event>> {
     }
 }
 
-/// `4` a quarter, `8.` a dotted eighth, `12` a triplet eighth, `3%2` two thirds of a whole note, `0` a breve.
+/// A length: `4` is a quarter, `8.` a dotted eighth, `12` a triplet eighth, `3%2` two thirds of a whole note, `0` a
+/// breve.
 fn duration(word: &str) -> Result<Option<Beats>> {
     let Some(from) = word.find(|c: char| c.is_ascii_digit()) else { return Ok(None) };
     let rest = &word[from..];
@@ -88,7 +89,8 @@ fn duration(word: &str) -> Result<Option<Beats>> {
     Ok(Some(plain.dotted(dots)?))
 }
 
-/// `c` middle C, `cc` the C above, `C` the one below, `CC` the one below that; `#` and `-` raise and lower.
+/// A pitch: `c` is middle C, `cc` an octave higher, `C` an octave lower, `CC` two octaves lower; `#` and `-` raise and
+/// lower it.
 fn pitch(word: &str) -> Result<u8> {
     let from = word.find(|c: char| matches!(c, 'a'..='g' | 'A'..='G'));
     let from = from.with_context(|| format!("expected a note or a rest, got `{}`", super::cut(word)))?;
@@ -104,10 +106,10 @@ fn pitch(word: &str) -> Result<u8> {
     midi.with_context(|| format!("expected a pitch that MIDI has, got `{}`", super::cut(word)))
 }
 
-/// Takes a tandem interpretation that says something of the score from `time` on: key, metre, tempo.
+/// Reads a tandem interpretation of key, metre or tempo at `time`. Ignores others.
 ///
 /// # Errors
-/// If it begins as one of those and does not go on so.
+/// If it starts like one of these and is malformed.
 pub fn interpretation(token: &str, time: Beats, music: &mut WrittenMusic) -> Result<()> {
     let word = token.strip_prefix('*').unwrap_or(token);
     if let Some(list) = word.strip_prefix("k[") {
@@ -124,12 +126,12 @@ pub fn interpretation(token: &str, time: Beats, music: &mut WrittenMusic) -> Res
             music.tempo_bpm.get_or_insert(tempo);
         }
     } else if let Some(metre) = word.strip_prefix('M').filter(|metre| metre.starts_with(|c: char| c.is_ascii_digit())) {
-        // `*M4/4%2` and the like exist; a metre that is none of ours is no metre.
+        // Some files contain metres such as `*M4/4%2`; these are ignored.
         if let Ok(metre) = Metre::parse(metre) {
             music.metres.push((time, metre));
         }
     } else if let Some(key) = designation(word) {
-        // A signature before it said how many accidentals; the designation knows more.
+        // A key signature earlier in the file gives only the accidentals; the key designation also gives the mode.
         if music.written_key.is_none_or(|key| key.mode.is_none()) && time == Beats::ZERO {
             music.written_key = Some(key);
         }
@@ -137,7 +139,7 @@ pub fn interpretation(token: &str, time: Beats, music: &mut WrittenMusic) -> Res
     Ok(())
 }
 
-/// `G:` G major, `e-:` E flat minor, `d:dor` D dorian.
+/// A key designation: `G:` is G major, `e-:` E flat minor, `d:dor` D dorian.
 fn designation(word: &str) -> Option<WrittenKey> {
     let (tonic, mode) = word.split_once(':')?;
     let letter = tonic.chars().next().filter(|letter| matches!(letter, 'a'..='g' | 'A'..='G'))?;

@@ -1,4 +1,4 @@
-//! The measures of a MusicXML part, one after the other.
+//! Reads the measures of a MusicXML part in order.
 
 use anyhow::{Context, Result, ensure};
 use roxmltree::Node;
@@ -10,31 +10,31 @@ use crate::corpus::piece::Metre;
 use crate::corpus::repeats::Barline;
 use crate::corpus::written::{WrittenMusic, WrittenNote};
 
-/// More are a mistake in the file.
+/// More staves are an error in the file.
 const MAX_STAVES: usize = 16;
 
 /// A part while it is read.
 pub struct Reader {
     /// Its name.
     pub name: String,
-    /// How many staves its notes are on.
+    /// The number of staves with notes.
     pub num_staves: usize,
     /// Its measures so far.
     pub measures: Vec<Measure>,
-    /// How many divisions a quarter note has.
+    /// Divisions of a quarter note.
     divisions: i64,
-    /// Semitones from what is written to what sounds.
+    /// Semitones from written to sounding pitch.
     transpose: i64,
-    /// Where in the measure the next note stands.
+    /// The position of the next note in the measure.
     time: Beats,
-    /// Where the last note that was no part of a chord stands.
+    /// The position of the last note that starts a chord.
     chord_at: Beats,
 }
 
-/// A measure; times are from its start.
+/// A measure. Times are from its start.
 #[derive(Default)]
 pub struct Measure {
-    /// How long it is: to where its last note, rest or gap ends.
+    /// Its length: to the end of its last note, rest or gap.
     pub length: Beats,
     /// Its notes and their staves, counted from 0.
     pub notes: Vec<(usize, WrittenNote)>,
@@ -47,7 +47,7 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// What stands at its two barlines if it starts at `start`.
+    /// Its two barlines, if it starts at `start`.
     pub fn barlines_from(&self, start: Beats) -> Result<[Barline; 2]> {
         let left = Barline { at: Some(start), opens: self.opens, ending: self.ending.clone(), ..Barline::default() };
         let at = Some(start.plus(self.length)?);
@@ -70,16 +70,16 @@ impl Reader {
         }
     }
 
-    /// Reads a measure; the score is given what the file first says of key and tempo.
+    /// Reads a measure. Passes the file's first key and tempo on to the score.
     ///
     /// # Errors
-    /// If something in it makes no sense; with the line.
+    /// If an element is invalid; with the line.
     pub fn measure(&mut self, node: Node, music: &mut WrittenMusic) -> Result<()> {
         let mut measure = Measure::default();
         self.time = Beats::ZERO;
         self.chord_at = Beats::ZERO;
         for item in node.children().filter(Node::is_element) {
-            // Counting lines takes as long as the file is, so it is done only to tell of an error.
+            // Counting lines takes time proportional to the file's length, so only errors do it.
             let line = || item.document().text_pos_at(item.range().start).row;
             self.item(item, &mut measure, music).with_context(|| format!("line {}", line()))?;
             measure.length = measure.length.max(self.time);
@@ -121,7 +121,7 @@ impl Reader {
             && let Some(fifths) = number(key, "fifths")?
         {
             ensure!((-7..=7).contains(&fifths), "expected 7 flats (-7) to 7 sharps, got {fifths}");
-            // The signature of a transposing instrument is not that of what sounds.
+            // Converts the signature of a transposing instrument to that of the sounding pitch.
             let fifths = fifths as i8 + (7 * self.transpose).rem_euclid(12) as i8;
             let fifths = if fifths > 6 { fifths - 12 } else { fifths };
             let mode = child(key, "mode").and_then(|mode| mode.text()).and_then(|mode| Mode::from_word(mode.trim()));
@@ -166,7 +166,8 @@ impl Reader {
         let midi = 12.0 * (octave as f64 + 1.0) + f64::from(degree) + alter + self.transpose as f64;
         ensure!((0.0..=127.0).contains(&midi), "expected a pitch that MIDI has, got {midi}");
         ensure!(midi.fract() == 0.0, "expected whole semitones, got a quarter tone ({alter})");
-        // Some programs write where ties start and not where they stop, so any next note of the pitch is where.
+        // Some programs write where ties start but not where they stop, so a tie ends at the next note of the same
+        // pitch.
         let tied_on = children(node, "tie").any(|tie| tie.attribute("type") == Some("start"));
         let staff = number(node, "staff")?.unwrap_or(1);
         let staff = usize::try_from(staff).ok().filter(|staff| (1..=MAX_STAVES).contains(staff));
@@ -178,7 +179,7 @@ impl Reader {
 
     fn duration(&self, node: Node) -> Result<Beats> {
         let text = text(node, "duration").context("expected a duration, got none")?;
-        // Some programs write whole numbers with a point.
+        // Some programs write whole numbers with a decimal point.
         let divisions = text.strip_suffix(".0").unwrap_or(text).parse().ok().filter(|n| *n >= 0);
         Beats::new(
             divisions.with_context(|| format!("expected a duration in divisions, got `{text}`"))?,
@@ -213,7 +214,7 @@ fn barline(node: Node, measure: &mut Measure) -> Result<()> {
     Ok(())
 }
 
-/// The text of a child, without the spaces around it.
+/// The text of a child, without surrounding spaces.
 fn text<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     child(node, name).and_then(|child| child.text()).map(str::trim)
 }

@@ -1,4 +1,4 @@
-//! Scores of a few measures, and what must be read from them.
+//! Tests of the MusicXML reader on scores of a few measures.
 
 use std::io::Write;
 
@@ -6,36 +6,44 @@ use super::*;
 use crate::corpus::piece::TICKS_PER_BEAT;
 use crate::corpus::written::notes_in_words;
 
-/// A piano of two staves with a chord, a tie, a grace note, a backup and endings, and a clarinet; the fuzz tests feed
-/// on it too.
-pub const MUSICXML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">
-<score-partwise version="4.0"><work><work-title>A study</work-title></work>
-<part-list><score-part id="P1"><part-name>Piano</part-name></score-part><score-part id="P2"><part-name>Clarinet</part-name></score-part></part-list>
-<part id="P1">
-<measure number="1"><attributes><divisions>6</divisions><key><fifths>-1</fifths><mode>minor</mode></key><time><beats>2</beats><beat-type>4</beat-type></time><staves>2</staves></attributes>
-<direction><direction-type/><sound tempo="72"/></direction>
+/// A piano of two staves with a chord, a tie, a grace note, a backup and endings, and a clarinet; also used by the fuzz
+/// tests.
+pub const MUSICXML: &str = "<?xml version='1.0' encoding='UTF-8'?>
+<!DOCTYPE score-partwise PUBLIC '-//Recordare//DTD MusicXML 4.0 Partwise//EN' \
+'http://www.musicxml.org/dtds/partwise.dtd'>
+<score-partwise version='4.0'><work><work-title>A study</work-title></work>
+<part-list><score-part id='P1'><part-name>Piano</part-name></score-part><score-part id='P2'>\
+<part-name>Clarinet</part-name></score-part></part-list>
+<part id='P1'>
+<measure number='1'><attributes><divisions>6</divisions><key><fifths>-1</fifths><mode>minor</mode></key><time>\
+<beats>2</beats><beat-type>4</beat-type></time><staves>2</staves></attributes>
+<direction><direction-type/><sound tempo='72'/></direction>
 <note><pitch><step>D</step><octave>5</octave></pitch><duration>6</duration><voice>1</voice><staff>1</staff></note>
 <note><chord/><pitch><step>F</step><octave>5</octave></pitch><duration>6</duration><staff>1</staff></note>
 <note><grace/><pitch><step>E</step><octave>5</octave></pitch><staff>1</staff></note>
-<note><pitch><step>C</step><alter>1</alter><octave>5</octave></pitch><duration>6</duration><tie type="start"/><staff>1</staff></note>
+<note><pitch><step>C</step><alter>1</alter><octave>5</octave></pitch><duration>6</duration><tie type='start'/>\
+<staff>1</staff></note>
 <backup><duration>12</duration></backup>
-<forward><duration>4</duration></forward><note><pitch><step>D</step><octave>3</octave></pitch><duration>8</duration><voice>2</voice><staff>2</staff></note>
+<forward><duration>4</duration></forward><note><pitch><step>D</step><octave>3</octave></pitch><duration>8</duration>\
+<voice>2</voice><staff>2</staff></note>
 </measure>
-<measure number="2"><barline location="left"><ending number="1" type="start"/></barline>
-<note><pitch><step>C</step><alter>1</alter><octave>5</octave></pitch><duration>12</duration><tie type="stop"/><staff>1</staff></note>
-<barline location="right"><ending number="1" type="stop"/><repeat direction="backward"/></barline></measure>
-<measure number="3"><barline location="left"><ending number="2" type="start"/></barline>
-<note><rest/><duration>6</duration><staff>1</staff></note><note><pitch><step>D</step><octave>5</octave></pitch><duration>6</duration><staff>1</staff></note>
-<barline location="right"><ending number="2" type="stop"/></barline></measure>
+<measure number='2'><barline location='left'><ending number='1' type='start'/></barline>
+<note><pitch><step>C</step><alter>1</alter><octave>5</octave></pitch><duration>12</duration><tie type='stop'/>\
+<staff>1</staff></note>
+<barline location='right'><ending number='1' type='stop'/><repeat direction='backward'/></barline></measure>
+<measure number='3'><barline location='left'><ending number='2' type='start'/></barline>
+<note><rest/><duration>6</duration><staff>1</staff></note><note><pitch><step>D</step><octave>5</octave></pitch>\
+<duration>6</duration><staff>1</staff></note>
+<barline location='right'><ending number='2' type='stop'/></barline></measure>
 </part>
-<part id="P2">
-<measure number="1"><attributes><divisions>1</divisions><transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose></attributes>
+<part id='P2'>
+<measure number='1'><attributes><divisions>1</divisions><transpose><diatonic>-1</diatonic>\
+<chromatic>-2</chromatic></transpose></attributes>
 <note><pitch><step>B</step><octave>4</octave></pitch><duration>1</duration></note></measure>
-<measure number="2"/>
-<measure number="3"><note><pitch><step>E</step><octave>5</octave></pitch><duration>2</duration></note></measure>
+<measure number='2'/>
+<measure number='3'><note><pitch><step>E</step><octave>5</octave></pitch><duration>2</duration></note></measure>
 </part></score-partwise>
-"#;
+";
 
 fn piece(text: &str, played: bool) -> Piece {
     read("a.musicxml", text, played).unwrap()
@@ -70,7 +78,7 @@ fn endings_are_played() {
     assert_eq!(notes_in_words(&piece)[0], "0+1:77 0+1:74 1+3:73 4+1:77 4+1:74 5+1:73 7+1:74");
 }
 
-/// A compressed file that holds `files`, names and texts.
+/// A compressed file that contains `files`, as names and texts.
 pub fn pack(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text) in files {
@@ -91,7 +99,7 @@ fn compressed_scores_are_unpacked() {
 }
 
 #[test]
-fn what_cannot_be_read_says_where() {
+fn errors_name_the_line() {
     assert!(error("score-partwise", "score-timewise").contains("export it as partwise"));
     assert!(error("score-partwise", "html").contains("got `html`"));
     assert!(error("<divisions>6", "<divisions>0").starts_with("line 6: expected divisions"));

@@ -1,4 +1,4 @@
-//! Reads scores back with the reader that corpora are read with.
+//! Reads written scores back with the corpus reader.
 
 use continuo_model::phrase::Note;
 use continuo_model::random::SplitMix64;
@@ -83,7 +83,7 @@ fn ties_rests_and_signs_are_written() {
 }
 
 #[test]
-fn only_what_sounds_has_a_staff() {
+fn only_tracks_with_notes_have_a_staff() {
     let parts = |tracks: &[(&str, &[Note])]| {
         let text = text(&phrase((4, 4), tracks), "a").unwrap();
         (text.matches("<part id=").count(), text.matches("<rest measure=").count())
@@ -107,7 +107,7 @@ fn any_music_on_the_grid_comes_back() {
                         })
                         .collect();
                     notes.sort_by(|a, b| a.start_beats.total_cmp(&b.start_beats).then(b.pitch.cmp(&a.pitch)));
-                    // A key is struck again only when it is free.
+                    // A key is struck again only after it is released.
                     let mut free = [0.0; 128];
                     notes.retain(|note| {
                         let end = &mut free[usize::from(note.pitch)];

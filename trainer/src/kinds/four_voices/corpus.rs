@@ -1,4 +1,4 @@
-//! Music of any format as four voices, in the split that it is learnt from or judged by.
+//! Reads music of any format in four voices and assigns the pieces to splits.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -12,38 +12,38 @@ use crate::kinds::Music;
 use crate::preparation::four_voices::FourVoices;
 use crate::preparation::{self, Families, HoldOut, Identity};
 
-/// A piece as it is, and as tokens.
+/// A piece, and its tokens.
 #[derive(Debug)]
 pub struct Learnable {
-    /// As it is.
+    /// The piece.
     pub voices: FourVoices,
-    /// As tokens.
+    /// Its tokens.
     pub grid: GridPiece,
 }
 
-/// Pieces to learn from, pieces to be judged by, and what became of the rest.
+/// Pieces to train on and to validate on, and a report of what was left out.
 #[derive(Debug, Default)]
 pub struct Sides {
-    /// To learn from.
+    /// To train on.
     pub train: Vec<Learnable>,
-    /// To be judged by.
+    /// To validate on.
     pub valid: Vec<Learnable>,
-    /// Pieces that their files put in other splits.
+    /// Pieces that their files assign to other splits.
     others: Vec<Learnable>,
     /// What was read and skipped.
     pub report: Report,
 }
 
-/// What became of the music.
+/// What happened to the music.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Pieces that were read.
     pub pieces: usize,
     /// Files and pieces that could not be read, or are not in four voices: source and reason.
     pub skipped: Vec<(String, String)>,
-    /// Pieces that are, by their file or by their soprano, the same as one that is held out.
+    /// Pieces left out because they are the same as a held-out one, by their file or by their soprano.
     pub copies: usize,
-    /// Notes that found no place on the grid.
+    /// Notes that did not fit the grid.
     pub notes_left_out: usize,
 }
 
@@ -51,31 +51,31 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} pieces read, {}", self.pieces, folder::skipped_in_words(&self.skipped))?;
         if self.copies > 0 {
-            write!(f, "\n  left out: {} (the same as a piece that is held out)", self.copies)?;
+            write!(f, "\n  left out: {} (the same as a held-out piece)", self.copies)?;
         }
         if self.notes_left_out > 0 {
-            write!(f, "\n  {} notes left out, faster than 16ths", self.notes_left_out)?;
+            write!(f, "\n  {} notes shorter than a 16th left out", self.notes_left_out)?;
         }
         Ok(())
     }
 }
 
-/// Where a piece goes.
+/// The destination of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Train,
     Valid,
-    /// Another split than those two.
+    /// A split that is neither of these.
     Other,
-    /// Nowhere: it is the same as a piece that is held out.
+    /// None: it is the same as a held-out piece.
     Copy,
 }
 
-/// Reads music, to learn from `splits.0` and to be judged by `splits.1`. A piece whose file names a split is in that.
-/// Of the others a share is held out, unless some file names pieces to be judged by.
+/// Reads music to train on (`splits.0`) and to validate on (`splits.1`). A piece whose file names a split belongs to
+/// it. Of the others a share is held out, unless a file already assigns pieces to `splits.1`.
 ///
 /// # Errors
-/// If a path does not exist; with `strict` at the first file or piece that cannot be read.
+/// If a path does not exist; with `strict` also at the first file or piece that cannot be read.
 pub fn read(music: Music, splits: &(String, String), options: &Options) -> Result<Sides> {
     let corpus = folder::read(music.paths, folder::Options { as_written: options.as_written, strict: music.strict })?;
     let report = Report { pieces: corpus.pieces.len(), skipped: corpus.skipped, ..Report::default() };
@@ -114,11 +114,11 @@ pub fn read(music: Music, splits: &(String, String), options: &Options) -> Resul
     Ok(sides)
 }
 
-/// The pieces of one split, `train` and `valid` as in training with a recipe that names no others. What was skipped is
-/// told on standard error.
+/// Reads the pieces of one split, where `train` and `valid` are those of a recipe with default splits. Lists skipped
+/// files on standard error.
 ///
 /// # Errors
-/// As [`read`], and if nothing is in the split.
+/// As [`read`], and if the split is empty.
 pub fn read_split(music: Music, split: &str, options: &Options) -> Result<Vec<Learnable>> {
     let sides = read(music, &("train".into(), "valid".into()), options)?;
     if !sides.report.skipped.is_empty() {
@@ -135,56 +135,56 @@ pub fn read_split(music: Music, split: &str, options: &Options) -> Result<Vec<Le
 }
 
 impl Sides {
-    /// The splits that hold pieces.
+    /// The splits that contain pieces.
     pub fn splits(&self) -> BTreeSet<String> {
-        let told = |piece: &Learnable| piece.voices.split.clone();
-        let train = self.train.iter().map(|piece| told(piece).unwrap_or("train".into()));
-        let valid = self.valid.iter().map(|piece| told(piece).unwrap_or("valid".into()));
-        train.chain(valid).chain(self.others.iter().filter_map(told)).collect()
+        let named = |piece: &Learnable| piece.voices.split.clone();
+        let train = self.train.iter().map(|piece| named(piece).unwrap_or("train".into()));
+        let valid = self.valid.iter().map(|piece| named(piece).unwrap_or("valid".into()));
+        train.chain(valid).chain(self.others.iter().filter_map(named)).collect()
     }
 }
 
-/// What to do about a split without pieces.
+/// The error for a split without pieces.
 pub fn none_in(split: &str, found: &BTreeSet<String>) -> String {
     let found: Vec<&str> = found.iter().map(String::as_str).collect();
     format!(
         "--data: expected pieces in split `{split}`, got {}; name one with --split or in the recipe, or add files \
-         without splits, such as MIDI, of which some are held out",
+         without splits, such as MIDI, some of which are then held out",
         if found.is_empty() { "none".into() } else { format!("only {}", found.join(", ")) }
     )
 }
 
-/// The side of each piece. A near-duplicate of a piece that a file holds out is not learnt from; one of a piece that a
-/// file learns from is not held out.
+/// The destination of each piece. A piece without a split that is a near-duplicate of one that a file holds out is not
+/// used; a near-duplicate of one in the training split is trained on.
 fn sides_of(pieces: &[Identity], family_of: &[usize], splits: &(String, String), hold_out: HoldOut) -> Vec<Side> {
     let side_of = |split: &str| match split {
         _ if split == splits.0 => Side::Train,
         _ if split == splits.1 => Side::Valid,
         _ => Side::Other,
     };
-    let mut told: HashMap<usize, Side> = HashMap::new();
+    let mut side_of_family: HashMap<usize, Side> = HashMap::new();
     for (piece, &family) in pieces.iter().zip(family_of) {
         if let Some(split) = &piece.split {
-            let side = told.entry(family).or_insert(Side::Train);
+            let side = side_of_family.entry(family).or_insert(Side::Train);
             if side_of(split) != Side::Train {
                 *side = Side::Copy;
             }
         }
     }
-    let judged = pieces.iter().any(|piece| piece.split.as_deref() == Some(&splits.1));
-    // Families of which no file says anything, numbered anew.
+    let has_valid = pieces.iter().any(|piece| piece.split.as_deref() == Some(&splits.1));
+    // Families without an assigned piece, with new numbers.
     let mut free: HashMap<usize, usize> = HashMap::new();
     let (mut free_pieces, mut free_family_of) = (Vec::new(), Vec::new());
-    for (piece, family) in pieces.iter().zip(family_of).filter(|(_, family)| !told.contains_key(family)) {
+    for (piece, family) in pieces.iter().zip(family_of).filter(|(_, family)| !side_of_family.contains_key(family)) {
         let next = free.len();
         free_family_of.push(*free.entry(*family).or_insert(next));
         free_pieces.push(piece.clone());
     }
     let held_out = preparation::held_out(&free_pieces, &free_family_of, hold_out);
-    let side = |(piece, family): (&Identity, &usize)| match (&piece.split, told.get(family)) {
+    let side = |(piece, family): (&Identity, &usize)| match (&piece.split, side_of_family.get(family)) {
         (Some(split), _) => side_of(split),
         (None, Some(side)) => *side,
-        (None, None) if !judged && held_out[free[family]] => Side::Valid,
+        (None, None) if !has_valid && held_out[free[family]] => Side::Valid,
         (None, None) => Side::Train,
     };
     pieces.iter().zip(family_of).map(side).collect()
@@ -194,7 +194,7 @@ fn sides_of(pieces: &[Identity], family_of: &[usize], splits: &(String, String),
 mod tests {
     use super::*;
 
-    /// Pieces such as `a:train`, `b`; the letter is the family. For each the side's initial.
+    /// Pieces such as `a:train`, `b`; the letter is the family. Expects the initial of each destination.
     fn check(pieces: &str, share: f64, expect: &str) {
         let words: Vec<&str> = pieces.split_whitespace().collect();
         let identity = |(n, word): (usize, &&str)| {
@@ -210,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn what_files_say_counts_and_the_rest_is_learnt_or_held_out() {
+    fn splits_in_files_count_and_other_pieces_are_trained_on_or_held_out() {
         check("a:train b:valid c:test d e", 0.5, "TVOTT");
-        // Where nothing is held out by files, a share is, and never all or none.
+        // If no file holds out pieces, a share is held out, but never all or none.
         check("a b", 0.999, "VT");
         check("a b", 0.001, "VT");
         check("a:train b c", 0.001, "TTV");

@@ -1,4 +1,4 @@
-//! What four voices are worth: the loss on grids, computed by the network that plays.
+//! The loss of four-voice networks on grids, computed with the same code that plays.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,29 +13,29 @@ use super::GridPiece;
 use crate::kinds::Judgement;
 use crate::losses::surprise;
 
-/// What losses are in: one note is one voice in one 16th step.
+/// The unit of losses. A note is one voice in one 16th step.
 pub const UNIT: &str = "nats per note";
 
-/// A network's loss on a corpus. State is zero at each piece's start, and nothing of a step is shown before it is
-/// predicted except the voices already drawn.
+/// The loss of a network on a corpus. Each piece starts with a zero state. The network predicts a voice from earlier
+/// steps and from the voices already known in the same step.
 #[derive(Clone, Debug, Serialize)]
 struct Evaluation {
-    /// What the figures are in.
+    /// The unit of the losses.
     unit: &'static str,
-    /// The voices that were given in each step before the others were predicted; they are not counted.
+    /// The voices that are given in each step before the others are predicted; they do not count.
     given: Vec<String>,
     /// Mean over all notes.
     micro: f64,
     /// Mean of the pieces' means.
     #[serde(rename = "macro")]
     macro_: f64,
-    /// Mean over the notes of each voice, soprano first; 0 for one that was given.
+    /// Mean over the notes of each voice, soprano first; 0 for a given voice.
     per_voice: [f64; NUM_VOICES],
-    /// How many pieces.
+    /// Number of pieces.
     pieces: usize,
-    /// How many notes.
+    /// Number of notes.
     notes: usize,
-    /// What the network is shown beside the tokens before.
+    /// The network's features besides the previous tokens.
     sees: Vec<String>,
 }
 
@@ -45,28 +45,28 @@ impl fmt::Display for Evaluation {
         writeln!(f, "{micro:.4} {unit} over {notes} notes ({macro_:.4} mean of {pieces} pieces)")?;
         let [s, a, t, b] = self.per_voice;
         writeln!(f, "soprano {s:.4}  alto {a:.4}  tenor {t:.4}  bass {b:.4}")?;
-        write!(f, "sees: {}", self.sees.join(", "))
+        write!(f, "features: {}", self.sees.join(", "))
     }
 }
 
-/// The voices that letters stand for, `SB` for soprano and bass.
+/// Parses voices from letters: `SB` for soprano and bass.
 ///
 /// # Errors
-/// If a letter is none of SATB, or no voice is left to predict.
+/// If a letter is not one of SATB, or no voice is left to predict.
 pub fn given_voices(letters: &str) -> Result<[bool; NUM_VOICES]> {
     let mut given = [false; NUM_VOICES];
     for letter in letters.chars() {
         let voice = VOICE_NAMES.iter().position(|name| name.starts_with(letter.to_ascii_uppercase()));
         given[voice.with_context(|| format!("--given: expected letters of SATB, got `{letter}`"))?] = true;
     }
-    ensure!(given.contains(&false), "--given: expected a voice left to predict");
+    ensure!(given.contains(&false), "--given: expected at most three voices, got all four");
     Ok(given)
 }
 
 /// The loss of a packed network on `pieces`, over the voices that are not `given`.
 ///
 /// # Errors
-/// If it could not be packed.
+/// If packing failed.
 pub fn judgement<L: GridLayers>(
     network: Result<GridNetwork<L>, String>,
     pieces: &[GridPiece],
@@ -82,7 +82,7 @@ pub fn judgement<L: GridLayers>(
     })
 }
 
-/// The voices that are given come first in each step; a stack can only be given the voices at the top.
+/// Given voices come first in each step. A stack can only take the topmost voices as given.
 fn evaluate<L: GridLayers>(network: &GridNetwork<L>, pieces: &[GridPiece], given: [bool; NUM_VOICES]) -> Evaluation {
     let (mut state, mut scratch) = (network.state(), network.scratch());
     let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);

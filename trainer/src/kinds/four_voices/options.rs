@@ -1,4 +1,4 @@
-//! What a recipe's `[preparation]` may ask for beside a network of four voices; all of it may be left out.
+//! The `[preparation]` section of a recipe for a four-voice network. All options have defaults.
 
 use anyhow::{Context, Result};
 use continuo_model::weights_file::Description;
@@ -7,38 +7,39 @@ use serde::Deserialize;
 use crate::preparation::HoldOut;
 use crate::recipe::Recipe;
 
-/// How music becomes grids, and which pieces are held out where files do not say.
+/// How music becomes grids, and how pieces are held out if their files do not assign splits.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// Whether repeats are taken once, as written, instead of as played.
+    /// Whether to take repeats once, as written, instead of as played.
     pub as_written: bool,
-    /// Whether a piece is left out if an onset or a duration in it is no whole number of 16ths.
+    /// Whether to leave out pieces with an onset or duration that is not a whole number of 16ths.
     pub drop_unquantised: bool,
-    /// The share of pieces to be held out; a tenth if it is left out.
+    /// The share of pieces to hold out; a tenth by default.
     pub held_out: Option<f64>,
-    /// Which pieces those are.
+    /// Selects which pieces are held out.
     pub held_out_draw: u64,
-    /// Two pieces whose sopranos share more than this of the shorter one's runs of 13 notes are near-duplicates.
+    /// Two pieces whose sopranos share more than this of the runs of 13 notes in the shorter one are near-duplicates.
     pub shared_runs: Option<f64>,
-    /// A TSV file of pieces that belong together.
+    /// The name of a TSV file of pieces that belong together.
     pub groups: Option<String>,
 }
 
 impl Options {
-    /// What a recipe asks for.
+    /// The options in a recipe.
     ///
     /// # Errors
-    /// If it asks for what four voices have no use for.
+    /// If the section contains an unknown option or an invalid value.
     pub fn of(recipe: &Recipe) -> Result<Self> {
         let Some(table) = &recipe.preparation else { return Ok(Self::default()) };
-        table.clone().try_into().context(
-            "preparation: beside a network of four voices; take out what it does not know, or set kind = \"line\"",
-        )
+        table
+            .clone()
+            .try_into()
+            .context("preparation: for a network of four voices; remove the unknown option, or set kind = \"line\"")
     }
 
-    /// What the recipe inside of weights asks for. An ensemble holds its members' recipes one after the other, of which
-    /// the music is prepared in the one way that needs no options.
+    /// The options in the recipe of a weights file. An ensemble contains the recipes of all its members and uses the
+    /// defaults.
     ///
     /// # Errors
     /// As [`Self::of`].
@@ -46,10 +47,10 @@ impl Options {
         Recipe::parse(&description.recipe).map_or_else(|_| Ok(Self::default()), |recipe| Self::of(&recipe))
     }
 
-    /// Finds options that no music can be prepared by.
+    /// Checks the values.
     ///
     /// # Errors
-    /// If there is one, with its name.
+    /// If a value is invalid; the error names the option.
     pub fn check(&self) -> Result<()> {
         self.hold_out().check()
     }

@@ -1,4 +1,4 @@
-//! Grids: from files of any format, in keys that stay in the voices' ranges, in windows.
+//! Tests of grids: reading, transposition within the voices' ranges, windows.
 
 use candle_core::Device;
 use continuo_model::config::{SplitConfig, StackConfig};
@@ -68,12 +68,12 @@ fn check_windows(training: &Training, reader: impl ReadsGrids) {
         cells += weights.iter().sum::<f32>();
         seen.extend(batch.targets.to_vec1::<u32>().unwrap());
     }
-    // Every soprano pitch was in some window, and the short piece counts its 8 cells only once.
+    // Every soprano pitch occurred in a window, and the short piece counts its 8 cells only once.
     assert!((60..69).all(|pitch| seen.contains(&(pitch - 35))), "{seen:?}");
     assert_eq!(cells as usize % 16, 8);
 }
 
-/// The sides of a JSON text, or what is wrong with it.
+/// The splits of a JSON text, or the error.
 fn sides(text: &str) -> Result<corpus::Sides> {
     let folder = std::env::temp_dir().join(format!("continuo-grids-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -93,7 +93,7 @@ fn both_forms_of_grid_json_are_read() {
     assert_eq!(pieces[0].grid.grid.steps, [[37, 0, 20, 13], [47, 29, 47, 47]]);
     assert_eq!(pieces[1].grid.grid.steps[1], [37, 47, 47, 47]);
     assert_eq!((pieces[0].voices.attacks.as_ref(), pieces[1].voices.attacks.as_deref()), (None, Some(&[15, 1][..])));
-    // A voice that never sounds is a voice all the same.
+    // A voice that never sounds still counts as a voice.
     let text = r#"{"train": [[[72, -1, 55, 48], [72, -1, 55, 48]]]}"#;
     assert_eq!(sides(text).unwrap().train[0].grid.grid.steps, [[37, 0, 20, 13], [47, 0, 47, 47]]);
 }

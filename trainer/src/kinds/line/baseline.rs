@@ -1,4 +1,4 @@
-//! What counting alone achieves: an n-gram over the same words, split and unit as the networks.
+//! The n-gram baseline: the loss of counting on the same words, split and unit as a line model.
 
 mod ngram;
 
@@ -14,27 +14,27 @@ use super::songs::{Songs, UNIT};
 use crate::kinds::Judgement;
 use crate::preparation::Spelt;
 
-/// One in so many of the training songs is set aside to choose the n-gram by.
+/// One in this many training songs is set aside to choose the order and the smoothing.
 const SET_ASIDE: usize = 10;
 
-/// An n-gram's loss.
+/// The loss of an n-gram.
 #[derive(Clone, Debug, Serialize)]
 struct Baseline {
-    /// What it loses.
+    /// The loss.
     #[serde(flatten)]
     loss: LineLoss,
-    /// How many different words there are.
+    /// Number of different words.
     vocabulary: usize,
-    /// Words in the longest run, chosen on a tenth of the training songs.
+    /// The order of the n-gram, chosen on the songs set aside.
     order: usize,
-    /// How runs are weighed, chosen there too.
+    /// The smoothing, chosen on the same songs.
     smoothing: String,
 }
 
-/// Learns from the training songs, judges by the songs of `split`.
+/// Trains an n-gram on the training songs and evaluates it on the songs of `split`.
 ///
 /// # Errors
-/// If there is nothing to learn from, or nothing in the split.
+/// If there are no training songs, or the split is empty.
 pub fn judgement(songs: &Songs, split: &str) -> Result<Judgement> {
     let baseline = of(songs, split)?;
     let Baseline { loss, vocabulary, order, smoothing } = &baseline;
@@ -50,8 +50,11 @@ pub fn judgement(songs: &Songs, split: &str) -> Result<Judgement> {
 fn of(songs: &Songs, split: &str) -> Result<Baseline> {
     let train: Vec<Spelt> = songs.to_learn_in_every_key();
     let judged = songs.spelt(split)?;
-    ensure!(!train.is_empty() && !judged.is_empty(), "--data: expected songs to learn from and in `{split}`, got none");
-    // A melody's words are 16ths, two to four of them a note.
+    ensure!(
+        !train.is_empty() && !judged.is_empty(),
+        "--data: expected songs to train on and songs in `{split}`, got none"
+    );
+    // In a melody, a word is a 16th and a note takes two to four words.
     let longest = if songs.lexicon.grammar() == Grammar::Melody { 32 } else { 16 };
     let size = songs.lexicon.len();
     let delimiter = songs.lexicon.delimiter();
@@ -68,7 +71,7 @@ fn only_songs(songs: Vec<(usize, &Spelt)>) -> Vec<&Spelt> {
     songs.into_iter().map(|(_, song)| song).collect()
 }
 
-/// The smoothing and the order that foresee songs best.
+/// The smoothing and the order with the lowest loss on `songs`.
 fn choose(ngram: &NGram, delimiter: u16, songs: &[&Spelt]) -> (Smoothing, usize) {
     let mut all = Vec::new();
     for smoothing in [Smoothing::WittenBell, Smoothing::KneserNey] {
@@ -84,7 +87,7 @@ fn choose(ngram: &NGram, delimiter: u16, songs: &[&Spelt]) -> (Smoothing, usize)
     (smoothing, order)
 }
 
-/// The nats of a song by the n-grams of each order.
+/// The nats of a song for the n-grams of each order.
 fn losses(ngram: &NGram, delimiter: u16, song: &Spelt, smoothing: Smoothing) -> Vec<f64> {
     let mut reader = ngram.reader(delimiter);
     let mut sums: Vec<f64> = Vec::new();

@@ -1,4 +1,4 @@
-//! What a line model is worth: its loss on songs, computed by the network that plays.
+//! The loss of line models on songs, computed with the same code that plays.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,26 +12,26 @@ use crate::kinds::Judgement;
 use crate::losses::surprise;
 use crate::preparation::Spelt;
 
-/// A loss on songs.
+/// The loss on songs.
 #[derive(Clone, Debug, Serialize)]
 pub struct LineLoss {
-    /// What the figures are in.
+    /// The unit of the losses.
     pub unit: &'static str,
-    /// The nats of all words, ends of pieces included, over all events.
+    /// The nats of all words, including ends of pieces, divided by the number of events.
     pub micro: f64,
     /// Mean of the pieces' means.
     #[serde(rename = "macro")]
     pub macro_: f64,
-    /// How many pieces.
+    /// Number of pieces.
     pub pieces: usize,
-    /// How many notes, chords and rests.
+    /// Number of events: notes, chords and rests.
     pub events: usize,
-    /// How many words they are.
+    /// Number of words.
     pub words: usize,
 }
 
 impl LineLoss {
-    /// Of songs that cost so many nats each.
+    /// The loss from the nats of each song.
     pub fn of(nats: &[f64], songs: &[Spelt]) -> Self {
         let events: usize = songs.iter().map(|song| song.num_events).sum();
         let means = nats.iter().zip(songs).map(|(nats, song)| nats / song.num_events.max(1) as f64);
@@ -53,20 +53,20 @@ impl fmt::Display for LineLoss {
     }
 }
 
-/// A line model's loss on songs. State is zero at each piece's start, after a delimiter.
+/// The loss of a line model on songs. Each piece starts with a zero state, after a delimiter.
 #[derive(Clone, Debug, Serialize)]
 struct LineEvaluation {
-    /// What it loses.
+    /// The loss.
     #[serde(flatten)]
     loss: LineLoss,
-    /// What the network is shown beside the word before.
+    /// The network's features besides the previous word.
     sees: Vec<String>,
 }
 
 /// The loss of a packed line model on songs in its words.
 ///
 /// # Errors
-/// If it could not be packed.
+/// If packing failed.
 pub fn judgement(network: Result<LineNetwork, String>, songs: &[Spelt]) -> Result<Judgement> {
     let evaluation = evaluate(&network.map_err(Error::msg)?, songs);
     let LineEvaluation { loss, sees } = &evaluation;
@@ -75,7 +75,7 @@ pub fn judgement(network: Result<LineNetwork, String>, songs: &[Spelt]) -> Resul
         unit: UNIT,
         figures: BTreeMap::from([("nats_per_event", loss.micro), ("nats_per_event_macro", loss.macro_)]),
         json: serde_json::to_string(&evaluation).expect("an evaluation is plain data"),
-        words: format!("{loss}\nsees: {}", sees.join(", ")),
+        words: format!("{loss}\nfeatures: {}", sees.join(", ")),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What a line model is trained on and judged by: songs in words.
+//! The songs that a line model is trained and evaluated on, and their words.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use continuo_model::random::SplitMix64;
 use crate::kinds::Music;
 use crate::preparation::{self, ALL_KEYS, KeyPlan, Preparation, Report, Song, Spelt};
 
-/// What a line model's figures are in: the nats of all words, over the notes, chords and rests that they spell. What
-/// ends a piece costs nats and is no event.
+/// The unit of losses: the nats of all words, divided by the number of notes, chords and rests that they spell. The end
+/// of a piece costs nats but is not an event.
 pub const UNIT: &str = "nats per event";
 
 /// Songs, and the words that they are spelt in.
@@ -20,21 +20,21 @@ pub struct Songs {
     pub lexicon: Arc<Lexicon>,
     train: Vec<Song>,
     valid: Vec<Song>,
-    /// What became of the music.
+    /// What happened to the music.
     pub report: Report,
 }
 
 impl Songs {
-    /// Prepares music; the words are those of the training songs.
+    /// Prepares music; the training songs determine the words.
     ///
     /// # Errors
-    /// If the music cannot be read, or nothing is left to learn from or to be judged by.
+    /// If the music cannot be read, or a split is empty.
     pub fn read(music: Music, options: &Preparation) -> Result<Self> {
         let prepared = preparation::read(music.paths, options, music.strict)?;
-        for (what, songs) in [("learn from", &prepared.train), ("be judged by", &prepared.valid)] {
+        for (what, songs) in [("train on", &prepared.train), ("validate on", &prepared.valid)] {
             ensure!(
                 !songs.is_empty(),
-                "--data: expected pieces to {what}, got none\n{}\nadd music, or loosen the recipe's [preparation]",
+                "--data: expected pieces to {what}, got none\n{}\nadd music, or change the recipe's [preparation]",
                 prepared.report
             );
         }
@@ -42,7 +42,7 @@ impl Songs {
         Ok(Self::of(prepared, options, lexicon))
     }
 
-    /// Prepares music in words that there are.
+    /// Prepares music with a given lexicon.
     ///
     /// # Errors
     /// If the music cannot be read.
@@ -58,7 +58,7 @@ impl Songs {
     /// The songs of a split.
     ///
     /// # Errors
-    /// If there is no such split, or nothing in it.
+    /// If the split does not exist or is empty.
     pub fn of_split(&self, split: &str) -> Result<&[Song]> {
         let songs = match split {
             "train" => &self.train,
@@ -69,7 +69,7 @@ impl Songs {
         Ok(songs)
     }
 
-    /// The songs of a split in words.
+    /// The songs of a split, spelt in words.
     ///
     /// # Errors
     /// As [`Self::of_split`].
@@ -77,25 +77,25 @@ impl Songs {
         Ok(self.of_split(split)?.iter().map(|song| self.spell(song)).collect())
     }
 
-    /// The training songs for one epoch, in its keys.
+    /// The training songs for an epoch, transposed as the options say.
     pub fn to_learn(&self, rng: &mut SplitMix64) -> Vec<Spelt> {
         let all_keys: Vec<i8> = ALL_KEYS.collect();
         let in_key = |song: &Song| match self.options.key {
-            // A song that would leave MIDI's range stays where it is.
+            // A song that would leave the range of MIDI is not transposed.
             KeyPlan::All => song.transposed(all_keys[rng.next_below(all_keys.len())]).unwrap_or_else(|| song.clone()),
             KeyPlan::Home | KeyPlan::None => song.clone(),
         };
         self.train.iter().map(in_key).map(|song| self.spell(&song)).collect()
     }
 
-    /// The training songs in every key that is learnt.
+    /// The training songs in every key that is trained.
     pub fn to_learn_in_every_key(&self) -> Vec<Spelt> {
         let shifts = if self.options.key == KeyPlan::All { ALL_KEYS } else { 0..=0 };
         let in_keys = |song| shifts.clone().filter_map(move |shift| Song::transposed(song, shift));
         self.train.iter().flat_map(in_keys).map(|song| self.spell(&song)).collect()
     }
 
-    /// How many words an event of the training songs has.
+    /// The mean number of words per event in the training songs.
     pub fn words_per_event(&self) -> f64 {
         let spelt: Vec<Spelt> = self.train.iter().map(|song| self.spell(song)).collect();
         let (words, events) =

@@ -1,4 +1,4 @@
-//! Batches for a line model: windows of words.
+//! Batches for line models: windows of words.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::batches::Batch;
 use crate::preparation::Spelt;
 use crate::recipe::Training;
 
-/// Words of a window from inside of a song that are read and not learnt: what comes first there is no beginning of a
-/// song.
+/// Words at the start of a window within a song that only prepare the state and are not trained on: they do not follow
+/// a delimiter in the song.
 const WORDS_TO_SETTLE: usize = 8;
 
-/// Where windows begin, (song, word): at each song's start, and for what is longer than a window also inside of it, at
-/// the starts of events, from other places each epoch.
+/// The starts of windows, (song, word): the start of each song, and for songs longer than a window also starts of
+/// events within it, with another offset in each epoch.
 pub fn windows(songs: &[Spelt], training: &Training, rng: &mut SplitMix64) -> Vec<(usize, usize)> {
     let mut windows = Vec::new();
     for (idx, song) in songs.iter().enumerate() {
@@ -46,7 +46,7 @@ pub fn windows(songs: &[Spelt], training: &Training, rng: &mut SplitMix64) -> Ve
     windows
 }
 
-/// A batch of windows of up to `words` words each; shorter if all of them are.
+/// A batch of windows of at most `words` words each; shorter if all windows are.
 pub fn batch(
     config: &LineConfig,
     lexicon: &Arc<Lexicon>,
@@ -64,7 +64,7 @@ pub fn batch(
     let mut reader = LineReader::new(lexicon.clone());
     for (column, window) in windows.iter().enumerate() {
         let (song, start) = (&songs[window.0], window.1);
-        // As a performance begins: after a delimiter, wherever in the music it is.
+        // Starts after a delimiter, as a performance does, wherever the window is in the song.
         reader.reset();
         for word in 0..len(window) {
             let (to, from) = (word * batch + column, start + word);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn windows_begin_with_songs_and_events() {
-        // 60 held for four 16ths, five times: an event begins at every fourth word.
+        // The pitch 60 held for four 16ths, five times: an event begins at every fourth word.
         let long: Vec<u16> = (0..20).map(|n| if n % 4 == 0 { 3 } else { 2 }).chain([0]).collect();
         let songs = [song(&long, &[0, 4, 8, 12, 16]), song(&[3, 2, 0], &[0])];
         for seed in 0..20 {
@@ -129,7 +129,7 @@ mod tests {
         let Inputs::Line(inputs) = batch.inputs else { panic!("a line") };
         assert_eq!((inputs.steps, inputs.batch), (13, 2));
         assert_eq!(batch.targets.to_vec1::<u32>().unwrap()[..4], [3, 5, 4, 3]);
-        // The word before and the beat's row, which comes after the six words'.
+        // The previous word, and the row of the beat, which comes after the rows of the six words.
         let rows = |word: usize, column: usize| &inputs.indices[(word * 2 + column) * 2..][..2];
         assert_eq!([rows(0, 0), rows(1, 0), rows(0, 1), rows(1, 1)], [[0, 6], [3, 7], [0, 8], [5, 9]]);
         assert_eq!(rows(12, 1), [NO_INDEX; 2]);

@@ -1,4 +1,4 @@
-//! What a player could have wished for in a piece that is there already: its key, its cadences, how busy, how high.
+//! Derives the controls for training from a piece itself: key, cadences, density and register.
 
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
@@ -7,18 +7,19 @@ use continuo_model::vocabulary::{Symbol, Vocabulary};
 
 use crate::kinds::four_voices::GridPiece;
 
-/// Density and register look this many steps ahead.
+/// How many steps ahead density and register look.
 const AHEAD_STEPS: usize = 4 * STEPS_PER_BEAT;
-/// How often each wish is told for a piece.
-const TOLD: f32 = 0.5;
+/// The probability that a piece is trained with a given control.
+const SET_PROBABILITY: f32 = 0.5;
 
-/// For each step what a network with `features` is told, at random: it must play with any part of it untold.
+/// For each step, the controls of a network with `features`. Each control is set or left out at random, so that the
+/// network learns to play without it.
 pub fn reveal(piece: &GridPiece, features: &[StepFeature], rng: &mut SplitMix64) -> Vec<Controls> {
-    let mut told = |feature| rng.next_f32() < TOLD && features.contains(&feature);
-    let key = piece.key.filter(|_| told(StepFeature::Key));
-    let (density, register) = (told(StepFeature::Density), told(StepFeature::Register));
-    let fermata = told(StepFeature::Fermata);
-    // A player asks for a cadence some steps before it, not from the beginning.
+    let mut set = |feature| rng.next_f32() < SET_PROBABILITY && features.contains(&feature);
+    let key = piece.key.filter(|_| set(StepFeature::Key));
+    let (density, register) = (set(StepFeature::Density), set(StepFeature::Register));
+    let fermata = set(StepFeature::Fermata);
+    // A player requests a cadence some steps before it, not from the beginning.
     let horizon = 1 + rng.next_below(FERMATA_CLASSES - 1) as u8;
     let fermatas = fermata.then(|| steps_to_fermata(&piece.fermatas));
     (0..piece.grid.steps.len())
@@ -31,7 +32,7 @@ pub fn reveal(piece: &GridPiece, features: &[StepFeature], rng: &mut SplitMix64)
         .collect()
 }
 
-/// For each step how far away the next fermata is; 0 under one, a large number after the last.
+/// For each step, the distance to the next fermata: 0 under one, a large number after the last.
 fn steps_to_fermata(fermatas: &[bool]) -> Vec<u8> {
     let mut distance = u8::MAX;
     let mut distances: Vec<u8> = fermatas
@@ -46,7 +47,7 @@ fn steps_to_fermata(fermatas: &[bool]) -> Vec<u8> {
     distances
 }
 
-/// Attacks a beat and voice from `step` on.
+/// Attacks per beat and voice from `step` on.
 fn attacks_per_beat(piece: &GridPiece, step: usize) -> f32 {
     let rows = ahead(piece, step);
     let is_attack = |token: &&u16| matches!(Vocabulary::GRID.symbol(**token), Some(Symbol::Pitch(_)));
@@ -54,7 +55,7 @@ fn attacks_per_beat(piece: &GridPiece, step: usize) -> f32 {
     attacks as f32 / (NUM_VOICES * rows.len()) as f32 * STEPS_PER_BEAT as f32
 }
 
-/// The mean of all pitches struck from `step` on.
+/// The mean pitch of the notes that start from `step` on.
 fn mean_pitch(piece: &GridPiece, step: usize) -> Option<f32> {
     let pitch = |&token: &u16| match Vocabulary::GRID.symbol(token) {
         Some(Symbol::Pitch(pitch)) => Some(f32::from(pitch)),
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_are_read_off_the_coming_bar_and_told_half_of_the_time() {
+    fn controls_describe_the_coming_bar_and_are_set_half_of_the_time() {
         let rows: Vec<_> = (0..40).map(|i| [72, 64, 60, if i < 16 { 48 } else { 50 + i }].map(Some)).collect();
         let piece = GridPiece { grid: Grid::from_pitches(&rows, None), key: Some(14), fermatas: vec![false; 40] };
         assert_eq!(attacks_per_beat(&piece, 0), 0.25);
@@ -89,8 +90,8 @@ mod tests {
         assert_eq!(mean_pitch(&piece, 0), Some(61.0));
         let features = [StepFeature::Key, StepFeature::Density];
         let mut rng = SplitMix64::new(1);
-        let told: Vec<_> = (0..400).map(|_| reveal(&piece, &features, &mut rng)[0]).collect();
-        let count = |f: fn(&Controls) -> bool| told.iter().filter(|c| f(c)).count();
+        let revealed: Vec<_> = (0..400).map(|_| reveal(&piece, &features, &mut rng)[0]).collect();
+        let count = |f: fn(&Controls) -> bool| revealed.iter().filter(|c| f(c)).count();
         assert!((150..250).contains(&count(|c| c.key == Some(14))));
         assert!((150..250).contains(&count(|c| c.density == Some(0))));
         assert_eq!(count(|c| c.register.is_some() || c.fermata_in.is_some()), 0);

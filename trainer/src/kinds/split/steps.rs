@@ -1,4 +1,4 @@
-//! Batches for a split network: whole steps, their voices in the order in which they are drawn.
+//! Batches for split networks: whole steps, with their voices in the order of sampling.
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
@@ -13,21 +13,21 @@ use super::controls::reveal;
 use crate::batches::Batch;
 use crate::kinds::four_voices::GridPiece;
 
-/// A piece read step by step: what is known before each, and what its voices do.
+/// A piece as steps: the inputs of each step and its targets.
 pub struct Steps {
     /// (steps, trunk slots).
     trunk: Vec<u32>,
     /// (steps, voices, `HEAD_SLOTS`).
     head: Vec<u32>,
-    /// What each voice sounded in the step before, (steps, voices).
+    /// The pitch of each voice in the step before, (steps, voices).
     before: Vec<Option<u8>>,
     /// (steps, voices).
     targets: Vec<u32>,
 }
 
 impl Steps {
-    /// Reads a piece. A share `any_order` of the steps has its voices in random order, all others from the top; wishes
-    /// are told at random, so that the network learns to do with and without them.
+    /// Encodes a piece. A share `any_order` of the steps has its voices in random order, the others from the top.
+    /// Controls are set at random, so that the network learns to play with and without them.
     pub fn read(config: &SplitConfig, piece: &GridPiece, any_order: f32, rng: &mut SplitMix64) -> Self {
         let mut steps = Self { trunk: Vec::new(), head: Vec::new(), before: Vec::new(), targets: Vec::new() };
         let controls = reveal(piece, &config.features, rng);

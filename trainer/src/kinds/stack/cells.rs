@@ -1,4 +1,4 @@
-//! Batches for a stack: one cell, a voice in a step, after the other.
+//! Batches for stacks: one cell, a voice in a step, after the other.
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
@@ -9,7 +9,7 @@ use continuo_network::{Inputs, StackInputs};
 
 use crate::batches::Batch;
 
-/// A piece read cell by cell: what is known before each, and what it is.
+/// A piece as cells: the inputs of each cell and its target.
 pub struct Cells {
     previous: Vec<u32>,
     features: Vec<u32>,

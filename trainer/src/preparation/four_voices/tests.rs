@@ -1,10 +1,10 @@
-//! Pieces in four voices: from parts, with all that a grid keeps beside the pitches.
+//! Tests of pieces in four voices.
 
 use super::*;
 use crate::corpus::piece::{Metre, MetreAt};
 
-/// A piece from text: steps parted by bars, in each four pitches, soprano first; `.` is a rest, and `*` after a
-/// pitch says that it is struck. If none is struck, attacks are unknown.
+/// A piece from text. Bars separate steps; each step has four pitches, soprano first. `.` is a rest, and `*` after a
+/// pitch marks an attack. Without any marks, the attacks are unknown.
 pub fn piece(text: &str) -> FourVoices {
     let mut attacks = Vec::new();
     let rows = text.split('|').map(|step| {
@@ -17,7 +17,7 @@ pub fn piece(text: &str) -> FourVoices {
     FourVoices { name: "piece".into(), rows, attacks, metre: (4, 4), ..FourVoices::default() }
 }
 
-/// Parts with names, of notes in 48ths of a quarter.
+/// Parts with names; the notes are in 48ths of a quarter.
 fn in_parts(parts: &[(&str, &str)]) -> Piece {
     let notes: Vec<&str> = parts.iter().map(|(_, notes)| *notes).collect();
     let mut piece = super::super::tests::piece("piece", &notes);

@@ -1,50 +1,52 @@
-//! An n-gram: how often each word came after each run of words, interpolated with shorter and shorter runs.
+//! An n-gram: counts how often each word follows each run of words, and interpolates with shorter runs.
 
 use std::collections::HashMap;
 
-/// How what a run has not been followed by gets its share.
+/// How probability is reserved for unseen continuations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Smoothing {
-    /// By how many words have followed the run (I. Witten and T. Bell, "The zero-frequency problem", 1991).
+    /// By the number of different words that followed the run (I. Witten and T. Bell, "The zero-frequency problem",
+    /// 1991).
     WittenBell,
-    /// By a discount from every count; shorter runs count what they follow and not how often (R. Kneser and H. Ney,
-    /// "Improved backing-off for m-gram language modeling", 1995; interpolated, with one discount a length).
+    /// By subtracting a discount from every count; shorter runs count the different words before them instead of their
+    /// occurrences (R. Kneser and H. Ney, "Improved backing-off for m-gram language modeling", 1995; interpolated, with
+    /// one discount per length).
     KneserNey,
 }
 
-/// What is known of a run of words.
+/// The counts of a run of words.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
-    /// How often it came.
+    /// How often it occurred.
     count: u32,
-    /// How many different words came before it; for a run from a song's beginning how often it came.
+    /// How many different words preceded it; for a run at the start of a song, how often it occurred.
     kinds: u32,
-    /// How many different words came after it.
+    /// How many different words followed it.
     followers: u32,
-    /// How often a word came after it.
+    /// How often any word followed it.
     followed: u32,
     /// The sum of the followers' `kinds`.
     followed_kinds: u32,
-    /// Whether it begins with a song.
+    /// Whether it begins at the start of a song.
     begins: bool,
 }
 
-/// Counts of all runs up to a length.
+/// The counts of all runs up to a length.
 pub struct NGram {
     vocab_size: usize,
     longest: usize,
     runs: Vec<Run>,
-    /// From a run and the word after it to the run with that word.
+    /// From a run and the word after it to the run extended by that word.
     longer: HashMap<(u32, u16), u32>,
-    /// For each length the share of a count that is taken off; by counts, and by kinds.
+    /// For each length, the discount of `count` and of `kinds`.
     discounts: Vec<(f64, f64)>,
 }
 
-/// The run without words.
+/// The empty run.
 const EMPTY: u32 = 0;
 
 impl NGram {
-    /// Counts the runs of up to `longest` words in songs that end with `delimiter`, as if one stood before each, too.
+    /// Counts the runs of up to `longest` words in songs that end with `delimiter`; assumes one before each song, too.
     pub fn new<'a>(
         songs: impl IntoIterator<Item = &'a [u16]>,
         delimiter: u16,
@@ -54,7 +56,7 @@ impl NGram {
         let runs = vec![Run::default()];
         let mut ngram = Self { vocab_size, longest, runs, longer: HashMap::new(), discounts: Vec::new() };
         for song in songs {
-            // The runs that end with the word before, by their lengths.
+            // The runs that end with the previous word, by length.
             let mut before = vec![EMPTY, ngram.run_with(EMPTY, delimiter).0];
             for &word in song {
                 before = ngram.count(&before, word);
@@ -64,13 +66,13 @@ impl NGram {
         ngram
     }
 
-    /// Counts a word after `before`; returns the runs that end with it.
+    /// Counts a word after `before`. Returns the runs that end with it.
     fn count(&mut self, before: &[u32], word: u16) -> Vec<u32> {
         let mut now = vec![EMPTY];
         for (len, &run) in before.iter().enumerate().take(self.longest) {
             let (longer, is_new) = self.run_with(run, word);
             self.runs[longer as usize].count += 1;
-            // Of a song that has just begun the longest run has the delimiter before it first.
+            // At the start of a song, the longest run begins with the delimiter.
             self.runs[longer as usize].begins |= len + 1 == before.len();
             if is_new && len > 0 {
                 self.runs[now[len] as usize].kinds += 1;
@@ -92,14 +94,14 @@ impl NGram {
     fn finish(&mut self) {
         let mut lengths = vec![0_u8; self.runs.len()];
         let mut edges: Vec<(u32, u32)> = self.longer.iter().map(|(&(run, _), &longer)| (run, longer)).collect();
-        // A run is numbered before those that go on from it.
+        // A run has a lower number than its extensions.
         edges.sort_unstable();
-        // How many runs of each length have the count 1, and 2; and so for kinds.
+        // For each length, the number of runs with count 1 and 2, and the same for kinds.
         let mut ones_and_twos = vec![[[0_u32; 2]; 2]; self.longest + 1];
         for (run, longer) in edges {
             lengths[longer as usize] = lengths[run as usize] + 1;
             let run_to = &mut self.runs[longer as usize];
-            // The longest runs are followed by nothing that would tell what came before.
+            // The longest runs have no longer run from which to count the words before them.
             run_to.kinds = if run_to.begins { run_to.count } else { run_to.kinds };
             let Run { count, kinds, .. } = *run_to;
             if count == 0 {
@@ -121,26 +123,26 @@ impl NGram {
         self.discounts = ones_and_twos.into_iter().map(|[counts, kinds]| (discount(counts), discount(kinds))).collect();
     }
 
-    /// A reader at the beginning of a song.
+    /// A reader at the start of a song.
     pub fn reader(&self, delimiter: u16) -> Reader<'_> {
         let beginning = self.longer.get(&(EMPTY, delimiter)).copied();
         Reader { ngram: self, before: [EMPTY].into_iter().chain(beginning).collect() }
     }
 }
 
-/// Goes through a song.
+/// Reads a song.
 #[derive(Clone)]
 pub struct Reader<'a> {
     ngram: &'a NGram,
-    /// The runs that end with the word before, by their lengths, as far as they are known.
+    /// The runs that end with the previous word, by length, as far as they are known.
     before: Vec<u32>,
 }
 
 impl Reader<'_> {
-    /// The probabilities of `word` by the n-grams of 1 word, of 2, and so on to the longest.
+    /// The probability of `word` under the n-gram of each order, from 1 up to the longest.
     pub fn probabilities(&self, word: u16, smoothing: Smoothing) -> Vec<f64> {
         let ngram = self.ngram;
-        // By shorter runs, as the next longer one takes them over.
+        // The probability under the next shorter run.
         let mut shorter = 1.0 / ngram.vocab_size as f64;
         let mut all = Vec::with_capacity(ngram.longest);
         for &before in self.before.iter().take(ngram.longest) {
@@ -168,14 +170,14 @@ impl Reader<'_> {
                 }
             }
         }
-        // Where no longer run is known the shorter ones decide.
+        // If no longer run is known, the shorter ones decide.
         let last = all.last().copied().unwrap_or(shorter);
         let known = if smoothing == Smoothing::KneserNey && all.len() < ngram.longest { shorter } else { last };
         all.resize(ngram.longest, known);
         all
     }
 
-    /// Goes on past `word`.
+    /// Advances past `word`.
     pub fn feed(&mut self, word: u16) {
         let ngram = self.ngram;
         let longer = |run: &u32| ngram.longer.get(&(*run, word)).copied();
@@ -219,12 +221,12 @@ mod tests {
         let ngram = ngram(2);
         let reader = ngram.reader(0);
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a}, not {b}");
-        // 16 words: five of them the 2, of five kinds; two of three songs begin with a 1, of two kinds.
+        // 16 words: five of them are 2, after five kinds; two of three songs begin with 1, which has two kinds.
         let one = reader.probabilities(1, Smoothing::WittenBell);
         let unigram = (4.0 + 5.0 / 6.0) / (16.0 + 5.0);
         close(one[0], unigram);
         close(one[1], (2.0 + 2.0 * unigram) / (3.0 + 2.0));
-        // By kinds: the 1 comes after the delimiter and after the 2; there are nine kinds of pairs.
+        // By kinds: 1 follows the delimiter and 2; there are nine kinds of pairs.
         let pairs = [(0, 1), (0, 2), (1, 2), (2, 1), (2, 3), (2, 4), (3, 0), (3, 3), (4, 0)];
         let (ones, twos) = (1.0, 4.0); // kinds of the words: 0 two, 1 two, 2 two, 3 two, 4 one
         let discount = ones / (ones + 2.0 * twos);
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_by_heart_is_foreseen() {
+    fn a_memorised_song_has_a_low_loss() {
         let song: Vec<u16> = (0..60).map(|n| 1 + n * n % 5).chain([0]).collect();
         let ngram = NGram::new([&song[..]], 0, 7, 6);
         for smoothing in [Smoothing::WittenBell, Smoothing::KneserNey] {

@@ -1,0 +1,41 @@
+//! The command line's sampling options.
+
+use anyhow::{Result, ensure};
+use continuo_model::sampling::Sampler;
+
+/// How the commands that play a network sample its notes.
+#[derive(clap::Args)]
+pub struct SamplerArgs {
+    /// How adventurous the choice of notes is: 0 always takes the likeliest, 1 keeps the network's own probabilities.
+    #[arg(long, default_value_t = Sampler::CAREFUL.temperature)]
+    temperature: f32,
+    /// Sample only from the likeliest notes whose probabilities add up to this share.
+    #[arg(long, default_value_t = Sampler::CAREFUL.top_p)]
+    top_p: f32,
+    /// How much to lower the temperature when many notes are likely and to raise it when one is nearly certain, 0 to 1.
+    #[arg(long, default_value_t = Sampler::CAREFUL.entropy)]
+    entropy: f32,
+    /// Factor on the probability of a rest, 0 to 2.
+    #[arg(long, default_value_t = Sampler::CAREFUL.rest_weight)]
+    rests: f32,
+    /// Factor on the probability that a note is held, 0 to 2.
+    #[arg(long, default_value_t = Sampler::CAREFUL.hold_weight)]
+    holds: f32,
+}
+
+impl SamplerArgs {
+    /// The sampler that the options describe.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    pub fn sampler(&self) -> Result<Sampler> {
+        let &Self { temperature, top_p, entropy, rests, holds } = self;
+        ensure!((0.0..=5.0).contains(&temperature), "--temperature: expected 0 to 5, got {temperature}");
+        ensure!(top_p > 0.0 && top_p <= 1.0, "--top-p: expected above 0 up to 1, got {top_p}");
+        ensure!((0.0..=1.0).contains(&entropy), "--entropy: expected 0 to 1, got {entropy}");
+        for (name, weight) in [("--rests", rests), ("--holds", holds)] {
+            ensure!((0.0..=2.0).contains(&weight), "{name}: expected 0 to 2, got {weight}");
+        }
+        Ok(Sampler { temperature, top_p, entropy, rest_weight: rests, hold_weight: holds })
+    }
+}
