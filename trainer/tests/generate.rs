@@ -66,10 +66,10 @@ fn a_key_is_kept_and_bad_options_are_refused() {
         pitches().collect::<Vec<_>>()
     );
     succeed(&folder, &format!("generate {weights} --bars 8 --rests 0 --holds 0.5 --out busy"));
-    for (wish, word) in
+    for (option, word) in
         [("--entropy 2", "expected 0 to 1"), ("--rests 3", "expected 0 to 2"), ("--key H", "expected a key")]
     {
-        let error = fail(&folder, &format!("generate {weights} {wish} --out bad"));
-        assert!(error.contains(word), "{wish}: {error}");
+        let error = fail(&folder, &format!("generate {weights} {option} --out bad"));
+        assert!(error.contains(word), "{option}: {error}");
     }
 }

@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn a_run_ends_where_a_piece_of_the_corpus_ends() {
-        let seam = format!("{} | {}", CORPUS[0], CORPUS[1]);
-        check(&seam, Some((5, 0, 0, 0)));
+        let joined = format!("{} | {}", CORPUS[0], CORPUS[1]);
+        check(&joined, Some((5, 0, 0, 0)));
     }
 
     #[test]
