@@ -15,7 +15,7 @@ use crate::critique::chords::ChordClass;
 
 /// Steps between requested cadences: two bars.
 const PHRASE_STEPS: usize = 32;
-/// How many steps before a cadence the network is told of it.
+/// How many steps before a cadence the control announces it.
 const WARNING_STEPS: usize = 12;
 /// Length of the chord that ends a phrase.
 const FERMATA_STEPS: usize = 4;
@@ -226,10 +226,10 @@ mod tests {
 
     #[test]
     fn cadences_are_counted_down_to() {
-        let told: Vec<_> = (18..38).map(steps_to_cadence).collect();
+        let steps: Vec<_> = (18..38).map(steps_to_cadence).collect();
         let expect =
             [&[None; 2][..], &(0..=12).rev().map(Some).collect::<Vec<_>>(), &[Some(0); 3], &[None; 2]].concat();
-        assert_eq!(told, expect);
+        assert_eq!(steps, expect);
         assert!((0..20).all(|step| steps_to_cadence(step).is_none()));
     }
 

@@ -185,11 +185,11 @@ fn music_not_in_four_voices_is_skipped_and_listed() {
     write_csv(&folder.join("a.csv"), 0);
     std::fs::write(folder.join("tune.abc"), "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|\n").unwrap();
     let output = critique(&folder, ". --json");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
     assert!(
-        told.contains("1 files or pieces skipped\n  skipped ./tune.abc:1: expected four parts with notes"),
-        "{told}"
+        stderr.contains("1 files or pieces skipped\n  skipped ./tune.abc:1: expected four parts with notes"),
+        "{stderr}"
     );
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found["counts"]["pieces"].as_u64(), Some(1));

@@ -25,7 +25,7 @@ fn check_learning(network: &str, folder: &Path) {
     let weights = Weights::read(&folder.join("tiny.safetensors")).unwrap();
     let loss = weights.description.figures["valid_nats_per_note"];
     // A uniform prediction costs ln 48 = 3.87; the cadence is always the same.
-    assert!(loss < 0.5, "the cadence was not learnt: {loss}");
+    assert!(loss < 0.5, "the network did not learn the cadence: {loss}");
 
     let json = succeed(folder, "evaluate tiny.safetensors --data corpus.json --split valid --json");
     let evaluation: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -85,7 +85,7 @@ fn ctrl_c_in_mid_epoch_saves_and_resuming_comes_to_the_same_weights() {
         assert!(command.trim_end().ends_with("--out broken.safetensors --resume"), "{name}: {command}");
         let checkpoint = std::fs::read(folder.join("broken.checkpoint")).unwrap();
         let header = String::from_utf8_lossy(&checkpoint[..16_384.min(checkpoint.len())]).into_owned();
-        assert!(header.contains("batches_done"), "{name}: it was not broken off inside of an epoch");
+        assert!(header.contains("batches_done"), "{name}: it was not interrupted within an epoch");
 
         let (_, words) = command.trim_end().split_once(' ').unwrap();
         succeed(&folder, words);

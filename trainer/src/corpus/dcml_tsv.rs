@@ -178,7 +178,7 @@ pub mod tests {
         assert_eq!(error(&NOTES.replace("\t48\t", "\t480\t")), "line 2: expected a MIDI pitch, got `480`");
         assert!(error(&NOTES.replace("3/2", "3/0")).starts_with("line 4: expected quarter notes, got `3/0`"));
         assert_eq!(error(NOTES.lines().next().unwrap()), "expected notes, got none");
-        let mended = read("a.tsv", NOTES, Some("mc\n")).expect_err("an error");
-        assert!(format!("{mended:#}").starts_with("in the measure table: line 1"));
+        let error = read("a.tsv", NOTES, Some("mc\n")).expect_err("an error");
+        assert!(format!("{error:#}").starts_with("in the measure table: line 1"));
     }
 }

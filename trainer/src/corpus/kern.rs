@@ -37,7 +37,7 @@ struct Reader {
     /// The default order of sections, by label.
     expansion: Vec<String>,
     /// Lines where the rhythm was inconsistent.
-    mended: Vec<usize>,
+    realigned: Vec<usize>,
     /// Lines with tokens that are neither notes nor rests.
     odd: Vec<usize>,
 }
@@ -133,7 +133,7 @@ impl Reader {
     fn barline(&mut self, number: usize) {
         let (time, agreed) = self.spines.bring_together(self.now);
         if !agreed {
-            self.mended.push(number);
+            self.realigned.push(number);
         }
         self.now = self.now.max(time);
         self.music.barlines.push(time);
@@ -152,7 +152,7 @@ impl Reader {
             return Ok(()); // grace notes, or nothing at all
         };
         if ends.iter().any(|&end| end != time) {
-            self.mended.push(number);
+            self.realigned.push(number);
         }
         if events.iter().any(|(_, event)| event.odd) {
             self.odd.push(number);
@@ -181,8 +181,9 @@ impl Reader {
                 Err(error) => self.music.remarks.push(format!("the order of sections is ignored: {error:#}")),
             }
         }
-        let mended = [(&self.mended, "spines do not end together before"), (&self.odd, "neither note nor rest in")];
-        for (lines, what) in mended.into_iter().filter(|(lines, _)| !lines.is_empty()) {
+        let realigned =
+            [(&self.realigned, "spines do not end together before"), (&self.odd, "neither note nor rest in")];
+        for (lines, what) in realigned.into_iter().filter(|(lines, _)| !lines.is_empty()) {
             let places: Vec<String> = lines.iter().take(REMARKS_SHOWN).map(|line| format!("line {line}")).collect();
             let more = lines.len().saturating_sub(REMARKS_SHOWN);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -156,7 +156,7 @@ mod tests {
         let piece = Piece {
             parts: vec![Part { name: String::new(), notes }],
             length: 2 * TICKS_PER_BEAT,
-            remarks: vec!["mended".into()],
+            remarks: vec!["corrected".into()],
             source: "a".into(),
             ..Piece::default()
         };

@@ -148,9 +148,9 @@ mod tests {
         assert_eq!((0..50).filter(|&family| held[family]).collect::<Vec<_>>(), [3]);
         // If files assign pieces only to `train`, a share of those is held out, as if no file assigned any.
         songs[7].split = Some("train".into());
-        let told = held_out(&songs, &families, HoldOut::default());
+        let held = held_out(&songs, &families, HoldOut::default());
         songs.iter_mut().for_each(|song| song.split = None);
-        assert_eq!(told, held_out(&songs, &families, HoldOut::default()));
-        assert!(told.iter().filter(|held| **held).count() > 1);
+        assert_eq!(held, held_out(&songs, &families, HoldOut::default()));
+        assert!(held.iter().filter(|held| **held).count() > 1);
     }
 }

@@ -106,7 +106,7 @@ fn slips_of_the_pen_are_mended() {
         piece.remarks,
         [
             "line 2 of the header is not a field and is ignored",
-            "line 6 ends in characters of an e-mail encoding",
+            "line 6 ends in `=20` or `=` from an e-mail encoding, which is ignored",
             "line 8 comes after the empty line that ends the tune"
         ]
     );

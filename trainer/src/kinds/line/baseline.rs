@@ -49,9 +49,9 @@ pub fn judgement(songs: &Songs, split: &str) -> Result<Judgement> {
 
 fn of(songs: &Songs, split: &str) -> Result<Baseline> {
     let train: Vec<Spelt> = songs.to_learn_in_every_key();
-    let judged = songs.spelt(split)?;
+    let evaluated = songs.spelt(split)?;
     ensure!(
-        !train.is_empty() && !judged.is_empty(),
+        !train.is_empty() && !evaluated.is_empty(),
         "--data: expected songs to train on and songs in `{split}`, got none"
     );
     // In a melody, a word is a 16th and a note takes two to four words.
@@ -63,8 +63,8 @@ fn of(songs: &Songs, split: &str) -> Result<Baseline> {
     let (aside, rest) = (only_songs(aside), only_songs(rest));
     let (smoothing, order) = choose(&learn(&rest), delimiter, &aside);
     let ngram = learn(&train.iter().collect::<Vec<_>>());
-    let nats: Vec<f64> = judged.iter().map(|song| losses(&ngram, delimiter, song, smoothing)[order - 1]).collect();
-    Ok(Baseline { loss: LineLoss::of(&nats, &judged), vocabulary: size, order, smoothing: format!("{smoothing:?}") })
+    let nats: Vec<f64> = evaluated.iter().map(|song| losses(&ngram, delimiter, song, smoothing)[order - 1]).collect();
+    Ok(Baseline { loss: LineLoss::of(&nats, &evaluated), vocabulary: size, order, smoothing: format!("{smoothing:?}") })
 }
 
 fn only_songs(songs: Vec<(usize, &Spelt)>) -> Vec<&Spelt> {
