@@ -116,8 +116,8 @@ struct CombineArgs {
     /// The weights files of the members.
     #[arg(required = true, num_args = 2..)]
     weights: Vec<PathBuf>,
-    /// Let the ensemble adapt to the piece it plays: the learning rates of a bias for each voice, and of a bias for each
-    /// voice on each 16th of four beats.
+    /// Let the ensemble adapt to the piece it plays: the learning rates of a bias for each voice, and of a bias for
+    /// each voice on each 16th of four beats.
     #[arg(long, num_args = 2, value_names = ["VOICE", "POSITION"])]
     adapt: Vec<f32>,
     /// Music files and folders to evaluate the ensemble on.

@@ -132,13 +132,8 @@ mod tests {
 
     #[test]
     fn a_run_ends_where_a_piece_of_the_corpus_ends() {
-<<<<<<< HEAD
-        let joint = format!("{} | {}", CORPUS[0], CORPUS[1]);
-        check(&joint, Some((5, 0, 0, 0)));
-=======
         let joined = format!("{} | {}", CORPUS[0], CORPUS[1]);
         check(&joined, Some((5, 0, 0, 0)));
->>>>>>> words4
     }
 
     #[test]
