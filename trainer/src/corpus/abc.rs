@@ -120,7 +120,9 @@ impl Tune {
         if self.in_music
             && let Some(rest) = line.strip_suffix("=20").or(line.strip_suffix('='))
         {
-            self.music.remarks.push(format!("line {number} ends in `=20` or `=` from an e-mail encoding, which is ignored"));
+            self.music
+                .remarks
+                .push(format!("line {number} ends in `=20` or `=` from an e-mail encoding, which is ignored"));
             line = rest;
         }
         if is_field(line, self.in_music) {
