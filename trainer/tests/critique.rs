@@ -147,7 +147,7 @@ fn errors_of_bad_files_say_what_to_do() {
         ("wrong.csv", "wrong.csv: line 1: expected a header `note0,note1..`, got `ab`"),
         ("silent.csv", "silent.csv: expected notes, got none"),
         ("splits.json --split test", "--split: expected pieces in `test`, got none"),
-        ("music.json", "expected pieces that hold notes, got 0"),
+        ("music.json", "expected pieces with notes, got 0"),
         ("tune.mid", "tune.mid: expected four parts with notes, or parts named Soprano, Alto, Tenor, Bass, got 1"),
         ("five.abc", "five.abc:1: expected four voices, got 5 notes together at beat 1; give each voice a part"),
         ("music.csv tune.mid --strict", "tune.mid: expected four parts with notes"),

@@ -97,5 +97,5 @@ fn pieces_left_out_are_counted_by_reason() {
     let report = prepare(corpus(pieces), &strict, &[]).report;
     assert_eq!((report.pieces, report.train.0 + report.valid.0), (3, 2));
     let text = report.to_string();
-    assert!(text.contains("left out: 1 (an onset or duration that is no whole number of 16ths)"), "{text}");
+    assert!(text.contains("left out: 1 (an onset or duration that is not a whole number of 16ths)"), "{text}");
 }

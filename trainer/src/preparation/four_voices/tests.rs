@@ -65,7 +65,7 @@ fn notes_go_to_the_nearest_16th_or_the_piece_is_refused() {
     let loose = [("a", "1+23:72 25+22:74"), ("b", "0+48:64"), ("c", "0+48:55"), ("d", "0+48:48")];
     check(&loose, "72* 64* 55* 48* | 72 64 55 48 | 74* 64 55 48 | 74 64 55 48");
     let error = FourVoices::of(&in_parts(&loose), true).unwrap_err().to_string();
-    assert_eq!(error, "an onset or duration that is no whole number of 16ths");
+    assert_eq!(error, "an onset or duration that is not a whole number of 16ths");
     let fast = [("a", "0+5:72 5+7:74"), ("b", "0+12:64"), ("c", "0+12:55"), ("d", "0+12:48")];
     let voices = FourVoices::of(&in_parts(&fast), false).unwrap();
     assert_eq!((voices.rows[0][0], voices.left_out), (Some(72), 1));
