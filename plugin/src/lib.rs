@@ -222,7 +222,8 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             cadence: p.take_cadence(),
             voice: p.your_voice.value() as usize,
             emit,
-            frozen: if (lanes & !frozen).is_empty() { Lanes::ALL } else { frozen },
+            // There are switches for the four voices; all together freeze every lane.
+            frozen: if (Lanes::first(NUM_VOICES) & !frozen).is_empty() { Lanes::ALL } else { frozen },
             lookahead_steps: i64::from(p.lookahead_steps.value()),
             reply_delay_samples,
             chord_window_samples: reply_delay_samples.min((CHORD_SECONDS * f64::from(self.sample_rate)).round() as u64),

@@ -12,7 +12,7 @@ use crate::bridge::AudioEnd;
 use crate::frozen::{FrozenNote, FrozenPart};
 
 /// The most frozen notes that sound at once. A lane may briefly hold a chord where takes overlap.
-const MAX_SOUNDING: usize = 16;
+const MAX_SOUNDING: usize = 64;
 /// Song positions closer than this, in beats, are equal.
 const ROUNDING_BEATS: f64 = 1e-6;
 /// When the transport starts within a note, the note sounds only if more than this many beats of it remain: a reply

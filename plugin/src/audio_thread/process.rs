@@ -28,21 +28,20 @@ use crate::params::Mode;
 use failure::Failure;
 use timeline::Next;
 
-/// The state of the audio thread between blocks, one field per stage. Beside each stage stands its mean cost in
-/// microseconds per block of 512 samples while a tune is harmonised: 0.8 in all (`cargo xtask bench --stages`).
+/// The state of the audio thread between blocks, one field per stage.
 pub struct AudioThread {
-    transport: Transport, // time: 0.07, starts and stops: 0.01
-    take: TakeClock,      // below 0.01
-    input: Input,         // with the hands
-    hands: Hands,         // 0.28
-    turns: Turns,         // 0.05, in Respond
-    plan: Plan,           // 0.25
-    deadline: Deadline,   // 0.04, without waiting
-    voices: Voices,       // 0.01
-    frozen: Frozen,       // below 0.01
-    output: Output,       // 0.05
-    bridge: AudioEnd,     // to the editor: 0.06
-    failure: Failure,     // nothing
+    transport: Transport,
+    take: TakeClock,
+    input: Input,
+    hands: Hands,
+    turns: Turns,
+    plan: Plan,
+    deadline: Deadline,
+    voices: Voices,
+    frozen: Frozen,
+    output: Output,
+    bridge: AudioEnd,
+    failure: Failure,
 }
 
 impl AudioThread {
@@ -99,7 +98,7 @@ impl AudioThread {
     }
 
     /// Processes a block in stages. Each stage has its cost beside it, as printed by `cargo xtask bench --stages`: the
-    /// mean over blocks of 512 samples of a tune in Harmonise, unless another mode is named. A block takes about 1 us
+    /// mean over blocks of 512 samples of a tune in Harmonise, unless another mode is named. A block takes about 0.8 us
     /// in total.
     ///
     /// `send` offers an event to the host and returns whether the host accepts it. Returns `false` if the host renders
@@ -115,11 +114,11 @@ impl AudioThread {
             self.input.end_block();
             return true;
         }
-        // Finds the block's position and whether time runs: 0.1 us.
+        // Finds the block's position and whether time runs: 0.07 us.
         stages.enter(Stage::Time);
         let time = self.begin_block(block);
 
-        // A start, stop or jump ends sounding notes and starts or ends a take: 0.02 us.
+        // A start, stop or jump ends sounding notes and starts or ends a take: 0.01 us.
         stages.enter(Stage::Discontinuities);
         self.follow_discontinuities(block, &time);
 
@@ -131,14 +130,14 @@ impl AudioThread {
             stages.enter(next.stage());
             match next {
                 // The timer and the input events change the hands, and played notes pass through: 0.3 us. The plan
-                // follows the hands and requests steps: 0.4 us.
+                // follows the hands and requests steps: 0.25 us.
                 Next::Hands => self.on_hands_timer(block, &now, at),
                 Next::Input => self.on_input(block, &mut now, stages),
                 // The network's turn begins if the player is silent; a step begins and requests the step that is the
-                // lookahead ahead: 0.1 us in Respond.
+                // lookahead ahead: 0.05 us in Respond.
                 Next::Entry => self.on_entry(block, &now, at),
                 Next::Step => self.on_step(block, &now, at, stages),
-                // The deadline waits for the due decision: 0.03 us without the wait. Its notes sound: 0.01 us.
+                // The deadline waits for the due decision: 0.04 us without the wait. Its notes sound: 0.01 us.
                 Next::Due => self.on_due(block, &now, at, stages),
                 Next::Edge => self.on_edge(block, &now, at),
                 Next::CatchUp => self.on_catch_up(block, &now, at),
@@ -146,17 +145,17 @@ impl AudioThread {
             }
         }
 
-        // Notes and controllers go to the host: 0.04 us without the host.
+        // Notes and controllers go to the host: 0.05 us without the host.
         stages.enter(Stage::Output);
         self.output.send(time.begin + block.frames as u64, send);
 
-        // The worker gets the generated notes that the host has accepted, for the take: 0.01 us.
+        // The worker gets the generated notes that the host has accepted, for the take: below 0.01 us.
         stages.enter(Stage::Take);
         for (event, lag) in self.output.generated() {
             self.take.tell_generated(&time, event, lag, &mut self.bridge);
         }
 
-        // The editor gets a snapshot: 0.1 us.
+        // The editor gets a snapshot: 0.06 us.
         stages.enter(Stage::Glance);
         glance::show(&mut self.bridge, block, &time, &mut self.take, &self.plan, self.turns.next_step());
 

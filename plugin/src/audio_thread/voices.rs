@@ -301,7 +301,7 @@ impl Voices {
         let lasted = moment.at >= at + moment.least_samples();
         let another_step = (moment.position + ROUNDING_STEPS).step() > (position + ROUNDING_STEPS).step();
         match cause {
-            Cause::Step => another_step && (lasted || is_within),
+            Cause::Step => is_within || another_step && lasted,
             Cause::Answer => another_step && lasted && apart >= APART_STEPS,
         }
     }

@@ -191,6 +191,21 @@ fn a_missed_step_holds_what_the_last_one_sounded_at_its_end() {
     assert_eq!(sent[3], "off 60, off 67, off 48, on 69");
 }
 
+/// With a reply delay the last ticks of a step sound after the next step has begun.
+#[test]
+fn a_step_follows_at_once_on_a_note_at_the_end_of_the_step_before() {
+    let mut parts = parts::Parts::new(Mode::Harmonise);
+    parts.settings.emit = !Lanes::first(1);
+    parts.settings.reply_delay_samples = 1200;
+    let steps = ["+5.60@23", "-5.60 +5.62", ""];
+    let mut sent = Vec::new();
+    for step in 0..3 {
+        let input = if step == 0 { vec![note(0, 90, true)] } else { Vec::new() };
+        sent.push(parts.step_with(&input, |step| Some(decided(&steps, step))));
+    }
+    assert_eq!(sent, ["", "on 60, off 60, on 62", ""]);
+}
+
 #[test]
 fn whatever_overtakes_a_step_nothing_in_it_sounds_late_or_for_ever() {
     type Interrupt = fn(&mut Render);
