@@ -1,8 +1,9 @@
-//! You may not allocate, free, lock, block or log here. What the host calls for every block of audio; its one wait is
-//! the deadline in [`deadline`], which is bounded.
+//! Everything the host calls for each block of audio. Nothing here may allocate, free, lock, block or log. The one wait
+//! is the bounded one in [`deadline`].
 
-// Tests may allocate; they play to nobody.
+// Tests may allocate: they do not run in real time.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+#![allow(clippy::large_enum_variant, reason = "a large variant cannot be boxed: this thread may not allocate")]
 
 mod deadline;
 mod frozen;

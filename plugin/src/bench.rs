@@ -1,5 +1,5 @@
-//! The code behind `cargo xtask bench --stages`: it plays a tune through the audio thread as a host does, and measures
-//! the time of each stage. Not part of the bundles.
+//! The program behind `cargo xtask bench --stages`: it plays a tune through the audio thread as a host does, and
+//! measures the time of each stage. Not part of the bundles.
 
 use std::time::{Duration, Instant};
 

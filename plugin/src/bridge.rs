@@ -31,13 +31,13 @@ const NUM_FROZEN: usize = 4;
 
 /// Which state a step continues from. If two are requested, the later variant wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum From {
+pub enum Origin {
     /// The state after the previous decision.
-    Here,
+    PreviousStep,
     /// The state before this step of the song, as far as the worker remembers it.
-    Elsewhere,
+    SongMemory,
     /// The state at the start of a piece. The worker forgets all earlier decisions.
-    Nothing,
+    PieceStart,
 }
 
 /// A step to decide.
@@ -46,7 +46,7 @@ pub struct Request {
     /// Set by [`AudioEnd::ask`], which counts up. The answer has the same id.
     pub id: u64,
     /// Which state the step continues from.
-    pub from: From,
+    pub origin: Origin,
     /// The counted step: it counts on through loops and jumps.
     pub count: i64,
     /// The worker first undoes its decisions from this counted step on: `count`, or an earlier step that was decided
@@ -57,7 +57,7 @@ pub struct Request {
     /// Whether the step begins a bar.
     pub begins_bar: bool,
     /// If the step answers a played note, when the request was sent; for the figures of the status line.
-    pub asked: Option<Instant>,
+    pub requested_at: Option<Instant>,
 }
 
 /// A decided step.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use continuo_model::generate::{Capabilities, Checkpoint as State, Network, Performer};
 
-use crate::bridge::{Answer, CAPACITY, From, Request, Shared, Told, WorkerEnd};
+use crate::bridge::{Answer, CAPACITY, Origin, Request, Shared, Told, WorkerEnd};
 use crate::frozen::FrozenTake;
 use crate::params::Mode;
 use crate::state::ChosenWeights;
@@ -338,10 +338,10 @@ impl Performance {
     /// only prepared: the outcome is the same as if it were decided.
     fn prepare(&mut self, request: &Request) {
         self.undo_from(request.undo_from);
-        match request.from {
-            From::Here => {}
-            From::Elsewhere => self.song.go_to(&mut *self.performer, request.step.step_idx),
-            From::Nothing => {
+        match request.origin {
+            Origin::PreviousStep => {}
+            Origin::SongMemory => self.song.go_to(&mut *self.performer, request.step.step_idx),
+            Origin::PieceStart => {
                 self.song.clear();
                 self.performer.reset();
             }
@@ -374,8 +374,8 @@ impl Performance {
     fn publish(&mut self, request: &Request, shared: &Shared) {
         self.steps.add(self.started.elapsed());
         shared.step_p50_us.store(self.steps.percentile_us(0.5), Ordering::Relaxed);
-        if let Some(asked) = request.asked {
-            self.replies.add(asked.elapsed());
+        if let Some(requested_at) = request.requested_at {
+            self.replies.add(requested_at.elapsed());
             shared.reply_p99_us.store(self.replies.percentile_us(0.99), Ordering::Relaxed);
         }
     }

@@ -13,8 +13,8 @@ use crate::{bundle, programs};
 /// What is measured is what players get.
 const PROFILE: &str = "release";
 
-/// Builds a benchmark and runs it: on the bundles, if the first argument names `live` or `memory`; on the audio thread's
-/// stages, if it names `stages`; else `bench`, on the shipped weights or on those in `args`.
+/// Builds a benchmark and runs it: on the bundles, if the first argument names `live` or `memory`; on the audio
+/// thread's stages, if it names `stages`; else `bench`, on the shipped weights or on those in `args`.
 pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     if let Some((first, args)) = args.split_first()
         && let Some(name) = ["live", "memory"].into_iter().find(|name| *first == format!("--{name}").as_str())

@@ -17,8 +17,8 @@ pub fn run(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
     build_and_bundle(workspace, profile, &["--package", PACKAGE])
 }
 
-/// The same, building the whole workspace: cargo chooses the features of shared crates for all that one command builds, and so
-/// `cargo test --workspace` will find what this has built.
+/// The same, building the whole workspace: cargo chooses the features of shared crates for all that one command builds,
+/// and so `cargo test --workspace` will find what this has built.
 pub fn run_for_tests(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
     build_and_bundle(workspace, profile, &["--workspace"])
 }
@@ -41,7 +41,8 @@ fn build_and_bundle(workspace: &Workspace, profile: &str, packages: &[&str]) -> 
         let bundle = folder.join(name);
         ensure!(
             bundle.exists(),
-            "{}: expected a bundle there, got nothing; does the plugin export this format, and does bundler.toml name it?",
+            "{}: expected a bundle there, got nothing; does the plugin export this format, and does bundler.toml name \
+             it?",
             bundle.display()
         );
     }

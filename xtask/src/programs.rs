@@ -8,8 +8,8 @@ use crate::workspace::{Workspace, cargo, run_to_success};
 
 /// Builds a program with a cargo profile, without what only tests need, and returns its path.
 ///
-/// It is a cargo command of its own, like the plugin's: cargo chooses the features of shared crates for all that one command
-/// builds, and so every command that builds the plugin or a program finds what an earlier one has built.
+/// It is a cargo command of its own, like the plugin's: cargo chooses the features of shared crates for all that one
+/// command builds, and so every command that builds the plugin or a program finds what an earlier one has built.
 pub fn build(workspace: &Workspace, profile: &str, name: &str) -> Result<PathBuf> {
     let package = ["--package", "continuo-tests", "--no-default-features", "--bin", name];
     run_to_success(cargo().current_dir(&workspace.root).args(["build", "--profile", profile]).args(package))?;

@@ -79,7 +79,8 @@ fn ticks(beats: f64) -> u32 {
     (beats * f64::from(TICKS_PER_BEAT)).round().max(0.0) as u32
 }
 
-/// A time signature of 1 to 255 beats, each a note of 1/`unit`, which is a power of two up to 64; `None` for other numbers.
+/// A time signature of 1 to 255 beats, each a note of 1/`unit`, which is a power of two up to 64; `None` for other
+/// numbers.
 pub fn time_signature(beats: i32, unit: i32) -> Option<(u8, u8)> {
     let beats = u8::try_from(beats).ok().filter(|beats| *beats > 0)?;
     let unit = u8::try_from(unit).ok().filter(|unit| unit.is_power_of_two() && *unit <= 64)?;

@@ -1,5 +1,5 @@
-//! The deadline: whether a row that is due is there, how long it is waited for, and what becomes of one that is late.
-//! Audio thread; the one place where it waits.
+//! The deadline: how long a block waits for a decision that is due, and what happens if the decision is late. Audio
+//! thread; its only wait is here.
 
 mod budget;
 mod pace;
@@ -15,93 +15,92 @@ use super::positions::Sample;
 use super::settings::Block;
 use crate::bridge::{AudioEnd, Told, last_progress, microseconds};
 
-/// What sounds is held over this many missed rows, a bar of four beats, and then ends.
+/// The audio thread holds sounding notes over this many missed steps (a bar of 4/4), then ends them.
 const MOST_MISSES: u32 = 16;
-/// A row that is late by less than this is played at once, seconds.
+/// A decision that is late by less than this, in seconds, is played at once.
 const LATEST_SECONDS: f64 = 0.06;
-/// A render waits for as long as some worker of the process finishes a step this often, microseconds.
+/// A render keeps waiting while any worker in the process finishes at least one step in this time, in microseconds.
 const PROGRESS_US: u64 = 2_000_000;
-/// The waiting thread sleeps for so long between two looks, which leaves its core to the worker.
+/// How long the waiting thread sleeps between two polls, which leaves the core to the worker.
 const LOOK: Duration = Duration::from_micros(50);
 
-/// Tells the time. It is handed in so that a test decides what time it is.
+/// Reads the clock. A parameter, so that tests can control time.
 pub type Watch = fn() -> Instant;
 
-/// What becomes of a row that is due.
+/// What happens to a step that is due.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
-    /// It is there, in time or a little late.
+    /// The decision has arrived, on time or a little late.
     Play(PlannedStep, Due),
-    /// It is missing, or too late.
+    /// The decision is missing or too late.
     Miss,
 }
 
-/// How long rows are waited for, and what has been missed.
+/// Waits for decisions, within limits, and counts the missed ones.
 pub struct Deadline {
     watch: Watch,
     budget: &'static Budget,
     pace: Pace,
     sample_rate: f64,
-    /// Rows that have been missed since the last that was there.
-    misses_in_a_row: u32,
-    /// When a render was given up last, microseconds as the bridge counts them.
+    /// Missed steps since the last step that was played.
+    consecutive_misses: u32,
+    /// When the last render was given up, in the bridge's microseconds.
     gave_up_us: u64,
-    /// That was in this block.
+    /// Whether a render was given up in the current block.
     render_failed: bool,
 }
 
 impl Deadline {
-    /// For a sample rate in Hertz.
+    /// `sample_rate` is in Hz.
     pub fn new(sample_rate: f64, watch: Watch) -> Self {
-        // The first call fixes the moment from which time is counted.
+        // The first call sets the clock's zero.
         microseconds(watch());
         Self {
             watch,
             budget: &BUDGET,
             pace: Pace::new(),
             sample_rate,
-            misses_in_a_row: 0,
+            consecutive_misses: 0,
             gave_up_us: 0,
             render_failed: false,
         }
     }
 
-    /// Takes another sample rate, Hertz; nothing is known of the host's pace.
+    /// Sets the sample rate, in Hz, and forgets the host's measured pace.
     pub fn activate(&mut self, sample_rate: f64) {
         self.sample_rate = sample_rate;
         self.pace = Pace::new();
     }
 
-    /// Real time.
+    /// The current time.
     pub fn now(&self) -> Instant {
         (self.watch)()
     }
 
-    /// A block begins.
+    /// Measures the host's pace at the start of a block.
     pub fn begin_block(&mut self, block: &Block, bridge: &AudioEnd) {
         self.render_failed = false;
         self.pace.begin_block(block.now, block.frames as f64 / self.sample_rate);
         bridge.shared.block_ms.store(self.pace.block().as_secs_f32() * 1e3, Ordering::Relaxed);
     }
 
-    /// Whether a render has been given up in this block: notes are missing from it.
+    /// Whether a render was given up in this block, so that the block lacks notes.
     pub fn render_failed(&self) -> bool {
         self.render_failed
     }
 
-    /// What was missed until now does not matter any more.
+    /// Resets the count of missed steps.
     pub fn forget_misses(&mut self) {
-        self.misses_in_a_row = 0;
+        self.consecutive_misses = 0;
     }
 
-    /// Whether what sounds is not to be held over the misses any longer: nothing will come any more, or nothing has
-    /// come for a bar.
+    /// Whether to stop holding sounding notes: the worker is gone, or a bar of steps has been missed.
     pub fn gives_up(&self, bridge: &AudioEnd) -> bool {
-        !bridge.can_answer() || self.misses_in_a_row >= MOST_MISSES
+        !bridge.can_answer() || self.consecutive_misses >= MOST_MISSES
     }
 
-    /// The next row that was due before sample `at` and is there now, or is too late; `None` if there is none, or if it
-    /// may still come.
+    /// The outcome of the longest overdue step at sample `at`: its decision has arrived, or is too late. `None` if no
+    /// step is overdue or its decision may still arrive.
     pub fn overdue(&mut self, plan: &mut Plan, bridge: &AudioEnd, at: Sample) -> Option<Outcome> {
         let due = plan.overdue()?;
         let late = at.since(due.at);
@@ -123,7 +122,8 @@ impl Deadline {
         Some(outcome)
     }
 
-    /// The row that is due now, waited for as long as this block may; `None` if there is none, or if it is put off.
+    /// Takes the next due step and waits for its decision for as long as this block may. `None` if no step is due, or
+    /// if the step is now overdue.
     pub fn due(&mut self, plan: &mut Plan, bridge: &mut AudioEnd, says_offline: bool) -> Option<Outcome> {
         let due = plan.pop_due()?;
         match self.wait_for(plan, bridge, due, says_offline) {
@@ -138,22 +138,22 @@ impl Deadline {
 
     fn play(&mut self, bridge: &AudioEnd, planned: PlannedStep, due: Due) -> Outcome {
         bridge.shared.due.fetch_add(1, Ordering::Relaxed);
-        self.misses_in_a_row = 0;
+        self.consecutive_misses = 0;
         Outcome::Play(planned, due)
     }
 
     fn miss(&mut self, bridge: &AudioEnd) -> Outcome {
         bridge.shared.due.fetch_add(1, Ordering::Relaxed);
         bridge.shared.misses.fetch_add(1, Ordering::Relaxed);
-        self.misses_in_a_row += 1;
+        self.consecutive_misses += 1;
         Outcome::Miss
     }
 
-    /// Waits for a row for as long as this block may.
+    /// Waits for a decision for as long as this block may.
     fn wait_for(&mut self, plan: &mut Plan, bridge: &mut AudioEnd, due: Due, says_offline: bool) -> Poll {
-        // A worker that has missed a bar of steps is not waited for.
+        // After a bar of missed steps the block does not wait at all.
         let renders = self.pace.renders(says_offline);
-        let given_up = !renders && self.misses_in_a_row >= MOST_MISSES;
+        let given_up = !renders && self.consecutive_misses >= MOST_MISSES;
         let length = self.pace.block();
         let began_us = microseconds((self.watch)());
         let allowed_us = if renders || given_up { 0 } else { self.budget.left_us(began_us, length) };
@@ -187,7 +187,7 @@ impl Deadline {
         poll
     }
 
-    /// A render goes on without its notes: it fails, rather than lack them unnoticed.
+    /// Fails the render: the host learns that notes are missing.
     fn give_up_render(&mut self, bridge: &mut AudioEnd, now_us: u64) {
         self.gave_up_us = now_us;
         self.render_failed = true;
@@ -195,7 +195,7 @@ impl Deadline {
         bridge.tell(Told::Incomplete);
     }
 
-    /// A test's own budget, which no other test spends.
+    /// Gives a test a budget of its own, which other tests cannot use up.
     #[cfg(test)]
     pub fn set_own_budget(&mut self) {
         self.budget = Box::leak(Box::default());

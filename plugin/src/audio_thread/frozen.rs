@@ -1,4 +1,4 @@
-//! Frozen lanes: they play a take again, note by note at its positions in the song, wherever the transport goes. Audio
+//! Frozen lanes: they play a take again, each note at its position in the song, wherever the transport goes. Audio
 //! thread.
 
 use continuo_model::decision::{Decision, Lanes};
@@ -11,47 +11,47 @@ use super::transport::{BlockTime, Motion};
 use crate::bridge::AudioEnd;
 use crate::frozen::{FrozenNote, FrozenPart};
 
-/// Frozen notes that sound at once, at the most: a lane may hold a chord for a moment where takes overlap.
+/// The most frozen notes that sound at once. A lane may briefly hold a chord where takes overlap.
 const MAX_SOUNDING: usize = 16;
-/// Two positions in the song that are nearer than this, beats, are one.
+/// Song positions closer than this, in beats, are equal.
 const ROUNDING_BEATS: f64 = 1e-6;
-/// A note of which less than this is left where the transport comes in is over: such a rest is what a reply delay put
-/// behind its step.
+/// When the transport starts within a note, the note sounds only if more than this many beats of it remain: a reply
+/// delay may have pushed its end a little past its step.
 const LEAST_BEATS: f64 = 1.0 / 16.0;
 
 /// Plays a frozen part.
 pub struct Frozen {
     part: Option<Box<FrozenPart>>,
-    /// The lanes that are frozen.
+    /// The lanes that are frozen now.
     lanes: Lanes,
-    /// The first note that has not started.
+    /// The index of the first note that has not started.
     next: usize,
     sounding: [Option<FrozenNote>; MAX_SOUNDING],
-    /// Where the music is now: as a loop comes round it changes within a block.
+    /// Where the music is in the song; changes within a block when the loop wraps.
     offset: SongOffset,
 }
 
-/// What comes next of a frozen part.
+/// The next event of a frozen part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Coming {
-    /// The sounding note in this place ends.
+    /// The sounding note with this index ends.
     End(usize),
     /// The next note starts.
     Start,
 }
 
 impl Frozen {
-    /// Nothing is frozen.
+    /// No frozen part.
     pub fn new() -> Self {
         Self { part: None, lanes: Lanes::NONE, next: 0, sounding: [None; MAX_SOUNDING], offset: SongOffset::default() }
     }
 
-    /// Whether all lanes are, so that there is nothing to decide.
+    /// Whether all lanes are frozen, so that there is nothing to decide.
     pub fn is_all(&self) -> bool {
         self.part.is_some() && self.lanes == Lanes::ALL
     }
 
-    /// What happens on the frozen lanes in a step of the song; `None` if the take holds nothing there.
+    /// The notes of the frozen lanes in a song step; `None` if the take has no notes there.
     pub fn step(&self, song_step: SongStep) -> Option<(Lanes, &Decision)> {
         let part = self.part.as_ref().filter(|_| !self.lanes.is_empty())?;
         part.step(song_step.number()).map(|notes| (self.lanes, notes))
@@ -62,7 +62,7 @@ impl Frozen {
         let end = ends.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(beats, n)| (beats, Coming::End(n)));
         let start = self.part.as_ref().and_then(|part| part.notes.get(self.next));
         let start = start.map(|note| (note.start_beats, Coming::Start));
-        // At one position ends come first.
+        // At the same position ends come first.
         let first = match (end, start) {
             (Some(end), Some(start)) => Some(if end.0 <= start.0 { end } else { start }),
             (end, start) => end.or(start),
@@ -70,7 +70,7 @@ impl Frozen {
         first.map(|(beats, coming)| (SongBeats::new(beats), coming))
     }
 
-    /// Takes another part, other lanes and another position into account, at a block's start.
+    /// Follows a new part, other lanes or another position at the start of a block.
     pub fn follow(&mut self, settings: &Settings, time: &BlockTime, bridge: &mut AudioEnd, output: &mut Output) {
         let mut moved = matches!(time.motion, Motion::Started | Motion::Jumped | Motion::Halted);
         while let Some(part) = bridge.frozen_part() {
@@ -83,14 +83,14 @@ impl Frozen {
         let lanes = if plays { settings.frozen } else { Lanes::NONE };
         moved |= std::mem::replace(&mut self.lanes, lanes) != lanes;
         let step = time.position.step();
-        self.offset = SongOffset::between(step, time.place(step).song_step);
+        self.offset = SongOffset::between(step, time.song_position(step).song_step);
         if moved {
             self.locate(settings, self.offset.song_beats(time.position), output, time.begin);
         }
     }
 
-    /// A loop comes round at counted step `step`.
-    pub fn come_round(
+    /// Follows the loop back to its start, at counted step `step`.
+    pub fn go_to_loop_start(
         &mut self,
         settings: &Settings,
         time: &BlockTime,
@@ -98,12 +98,12 @@ impl Frozen {
         output: &mut Output,
         at: Sample,
     ) {
-        let song_step = time.place(step).song_step;
+        let song_step = time.song_position(step).song_step;
         self.offset = SongOffset::between(step, song_step);
         self.locate(settings, song_step.beats(), output, at);
     }
 
-    /// Goes to a position in the song: what sounds there starts there.
+    /// Moves to a position in the song and starts the notes that sound there.
     fn locate(&mut self, settings: &Settings, song: SongBeats, output: &mut Output, at: Sample) {
         output.end_all(Some(Owner::Frozen), at, 1);
         self.sounding = [None; MAX_SOUNDING];
@@ -117,13 +117,13 @@ impl Frozen {
         }
     }
 
-    /// The sample of the block at which a frozen note starts or ends next; far away if none does.
+    /// The timing of the next frozen event, counted from the start of the block; `i64::MAX` if there is none.
     pub fn next_timing(&self, time: &BlockTime) -> i64 {
         let coming = self.coming().filter(|_| !self.lanes.is_empty());
         coming.map_or(i64::MAX, |(song, _)| time.timing_of(self.offset.position(song)).max(0))
     }
 
-    /// What comes next of the part happens at sample `at`.
+    /// Plays the next event of the part at sample `at`.
     pub fn play_next(&mut self, settings: &Settings, output: &mut Output, at: Sample) {
         match self.coming() {
             Some((_, Coming::End(n))) => {

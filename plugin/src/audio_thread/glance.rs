@@ -1,4 +1,4 @@
-//! What the editor is shown of each block: where the music stands, and what is planned. Audio thread.
+//! The snapshot of each block for the editor: the position in the music and the plan. Audio thread.
 
 use super::plan::Plan;
 use super::positions::CountedStep;
@@ -8,10 +8,10 @@ use super::transport::BlockTime;
 use crate::bridge::AudioEnd;
 use crate::bridge::snapshot::{Ahead, Snapshot};
 
-/// Steps before the next one that may still be due: a reply delay holds them back.
+/// How many steps before the next one may still be due, because of the reply delay.
 const LATE_STEPS: i64 = 2;
 
-/// Shows the editor where the music stands at the block's start; called when the block is done.
+/// Publishes the positions at the start of the block; called at the end of the block.
 pub fn show(
     bridge: &mut AudioEnd,
     block: &Block,
@@ -32,7 +32,7 @@ pub fn show(
         snapshot.bar_beats = time.bar_beats();
         snapshot.tempo_bpm = time.tempo_bpm();
         snapshot.time_signature = time_signature(block);
-        (snapshot.loop_beats, snapshot.pass) = time.rounds();
+        (snapshot.loop_beats, snapshot.pass) = time.loop_and_pass();
         snapshot.num_ahead = 0;
         for (ahead, (step, decision, played)) in snapshot.ahead.iter_mut().zip(plan.ahead(next_step - LATE_STEPS)) {
             let take_beats = take_beats + time.beats_to(step);

@@ -1,9 +1,9 @@
-//! The player's hands: keys, chords, lines and the pedal, and what of it belongs to each step of the grid. Audio
+//! The player's hands: keys, chords, lines and the sustain pedal, and which of the notes belong to each step. Audio
 //! thread.
 //!
-//! Keys struck within the chord window of the first are one chord, whatever their order. A key continues the nearest
-//! line: legato overlaps and fast notes are one voice. Only after two keys have been held together for a tenth of a
-//! second are they two.
+//! Keys struck within the chord window of the first key form one chord, in any order. A key continues the nearest line,
+//! so that legato overlaps and fast notes stay in one voice. Two keys become two voices once they have been held
+//! together for a tenth of a second.
 
 mod chord;
 mod dealing;
@@ -23,34 +23,34 @@ pub use played_step::ByVoice;
 
 use super::positions::{CountedStep, Sample, StepPosition};
 
-/// Keys that are remembered at once.
+/// The most keys remembered at once.
 const MAX_KEYS: usize = 256;
-/// Notes of one key and channel that sound at once, at the most.
+/// The most notes of one key and channel that sound at once.
 const MAX_OF_ONE_KEY: usize = 8;
-/// How loud generated notes are before anything has been played, 0 to 1.
+/// The velocity of generated notes before the player has played, 0 to 1.
 const FIRST_VELOCITY: f32 = 0.63;
 
 /// The player's hands and pedals.
 pub struct Hands {
     keys: [Option<PlayedKey>; MAX_KEYS],
-    /// Sustain pedals by input channel.
+    /// Whether the sustain pedal is down, by input channel.
     pedals: [bool; 16],
     chord: Chord,
-    /// Counts keys.
+    /// The serial number of the last key struck.
     last_serial: u32,
     /// How keys become voices.
     by: ByVoice,
-    /// The key that the player sounded last in each voice, and the sample of its chord, as of the last closed chord.
+    /// The last key that the player sounded in each voice, and the sample of its chord; set when a chord closes.
     last: [Option<(u8, Sample)>; NUM_VOICES],
-    /// Velocity of what was played lately, 0 to 1.
+    /// The average velocity of recent notes, 0 to 1.
     velocity: f32,
     samples_per_second: f64,
-    /// The sample at which time alone changes something next.
+    /// The sample at which the state next changes without an event.
     timer: Option<Sample>,
 }
 
 impl Hands {
-    /// Nothing has been played.
+    /// No keys yet.
     pub fn new(sample_rate: f64) -> Self {
         Self {
             keys: [None; MAX_KEYS],
@@ -65,12 +65,12 @@ impl Hands {
         }
     }
 
-    /// Forgets what was played, but not which pedals are down.
+    /// Forgets all keys, but not which pedals are down.
     pub fn clear(&mut self) {
         *self = Self { pedals: self.pedals, by: self.by, ..Self::new(self.samples_per_second) };
     }
 
-    /// Forgets what is not held.
+    /// Forgets the keys that are not held.
     pub fn forget_released(&mut self) {
         for slot in &mut self.keys {
             slot.take_if(|key| !key.is_held());
@@ -78,12 +78,12 @@ impl Hands {
         self.velocity = FIRST_VELOCITY;
     }
 
-    /// Takes how keys become voices.
+    /// Sets how keys become voices.
     pub fn set_by(&mut self, by: ByVoice) {
         self.by = by;
     }
 
-    /// The velocity that generated notes take, 0 to 1: an average of what was played lately.
+    /// The velocity for generated notes, 0 to 1: an average of recent notes.
     pub fn velocity(&self) -> f32 {
         self.velocity
     }
@@ -92,8 +92,8 @@ impl Hands {
         (seconds * self.samples_per_second).round() as u64
     }
 
-    /// A key goes down at sample `at`. Opens a chord with this window unless one is open that it belongs to; a chord
-    /// starts no earlier than step `earliest`. Returns the key's slot, and a key that had to give way.
+    /// Records a key struck at sample `at`. The key joins the open chord, or opens a new one with this window that
+    /// starts no earlier than step `earliest`. Returns the key's slot, and the held key that it replaced, if any.
     pub fn strike(
         &mut self,
         struck: Struck,
@@ -117,8 +117,8 @@ impl Hands {
         (slot, gone)
     }
 
-    /// Where a key can be put: nobody's slot, else that of a note of the same key where there are too many, of one that
-    /// is over, or the oldest.
+    /// The slot for a key: the oldest note of the same key if there are too many of them; else a free slot, the oldest
+    /// released key's, or the oldest key's.
     fn free_slot(&self, key: &PlayedKey) -> usize {
         let twins = || self.held().filter(|(_, held)| held.hand && (held.channel, held.key) == (key.channel, key.key));
         if twins().count() >= MAX_OF_ONE_KEY
@@ -130,7 +130,7 @@ impl Hands {
         (0..MAX_KEYS).min_by_key(order).unwrap_or(0)
     }
 
-    /// The keys that are remembered, each with its slot.
+    /// The remembered keys with their slots.
     pub fn keys(&self) -> impl Iterator<Item = (usize, &PlayedKey)> {
         self.keys.iter().enumerate().filter_map(|(slot, key)| Some((slot, key.as_ref()?)))
     }
@@ -143,7 +143,8 @@ impl Hands {
         self.keys().filter(|(_, key)| key.heard)
     }
 
-    /// The slot of the note that a note-off ends: by its handle if it names one, else the oldest of that key.
+    /// The slot of the note that a note-off ends: the note with its handle if it has one, else the oldest note of that
+    /// key.
     pub fn note_of(&self, channel: u8, key: u8, voice_id: VoiceID) -> Option<usize> {
         let fits = |held: &PlayedKey| match (voice_id, held.voice_id) {
             (VoiceID::ID(named), VoiceID::ID(of_note)) => named == of_note,
@@ -154,7 +155,7 @@ impl Hands {
         down.min_by_key(|(_, held)| held.serial).map(|(slot, _)| slot)
     }
 
-    /// A finger leaves its key at sample `at`; the pedal may hold the note.
+    /// Records that a finger releases a key at sample `at`. The pedal may go on holding the note.
     pub fn lift(&mut self, slot: usize, (at, position): (Sample, StepPosition)) {
         let Some(key) = self.keys[slot].as_mut() else { return };
         key.hand = false;
@@ -166,13 +167,13 @@ impl Hands {
         self.set_timer();
     }
 
-    /// Whether another finger holds what goes out on this channel and key.
+    /// Whether a finger holds a note that goes out on this channel and key.
     pub fn goes_out(&self, channel: u8, key: u8) -> bool {
         self.held().any(|(_, held)| held.hand && held.key == key && held.out.sent && held.out.channel == channel)
     }
 
-    /// The voice whose channel a key of a chord goes out on: the one that it was dealt, or if another key of the chord
-    /// sounds there, as it came before anyone knew better, the one that this other key was dealt.
+    /// The voice whose channel a key of a chord goes out on. This is the voice it was dealt, unless an earlier key of
+    /// the chord already sounds there: then it is the voice that this other key has been dealt since.
     pub fn free_voice(&self, key: &PlayedKey, dealt: usize) -> usize {
         let mut voice = dealt;
         for _ in 0..NUM_VOICES {
@@ -191,12 +192,12 @@ impl Hands {
         dealt
     }
 
-    /// Lets all pedals go, and what they hold.
+    /// Forgets that pedals are down.
     pub fn forget_pedals(&mut self) {
         self.pedals = [false; 16];
     }
 
-    /// The sustain pedal of an input channel moves; `true` if that ends notes.
+    /// Records a move of an input channel's sustain pedal. Returns whether that ends notes.
     pub fn pedal(&mut self, channel: u8, down: bool, (at, position): (Sample, StepPosition)) -> bool {
         self.pedals[usize::from(channel & 15)] = down;
         let mut ends = false;
@@ -211,24 +212,24 @@ impl Hands {
         ends
     }
 
-    /// A slot's key.
+    /// The key in a slot.
     pub fn key(&self, slot: usize) -> Option<&PlayedKey> {
         self.keys[slot].as_ref()
     }
 
-    /// The key in a slot goes out on this channel, or does not.
+    /// Sets where the key in a slot goes out.
     pub fn send(&mut self, slot: usize, out: Out) {
         if let Some(key) = &mut self.keys[slot] {
             key.out = out;
         }
     }
 
-    /// The serial that the next key gets.
+    /// The serial number that the next key gets.
     pub fn next_serial(&self) -> u32 {
         self.last_serial.wrapping_add(1)
     }
 
-    /// How many slots there are.
+    /// The number of slots.
     pub const fn num_slots() -> usize {
         MAX_KEYS
     }
@@ -238,12 +239,12 @@ impl Hands {
         self.heard().any(|(_, key)| belongs_to(key, step))
     }
 
-    /// Whether a key that is heard is down, or its pedal.
+    /// Whether the player's fingers or pedals hold a heard key.
     pub fn is_holding(&self) -> bool {
         self.held().any(|(_, key)| key.heard)
     }
 
-    /// Time is elsewhere: what is held starts at `step`, what is over is forgotten.
+    /// After a start or jump: held keys start at `step`, and released keys are forgotten.
     pub fn go_to(&mut self, step: CountedStep) {
         self.close_chord();
         for slot in &mut self.keys {

@@ -1,4 +1,4 @@
-//! The events that the host sends for a block, in order of their samples. Audio thread.
+//! The events that the host sends for a block, in sample order. Audio thread.
 
 use std::ops::Range;
 
@@ -9,14 +9,14 @@ use super::output::MAX_EVENTS;
 /// A block's events, in a buffer that never grows.
 pub struct Input {
     events: Vec<NoteEvent<()>>,
-    /// How many of them have been played.
+    /// How many of them have been processed.
     num_played: usize,
-    /// Events for which there was no room, until they are counted.
+    /// Events dropped because the buffer was full; reset when read.
     lost: u64,
 }
 
 impl Input {
-    /// Room for a block's events.
+    /// A buffer for a block's events.
     #[cfg_attr(
         not(test),
         expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")
@@ -25,7 +25,7 @@ impl Input {
         Self { events: Vec::with_capacity(MAX_EVENTS), num_played: 0, lost: 0 }
     }
 
-    /// Takes an event for the coming block.
+    /// Adds an event for the coming block.
     pub fn push(&mut self, event: NoteEvent<()>) {
         if self.events.len() < MAX_EVENTS {
             self.events.push(event);
@@ -34,17 +34,17 @@ impl Input {
         }
     }
 
-    /// All events, played or not.
+    /// All events, processed or not.
     pub fn all(&self) -> &[NoteEvent<()>] {
         &self.events
     }
 
-    /// The sample of a block of `frames` samples at which something is played next.
+    /// The timing of the next event in a block of `frames` samples.
     pub fn next_timing(&self, frames: usize) -> Option<u32> {
         self.events.get(self.num_played).map(NoteEvent::timing).filter(|timing| (*timing as usize) < frames)
     }
 
-    /// Takes all that is played next at one sample: where it is in [`Self::all`].
+    /// Takes the next events that share one sample. Returns their range in [`Self::all`].
     pub fn take_next(&mut self) -> Range<usize> {
         let rest = &self.events[self.num_played..];
         let timing = rest.first().map(NoteEvent::timing);
@@ -54,20 +54,20 @@ impl Input {
         first..self.num_played
     }
 
-    /// Forgets everything.
+    /// Drops all events.
     pub fn clear(&mut self) {
         self.events.clear();
         self.num_played = 0;
     }
 
-    /// The block is over. Where a host's block is split, an event on the sample of the split is handed to the part
-    /// before it: it, and whatever is told to lie behind the block's end, belongs to the next block's first sample.
+    /// Ends the block. Events left over move to the first sample of the next block. When a host's block is split, an
+    /// event on the split arrives with the part before it, although it belongs to the next part.
     pub fn end_block(&mut self) {
         self.events.drain(..std::mem::take(&mut self.num_played));
         self.events.iter_mut().for_each(|event| event.subtract_timing(event.timing()));
     }
 
-    /// How many events have been lost since this was called last.
+    /// How many events have been dropped since the last call.
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
     }

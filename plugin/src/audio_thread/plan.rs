@@ -1,4 +1,4 @@
-//! The plan: which steps are requested of the worker, and when each is due. Audio thread.
+//! The plan: which steps the audio thread has requested from the worker, and when each is due. Audio thread.
 
 mod cadence;
 mod harmony;
@@ -18,66 +18,66 @@ use super::hands::Hands;
 use super::positions::{CountedStep, Sample};
 use super::settings::Settings;
 use super::transport::BlockTime;
-use crate::bridge::{AudioEnd, From, Request};
+use crate::bridge::{AudioEnd, Origin, Request};
 
-/// Steps that have been requested, and what they wait for.
+/// The requested steps, their due times and the cadence.
 pub struct Plan {
     sequencer: Sequencer,
     cadence: Cadence,
-    /// The last step that has been answered between steps.
+    /// The last step that was requested as an answer to a note, between steps.
     answered: Option<CountedStep>,
 }
 
-/// What a request depends on beside the plan, and the way to the worker.
-pub struct Asking<'a> {
+/// What a request depends on besides the plan, and the bridge to the worker.
+pub struct RequestContext<'a> {
     /// The parameters.
     pub settings: &'a Settings,
     /// The block.
     pub time: &'a BlockTime,
-    /// What the player holds.
+    /// The player's hands.
     pub hands: &'a mut Hands,
-    /// What frozen lanes play.
+    /// The frozen lanes.
     pub frozen: &'a Frozen,
-    /// The way to the worker.
+    /// The bridge to the worker.
     pub bridge: &'a mut AudioEnd,
 }
 
 impl Plan {
-    /// Nothing is planned.
+    /// An empty plan.
     pub fn new() -> Self {
         Self { sequencer: Sequencer::new(), cadence: Cadence::default(), answered: None }
     }
 
-    /// Drops everything. The next step requested begins as `from` says.
-    pub fn clear(&mut self, from: From) {
-        self.sequencer.clear(from);
+    /// Drops everything. The next requested step continues from `origin`.
+    pub fn clear(&mut self, origin: Origin) {
+        self.sequencer.clear(origin);
         self.cadence.clear();
         self.answered = None;
     }
 
-    /// Drops what would sound; a cadence that is under way stays.
+    /// Drops all steps but keeps the cadence.
     pub fn drop_steps(&mut self) {
-        self.sequencer.clear(From::Here);
+        self.sequencer.clear(Origin::PreviousStep);
     }
 
-    /// Drops the steps from `step` on: they are to be planned again.
+    /// Drops the steps from `step` on, so that they are planned again.
     pub fn forget_from(&mut self, step: CountedStep) {
         self.sequencer.forget_from(step);
     }
 
-    /// Takes the cadence's control; `next_step` is the step that begins next.
+    /// Follows the cadence control; `next_step` is the step that begins next.
     pub fn follow_cadence(&mut self, settings: &Settings, time: &BlockTime, next_step: CountedStep) {
         let ahead = next_step + settings.lookahead_steps;
         let decided = self.planned_through().map_or(ahead, |planned| planned.max(ahead));
         self.cadence.follow(settings.cadence, time, decided + 1);
     }
 
-    /// The last step that has been planned, if any has.
+    /// The last planned step, if any.
     pub fn planned_through(&self) -> Option<CountedStep> {
         self.sequencer.planned_through()
     }
 
-    /// The last step that has been answered between steps, if any has.
+    /// The last step that was requested as an answer to a note, if any.
     pub fn answered(&self) -> Option<CountedStep> {
         self.answered
     }
@@ -87,43 +87,43 @@ impl Plan {
         self.sequencer.has(step)
     }
 
-    /// What is planned from `first` on: each step, its decision once it is known, and the player's lanes.
+    /// The plan from step `first` on: each step, its decision if known, and the player's lanes.
     pub fn ahead(&self, first: CountedStep) -> impl Iterator<Item = (CountedStep, Option<Decision>, Lanes)> + '_ {
         let steps = self.planned_through().map(|last| first.through(last)).into_iter().flatten();
         steps.filter_map(|step| self.sequencer.planned(step).map(|(decision, played)| (step, decision, played)))
     }
 
-    /// Takes what the worker has answered.
+    /// Stores the worker's answers.
     pub fn take_answers(&mut self, bridge: &mut AudioEnd) {
         self.sequencer.take_answers(bridge);
     }
 
-    /// A step sounds at a sample.
+    /// Makes a step due at a sample.
     pub fn schedule(&mut self, step: CountedStep, at: Sample) {
         self.sequencer.schedule(Due { at, step });
     }
 
-    /// The sample at which something is due next.
+    /// The sample at which the next step is due.
     pub fn next_due(&self) -> Option<Sample> {
         self.sequencer.next_due()
     }
 
-    /// Takes the next step that is due off the list.
+    /// Removes the next due step from the list and returns it.
     pub fn pop_due(&mut self) -> Option<Due> {
         self.sequencer.pop_due()
     }
 
-    /// Takes a step out of the plan if it is decided, or never will be.
+    /// Returns a step's state. A step that is decided, or never will be, leaves the plan.
     pub fn poll(&mut self, step: CountedStep, can_answer: bool) -> Poll {
         self.sequencer.poll(step, can_answer)
     }
 
-    /// Gives a step up: its answer will be dropped.
+    /// Drops a step, so that its answer will be ignored.
     pub fn give_up(&mut self, step: CountedStep) {
         self.sequencer.give_up(step);
     }
 
-    /// A step was due and is not there: it is played as soon as it is.
+    /// Makes a due step overdue: it plays as soon as its decision arrives.
     pub fn put_off(&mut self, due: Due) {
         self.sequencer.put_off(due);
     }
@@ -133,50 +133,59 @@ impl Plan {
         self.sequencer.overdue()
     }
 
-    /// Takes that off the list.
+    /// Removes that step from the list.
     pub fn pop_overdue(&mut self) {
         self.sequencer.pop_overdue();
     }
 
-    /// Requests a step in which every lane is the network's; with `attack` all that it plays start.
-    pub fn request_free(&mut self, asking: &mut Asking, step: CountedStep, attack: bool) {
-        self.request(asking, step, Given::NOTHING, attack, None);
+    /// Requests a step in which the network decides every lane. With `attack`, all notes in it start.
+    pub fn request_free(&mut self, context: &mut RequestContext, step: CountedStep, attack: bool) {
+        self.request(context, step, Given::NOTHING, attack, None);
     }
 
-    /// The network hears what the player did in a step that is over; whether that is anything. Silence is no step.
-    pub fn listen(&mut self, asking: &mut Asking, step: CountedStep) -> bool {
-        let Some(played) = asking.hands.played_in(step) else { return false };
-        self.request(asking, step, played.given, false, None);
+    /// Requests a step that is over, with the notes that the player played in it, so that the network hears them.
+    /// Returns whether there were any; silence makes no request.
+    pub fn listen(&mut self, context: &mut RequestContext, step: CountedStep) -> bool {
+        let Some(played) = context.hands.played_in(step) else { return false };
+        self.request(context, step, played.given, false, None);
         self.give_up(step);
         true
     }
 
-    /// Plans that all lanes rest in a step.
+    /// Plans a rest in all lanes.
     pub fn rest(&mut self, step: CountedStep) {
         self.sequencer.rest(step);
     }
 
-    fn request(&mut self, asking: &mut Asking, step: CountedStep, given: Given, attack: bool, asked: Option<Instant>) {
-        let Asking { settings, time, .. } = *asking;
-        let place = time.place(step);
-        let mut step_settings = StepSettings { pass: if settings.evolves { place.pass } else { 0 }, ..settings.step };
+    fn request(
+        &mut self,
+        context: &mut RequestContext,
+        step: CountedStep,
+        given: Given,
+        attack: bool,
+        requested_at: Option<Instant>,
+    ) {
+        let RequestContext { settings, time, .. } = *context;
+        let position = time.song_position(step);
+        let mut step_settings =
+            StepSettings { pass: if settings.evolves { position.pass } else { 0 }, ..settings.step };
         step_settings.controls.fermata_in = self.cadence.steps_from(step);
         let request = Request {
             id: 0,
-            from: if place.comes_round { From::Elsewhere } else { From::Here },
+            origin: if position.is_loop_start { Origin::SongMemory } else { Origin::PreviousStep },
             count: step.number(),
             undo_from: step.number(),
             step: Step {
-                step_idx: place.song_step.number(),
-                step_in_beat: time.step_in_beat(place.song_step),
-                given: asking.with_frozen(step, given),
+                step_idx: position.song_step.number(),
+                step_in_beat: time.step_in_beat(position.song_step),
+                given: context.with_frozen(step, given),
                 attack,
                 settings: step_settings,
             },
-            begins_bar: time.begins_bar(place.song_step),
-            asked,
+            begins_bar: time.begins_bar(position.song_step),
+            requested_at,
         };
-        self.sequencer.request(asking.bridge, step, request);
+        self.sequencer.request(context.bridge, step, request);
     }
 
     /// How many steps are planned and have not been played.
@@ -186,10 +195,10 @@ impl Plan {
     }
 }
 
-impl Asking<'_> {
-    /// The player's lanes are the player's, frozen or not.
+impl RequestContext<'_> {
+    /// Adds the frozen lanes to what is given. The player's own lanes take precedence.
     fn with_frozen(&self, step: CountedStep, given: Given) -> Given {
-        match self.frozen.step(self.time.place(step).song_step) {
+        match self.frozen.step(self.time.song_position(step).song_step) {
             Some((lanes, notes)) => given.with(lanes, notes),
             None => given,
         }

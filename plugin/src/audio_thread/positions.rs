@@ -1,10 +1,10 @@
-//! Positions in time, each of its own type, so that a wrong mix does not compile. Audio thread.
+//! Positions in time. Each has a type of its own, so that mixing them up does not compile. Audio thread.
 
 use std::ops::{Add, AddAssign, Sub};
 
 use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
 
-/// The model's steps in a beat, as a factor.
+/// The number of steps in a beat, as a factor.
 pub const STEPS_IN_A_BEAT: f64 = STEPS_PER_BEAT as f64;
 
 /// A sample, counted from the plugin's activation; negative before it.
@@ -12,7 +12,7 @@ pub const STEPS_IN_A_BEAT: f64 = STEPS_PER_BEAT as f64;
 pub struct Sample(i64);
 
 impl Sample {
-    /// Samples from `earlier` to here; 0 if it is not earlier.
+    /// Samples from `earlier` to this one; 0 if it is not earlier.
     pub fn since(self, earlier: Self) -> u64 {
         (self.0 - earlier.0).max(0) as u64
     }
@@ -32,7 +32,7 @@ impl Add<i64> for Sample {
     }
 }
 
-/// Samples from the second to the first.
+/// The difference in samples.
 impl Sub for Sample {
     type Output = i64;
     fn sub(self, other: Self) -> i64 {
@@ -40,12 +40,12 @@ impl Sub for Sample {
     }
 }
 
-/// A step, counted on while time runs, through loops and jumps: a count never comes back.
+/// A step in the count, which runs on through loops and jumps while time runs: no step number repeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CountedStep(i64);
 
 impl CountedStep {
-    /// By its number.
+    /// The step with this number.
     #[cfg(test)]
     pub const fn new(number: i64) -> Self {
         Self(number)
@@ -56,7 +56,7 @@ impl CountedStep {
         self.0
     }
 
-    /// Where it begins.
+    /// The position of its start.
     pub fn position(self) -> StepPosition {
         StepPosition(self.0 as f64)
     }
@@ -87,7 +87,7 @@ impl Sub<i64> for CountedStep {
     }
 }
 
-/// Steps from the second to the first.
+/// The difference in steps.
 impl Sub for CountedStep {
     type Output = i64;
     fn sub(self, other: Self) -> i64 {
@@ -95,12 +95,12 @@ impl Sub for CountedStep {
     }
 }
 
-/// A position among counted steps, with a fraction.
+/// A position in counted steps, with a fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct StepPosition(f64);
 
 impl StepPosition {
-    /// In counted steps.
+    /// The position at this many counted steps.
     pub const fn new(steps: f64) -> Self {
         Self(steps)
     }
@@ -110,18 +110,18 @@ impl StepPosition {
         self.0
     }
 
-    /// The step that it lies in.
+    /// The step that contains it.
     pub fn step(self) -> CountedStep {
         CountedStep(self.0.floor() as i64)
     }
 
-    /// The step that begins here or next.
+    /// The first step that begins at or after it.
     pub fn next_step(self) -> CountedStep {
         CountedStep(self.0.ceil() as i64)
     }
 
-    /// The step of the grid that it belongs to. Halfway between two it is the later, and a few samples of rounding in a
-    /// host's position do not matter to that.
+    /// The nearest step. Halfway between two steps it is the later one, even if the host rounds its position down by a
+    /// few samples.
     pub fn nearest_step(self) -> CountedStep {
         const ROUNDING_STEPS: f64 = 1e-3;
         (self + 0.5 + ROUNDING_STEPS).step()
@@ -135,7 +135,7 @@ impl Add<f64> for StepPosition {
     }
 }
 
-/// Steps from the second to the first.
+/// The difference in steps.
 impl Sub for StepPosition {
     type Output = f64;
     fn sub(self, other: Self) -> f64 {
@@ -143,12 +143,12 @@ impl Sub for StepPosition {
     }
 }
 
-/// A step of the song, 16ths from its start.
+/// A step of the song: 16ths from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SongStep(i64);
 
 impl SongStep {
-    /// By its number.
+    /// The step with this number.
     pub const fn new(number: i64) -> Self {
         Self(number)
     }
@@ -158,7 +158,7 @@ impl SongStep {
         self.0
     }
 
-    /// Where it begins.
+    /// The position of its start.
     pub fn beats(self) -> SongBeats {
         SongBeats(self.0 as f64 / STEPS_IN_A_BEAT)
     }
@@ -171,7 +171,7 @@ impl Add<i64> for SongStep {
     }
 }
 
-/// Steps from the second to the first.
+/// The difference in steps.
 impl Sub for SongStep {
     type Output = i64;
     fn sub(self, other: Self) -> i64 {
@@ -179,12 +179,12 @@ impl Sub for SongStep {
     }
 }
 
-/// A position in the song, beats from its start.
+/// A position in the song, in beats from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct SongBeats(f64);
 
 impl SongBeats {
-    /// In beats.
+    /// The position at this many beats.
     pub const fn new(beats: f64) -> Self {
         Self(beats)
     }
@@ -194,7 +194,7 @@ impl SongBeats {
         self.0
     }
 
-    /// The step that it lies in.
+    /// The step that contains it.
     pub fn step(self) -> SongStep {
         SongStep((self.0 * STEPS_IN_A_BEAT).floor() as i64)
     }
@@ -214,7 +214,7 @@ impl Sub<f64> for SongBeats {
     }
 }
 
-/// Beats from the second to the first.
+/// The difference in beats.
 impl Sub for SongBeats {
     type Output = f64;
     fn sub(self, other: Self) -> f64 {
@@ -222,53 +222,53 @@ impl Sub for SongBeats {
     }
 }
 
-/// Where the count stands in the song: what to add to a counted step to get its song step.
+/// The number to add to a counted step to get its song step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SongOffset(i64);
 
 impl SongOffset {
-    /// The one by which a counted step is a song step.
+    /// The offset that maps a counted step to a song step.
     pub fn between(count: CountedStep, song: SongStep) -> Self {
         Self(song.0 - count.0)
     }
 
-    /// The one by which a position is nearest to the song's.
+    /// The offset that maps a position as near as possible to a song position.
     pub fn nearest(position: StepPosition, song: SongBeats) -> Self {
         Self((song.0 * STEPS_IN_A_BEAT - position.0).round() as i64)
     }
 
-    /// The song is this many steps further back.
+    /// The offset after the song has gone back by this many steps.
     pub fn back(self, steps: i64) -> Self {
         Self(self.0 - steps)
     }
 
-    /// The song step of a counted one.
+    /// The song step of a counted step.
     pub fn song_step(self, count: CountedStep) -> SongStep {
         SongStep(count.0 + self.0)
     }
 
-    /// The counted step of a song's.
+    /// The counted step of a song step.
     pub fn count(self, song: SongStep) -> CountedStep {
         CountedStep(song.0 - self.0)
     }
 
-    /// The song's position of a counted one.
+    /// The song position of a counted position.
     pub fn song_beats(self, position: StepPosition) -> SongBeats {
         SongBeats((position.0 + self.0 as f64) / STEPS_IN_A_BEAT)
     }
 
-    /// The counted position of a song's.
+    /// The counted position of a song position.
     pub fn position(self, song: SongBeats) -> StepPosition {
         StepPosition(song.0 * STEPS_IN_A_BEAT - self.0 as f64)
     }
 }
 
-/// A position in a take, beats: it goes on from the song's position at its beginning, as if no loop came round.
+/// A position in a take, in beats. It starts at the song's position and runs on as if there were no loops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct TakeBeats(f64);
 
 impl TakeBeats {
-    /// In beats.
+    /// The position at this many beats.
     pub const fn new(beats: f64) -> Self {
         Self(beats)
     }
@@ -293,7 +293,7 @@ impl Sub<f64> for TakeBeats {
     }
 }
 
-/// Beats from the second to the first.
+/// The difference in beats.
 impl Sub for TakeBeats {
     type Output = f64;
     fn sub(self, other: Self) -> f64 {

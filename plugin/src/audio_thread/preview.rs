@@ -1,4 +1,4 @@
-//! Sounds what goes out on a soft organ, so that the instrument can be heard on its own. Audio thread.
+//! Plays the output on a soft organ, so that the plugin can be heard without another instrument. Audio thread.
 
 use continuo_model::organ::Organ;
 use nice_plug::midi::{Channel, Key};
@@ -6,8 +6,8 @@ use nice_plug::prelude::NoteEvent;
 
 use super::output::OutEvents;
 
-/// Writes a block into `outputs`, one slice a channel, playing the block's events at their samples. With
-/// `audible` off it writes silence, and its notes fade unheard.
+/// Renders a block into `outputs`, one slice per channel, with the block's events at their samples. If `audible` is
+/// off, it writes silence while the notes fade out.
 pub fn play(organ: &mut Organ, events: &OutEvents, outputs: &mut [&mut [f32]], audible: bool) {
     let frames = outputs.iter().map(|channel| channel.len()).min().unwrap_or(0);
     outputs.iter_mut().for_each(|channel| channel.fill(0.0));

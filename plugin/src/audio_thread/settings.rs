@@ -1,4 +1,4 @@
-//! What a block is processed with: the parameters and what the host says. Audio thread.
+//! The input of a block besides its events: the parameters and the host's transport. Audio thread.
 
 use std::time::Instant;
 
@@ -11,50 +11,50 @@ use super::hands::ByVoice;
 use super::transport::HostTime;
 use crate::params::{Input, Mode};
 
-/// Notes struck within this time of the first are one chord, seconds; within the reply delay, if that is shorter.
+/// Notes struck within this many seconds of the first form one chord; less if the reply delay is shorter.
 pub const CHORD_SECONDS: f64 = 0.025;
 
-/// The parameters, as they are at a block's start.
+/// The parameters at the start of a block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// What the plugin does.
+    /// The mode.
     pub mode: Mode,
-    /// Bars that the player has in Respond, and then the network.
+    /// In Respond, the player and the network take turns of this many bars.
     pub respond_bars: i64,
-    /// What becomes of the notes that come in.
+    /// How incoming notes pass through.
     pub input: Input,
-    /// The lowest and the highest key that are heard.
+    /// The lowest and the highest key that the plugin responds to.
     pub hear_keys: (u8, u8),
-    /// The input channel that is heard, from 0; `None` for all.
+    /// The input channel that the plugin responds to, from 0; `None` for all.
     pub hear_channel: Option<u8>,
-    /// The network may begin its turn on any beat, not on bars alone.
+    /// Whether the network's turn may begin on any beat, not only at a bar.
     pub enter_on_beat: bool,
-    /// A loop plays something else each time it comes round.
+    /// Whether each pass of a loop is decided anew.
     pub evolves: bool,
-    /// Panic has been pressed: all notes end.
+    /// Whether the player pressed Panic: all notes end.
     pub panic: bool,
-    /// Everything goes through as it is, and nothing is added.
+    /// Whether input passes through unchanged and nothing is generated.
     pub bypass: bool,
     /// The player's voice, 0 = soprano.
     pub voice: usize,
-    /// Where this turns on the player requests a cadence.
+    /// When this turns on, the player requests a cadence.
     pub cadence: bool,
     /// The lanes that go out.
     pub emit: Lanes,
-    /// The lanes that play the frozen take; all if the network has nothing to decide.
+    /// The lanes that play the frozen take. If all do, the network decides nothing.
     pub frozen: Lanes,
-    /// Steps that are decided ahead, 1 to 16.
+    /// How many steps ahead the network decides, 1 to 16.
     pub lookahead_steps: i64,
-    /// Samples from a played note to its answer.
+    /// The delay from a played note to its answer, in samples.
     pub reply_delay_samples: u64,
-    /// Samples within which notes are one chord.
+    /// Notes struck within this many samples form one chord.
     pub chord_window_samples: u64,
-    /// How steps are decided.
+    /// How the network decides steps.
     pub step: StepSettings,
 }
 
 impl Settings {
-    /// Whether a channel, and a key of it, is meant for us.
+    /// Whether the plugin responds to a channel, and to this key on it.
     pub fn hears(&self, channel: u8, key: Option<u8>) -> bool {
         let (from, to) = self.hear_keys;
         let is_voice = self.input != Input::ByChannel || usize::from(channel) < NUM_VOICES;
@@ -63,7 +63,7 @@ impl Settings {
             && key.is_none_or(|key| (from..=to).contains(&key))
     }
 
-    /// Whether a note starts that is meant for us.
+    /// Whether the event starts a note that the plugin responds to.
     pub(super) fn starts_a_note(&self, event: &NoteEvent<()>) -> bool {
         match *event {
             NoteEvent::NoteOn { channel, key, velocity, .. } if velocity > 0.0 => {
@@ -73,7 +73,7 @@ impl Settings {
         }
     }
 
-    /// Whether played notes are answered.
+    /// Whether the plugin answers played notes.
     pub(super) fn harmonises(&self) -> bool {
         self.mode == Mode::Harmonise && !self.bypass
     }
@@ -83,7 +83,7 @@ impl Settings {
         if self.input == Input::ByChannel { ByVoice::Channel } else { ByVoice::Dealt(self.voice) }
     }
 
-    /// Whether what is played is kept as voices, not under the channel that it came on.
+    /// Whether the take stores played notes by voice, not by the channel that they arrived on.
     pub(super) fn keeps_voices(&self) -> bool {
         !self.bypass && self.input != Input::AsItIs
     }
@@ -91,14 +91,14 @@ impl Settings {
 
 /// A block to process.
 pub struct Block {
-    /// What the host says of time.
+    /// The host's transport.
     pub host: HostTime,
-    /// Length, samples.
+    /// The length in samples.
     pub frames: usize,
     /// The parameters.
     pub settings: Settings,
-    /// The clock at the block's start. It is handed in so that a test decides what real time is.
+    /// The clock at the start of the block. A parameter, so that tests can control time.
     pub now: Instant,
-    /// What the host says of itself; believed only until it has been measured.
+    /// Whether the host reports an offline render.
     pub says_offline: bool,
 }

@@ -1,35 +1,35 @@
-//! The stages of a block, by name, and who takes down which of them is at work. Audio thread.
+//! The names of a block's stages, and a clock to measure them. Audio thread.
 
 /// A stage of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Where the block lies.
+    /// Finds the block's position.
     Time,
-    /// Starts, stops and jumps.
+    /// Follows starts, stops and jumps.
     Discontinuities,
-    /// The player.
+    /// Follows the player's hands.
     Hands,
-    /// Whose turn it is.
+    /// Decides whose turn it is.
     Turns,
-    /// What the worker is asked.
+    /// Requests steps from the worker.
     Plan,
-    /// What is due.
+    /// Waits for due decisions.
     Deadline,
-    /// What is generated.
+    /// Plays generated notes.
     Voices,
-    /// What is frozen.
+    /// Plays frozen notes.
     Frozen,
-    /// What goes out.
+    /// Sends the events to the host.
     Output,
-    /// What the worker takes down.
+    /// Sends the worker the notes for the take.
     Take,
-    /// What the editor sees.
+    /// Sends the editor a snapshot.
     Glance,
 }
 
 #[cfg(any(test, feature = "bench"))]
 impl Stage {
-    /// All of them, in order.
+    /// All stages, in order.
     pub const ALL: [Self; 11] = [
         Self::Time,
         Self::Discontinuities,
@@ -44,7 +44,7 @@ impl Stage {
         Self::Glance,
     ];
 
-    /// For people.
+    /// The name for display.
     pub fn name(self) -> &'static str {
         match self {
             Self::Time => "time",
@@ -62,10 +62,9 @@ impl Stage {
     }
 }
 
-/// Takes down which stage is at work. The plugin's is `()`, of which nothing is left when it is compiled; the bench's
-/// reads a clock.
+/// Notes which stage runs. The plugin uses `()`, which compiles to nothing; the bench uses a clock.
 pub trait StageClock {
-    /// From here on this stage is at work.
+    /// Called when `stage` begins.
     fn enter(&mut self, stage: Stage);
 }
 

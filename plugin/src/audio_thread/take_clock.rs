@@ -1,4 +1,4 @@
-//! Where in its take the music is, and what the take is told of time: where it begins, tempo and metre, loops. Audio
+//! The position in the take, and the events that tell the take about time: starts, tempo, metre and loops. Audio
 //! thread.
 
 use continuo_model::midi_file;
@@ -10,23 +10,23 @@ use super::settings::Block;
 use super::transport::{BlockTime, Motion};
 use crate::bridge::{AudioEnd, Beginning, Changed, Looped, Played, Told};
 
-/// A tempo that moves on and on is told no more often than this, beats.
+/// A tempo that keeps changing is sent at most once in this many beats.
 const TEMPO_GRID_BEATS: f64 = 0.25;
-/// Two tempi whose ratio is nearer to 1 than this are one.
+/// Tempi whose ratio is closer to 1 than this are equal.
 const SAME_TEMPO: f64 = 1e-4;
 
-/// Beats that go by, and where in the take and in the song they are.
+/// Counts beats and converts them to positions in the take and the song.
 pub struct TakeClock {
-    /// Beats that have gone by until the block, whatever the transport did.
+    /// Beats before this block, counted whether or not the transport runs.
     elapsed_beats: f64,
-    /// Position in the take less elapsed beats.
+    /// The position in the take minus the elapsed beats.
     take_offset_beats: f64,
-    /// Position in the song less that in the take, as of the last block in which time ran.
+    /// The position in the song minus the position in the take, from the last block in which time ran.
     song_offset_beats: f64,
     told: ToldTime,
 }
 
-/// The tempo and metre that the take has been told last, and where.
+/// The tempo and metre last sent for the take, and their position.
 #[derive(Clone, Copy, Debug, Default)]
 struct ToldTime {
     at: TakeBeats,
@@ -35,22 +35,22 @@ struct ToldTime {
 }
 
 impl TakeClock {
-    /// No beat has gone by.
+    /// No beats counted yet.
     pub fn new() -> Self {
         Self { elapsed_beats: 0.0, take_offset_beats: 0.0, song_offset_beats: 0.0, told: ToldTime::default() }
     }
 
-    /// Where the block begins in the take.
+    /// The position of the block's start in the take.
     pub fn now(&self) -> TakeBeats {
         TakeBeats::new(self.elapsed_beats + self.take_offset_beats)
     }
 
-    /// Where sample `at` of the block is in the take.
+    /// The position of sample `at` in the take.
     pub fn at(&self, time: &BlockTime, at: Sample) -> TakeBeats {
         self.now() + (at - time.begin) as f64 / time.samples_per_beat()
     }
 
-    /// A start or a jump begins a take. Its beats go on from the song's position there, whatever loops come round.
+    /// Begins a take at a start or jump. Its beats run on from the song's position there, without regard to loops.
     pub fn follow(&mut self, block: &Block, time: &BlockTime, bridge: &mut AudioEnd) {
         if time.motion == Motion::Continued {
             self.follow_tempo(block, time, bridge);
@@ -73,7 +73,8 @@ impl TakeClock {
         }));
     }
 
-    /// Another tempo or metre while time goes on. A metre begins with its bar, which a host may name a little later.
+    /// Sends a change of tempo or metre while time runs on. A new metre starts with its bar, although the host may
+    /// report it a little later.
     fn follow_tempo(&mut self, block: &Block, time: &BlockTime, bridge: &mut AudioEnd) {
         let (told, now) = (self.told, self.now());
         let (tempo_bpm, time_signature) = (time.tempo_bpm(), time_signature(block));
@@ -90,15 +91,15 @@ impl TakeClock {
         bridge.tell(Told::Changed(Changed { take_beats: at.beats(), tempo_bpm, time_signature }));
     }
 
-    /// The host's loop comes round at a counted step, at sample `at`.
-    pub fn tell_round(&self, time: &BlockTime, step: CountedStep, at: Sample, bridge: &mut AudioEnd) {
+    /// Sends that the host's loop wraps to its start, at counted step `step` and sample `at`.
+    pub fn tell_loop_start(&self, time: &BlockTime, step: CountedStep, at: Sample, bridge: &mut AudioEnd) {
         let take_beats = self.at(time, at).beats();
-        let song_beats = time.place(step).song_step.beats().beats();
+        let song_beats = time.song_position(step).song_step.beats().beats();
         bridge.tell(Told::Looped(Looped { take_beats, song_beats }));
     }
 
-    /// Tells the take of a generated note's start or end that went out in the block. The player's are told once it is
-    /// known which voices they are.
+    /// Sends the start or end of a generated note that went out in the block. The player's notes are sent once their
+    /// voices are known.
     pub fn tell_generated(&self, time: &BlockTime, event: &NoteEvent<()>, lag: Lag, bridge: &mut AudioEnd) {
         let (channel, key, velocity) = match *event {
             NoteEvent::NoteOn { channel, key, velocity, .. } => (channel, key, velocity),
@@ -112,7 +113,8 @@ impl TakeClock {
         bridge.tell(Told::Played(Played { take_beats, heard_beats, channel, key, velocity, generated: true }));
     }
 
-    /// Where the block begins in the song; where time stands still, as far from the position in the take as before.
+    /// The position of the block's start in the song. While time stands still, it keeps its distance from the position
+    /// in the take.
     pub fn song_now(&mut self, time: &BlockTime) -> SongBeats {
         let take_beats = self.now().beats();
         if time.runs() {
@@ -121,8 +123,8 @@ impl TakeClock {
         SongBeats::new(take_beats + self.song_offset_beats)
     }
 
-    /// A block of so many samples is done. Beats go by whatever the transport does; the position in the take stands
-    /// still with it.
+    /// Ends a block of `frames` samples. The elapsed beats always advance; the position in the take only advances while
+    /// time runs.
     pub fn end_block(&mut self, time: &BlockTime, frames: usize) {
         let beats = frames as f64 * (1.0 / time.samples_per_beat());
         self.elapsed_beats += beats;
@@ -132,7 +134,7 @@ impl TakeClock {
     }
 }
 
-/// The host's time signature if it is valid, else common time.
+/// The host's time signature; 4/4 if it is invalid.
 pub fn time_signature(block: &Block) -> (u8, u8) {
     let valid = |(beats, unit)| midi_file::time_signature(beats, unit);
     block.host.time_signature.and_then(valid).unwrap_or((4, 4))

@@ -1,4 +1,4 @@
-//! The audio thread without a host: what it may not do, and what it does when the worker is late or gone.
+//! The audio thread without a host: it does not allocate, and it copes with a worker that is late or gone.
 
 mod edges;
 mod late;
@@ -59,7 +59,7 @@ fn note(timing: u32, key: u8, on: bool) -> NoteEvent<()> {
     }
 }
 
-/// A block of 10 ms at 120, number `n` since the transport started, with the clock where it would be live.
+/// A live block of 10 ms at 120 bpm, number `n` since the transport started.
 fn block(mode: Mode, n: u64, began: Instant) -> Block {
     let host = HostTime {
         playing: true,
@@ -85,7 +85,7 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
         let (mut rng, began, mut sent) = (SplitMix64::new(1), Instant::now(), 0);
         for n in 0..10_000 {
             let mut block = block(mode, n, began);
-            // A frozen take, key snap, panic and bypass at times; any input.
+            // Sometimes a frozen take, key snap, panic or bypass; any input mode.
             block.settings.frozen =
                 Lanes::from_fn(|lane| n / 300 % 4 == 3 && !(n / 1200 + u64::from(lane)).is_multiple_of(3));
             block.settings.step.snap = n / 500 % 2 == 1;
@@ -95,7 +95,7 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
             block.settings.input =
                 [Input::AsVoice, Input::AsItIs, Input::Drop, Input::ByChannel][(n / 600 % 4) as usize];
             block.settings.hear_keys = if n / 800 % 2 == 1 { (55, 70) } else { (0, 127) };
-            // Now and then the transport stands, or is somewhere else.
+            // Sometimes the transport stops or jumps.
             block.host.playing = n / 700 % 5 != 4;
             block.host.loop_range_beats = (n / 900 % 2 == 1).then_some((4.0, 12.0));
             nice_assert_no_alloc::assert_no_alloc(|| {
@@ -118,7 +118,7 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
     }
 }
 
-/// Allocates where it is forbidden, if this variable says so: the guard must end the process.
+/// If this variable is set, allocates where that is forbidden: the guard must end the process.
 #[cfg(debug_assertions)]
 #[test]
 fn the_allocation_guard_trips() {
@@ -133,7 +133,7 @@ fn the_allocation_guard_trips() {
     assert!(!output.status.success(), "an allocation went unnoticed: {}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Plays the worker: answers everything that has been asked with a chord, which rises a semitone with each id.
+/// Answers all requests in the worker's place, with a chord that rises a semitone with each id.
 fn answer_all(end: &mut WorkerEnd) -> u64 {
     let mut answered = 0;
     while let Some(request) = end.request() {
@@ -170,12 +170,12 @@ impl Starved {
         }
     }
 
-    /// Plays a block of Harmonise in real time, gives what was sent as (is on, channel, key), and how long it took.
+    /// Plays a block of Harmonise in real time. Returns the notes sent, as (is on, channel, key), and how long it took.
     fn block(&mut self, input: &[NoteEvent<()>]) -> (Vec<(bool, u8, u8)>, Duration) {
         self.block_at(Instant::now(), input)
     }
 
-    /// The same by a clock that may be ahead: the wait for the worker is bounded by it.
+    /// The same at the time `now`, which may be ahead of the clock and so allows a longer wait for the worker.
     fn block_at(&mut self, now: Instant, input: &[NoteEvent<()>]) -> (Vec<(bool, u8, u8)>, Duration) {
         let began = Instant::now();
         let mut block = block(Mode::Harmonise, self.n, self.began);
@@ -186,14 +186,14 @@ impl Starved {
             let (on, channel, key) = match event {
                 NoteEvent::NoteOn { channel, key, .. } => (true, channel, key),
                 NoteEvent::NoteOff { channel, key, .. } => (false, channel, key),
-                other => panic!("nobody sent {other:?}"),
+                other => panic!("unexpected event {other:?}"),
             };
             sent.push((on, channel.number().unwrap(), key.number().unwrap()));
             true
         });
         let took = began.elapsed();
         self.n += 1;
-        // A live host asks for the next block when this one has been heard.
+        // A live host requests the next block when this one has been played.
         std::thread::sleep(Duration::from_millis(10).saturating_sub(took));
         (sent, took)
     }
@@ -203,7 +203,7 @@ impl Starved {
 fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
     let mut starved = Starved::new();
     starved.block(&[]);
-    // The worker is there for the first note.
+    // For the first note the worker runs.
     let answering = {
         let mut end = starved.end.take().unwrap();
         std::thread::spawn(move || {
@@ -213,7 +213,7 @@ fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
             end
         })
     };
-    // However slow this machine is, the worker gets the time that it needs.
+    // The worker gets the time that it needs, however slow the machine.
     let (chord, _) = starved.block_at(Instant::now() + Duration::from_secs(20), &[note(0, 72, true)]);
     let mut end = answering.join().unwrap();
     assert_eq!(chord.len(), 4, "the note and its answer: {chord:?}");
@@ -221,11 +221,11 @@ fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
     let misses = || starved.shared.misses.load(Ordering::Relaxed);
     let before = misses();
 
-    // For the next it is not: 300 ms pass before it answers.
+    // For the next note it does not run: it answers 300 ms later.
     let mut all_sent = Vec::new();
     let (sent, took) = starved.block(&[note(0, 72, false), note(0, 74, true)]);
     all_sent.extend(sent);
-    // Ten milliseconds of block allow two and a half of waiting; the rest is the machine's, which others share.
+    // A block of 10 ms allows a wait of 2.5 ms. The rest of the second allows for a machine that others share.
     assert!(took < Duration::from_secs(1), "the block waited for {took:?}");
     for _ in 0..29 {
         all_sent.extend(starved.block(&[]).0);
@@ -235,7 +235,7 @@ fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
     assert!(generated.is_empty(), "what sounds is held: {generated:?}");
     assert_eq!(all_sent, [(false, 0, 72), (true, 0, 74)], "the player's notes go through");
 
-    // The late answers come now: none of them is played; the next note is answered as ever.
+    // The late answers arrive. None of them plays, and the next note is answered as usual.
     assert!(answer_all(&mut end) > 0);
     let (sent, _) = starved.block(&[]);
     assert!(sent.is_empty(), "a late answer was played: {sent:?}");
@@ -257,7 +257,7 @@ fn a_host_without_a_tempo_is_noticed() {
 
 #[test]
 fn without_a_worker_notes_go_through_at_once() {
-    // As after its end, so before its beginning: a host may play before it activates.
+    // The worker may be gone, or not there yet: a host may process before it activates.
     let (audio_end, end, _) = bridge::new();
     assert!(!audio_end.can_answer());
     let mut starved = Starved::new();
@@ -300,39 +300,39 @@ fn a_note_that_begins_time_anew_in_the_block_of_its_end_is_not_cut() {
         });
         (sent, starved.audio.is_free_running())
     };
-    // Its own time ends 65 steps after the note, which is in the middle of the second block.
+    // Free-running time ends 65 steps after the note, in the middle of the second block.
     play(64 * 6000, &[note(0, 60, true), note(3000, 60, false)]);
     let (sent, runs) = play(12_000, &[note(9000, 62, true)]);
     assert_eq!((sent, runs), (vec![(9000, true)], true));
     assert_eq!(play(6000, &[]), (Vec::new(), true), "the note sounds on");
     assert_eq!(play(6000, &[note(5, 62, false)]).0, [(5, false)]);
-    // And it ends as ever, 65 steps after the note.
+    // The new free-running time ends 65 steps after its note, too.
     play(63 * 6000 - 3001, &[]);
     assert_eq!((play(1, &[]).1, play(1, &[]).1), (true, false));
 }
 
 #[test]
-fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
+fn passed_events_keep_handle_and_release_and_stay_in_the_block() {
     for bypass in [false, true] {
         let mut starved = Starved::new();
         starved.shared.worker_runs.store(false, Ordering::Release);
         let mut block = block(Mode::Harmonise, 0, Instant::now());
         block.settings.bypass = bypass;
-        let place = |key| (VoiceID::ID(i32::from(key) + 900), Channel::Number(2), Key::Number(key));
+        let address = |key| (VoiceID::ID(i32::from(key) + 900), Channel::Number(2), Key::Number(key));
         let on = |timing, key| {
-            let (voice_id, channel, key) = place(key);
+            let (voice_id, channel, key) = address(key);
             NoteEvent::NoteOn { timing, voice_id, channel, key, velocity: 0.7 }
         };
         let off = |timing, key, velocity| {
-            let (voice_id, channel, key) = place(key);
+            let (voice_id, channel, key) = address(key);
             NoteEvent::NoteOff { timing, voice_id, channel, key, velocity }
         };
-        // An end that names one of two notes by its handle alone; a wheel that the host puts behind the block's end.
+        // A note-off that names one of two notes by its handle alone, and a pitch bend after the block's end.
         let (channel, key) = (Channel::Wildcard, Key::Wildcard);
         let by_handle = NoteEvent::NoteOff { timing: 20, voice_id: VoiceID::ID(962), channel, key, velocity: 0.5 };
         let wheel = |timing| NoteEvent::MidiPitchBend { timing, channel: 2, value: 0.75 };
-        // And expressions of one note.
-        let (voice_id, channel, key) = place(60);
+        // Expressions of one note.
+        let (voice_id, channel, key) = address(60);
         let tuning = NoteEvent::PolyTuning { timing: 8, voice_id, channel, key, tuning: 0.3 };
         let pressure = NoteEvent::PolyPressure { timing: 9, voice_id, channel, key, pressure: 0.6 };
         let input = [on(3, 60), on(4, 62), tuning, pressure, by_handle, off(30, 60, 0.25), wheel(900)];
@@ -345,7 +345,7 @@ fn what_is_passed_keeps_its_handle_its_release_and_a_place_in_the_block() {
         });
         let expected = [on(3, 60), on(4, 62), tuning, pressure, off(20, 62, 0.5), off(30, 60, 0.25)];
         assert_eq!(sent, expected, "bypass {bypass}");
-        // What the host puts behind the block's end goes out at the next one's start.
+        // An event after the block's end goes out at the start of the next block.
         sent.clear();
         starved.audio.process(&block, &mut (), |event| {
             sent.push(event);

@@ -1,4 +1,4 @@
-//! Time: where each block lies, in samples and in the music, and whether time runs at all. Audio thread.
+//! Time: the position of each block in samples and in the music, and whether time runs. Audio thread.
 
 mod bars;
 mod block_time;
@@ -13,50 +13,50 @@ use super::positions::Sample;
 use super::settings::Block;
 use crate::bridge::Shared;
 
-/// Follows the host's transport; without one, a played note starts time of the plugin's own.
+/// Follows the host's transport. Without a running transport, a played note starts free-running time.
 pub struct Transport {
     clock: Clock,
-    /// Samples a second.
+    /// In Hz.
     sample_rate: f64,
-    /// The longest block that the host may ask for, samples.
+    /// The longest block that the host may request, in samples.
     max_frames: usize,
     /// The first sample of the block.
     begin: Sample,
-    /// Time of the plugin's own has ended within this block.
+    /// Whether free-running time has ended within this block.
     free_run_over: bool,
 }
 
 impl Transport {
-    /// For a sample rate in Hertz, and blocks of at most `max_frames` samples.
+    /// `sample_rate` is in Hz; blocks have at most `max_frames` samples.
     pub fn new(sample_rate: f64, max_frames: usize) -> Self {
         let clock = Clock::new(sample_rate, max_frames);
         Self { clock, sample_rate, max_frames, begin: Sample::default(), free_run_over: false }
     }
 
-    /// Takes another sample rate, Hertz, and another length of the longest block.
+    /// Sets the sample rate, in Hz, and the length of the longest block.
     pub fn activate(&mut self, sample_rate: f64, max_frames: usize) {
         (self.sample_rate, self.max_frames) = (sample_rate, max_frames);
         self.reset();
     }
 
-    /// Forgets where the host was. Samples are counted on.
+    /// Forgets the host's position. The count of samples goes on.
     pub fn reset(&mut self) {
         self.clock = Clock::new(self.sample_rate, self.max_frames);
     }
 
-    /// The first sample of the block, or of the next one between two.
+    /// The first sample of the current block; between blocks, of the next one.
     pub fn begin(&self) -> Sample {
         self.begin
     }
 
-    /// Samples a second.
+    /// In Hz.
     pub fn sample_rate(&self) -> f64 {
         self.sample_rate
     }
 
-    /// A block begins: where it lies, and whether time runs in it. Where the host's transport does not run, time of the
-    /// plugin's own starts at `first_note`, a sample of the block; or at once where `is_holding`, a key is down, as the
-    /// host has told its position until now.
+    /// Begins a block: finds its position and whether time runs in it. If the host's transport does not run,
+    /// free-running time starts at `first_note`, a sample of the block. It starts at once if the player is holding a
+    /// key (`is_holding`) while the host claims to play, because then its position has just stopped moving.
     pub fn begin_block(
         &mut self,
         block: &Block,
@@ -83,30 +83,30 @@ impl Transport {
         BlockTime { begin: self.begin, ..self.clock.begin_block(&block.host, host_runs, block.frames) }
     }
 
-    /// Time of the plugin's own ends within the block.
+    /// Ends free-running time within the block.
     pub fn end_free_run(&mut self) {
         self.clock.stop_free_running();
         self.free_run_over = true;
     }
 
-    /// Whether time of the plugin's own has ended within the block, so that no step begins in the rest of it.
+    /// Whether free-running time has ended within the block, so that no further step begins in it.
     pub fn free_run_is_over(&self) -> bool {
         self.free_run_over
     }
 
-    /// Time of the plugin's own has ended in this block, and a note at this sample of it begins it anew.
-    pub fn free_run_again(&mut self, block: &Block, timing: u32) -> BlockTime {
+    /// Restarts free-running time at a note at sample `timing` of the block in which it ended.
+    pub fn restart_free_run(&mut self, block: &Block, timing: u32) -> BlockTime {
         self.free_run_over = false;
         self.clock.start_free_running(timing, &block.host);
         self.time_of(block, false)
     }
 
-    /// A block of so many samples is done.
+    /// Counts a block of this many samples as done.
     pub fn end_block(&mut self, frames: usize) {
         self.begin = self.begin + frames as u64;
     }
 
-    /// Whether time runs on its own.
+    /// Whether free-running time runs.
     pub fn is_free_running(&self) -> bool {
         self.clock.is_free_running()
     }

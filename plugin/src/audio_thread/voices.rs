@@ -1,8 +1,8 @@
-//! The generated lanes: what each sounds, and when it may move. Audio thread.
+//! The generated lanes: which keys each sounds, and when it may move. Audio thread.
 
 mod under_way;
 
-use continuo_model::decision::{Edge, Keys, Lanes, MAX_EDGES, NUM_LANES, TICKS_PER_STEP};
+use continuo_model::decision::{Edge, Keys, Lanes, MAX_EDGES, NUM_LANES};
 use nice_plug::midi::VoiceID;
 
 use super::hands::Hands;
@@ -13,23 +13,23 @@ use super::settings::Settings;
 use super::transport::BlockTime;
 use under_way::StepUnderWay;
 
-/// A generated note sounds for this long at least, seconds; shorter only where a step is.
+/// A generated note sounds for at least this many seconds, or a step if that is shorter.
 const LEAST_SECONDS: f64 = 0.06;
-/// An answer to a note between steps moves no lane that has moved within this much of a step.
+/// An answer between steps does not move a lane that moved less than this many steps ago.
 const APART_STEPS: f64 = 0.75;
-/// Two samples in one step lie closer than this to a whole step where they are rounded.
+/// The rounding error of a sample's position, in steps.
 const ROUNDING_STEPS: f64 = 1e-3;
 
-/// When a lane was struck.
+/// When a lane was last struck.
 #[derive(Clone, Copy, Debug)]
 struct Strike {
     at: Sample,
     position: StepPosition,
-    /// The model chose a position within a step.
+    /// Whether the model placed the note within a step.
     is_within: bool,
 }
 
-/// Where a lane is to go: the keys that start, and those that sound beside them.
+/// The keys that a lane should sound: those that start and those that are held.
 #[derive(Clone, Copy, Debug, Default)]
 struct Target {
     struck: Keys,
@@ -40,39 +40,39 @@ struct Target {
 /// The generated lanes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Voices {
-    /// The keys that each sounds.
+    /// The keys that each lane sounds.
     sounding: [Keys; NUM_LANES],
-    /// When each was struck last.
+    /// When each lane was last struck.
     struck: [Option<Strike>; NUM_LANES],
-    /// Where a lane has yet to go, as it has moved too lately.
+    /// The keys that a lane should sound but does not yet, because it moved too recently.
     owed: [Option<Target>; NUM_LANES],
-    /// Lanes of which a decision was missed, until their next attack or rest.
+    /// The lanes that have missed a decision, until their next attack or rest.
     missed: Lanes,
-    /// When lanes move that could not move with an answer, and the step that they move with.
+    /// When lanes make the moves that they could not make with an answer, and the step of these moves.
     catch_up_at: Option<(Sample, CountedStep)>,
-    /// The step that was played last.
+    /// The step that was played last, with its remaining edges.
     under_way: StepUnderWay,
 }
 
-/// Whence a lane's new note comes.
+/// Why a lane starts a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// A step that begins.
+    /// A step begins.
     Step,
-    /// A played note, between steps.
+    /// The player played a note between steps.
     Answer,
 }
 
-/// Where in time a lane moves.
+/// The time at which a lane moves.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     at: Sample,
     position: StepPosition,
-    /// Length of a step, samples.
+    /// The length of a step in samples.
     samples_per_step: f64,
-    /// Samples a second.
+    /// In Hz.
     sample_rate: f64,
-    /// By how much `at` is later than the position, and than was due.
+    /// How late `at` is.
     lag: Lag,
 }
 
@@ -86,14 +86,14 @@ impl Moment {
         Strike { at: self.at, position: self.position, is_within }
     }
 
-    /// The least length of a note, samples.
+    /// The shortest length of a note, in samples.
     fn least_samples(&self) -> u64 {
         (LEAST_SECONDS * self.sample_rate).min(self.samples_per_step).floor() as u64
     }
 }
 
 impl Target {
-    /// Where a lane is to go at a step's start.
+    /// The keys that a lane should sound at the start of a step.
     fn of(planned: &PlannedStep, lane: u8) -> Self {
         let mut target = Self { held: planned.decision.keys_at_start(lane), ..Self::default() };
         for edge in planned.decision.edges().iter().filter(|edge| edge.lane() == lane && edge.tick() == 0) {
@@ -107,20 +107,20 @@ impl Target {
     }
 }
 
-/// What lanes play through, and what they go by.
+/// What the lanes need to play.
 pub struct Playing<'a> {
     /// The parameters.
     pub settings: &'a Settings,
     /// The block.
     pub time: &'a BlockTime,
-    /// What the player holds.
+    /// The player's hands.
     pub hands: &'a Hands,
-    /// Where notes go out.
+    /// The output for the notes.
     pub output: &'a mut Output,
 }
 
 impl Voices {
-    /// Plays the start of a step that was due, now or before, at sample `at`. What lies within it is under way then.
+    /// Plays the start of a due or overdue step at sample `at`. Its later edges wait for their samples.
     pub fn play(&mut self, playing: &mut Playing, planned: &PlannedStep, due: Due, at: Sample) {
         let nominal = playing.time.sample_of(due.step.position());
         let moment = Moment::of(playing.time, at, Lag { grid: at - nominal, due: at - due.at });
@@ -139,13 +139,14 @@ impl Voices {
         self.play_within(playing, at);
         let owes = self.owed.iter().any(Option::is_some);
         if owes && planned.is_answer && due.step.position() > moment.position {
-            // The note was early: its step, which lies ahead, is where the lanes move.
+            // The note was early: the lanes make their remaining moves when its step begins.
             self.catch_up_at = Some((nominal + playing.settings.reply_delay_samples, due.step));
         }
     }
 
-    /// A step begins before the one that was under way is over, as the delay or the tempo has changed, or as that one
-    /// was late. An answer decides anew what was still to happen; else notes end, and those start that go on.
+    /// Leaves a step that is not over, because it was late or because the delay or the tempo has changed. An answer
+    /// drops the step's remaining edges, as it decides the step again. A new step plays the note-offs at once, and
+    /// starts the notes that it holds.
     fn leave_step(&mut self, playing: &mut Playing, planned: &PlannedStep, mine: Lanes, at: Sample) {
         let mut before = std::mem::take(&mut self.under_way);
         if planned.is_answer {
@@ -157,7 +158,7 @@ impl Voices {
         }
     }
 
-    /// A lane does what was decided for a step's start.
+    /// Plays a lane's edges at the start of a step.
     fn follow(&mut self, playing: &mut Playing, lane: u8, planned: &PlannedStep, cause: Cause, moment: &Moment) {
         let target = Target::of(planned, lane);
         if !target.struck.is_empty() {
@@ -172,11 +173,11 @@ impl Voices {
         }
     }
 
-    /// A lane holds what it sounds in the network's hearing.
+    /// Holds the keys that the network holds in a lane.
     ///
-    /// An answer goes back to before its step: what has moved at the step since then moves back. The first step of a
-    /// loop holds what nobody has started. But what a missed step would have started is not started late: until its
-    /// next attack or rest the lane goes on with what it sounds.
+    /// An answer continues from the state before its step, so a lane that has moved since then moves back. The first
+    /// step of a loop starts held notes that do not sound. But after a missed step nothing starts late: until its next
+    /// attack or rest, the lane keeps its notes.
     fn hold(&mut self, playing: &mut Playing, lane: u8, target: Target, planned: &PlannedStep, when: (Cause, &Moment)) {
         let owes = self.owed[usize::from(lane)].is_some();
         let settles = planned.settles.contains(lane) && !self.missed.contains(lane) || owes;
@@ -187,7 +188,7 @@ impl Voices {
         }
     }
 
-    /// A lane goes on to other keys, or owes them if it has moved too lately.
+    /// Moves a lane to other keys, or remembers them if the lane moved too recently.
     fn go_to(&mut self, playing: &mut Playing, lane: u8, target: Target, (cause, moment): (Cause, &Moment)) {
         let n = usize::from(lane);
         if !self.may_strike(lane, cause, moment) {
@@ -197,7 +198,7 @@ impl Voices {
         }
         let Target { struck, held, velocities } = target;
         let sounding = self.sounding[n];
-        // What was struck within the step before may be shorter than a note is to be.
+        // A note that started within the previous step may not have sounded for the shortest length yet.
         let is_within = self.struck[n].is_some_and(|strike| strike.is_within);
         let least = if is_within { moment.least_samples() } else { 1 };
         for key in sounding.without(held).iter() {
@@ -212,7 +213,7 @@ impl Voices {
         self.settle(lane);
     }
 
-    /// A lane falls silent.
+    /// Ends a lane's notes.
     fn rest(&mut self, playing: &mut Playing, lane: u8, moment: &Moment) {
         self.settle(lane);
         for key in self.sounding[usize::from(lane)].iter() {
@@ -226,12 +227,12 @@ impl Voices {
         }
     }
 
-    /// The sample at which something happens next within a step.
+    /// The sample of the next edge within a step.
     pub fn next_edge(&self, time: &BlockTime) -> Option<Sample> {
         self.under_way.next(time)
     }
 
-    /// Plays what is due within the step that is under way.
+    /// Plays the edges of the current step that are due by sample `at`.
     pub fn play_within(&mut self, playing: &mut Playing, at: Sample) {
         while let Some((edge, lag)) = self.under_way.pop(playing.time, at) {
             self.play_edge(playing, edge, &Moment::of(playing.time, at, lag));
@@ -252,12 +253,12 @@ impl Voices {
         }
     }
 
-    /// When lanes move next that could not move with an answer.
+    /// The sample at which lanes make the moves that they could not make with an answer.
     pub fn next_catch_up(&self) -> Option<Sample> {
         self.catch_up_at.map(|(at, _)| at)
     }
 
-    /// Lanes that could not move with the answer to an early note move with its step.
+    /// Makes the moves that lanes could not make with the answer to an early note.
     pub fn catch_up(&mut self, playing: &mut Playing, at: Sample) {
         let Some((_, step)) = self.catch_up_at.take() else { return };
         let lag = Lag { grid: at - playing.time.sample_of(step.position()), due: 0 };
@@ -269,7 +270,7 @@ impl Voices {
         }
     }
 
-    /// Nothing that waits for its sample happens later. What sounds has been ended.
+    /// Drops the edges and moves that have yet to happen. The caller has ended the sounding notes.
     pub fn forget_later(&mut self) {
         self.catch_up_at = None;
         self.under_way = StepUnderWay::default();
@@ -280,20 +281,20 @@ impl Voices {
         self.sounding.get(usize::from(lane)).is_some_and(|sounding| sounding.contains(key))
     }
 
-    /// Ends generated notes at sample `at`, or when they have sounded for long enough.
+    /// Ends all generated notes at sample `at`, or once they have sounded for the shortest length.
     pub fn end_all(&mut self, output: &mut Output, time: &BlockTime, at: Sample) {
         output.end_all(Some(Owner::Generated), at, (LEAST_SECONDS * time.sample_rate) as u64);
         self.fall_silent();
     }
 
-    /// A decision is missing: no lane catches up with what it would have started.
+    /// Records a missed step: no lane starts its notes late.
     pub fn miss(&mut self) {
         self.missed = Lanes::ALL;
         self.owed = [None; NUM_LANES];
     }
 
-    /// Whether a lane may be struck: once in a 16th, and not before its note has lasted. Where the model chooses positions
-    /// within steps, a step may follow as soon as it likes.
+    /// Whether a lane may start a note: once per step, and only after its last note has sounded for the shortest
+    /// length. A new step need not wait for a note that the model placed within a step.
     fn may_strike(&self, lane: u8, cause: Cause, moment: &Moment) -> bool {
         let Some(Strike { at, position, is_within }) = self.struck[usize::from(lane)] else { return true };
         let apart = moment.position - position;
@@ -305,24 +306,24 @@ impl Voices {
         }
     }
 
-    /// The lane does what the network has decided.
+    /// Records that a lane does what the network decided.
     fn settle(&mut self, lane: u8) {
         self.owed[usize::from(lane)] = None;
         self.missed = self.missed & !Lanes::NONE.with(lane);
     }
 
-    /// All fall silent; what sounds has been ended.
+    /// Clears all lanes except the times of their last notes. The caller has ended the sounding notes.
     pub fn fall_silent(&mut self) {
         *self = Self { struck: self.struck, catch_up_at: self.catch_up_at, ..Self::default() };
     }
 
-    /// Time is elsewhere: all fall silent, and may move at once. What sounds has been ended.
+    /// Clears all lanes after a start or jump, so that they may move at once. The caller has ended the sounding notes.
     pub fn clear(&mut self) {
         *self = Self { catch_up_at: self.catch_up_at, ..Self::default() };
     }
 }
 
-/// How loud the keys of a step's start are, 1 to 127.
+/// The velocities of the keys that start with a step, 1 to 127.
 #[derive(Clone, Copy, Debug, Default)]
 struct Velocities {
     keys: [(u8, u8); MAX_EDGES],
@@ -335,18 +336,18 @@ impl Velocities {
         self.count += 1;
     }
 
-    /// The velocity of a key; 0 if the model has not decided it.
+    /// A key's velocity; 0 if the model has not decided one.
     fn of(&self, key: u8) -> u8 {
         self.keys[..self.count].iter().find(|(of, _)| *of == key).map_or(0, |(_, velocity)| *velocity)
     }
 }
 
-/// Starts a generated note; with velocity 0 it is as loud as the player's.
+/// Starts a generated note. With velocity 0 it takes the player's velocity.
 fn start(playing: &mut Playing, lane: u8, key: u8, velocity: u8, moment: &Moment) {
     let Playing { time, hands, output, .. } = playing;
     let velocity = if velocity > 0 { f32::from(velocity) / 127.0 } else { hands.velocity() };
     let touch = Touch { voice_id: VoiceID::Wildcard, velocity };
-    // Where the player sounds that very key, it is one note.
+    // If the player sounds the same key, both are one note.
     if !hands.goes_out(lane, key) {
         output.rest_wheels(hands, lane, time.timing(moment.at));
         output.start(Owner::Generated, (lane, key), touch, moment.lag, moment.at);
@@ -376,7 +377,7 @@ mod tests {
     #[test]
     fn a_voice_moves_once_in_a_16th() {
         for (struck, cause, at, expect) in [
-            // A note a 32nd later, and the step after it.
+            // A note on a 32nd after the step, and the next step.
             (4.2, Cause::Answer, 4.7, false),
             (4.2, Cause::Step, 5.2, true),
             // An answer to an early note, and its step.

@@ -8,7 +8,7 @@ fn request(id: u64) -> Request {
     let settings = StepSettings { rng_seed: id, pass: id, ..StepSettings::default() };
     let step = Step { step_idx: id as i64, settings, ..Step::default() };
     let count = id as i64;
-    Request { id, from: From::Here, count, undo_from: count, step, begins_bar: false, asked: None }
+    Request { id, origin: Origin::PreviousStep, count, undo_from: count, step, begins_bar: false, requested_at: None }
 }
 
 /// A bridge whose worker counts as running.

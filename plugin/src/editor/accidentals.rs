@@ -1,5 +1,5 @@
-//! The fonts of the window: egui's Ubuntu Light, and a font of our own with the sharp and flat signs that it lacks. Runs
-//! on the host's window thread.
+//! The fonts of the window: egui's Ubuntu Light, and a font of our own with the sharp and flat signs that it lacks.
+//! Runs on the host's window thread.
 
 use std::sync::Arc;
 

@@ -16,7 +16,15 @@ fn request(id: u64, step_idx: i64) -> Request {
         ..Step::default()
     };
     let begins_bar = step_idx.rem_euclid(16) == 0;
-    Request { id, from: From::Here, count: step_idx, undo_from: step_idx, step, begins_bar, asked: None }
+    Request {
+        id,
+        origin: Origin::PreviousStep,
+        count: step_idx,
+        undo_from: step_idx,
+        step,
+        begins_bar,
+        requested_at: None,
+    }
 }
 
 fn performance() -> Performance {
@@ -72,14 +80,14 @@ fn a_jump_continues_from_the_music_there_and_a_start_begins_anew() {
 
 fn jump(mut performance: Performance) {
     let mut count = -1;
-    let mut decide = |from: From, steps: std::ops::Range<i64>, pass: u64| -> Vec<_> {
+    let mut decide = |origin: Origin, steps: std::ops::Range<i64>, pass: u64| -> Vec<_> {
         let start = steps.start;
         let decisions = steps.map(|step_idx| {
             count += 1;
             let mut request = Request {
                 count,
                 undo_from: count,
-                from: if step_idx == start { from } else { From::Here },
+                origin: if step_idx == start { origin } else { Origin::PreviousStep },
                 ..request(0, step_idx)
             };
             request.step.settings.pass = pass;
@@ -87,13 +95,13 @@ fn jump(mut performance: Performance) {
         });
         decisions.collect()
     };
-    let first = decide(From::Nothing, 0..80, 0);
-    assert_eq!(decide(From::Elsewhere, 32..64, 0), first[32..64], "from a bar line");
-    assert_eq!(decide(From::Elsewhere, 32..64, 0), first[32..64], "and again");
-    assert_eq!(decide(From::Elsewhere, 37..64, 0), first[37..64], "from the middle of a bar");
-    assert_ne!(decide(From::Elsewhere, 32..64, 1), first[32..64], "in another pass of the loop");
-    decide(From::Elsewhere, 500..510, 0);
-    assert_eq!(decide(From::Nothing, 0..80, 0), first);
+    let first = decide(Origin::PieceStart, 0..80, 0);
+    assert_eq!(decide(Origin::SongMemory, 32..64, 0), first[32..64], "from a bar line");
+    assert_eq!(decide(Origin::SongMemory, 32..64, 0), first[32..64], "and again");
+    assert_eq!(decide(Origin::SongMemory, 37..64, 0), first[37..64], "from the middle of a bar");
+    assert_ne!(decide(Origin::SongMemory, 32..64, 1), first[32..64], "in another pass of the loop");
+    decide(Origin::SongMemory, 500..510, 0);
+    assert_eq!(decide(Origin::PieceStart, 0..80, 0), first);
 }
 
 /// The notes that sound before a step as the performer heard them: those that sound on if all lanes hold.
@@ -154,7 +162,7 @@ fn deciding_allocates_nothing() {
     for mut performance in [performance(), line_performance()] {
         for count in 0..200 {
             let mut request = Request {
-                from: if count == 150 { From::Elsewhere } else { From::Here },
+                origin: if count == 150 { Origin::SongMemory } else { Origin::PreviousStep },
                 ..request(0, if count < 150 { count } else { count - 53 })
             };
             request.count = count;

@@ -1,4 +1,5 @@
-//! The program behind `cargo xtask bench --memory`: how much memory the first instance of a process takes, and each further one.
+//! The program behind `cargo xtask bench --memory`: how much memory the first instance of a process takes, and each
+//! further one.
 
 #![forbid(unsafe_code)]
 

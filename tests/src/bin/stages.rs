@@ -1,5 +1,5 @@
-//! The program behind `cargo xtask bench --stages`: lets the plugin's library, built with its feature `bench`, print what
-//! each stage of its audio thread costs.
+//! The program behind `cargo xtask bench --stages`: lets the plugin's library, built with its feature `bench`, print
+//! what each stage of its audio thread costs.
 
 use std::path::PathBuf;
 

@@ -1,23 +1,24 @@
-//! How long all instances of the process may wait together: a quarter of a block. Audio thread; shared by all of them,
-//! without a lock.
+//! The time that all instances in the process may wait together: a quarter of a block. Audio thread; the instances
+//! share it without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The share of a block that may be spent on waiting.
+/// The share of a block that may be spent waiting.
 const SHARE: f64 = 0.25;
-/// A wait that begins this share of a block after the first one belongs to another block: hosts call all instances at
-/// its start.
+/// A wait that begins at least this share of a block after the first one belongs to the next block: hosts call all
+/// instances at the start of a block.
 const NEXT_BLOCK: f64 = 0.75;
-/// Microseconds spent are the low bits of the state, the start of the block the high ones: a second, and half a year.
+/// The low bits of the state hold the microseconds spent (up to a second), the high bits the start of the block (half a
+/// year).
 const SPENT_BITS: u32 = 20;
 const SPENT_MASK: u64 = (1 << SPENT_BITS) - 1;
 
-/// The wait that is left in a block, over all instances.
+/// How much of a block all instances together may still spend waiting.
 #[derive(Debug, Default)]
 pub struct Budget {
-    /// When the block's first wait began, microseconds, and how much has been waited since: one word, so that nobody
-    /// needs a lock.
+    /// When the first wait of the block began and the time waited since, in microseconds. Both fit in one word, so that
+    /// no lock is needed.
     state: AtomicU64,
 }
 
@@ -25,8 +26,8 @@ pub struct Budget {
 pub static BUDGET: Budget = Budget { state: AtomicU64::new(0) };
 
 impl Budget {
-    /// How long an instance may wait at `now_us` in a block of this length, all counted in microseconds from one
-    /// start.
+    /// How long, in microseconds, an instance may wait at `now_us` in a block of this length. Times count from a common
+    /// zero.
     pub fn left_us(&self, now_us: u64, block: Duration) -> u64 {
         let block_us = block.as_micros() as f64;
         let allowed = (block_us * SHARE) as u64;
@@ -36,7 +37,7 @@ impl Budget {
         if is_same_block { allowed.saturating_sub(spent) } else { allowed }
     }
 
-    /// Takes down a wait of `waited_us` that began at `began_us`.
+    /// Records a wait of `waited_us` that began at `began_us`.
     pub fn spend(&self, began_us: u64, waited_us: u64, block: Duration) {
         let next_block = (block.as_micros() as f64 * NEXT_BLOCK) as u64;
         let add = |state: u64| {
@@ -45,7 +46,7 @@ impl Budget {
             let (start, spent) = if is_same_block { (start, spent + waited_us) } else { (began_us, waited_us) };
             Some(start << SPENT_BITS | spent.min(SPENT_MASK))
         };
-        // It tries again only if another instance has just got through.
+        // This retries only if another instance has updated the state at the same moment.
         let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
     }
 }
@@ -75,7 +76,7 @@ mod tests {
         assert_eq!(budget.left_us(5, BLOCK), 2_000);
         budget.spend(5, 2_000, BLOCK);
         assert_eq!(budget.left_us(4_000, BLOCK), 0);
-        // A host may be a little early.
+        // A host may call a little early.
         assert_eq!(budget.left_us(7_000, BLOCK), 2_000);
         budget.spend(7_000, 500, BLOCK);
         assert_eq!(budget.left_us(7_600, BLOCK), 1_500);

@@ -1,48 +1,48 @@
-//! Whether the host runs in real time or renders faster, measured: what hosts say of it cannot be trusted. Audio
+//! Measures whether the host plays in real time or renders faster, because hosts do not report it reliably. Audio
 //! thread.
 
 use std::time::{Duration, Instant};
 
-/// By how many blocks, and by how many seconds, audio must stay ahead of the clock to count as fast. A host that fills
-/// its buffers at the start is ahead by two or three blocks.
+/// A host counts as fast if its audio stays this far ahead of the clock, in blocks and in seconds. A host that fills
+/// its buffers at the start is two or three blocks ahead.
 const FAST_BLOCKS: f64 = 4.0;
 const FAST_SECONDS: f64 = 0.02;
-/// The share of that which a fast host must keep to go on counting as fast.
+/// A host that counts as fast must keep this share of that lead to remain so.
 const KEPT: f64 = 0.67;
-/// So far ahead no device's buffer reaches, seconds: whoever asks for this much at once renders.
+/// No device buffers this many seconds, so a host that is this far ahead is rendering.
 const SURE_SECONDS: f64 = 0.3;
-/// Lead and debt are not counted further than this, seconds: so soon is it noticed that a host has changed its pace.
+/// Lead and lag are clamped to this many seconds, so that a change of pace shows soon.
 const MAX_LEAD_SECONDS: f64 = 0.5;
-/// A lead is forgotten over this time, seconds: a host that renders ahead once and then goes on in real time is live.
+/// The lead decays over this many seconds: a host that renders ahead once and then plays in real time is live.
 const FORGET_SECONDS: f64 = 1.0;
-/// A live host asks for a device's buffer in one burst of blocks, and is ahead of the clock at its end; only what it
-/// keeps over this long, seconds, is a pace.
+/// A live host fills a device's buffer in one burst of blocks and is then ahead of the clock. Only the lead that it
+/// keeps for this many seconds counts.
 const WINDOW_SECONDS: f64 = 0.25;
-/// A host that is ahead of the clock by more than this has sound in store, more than a live one fills its buffers with
-/// at its start: a share of its lead may be waited, too. Seconds.
+/// A host that is ahead of the clock by more than this many seconds has audio in store, more than a live host buffers
+/// when it starts. A block may then spend a share of the lead on waiting, too.
 const AHEAD_SECONDS: f64 = 0.1;
-/// That share, in terms of the share of a block.
+/// The lead counts for this many times its length when the budget takes its share of a block.
 const LEAD_SHARE: f64 = 2.0;
 
 /// Follows how far the audio that the host has requested is ahead of the clock.
 pub struct Pace {
     last: Option<(Instant, f64)>,
     lead_seconds: f64,
-    /// The least lead of this window, and of the one before it.
+    /// The smallest lead in this window and in the previous one.
     least: (f64, Option<f64>),
-    /// How much of the host's own time this window has seen, seconds.
+    /// How much of the host's own time this window covers, in seconds.
     window_seconds: f64,
-    /// The longest block of late, seconds: a host's blocks may come in pieces.
+    /// The longest recent block, in seconds: a host may split its blocks.
     usual_block_seconds: f64,
-    /// How long we have held the host up, less what it may have caught up since, seconds.
+    /// How long our waits have delayed the host, less what it may have caught up since, in seconds.
     held_up_seconds: f64,
-    /// How long we have waited ourselves since the last block began.
+    /// How long we have waited since the last block began.
     waited: Duration,
     is_fast: bool,
 }
 
 impl Pace {
-    /// Nothing has been measured.
+    /// No measurements yet.
     pub const fn new() -> Self {
         Self {
             last: None,
@@ -56,7 +56,7 @@ impl Pace {
         }
     }
 
-    /// Takes the time at which a block of this length begins.
+    /// Measures the time at which a block of this length begins.
     pub fn begin_block(&mut self, now: Instant, block_seconds: f64) {
         self.usual_block_seconds = block_seconds.max(self.usual_block_seconds * (1.0 - block_seconds).max(0.0));
         let waited = std::mem::take(&mut self.waited).as_secs_f64();
@@ -68,18 +68,20 @@ impl Pace {
             (self.least, self.window_seconds) = ((f64::INFINITY, Some(self.least.0)), 0.0);
         }
         let enough = (FAST_BLOCKS * block_seconds).clamp(FAST_SECONDS, 0.8 * MAX_LEAD_SECONDS);
-        // A verdict is not given up for one slow block: long ones reach little more than the bound.
+        // One slow block does not end a fast host's status: with long blocks the lead is clamped just above the
+        // threshold.
         let enough = if self.is_fast { KEPT * enough } else { enough };
         let kept = self.least.1.map(|before| before.min(self.least.0));
         self.is_fast = kept.is_some_and(|lead| lead > enough) || self.lead_seconds > SURE_SECONDS;
     }
 
-    /// Takes a block of this length in which so much time has passed, and for so much of it we ourselves have waited.
+    /// Measures the last block, `seconds` long: `passed` seconds have gone by since it began, and we waited for
+    /// `waited` of them.
     fn measure(&mut self, seconds: f64, passed: f64, waited: f64) {
         let kept = (1.0 - seconds / FORGET_SECONDS).max(0.5);
-        // A block in which we have waited for longer than it lasts says nothing of the host: a fast one has been held
-        // up by us, and a live one comes back at once as well, and hurries until it has caught up. In a shorter wait a
-        // live host loses nothing.
+        // A block in which we waited for longer than it lasts shows nothing about the host: we delayed a fast host, and
+        // a live host also returns at once and hurries until it has caught up. A shorter wait costs a live host
+        // nothing.
         if waited >= seconds {
             self.held_up_seconds += waited;
             return;
@@ -97,18 +99,19 @@ impl Pace {
         self.window_seconds += passed;
     }
 
-    /// Takes how long this block has waited for a result.
+    /// Adds the time that this block has waited for a decision.
     pub fn waited(&mut self, time: Duration) {
         self.waited += time;
     }
 
-    /// Whether the host renders and is to have complete answers: it says so, or runs faster than real time.
+    /// Whether the host renders, so that every step needs its decision: the host reports it, or runs faster than real
+    /// time.
     pub fn renders(&self, says_offline: bool) -> bool {
         says_offline || self.is_fast
     }
 
-    /// The length of the host's blocks, of which a share may be waited; where a host is well ahead of the clock, with
-    /// its lead.
+    /// The length of the host's blocks, of which the budget allows a share for waiting. It includes the lead if the
+    /// host is well ahead of the clock.
     pub fn block(&self) -> Duration {
         let ahead = self.lead_seconds.max(0.0);
         let lead = if ahead > AHEAD_SECONDS { ahead } else { 0.0 };
@@ -120,7 +123,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// A pace that is told of blocks of 10 ms.
+    /// Measures a host whose blocks last 10 ms.
     struct Host {
         pace: Pace,
         now: Instant,
@@ -131,7 +134,7 @@ mod tests {
             Self { pace: Pace::new(), now: Instant::now() }
         }
 
-        /// Blocks that begin this many milliseconds after each other: whether they are fast, one by one.
+        /// Begins blocks this many milliseconds apart. Returns for each whether the host counts as fast.
         fn blocks(&mut self, gaps_ms: &[u64]) -> Vec<bool> {
             let mut verdict = |gap: &u64| {
                 self.now += Duration::from_millis(*gap);
@@ -154,13 +157,13 @@ mod tests {
         // A device's buffer of 160 ms.
         let burst = [&[0; 15][..], &[160]].concat();
         assert!(!check(&burst.repeat(100)).contains(&true));
-        // A stall of 100 ms, and the blocks that catch up with it.
+        // A stall of 100 ms, then the blocks that catch up.
         assert!(!check(&[&[10; 50][..], &[100], &[0; 9], &[10; 500]].concat()).contains(&true));
     }
 
     #[test]
     fn what_we_wait_ourselves_is_not_the_hosts_pace() {
-        // Blocks of 10 ms, each 1 ms after the end of the last; every fifth is held up by us for 300 ms.
+        // Blocks of 10 ms, each 1 ms after the end of the last. In every fifth block we wait for 300 ms.
         let (mut pace, mut now) = (Pace::new(), Instant::now());
         let mut verdicts = Vec::new();
         for n in 0..200 {
@@ -171,7 +174,7 @@ mod tests {
             now += wait + Duration::from_millis(1);
         }
         assert!(verdicts[50..].iter().all(|fast| *fast), "{verdicts:?}");
-        // A live host in which every block waits for a quarter of its length, and one that comes in pairs.
+        // A live host whose blocks each wait for a quarter of their length, then one whose blocks come in pairs.
         for gaps_ms in [[10, 10], [0, 20]] {
             let mut pace = Pace::new();
             for gap in gaps_ms.repeat(300) {
@@ -188,12 +191,12 @@ mod tests {
         let (mut pace, began) = (Pace::new(), Instant::now());
         let mut now = began;
         for n in 0..600_u32 {
-            // A block begins when the last one has been heard, or at once if we have held it up.
+            // A block begins when the last one has been played, or at once if we delayed the host.
             now = now.max(began + Duration::from_millis(10) * n);
             pace.begin_block(now, 0.01);
             assert!(!pace.renders(false), "block {n}");
             if n % 12 == 3 {
-                // A row that never comes is waited for as long as it may be.
+                // The block waits as long as it may for a decision that never arrives.
                 let wait = pace.block() / 4;
                 assert!(wait <= Duration::from_millis(6), "block {n}: {wait:?}");
                 pace.waited(wait);
@@ -217,9 +220,9 @@ mod tests {
         let verdicts = check(&[&[1; 200][..], &[10; 10], &[40; 40]].concat());
         assert!(verdicts[50..200].iter().all(|fast| *fast), "{verdicts:?}");
         assert!(!verdicts[240], "{verdicts:?}");
-        // A host that renders 200 ms ahead once is live again after two seconds.
+        // A host that renders 200 ms ahead once counts as live again after two seconds.
         assert!(!check(&[&[0; 20][..], &[10; 300]].concat())[220..].contains(&true));
-        // One that is hardly faster than the clock is found out in the end.
+        // A host that is only slightly faster than the clock counts as fast in the end.
         assert!(check(&[8; 400])[300..].iter().all(|fast| *fast));
     }
 
@@ -232,10 +235,10 @@ mod tests {
         };
         // The first block is like any other.
         assert_eq!((wait(&[0], false), wait(&[10; 100], false)), ((false, 10), (false, 10)));
-        // A host that says it renders is believed; a fast one is found out.
+        // A host that reports a render is believed, and a fast host is detected.
         assert_eq!([&[0][..], &[10; 100], &[30; 100]].map(|gaps| wait(gaps, true).0), [true; 3]);
         assert_eq!((wait(&[1; 100], false).0, wait(&[30; 100], false)), (true, (false, 10)));
-        // At the end of a burst of blocks there is time for the whole burst.
+        // At the end of a burst the length covers the whole burst.
         let burst = [&[240][..], &[0; 23]].concat();
         let (renders, block_ms) = wait(&burst.repeat(40), false);
         assert!(!renders && (210..500).contains(&block_ms), "{block_ms}");

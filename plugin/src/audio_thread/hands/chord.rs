@@ -1,37 +1,37 @@
-//! Chords: keys struck together, and what time alone makes of keys that are held. Audio thread.
+//! Chords: keys struck together, and how long-held keys become voices of their own. Audio thread.
 
 use continuo_model::tokeniser::grid::NUM_VOICES;
 
 use super::Hands;
 use crate::audio_thread::positions::{CountedStep, Sample, StepPosition};
 
-/// A key from before counts as a voice of its own once both have been held for this long, seconds.
+/// An earlier key counts as a voice of its own once it has been held together with the new key for this many seconds.
 const TOGETHER_SECONDS: f64 = 0.1;
-/// The last key of a voice is forgotten after this time, seconds.
+/// The last key of a voice is forgotten after this many seconds.
 const VOICE_SECONDS: f64 = 4.0;
 
-/// The keys struck together.
+/// Keys struck together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chord {
     pub(super) number: u32,
-    /// Sample of its first note.
+    /// The sample of its first note.
     at: Sample,
-    /// Samples for which it takes notes.
+    /// How long it accepts notes, in samples.
     window: u64,
-    /// The step that all its notes start on.
+    /// The step on which all its notes start.
     pub(super) onset: CountedStep,
     pub(super) is_open: bool,
-    /// It starts on a later step than the nearest.
+    /// Whether it starts later than on its nearest step.
     is_deferred: bool,
 }
 
 impl Chord {
-    /// Whether a key struck at sample `at` belongs to it.
+    /// Whether a key struck at sample `at` belongs to the chord.
     pub(super) fn takes(&self, at: Sample) -> bool {
         self.is_open && (at < self.at + self.window || at == self.at)
     }
 
-    /// The chord after it, open for so many samples: it starts no earlier than step `earliest`.
+    /// The next chord. It accepts notes for `window` samples and starts no earlier than step `earliest`.
     pub(super) fn next(&self, at: Sample, position: StepPosition, window: u64, earliest: Option<CountedStep>) -> Self {
         let nearest = position.nearest_step();
         let onset = earliest.map_or(nearest, |earliest| nearest.max(earliest));
@@ -45,7 +45,7 @@ impl Hands {
         self.chord.onset
     }
 
-    /// Whether the last chord starts on a later step than the nearest, as that has been answered.
+    /// Whether the last chord starts later than on its nearest step because that step already has an answer.
     pub fn chord_is_deferred(&self) -> bool {
         self.chord.is_deferred
     }
@@ -55,8 +55,8 @@ impl Hands {
         self.chord.at
     }
 
-    /// The sample at which time alone changes something next: a chord is complete, or two keys have been held for long
-    /// enough.
+    /// The sample at which the state next changes without an event: a chord closes, or two keys have been held together
+    /// for long enough.
     pub fn timer(&self) -> Option<Sample> {
         self.timer
     }
@@ -68,17 +68,16 @@ impl Hands {
         self.timer = closes.into_iter().chain(parts).min();
     }
 
-    /// Keys under a finger that continue a line whose key is under a finger too, each with the sample at which the
-    /// later was struck.
+    /// The held keys that continue the line of another held key, each with the sample at which it was struck.
     fn overlaps(&self) -> impl Iterator<Item = (usize, Sample)> {
-        // One key on two channels stays one voice.
+        // The same key on two channels stays one voice.
         let down = |serial, key| self.heard().any(|(_, old)| old.serial == serial && old.hand && old.key != key);
         self.heard()
             .filter(move |(_, key)| key.hand && key.continues.is_some_and(|serial| down(serial, key.key)))
             .map(|(slot, key)| (slot, key.at))
     }
 
-    /// The timer goes off at sample `at`: whether keys have become voices of their own.
+    /// Handles the timer at sample `at`. Returns whether keys have become voices of their own.
     pub fn on_timer(&mut self, at: Sample) -> bool {
         if self.chord.is_open && at >= self.chord.at + self.chord.window {
             self.close_chord();
@@ -101,11 +100,11 @@ impl Hands {
         changed
     }
 
-    /// No note belongs to the chord any more: what it was dealt is what later chords go by.
+    /// Closes the open chord. Its voices now guide the dealing of later chords.
     pub fn close_chord(&mut self) {
         if std::mem::take(&mut self.chord.is_open) {
             self.deal_held();
-            // From here on no key is of the open chord.
+            // The open chord has no keys from here on.
             self.settle();
             self.set_timer();
         }
@@ -121,7 +120,7 @@ impl Hands {
         }
     }
 
-    /// The key that the player sounded last in each voice, where that was lately.
+    /// The key that the player sounded last in each voice, if that was recent.
     pub(super) fn last(&self) -> [Option<u8>; NUM_VOICES] {
         let lately = self.samples(VOICE_SECONDS);
         self.last.map(|last| last.filter(|(_, at)| self.chord.at < *at + lately).map(|(key, _)| key))

@@ -1,56 +1,56 @@
-//! Which voice of the four each played key is: by pitch order, range, spacing, and what each voice sounded last. Audio
-//! thread.
+//! Deals played keys to the four voices by pitch order, range, spacing and what each voice sounded last. Audio thread.
 
 use continuo_model::rules::{RANGES, WIDEST_SPACING};
 use continuo_model::tokeniser::grid::NUM_VOICES;
 
-/// Costs, in semitones. A note outside of its voice's range costs this much for each semitone.
+/// Costs. Each semitone that a note lies outside its voice's range costs this much.
 const OUTSIDE: u32 = 3;
-/// The notes are not next to each other, and the lowest (for a player of the bass: the highest) is the outer voice.
+/// The voices are not the preferred ones (adjacent, from the player's voice down), but the lowest note goes to the
+/// outer voice (for a player of the bass: the highest).
 const APART: u32 = 5;
-/// The same, and it is not.
+/// The voices are not the preferred ones, and the outer voice stays free.
 const APART_WITHIN: u32 = 9;
-/// Two voices that are next to each other lie farther apart than an octave.
+/// Two adjacent voices are more than an octave apart.
 const WIDE: u32 = 6;
-/// Between two voices that are not, there must be this much room for each voice between them.
+/// Two voices with others between them need this many semitones for each voice between.
 const ROOM: u8 = 4;
-/// None of the notes is the player's voice.
+/// No note goes to the player's voice.
 const ANOTHER: u32 = 10;
-/// A key that is still held changes its voice.
+/// A held key changes its voice.
 const MOVED: u32 = 8;
-/// A voice draws a note to its last key from this far at the most.
+/// A voice attracts notes within this many semitones of its last key.
 const FAR: u8 = 12;
-/// A single note is another voice than the player's only if it lies nearer to what that voice sounded by more than
-/// this.
+/// A single note goes to another voice than the player's only if it is closer to that voice's last key by more than
+/// this many semitones.
 const OWN_LINE: u8 = 7;
 
-/// A key to be dealt.
+/// A key to deal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dealt {
     /// MIDI key.
     pub key: u8,
-    /// The voice that it has had, if it is held from before.
+    /// The voice that the key already has, if it was held before.
     pub voice: Option<usize>,
 }
 
-/// What to deal by: the player's voice and last keys.
+/// The context for dealing: the player's voice and last keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Player {
-    /// `Your voice`, 0 = soprano.
+    /// The parameter `Your voice`, 0 = soprano.
     pub voice: usize,
-    /// The key that the player sounded last in each voice, if it was lately.
+    /// The key that the player sounded last in each voice, if that was recent.
     pub last: [Option<u8>; NUM_VOICES],
 }
 
-/// Deals up to four keys, the highest first, to voices: the voice of each, from the top down. It depends on the keys,
-/// not on the order in which they were struck.
+/// Deals up to four keys, ordered from the highest, to voices. Returns the voice of each key. The result does not
+/// depend on the order in which the keys were struck.
 pub fn deal(keys: &[Dealt], player: &Player) -> [usize; NUM_VOICES] {
     let first: [usize; NUM_VOICES] = std::array::from_fn(|n| n);
     match keys.len() {
         0 | NUM_VOICES.. => first,
         1 => [lone(keys[0], player), 0, 0, 0],
         count => {
-            // Sets of voices as bits, bit 0 the soprano: those that come from the top win where costs are equal.
+            // Sets of voices as bits; bit 0 is the soprano. At equal cost the higher voices win.
             let sets = (0_u8..1 << NUM_VOICES).filter(|set| set.count_ones() as usize == count);
             let best = sets.map(voices_of).min_by_key(|voices| (cost(&voices[..count], keys, player), *voices));
             best.unwrap_or(first)
@@ -62,11 +62,11 @@ pub fn deal(keys: &[Dealt], player: &Player) -> [usize; NUM_VOICES] {
 fn voices_of(set: u8) -> [usize; NUM_VOICES] {
     let mut voices = [0; NUM_VOICES];
     let chosen = (0..NUM_VOICES).filter(|voice| set >> voice & 1 == 1);
-    voices.iter_mut().zip(chosen).for_each(|(place, voice)| *place = voice);
+    voices.iter_mut().zip(chosen).for_each(|(slot, voice)| *slot = voice);
     voices
 }
 
-/// A single note is the player's voice, unless it goes on with another that the player has played.
+/// A single note goes to the player's voice unless it continues another voice of the player's.
 fn lone(key: Dealt, player: &Player) -> usize {
     if let Some(voice) = key.voice {
         return voice;
@@ -85,7 +85,7 @@ fn cost(voices: &[usize], keys: &[Dealt], player: &Player) -> u32 {
     let count = voices.len();
     let preferred = player.voice.min(NUM_VOICES - count);
     let is_preferred = voices.iter().zip(preferred..).all(|(voice, wanted)| *voice == wanted);
-    // The outer voice on the other side from the player's.
+    // The outer voice at the far side from the player's voice.
     let outer = if player.voice == NUM_VOICES - 1 { voices[0] == 0 } else { voices[count - 1] == NUM_VOICES - 1 };
     let mut cost = match (is_preferred, outer) {
         (true, _) => 0,
@@ -129,7 +129,8 @@ fn cost(voices: &[usize], keys: &[Dealt], player: &Player) -> u32 {
 mod tests {
     use super::*;
 
-    /// Keys in words, `-48B` is one that is held as the bass; what each voice sounded last, as `S72 B48`.
+    /// `keys` lists keys from the top; `-48B` is a key held in the bass. `last` is the key that each voice sounded
+    /// last, as in `S72 B48`.
     fn check(voice: usize, last: &str, keys: &str, expect: &str) {
         let letter = |letter: char| "SATB".find(letter).expect("a voice");
         let mut player = Player { voice, last: [None; NUM_VOICES] };
@@ -170,7 +171,7 @@ mod tests {
         check(0, "", "72 67 48", "SAB");
         check(0, "", "64 50", "SB");
         check(1, "", "67 43", "AB");
-        // And a tune well above the bass is the soprano, for a player of the bass.
+        // For a player of the bass, a tune well above it is the soprano.
         check(3, "", "72 48", "SB");
         check(3, "", "76 52", "SB");
     }
@@ -192,7 +193,7 @@ mod tests {
         check(0, "S72 B48", "65", "S");
         check(0, "S72 B48", "-50B", "B");
         check(0, "S72 B48", "74 -60B", "SB");
-        // In a low register too.
+        // Also in a low register.
         check(0, "S60 B45", "58 48", "SB");
     }
 

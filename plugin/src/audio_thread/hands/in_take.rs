@@ -1,30 +1,30 @@
-//! What the take knows of each key: a chord is told once it is complete, under the voices that it was dealt as a whole.
-//! Audio thread.
+//! Sends the player's keys to the worker for the take. A chord is sent once it is complete, with the voices that it was
+//! dealt as a whole. Audio thread.
 
 use super::{Hands, PlayedKey};
 use crate::audio_thread::positions::TakeBeats;
 use crate::bridge::{AudioEnd, Played, Told};
 
-/// What the take knows of a key.
+/// What the take contains of a key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InTake {
-    /// Its start, until that has been told.
+    /// When the key started, until that is sent.
     untold_start: Option<TakeBeats>,
-    /// The channel under which it was told.
+    /// The channel that its start was sent with.
     told_as: Option<u8>,
-    /// Its end, if that came before its start was told.
+    /// When the key ended, if that was before its start was sent.
     untold_end: Option<TakeBeats>,
 }
 
 impl Hands {
-    /// The take is to be told of a key's start.
+    /// Remembers when a key started, to send later.
     pub fn start_in_take(&mut self, slot: usize, at: TakeBeats) {
         if let Some(key) = &mut self.keys[slot] {
             key.in_take.untold_start = Some(at);
         }
     }
 
-    /// A finger has left a key: tells the take of its end, unless another finger holds what is one note there.
+    /// Sends the end of a released key, unless another finger holds the same note of the take.
     pub fn end_in_take(&mut self, slot: usize, at: TakeBeats, bridge: &mut AudioEnd) {
         let Some(key) = self.keys[slot] else { return };
         match key.in_take.told_as {
@@ -38,20 +38,20 @@ impl Hands {
         }
     }
 
-    /// Whether a finger holds what the take knows under this channel and key.
+    /// Whether a finger holds a note of the take with this channel and key.
     fn is_told(&self, channel: u8, key: u8) -> bool {
         self.held().any(|(_, held)| held.hand && held.key == key && held.in_take.told_as == Some(channel))
     }
 
-    /// Where in the take a key has been struck again by a finger of which the take does not know yet.
+    /// When a finger struck the same key again, if the take does not contain that note yet.
     fn restruck(&self, key: &PlayedKey) -> Option<TakeBeats> {
         let again = |held: &PlayedKey| held.hand && held.key == key.key && held.out.channel == key.out.channel;
         let untold = self.held().find(|(_, held)| again(held) && held.in_take.told_as.is_none());
         untold.and_then(|(_, held)| held.in_take.untold_start)
     }
 
-    /// Tells the take of the chord that is complete, under the voices that it was dealt as a whole; or where
-    /// `as_voice` is false, under the channels that its notes went out on.
+    /// Sends the starts of the complete chord's keys. Each goes to the channel of its voice, or to the channel that it
+    /// went out on if `as_voice` is false.
     pub fn tell_chord(&mut self, as_voice: bool, bridge: &mut AudioEnd) {
         for slot in 0..Self::num_slots() {
             let Some(key) = self.keys[slot].as_mut().filter(|key| key.heard && key.in_take.untold_start.is_some())
@@ -65,7 +65,7 @@ impl Hands {
         }
     }
 
-    /// Tells the take of a key's start; of its end too, if that is over.
+    /// Sends a key's start, and its end if it is over.
     pub fn tell_start(&mut self, slot: usize, bridge: &mut AudioEnd) {
         let Some(key) = &mut self.keys[slot] else { return };
         let Some(start) = key.in_take.untold_start.take() else { return };
@@ -76,12 +76,12 @@ impl Hands {
         }
     }
 
-    /// What fingers hold ends here for the take, as the plugin has ended it.
+    /// Sends the ends of held keys, because the plugin has ended their notes.
     pub fn tell_held_ended(&self, at: TakeBeats, bridge: &mut AudioEnd) {
         self.told_and_held().for_each(|(channel, key)| tell(bridge, channel, key.key, 0.0, at));
     }
 
-    /// What fingers hold goes on into the take that begins here.
+    /// Sends the starts of held keys again, for the take that begins here.
     pub fn tell_held_again(&self, at: TakeBeats, bridge: &mut AudioEnd) {
         self.told_and_held().for_each(|(channel, key)| tell(bridge, channel, key.key, key.velocity, at));
     }

@@ -1,79 +1,79 @@
-//! A key that was struck, until nothing depends on it any more. Audio thread.
+//! A key that the player has struck. It is kept until nothing depends on it. Audio thread.
 
 use nice_plug::midi::{Channel, Key, VoiceID};
 
 use super::in_take::InTake;
 use crate::audio_thread::positions::{CountedStep, Sample, StepPosition};
 
-/// A note-on as it came in.
+/// An incoming note-on.
 #[derive(Clone, Copy, Debug)]
 pub struct Struck {
-    /// Input channel, from 0.
+    /// The input channel, from 0.
     pub channel: u8,
     /// MIDI key.
     pub key: u8,
-    /// The host's handle.
+    /// The host's handle of the note.
     pub voice_id: VoiceID,
     /// 0 to 1.
     pub velocity: f32,
-    /// It is meant for us: within the input filter.
+    /// Whether it passes the input filter, so that the plugin responds to it.
     pub heard: bool,
 }
 
-/// Where a note went.
+/// Where a note goes out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Out {
-    /// The channel that it went out on, or would have.
+    /// The output channel, even if the note is not sent.
     pub channel: u8,
-    /// It went out.
+    /// Whether the note is sent.
     pub sent: bool,
 }
 
 /// A key of the player's.
 #[derive(Clone, Copy, Debug)]
 pub struct PlayedKey {
-    /// Input channel, from 0.
+    /// The input channel, from 0.
     pub channel: u8,
     /// MIDI key.
     pub key: u8,
-    /// The host's handle.
+    /// The host's handle of the note.
     pub voice_id: VoiceID,
     /// 0 to 1.
     pub velocity: f32,
-    /// It is meant for us.
+    /// Whether the plugin responds to it.
     pub heard: bool,
     /// The sample at which it was struck.
     pub at: Sample,
-    /// A finger holds it.
+    /// Whether a finger holds it.
     pub hand: bool,
-    /// No finger, but the pedal does.
+    /// Whether only the pedal holds it.
     pub pedal: bool,
-    /// The sample at which it was let go of last.
+    /// The sample at which a finger or the pedal last released it.
     pub lifted: Sample,
-    /// The step that it starts on: the nearest.
+    /// The step on which it starts.
     pub onset: CountedStep,
-    /// The step that it no longer belongs to, once it has been released.
+    /// The first step that it no longer belongs to, once released.
     pub end: Option<CountedStep>,
-    /// Counts up with each key struck.
+    /// The serial number; it counts up with each key struck.
     pub serial: u32,
-    /// The chord that it belongs to.
+    /// The number of its chord.
     pub chord: u32,
-    /// The serial of the key whose line it continues.
+    /// The serial number of the key whose line it continues.
     pub continues: Option<u32>,
-    /// The voice that it was dealt last, and the same as of the last closed chord.
+    /// The voice that it was dealt last.
     pub dealt: Option<usize>,
-    /// See `dealt`.
+    /// The voice that it had when the last chord closed.
     pub settled: Option<usize>,
-    /// In rows: its voice, and the step from which it has been in it.
+    /// Its voice in requested steps, and the first step in that voice.
     pub voice: Option<(usize, CountedStep)>,
-    /// Where it went.
+    /// Where it goes out.
     pub out: Out,
-    /// What the take knows of it.
+    /// What the take contains of it.
     pub in_take: InTake,
 }
 
 impl PlayedKey {
-    /// Struck at sample `at`, to start on step `onset`.
+    /// A key struck at sample `at` that starts on step `onset`.
     pub fn new(struck: Struck, at: Sample, onset: CountedStep, serial: u32, chord: u32) -> Self {
         let Struck { channel, key, voice_id, velocity, heard } = struck;
         Self {
@@ -99,12 +99,12 @@ impl PlayedKey {
         }
     }
 
-    /// By hand or by pedal.
+    /// Whether a finger or the pedal holds it.
     pub fn is_held(&self) -> bool {
         self.hand || self.pedal
     }
 
-    /// Whether an address that may leave parts open means this note.
+    /// Whether an address, which may contain wildcards, matches this note.
     pub fn is_meant(&self, channel: Channel, key: Key, voice_id: VoiceID) -> bool {
         let handle = match (voice_id, self.voice_id) {
             (VoiceID::ID(named), VoiceID::ID(of_note)) => named == of_note,
@@ -113,7 +113,7 @@ impl PlayedKey {
         handle && channel.number().is_none_or(|c| c == self.channel) && key.number().is_none_or(|k| k == self.key)
     }
 
-    /// However short, a note fills the step that it starts on.
+    /// Sets the end. Even a very short note fills the step on which it starts.
     pub fn end_at(&mut self, position: StepPosition) {
         self.end = Some(position.nearest_step().max(self.onset + 1));
     }

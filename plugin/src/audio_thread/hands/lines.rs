@@ -1,25 +1,25 @@
-//! Lines: which key goes on with which, by distance and by time. Audio thread.
+//! Lines: which key continues which, by distance and time. Audio thread.
 
 use super::{ByVoice, Hands, PlayedKey};
 use crate::audio_thread::positions::Sample;
 
-/// For this long after its key is released a line can be continued, seconds.
+/// A key can continue a line for this many seconds after the line's last key is released.
 pub(super) const LINE_SECONDS: f64 = 1.0;
-/// A key that sounds from before is the same line as a new one within an octave.
+/// A new key continues the line of a held key within this many semitones.
 const SAME_LINE: u8 = 12;
-/// A line whose key has been released is continued from twice as far.
+/// A new key continues the line of a released key within this many semitones.
 const SAME_LINE_RELEASED: u8 = 24;
-/// With more keys down than this nobody plays lines.
+/// With more keys down than this, no key continues a line.
 const MAX_FINGERS: usize = 24;
 
 impl Hands {
-    /// Says which line each key of the open chord continues: the nearest, and each line is continued once.
+    /// Finds the line that each key of the open chord continues: the nearest one. Only one key continues each line.
     pub(super) fn find_lines(&mut self, at: Sample) {
         let number = self.chord.number;
         for key in self.keys.iter_mut().flatten().filter(|key| key.heard && key.chord == number) {
             key.continues = None;
         }
-        // (slot, whether its line goes on already) of the new keys; lines that can be continued.
+        // The slots of the new keys, and of the keys that they can continue.
         let mut new = List::new();
         let mut old = List::new();
         let fits = self.heard().filter(|(_, key)| key.chord == number).all(|(slot, _)| new.push(slot))
@@ -40,7 +40,7 @@ impl Hands {
         }
     }
 
-    /// The new key and the line that are nearest to each other, if any are near enough: their slots.
+    /// The slots of the new key and the line that are nearest to each other, if any are near enough.
     fn nearest_pair(&self, new: &List, old: &List) -> Option<(usize, usize)> {
         let pairs = new.slots().flat_map(|new_slot| old.slots().map(move |old_slot| (new_slot, old_slot)));
         let near = pairs.filter_map(|(new_slot, old_slot)| {
@@ -57,14 +57,14 @@ impl Hands {
                 (ByVoice::Dealt(_), true) => SAME_LINE,
                 (ByVoice::Dealt(_), false) => SAME_LINE_RELEASED,
             };
-            // Whatever the order in which keys were struck, the same pairs come out.
+            // This order makes the pairs independent of the order in which the keys were struck.
             let order = (distance, old.is_held(), u8::MAX - new.key, u8::MAX - old.key);
             (distance <= reach).then_some((order, new_slot, old_slot))
         });
         near.min().map(|(_, new_slot, old_slot)| (new_slot, old_slot))
     }
 
-    /// Whether a key from before is the end of a line that is not over.
+    /// Whether an earlier key ends a line that can still be continued.
     fn can_be_continued(&self, old: &PlayedKey, at: Sample) -> bool {
         let lately = old.is_held() || at < old.lifted + self.samples(LINE_SECONDS);
         lately
@@ -85,7 +85,7 @@ impl List {
         Self { slots: [0; MAX_FINGERS], count: 0 }
     }
 
-    /// Adds one; `false` if there is no room.
+    /// Adds a slot; `false` if the list is full.
     fn push(&mut self, slot: usize) -> bool {
         let room = self.count < MAX_FINGERS;
         if room {

@@ -1,4 +1,4 @@
-//! The keys of a step, dealt to the voices. Audio thread.
+//! Deals the keys that belong to a step to the voices. Audio thread.
 
 use continuo_model::decision::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
@@ -11,14 +11,14 @@ use crate::audio_thread::positions::CountedStep;
 /// A step as the player plays it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlayedStep {
-    /// The player's lanes, a voice a lane.
+    /// The player's lanes, one per voice.
     pub given: Given,
-    /// The key that each voice of the player's sounds, and its velocity, 1 to 127.
+    /// The key in each of the player's voices and its velocity, 1 to 127.
     pub(super) keys: [Option<(u8, u8)>; NUM_VOICES],
 }
 
 impl PlayedStep {
-    /// The step as it is given to a model that hears it for the first time: held keys start.
+    /// The step for a model that has not heard its start: held keys start here.
     pub fn struck(&self) -> Given {
         let mut given = Given::NOTHING;
         for (lane, key) in (0..).zip(self.keys) {
@@ -29,7 +29,7 @@ impl PlayedStep {
         given
     }
 
-    /// Whether the player plays all voices, so that there is nothing to add.
+    /// Whether the player plays all four voices, which leaves nothing to add.
     pub fn is_full(&self) -> bool {
         self.keys.iter().all(Option::is_some)
     }
@@ -38,27 +38,27 @@ impl PlayedStep {
 /// How the player's keys become voices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByVoice {
-    /// By what is played, for a player of this voice.
+    /// By pitch and by line, for a player of this voice.
     Dealt(usize),
-    /// Input channels 1 to 4 are the voices.
+    /// By input channel: channels 1 to 4 are the voices.
     Channel,
 }
 
-/// The slots of up to four keys, the highest first.
+/// The slots of the keys chosen for the voices, the highest first.
 struct Chosen {
     slots: [usize; MAX_KEYS],
     count: usize,
 }
 
 impl Hands {
-    /// What the player does in `step`, or `None` if nothing.
+    /// What the player plays in `step`; `None` if nothing.
     pub fn played_in(&mut self, step: CountedStep) -> Option<PlayedStep> {
         let chosen = self.choose(|key| belongs_to(key, step));
         if chosen.count == 0 {
             return None;
         }
         let voices = self.voices(&chosen);
-        // Whoever has taken a key's voice meanwhile sounds in it: the key would start there.
+        // A key that is not chosen loses its voice, so that it starts anew if it is chosen again.
         for slot in (0..MAX_KEYS).filter(|slot| !chosen.slots[..chosen.count].contains(slot)) {
             if let Some(key) = self.keys[slot].as_mut().filter(|key| key.heard && belongs_to(key, step)) {
                 key.voice = None;
@@ -82,7 +82,7 @@ impl Hands {
         Some(played)
     }
 
-    /// Deals what is held; each key then knows its voice.
+    /// Deals the held keys and stores each key's voice.
     pub fn deal_held(&mut self) {
         let chosen = self.choose(PlayedKey::is_held);
         let voices = self.voices(&chosen);
@@ -93,12 +93,12 @@ impl Hands {
         }
     }
 
-    /// Of the keys that are meant the three highest and the lowest; before that, those that only the pedal holds give
-    /// way.
+    /// Chooses at most four of the matching keys. The oldest keys that only the pedal holds are dropped first; then the
+    /// three highest and the lowest remain.
     fn choose(&self, is_meant: impl Fn(&PlayedKey) -> bool) -> Chosen {
         let mut chosen = Chosen { slots: [0; MAX_KEYS], count: 0 };
         let meant = || self.heard().filter(|(_, key)| is_meant(key));
-        // Of a line the later key sounds.
+        // Of the keys of a line only the last sounds.
         let goes_on = |key: &PlayedKey| meant().any(|(_, later)| later.continues == Some(key.serial));
         let any_line = meant().any(|(_, key)| key.continues.is_some());
         for (slot, _) in meant().filter(|(_, key)| !any_line || !goes_on(key)) {
@@ -119,7 +119,7 @@ impl Hands {
         chosen
     }
 
-    /// One key on several channels is one voice, unless the channels are voices.
+    /// The same key on several channels is one voice, unless channels are voices.
     fn drop_unisons(&self, chosen: &mut Chosen) {
         if self.by == ByVoice::Channel {
             return;
@@ -151,7 +151,7 @@ impl Hands {
         std::array::from_fn(|n| (n < chosen.count).then_some(voices[n]))
     }
 
-    /// Whether a key's chord may still take notes.
+    /// Whether a key's chord is still open.
     pub fn is_in_open_chord(&self, key: &PlayedKey) -> bool {
         self.chord.is_open && key.chord == self.chord.number
     }

@@ -1,21 +1,21 @@
-//! What hands do, in words: when each key goes down and comes up, and what belongs to each step then.
+//! How hands are heard, as timelines: keys that go down and up, and the notes that belong to each step.
 
 use super::*;
 use continuo_model::generate::symbols_of;
 use continuo_model::vocabulary::Symbol;
 
 const SAMPLE_RATE: f64 = 48_000.0;
-/// A step at 120, samples.
+/// A step at 120 bpm, in samples.
 const STEP: f64 = 6000.0;
-/// 25 ms.
+/// 25 ms in samples.
 const WINDOW: u64 = 1200;
 
-/// Sample `at`, and where it lies.
+/// Sample `at` and its position in steps.
 fn now(at: u64) -> (Sample, StepPosition) {
     (Sample::default() + at, StepPosition::new(at as f64 / STEP))
 }
 
-/// Hands that are played in milliseconds.
+/// Plays hands from a timeline in milliseconds.
 struct Player {
     hands: Hands,
 }
@@ -27,8 +27,8 @@ impl Player {
         Self { hands }
     }
 
-    /// `0 on 72, 500 off 72, 600 pedal, 700 up` in order of time; what time alone changes happens between. Then it is
-    /// `until`.
+    /// Plays events such as `0 on 72, 500 off 72, 600 pedal, 700 up`, in order of time, and fires the timer between
+    /// them until `until_ms`.
     fn play(&mut self, words: &str, until_ms: f64) -> &mut Self {
         for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             let parts: Vec<&str> = word.split_whitespace().collect();
@@ -63,8 +63,8 @@ impl Player {
         }
     }
 
-    /// The row in words: `.` free, `-` hold, else a pitch.
-    fn row(&mut self, step: i64) -> String {
+    /// The symbols of a step: `.` for a free voice, `-` for a hold, else a pitch.
+    fn step(&mut self, step: i64) -> String {
         let word = |symbol| match symbol {
             None => ".".to_string(),
             Some(Symbol::Hold) => "-".into(),
@@ -76,16 +76,16 @@ impl Player {
     }
 }
 
-/// Plays until the end of the step before each of `rows`, and compares what belongs to it.
-fn check(voice: usize, words: &str, until_ms: f64, rows: &[(i64, &str)]) {
+/// Plays until `until_ms` and compares what belongs to each of `steps`.
+fn check(voice: usize, words: &str, until_ms: f64, steps: &[(i64, &str)]) {
     let mut player = Player::new(voice);
     player.play(words, until_ms);
-    for (step, expect) in rows {
-        // Rows are read in order.
+    for (step, expect) in steps {
+        // The audio thread reads the earlier steps first, too.
         (0..*step).for_each(|step| {
-            player.row(step);
+            player.step(step);
         });
-        assert_eq!(player.row(*step), *expect, "step {step} of {words}");
+        assert_eq!(player.step(*step), *expect, "step {step} of {words}");
     }
 }
 
@@ -101,8 +101,8 @@ fn a_second_run_is_as_loud_as_the_first() {
 
 #[test]
 fn notes_belong_to_the_nearest_step() {
-    let rows = [(3, "nothing"), (4, "67 . . ."), (5, "- . . ."), (6, "nothing"), (7, "nothing")];
-    check(0, "450 on 67, 800 off 67", 900.0, &rows);
+    let steps = [(3, "nothing"), (4, "67 . . ."), (5, "- . . ."), (6, "nothing"), (7, "nothing")];
+    check(0, "450 on 67, 800 off 67", 900.0, &steps);
     assert_eq!(
         [3.5 - 1e-4, 3.5, 3.5 + 1e-4].map(|steps| StepPosition::new(steps).nearest_step()),
         [CountedStep::new(4); 3],
@@ -117,18 +117,18 @@ fn a_short_note_fills_its_step() {
 
 #[test]
 fn legato_is_one_line_whatever_the_overlap() {
-    // An overlap of a sample, and of 5, 20 and 80 ms; up and down, for both outer voices.
-    for (voice, row) in [(0, "{} . . ."), (3, ". . . {}")] {
+    // Overlaps of one sample and of 5, 20 and 80 ms; upwards and downwards; for both outer voices.
+    for (voice, symbols) in [(0, "{} . . ."), (3, ". . . {}")] {
         for overlap in [0.02, 5.0, 20.0, 80.0] {
             for (first, second) in [(60, 62), (62, 60), (60, 72), (72, 60), (65, 64)] {
-                let expect = row.replace("{}", &second.to_string());
+                let expect = symbols.replace("{}", &second.to_string());
                 let words = format!("0 on {first}, 500 on {second}, {} off {first}", 500.0 + overlap);
                 for until in [500.0, 500.0 + overlap, 600.0] {
                     let mut player = Player::new(voice);
                     let now: Vec<&str> = words.split(", ").take(if until < 500.0 + overlap { 2 } else { 3 }).collect();
                     player.play(&now.join(", "), until);
-                    assert_eq!(player.row(4), expect, "{words} at {until}");
-                    assert_eq!(player.row(5), row.replace("{}", "-"), "{words} at {until}");
+                    assert_eq!(player.step(4), expect, "{words} at {until}");
+                    assert_eq!(player.step(5), symbols.replace("{}", "-"), "{words} at {until}");
                 }
             }
         }
@@ -139,15 +139,15 @@ fn legato_is_one_line_whatever_the_overlap() {
 fn a_key_that_stays_down_becomes_a_voice_of_its_own() {
     check(0, "0 on 72, 500 on 67", 599.0, &[(5, "- . . .")]);
     check(0, "0 on 72, 500 on 67", 601.0, &[(5, "- - . .")]);
-    // The other way up.
+    // The same upwards.
     check(0, "0 on 67, 500 on 72", 601.0, &[(5, "- - . .")]);
-    // What was planned before begins with the step that comes.
+    // The key starts its own voice with the next step: the steps before have been requested.
     let mut player = Player::new(0);
     player.play("0 on 72, 500 on 67", 550.0);
-    let before = [3, 4, 5].map(|step| player.row(step));
+    let before = [3, 4, 5].map(|step| player.step(step));
     player.play("", 601.0);
     assert_eq!(
-        [before, [6, 7, 8].map(|step| player.row(step))].concat(),
+        [before, [6, 7, 8].map(|step| player.step(step))].concat(),
         ["72 . . .", "67 . . .", "- . . .", "72 67 . .", "- - . .", "- - . ."]
     );
 }
@@ -167,7 +167,7 @@ fn notes_within_25_ms_are_one_chord_in_any_order() {
 fn a_chord_that_follows_legato_takes_over_the_voices() {
     let words = "0 on 72, 0 on 67, 0 on 64, 500 on 71, 503 on 67, 506 on 62, 510 off 72, 510 off 67, 510 off 64";
     check(0, words, 530.0, &[(4, "71 67 62 ."), (5, "- - - .")]);
-    // One that stays goes on.
+    // A held key stays in its voice.
     let words = "0 on 72, 0 on 67, 0 on 64, 500 on 74, 510 off 72";
     check(0, words, 700.0, &[(4, "74 - - ."), (5, "- - - .")]);
 }
@@ -175,7 +175,7 @@ fn a_chord_that_follows_legato_takes_over_the_voices() {
 #[test]
 fn two_hands_are_soprano_and_bass_and_a_drone_stays_below() {
     check(0, "0 on 72, 10 on 48, 490 off 72, 500 on 74", 510.0, &[(0, "72 . . 48"), (4, "74 . . -")]);
-    // Detached and legato above a drone.
+    // Detached and legato notes above a drone.
     for off in [450, 505] {
         let words = if off < 500 {
             "0 on 48, 0 on 72, 450 off 72, 500 on 74, 950 off 74, 1000 on 76"
@@ -184,7 +184,7 @@ fn two_hands_are_soprano_and_bass_and_a_drone_stays_below() {
         };
         check(0, words, 1010.0, &[(8, "76 . . -"), (9, "- . . -")]);
     }
-    // A bass that moves under a held tune.
+    // A moving bass under a held tune.
     check(0, "0 on 48, 0 on 72, 500 on 50, 510 off 48", 520.0, &[(4, "- . . 50")]);
 }
 
@@ -201,8 +201,8 @@ fn thirty_seconds_are_one_line() {
     let mut player = Player::new(0);
     player.play(&words.join(", "), 500.0);
     for step in 0..4 {
-        let row = player.row(step);
-        assert!(row.ends_with(" . . .") && !row.starts_with('.'), "step {step}: {row}");
+        let symbols = player.step(step);
+        assert!(symbols.ends_with(" . . .") && !symbols.starts_with('.'), "step {step}: {symbols}");
     }
 }
 
@@ -212,7 +212,7 @@ fn the_pedal_holds_keys_and_a_line_moves_on_under_it() {
     check(0, words, 450.0, &[(5, "- . . .")]);
     check(0, &format!("{words}, 500 on 74"), 700.0, &[(4, "74 . . ."), (7, "- . . .")]);
     check(0, &format!("{words}, 500 on 74, 900 off 74, 1000 up"), 1010.0, &[(7, "- . . ."), (8, "nothing")]);
-    // A bass under the pedal stays.
+    // The pedal holds the bass.
     check(0, "0 pedal, 10 on 48, 12 on 72, 200 off 48, 490 off 72, 500 on 74", 700.0, &[(4, "74 . . -")]);
 }
 

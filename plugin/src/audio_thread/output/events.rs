@@ -1,4 +1,4 @@
-//! The events that go out in a block: collected, put in order, offered to the host. Audio thread.
+//! The events that go out in a block: collects them, sorts them and offers them to the host. Audio thread.
 
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
@@ -7,31 +7,31 @@ use super::held_notes::{Ending, HeldNotes, Owner};
 use super::wheels::{SUSTAIN_PEDAL, address_of};
 use crate::audio_thread::positions::Sample;
 
-/// Events in a block at the most, in and out; a host that sends more loses what is over, and it is counted.
+/// The most events in a block, for input and for output. Further events are lost and counted.
 pub const MAX_EVENTS: usize = 16_384;
 
-/// A note's start or end at a sample of the host's time since the plugin was activated.
+/// The start or end of a note.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NoteMessage {
     On { owner: Owner, channel: u8, key: u8, touch: Touch, lag: Lag, at: Sample },
     Off { channel: u8, key: u8, ending: Ending },
 }
 
-/// How far behind its positions an event goes out, samples; before them where negative.
+/// How late an event goes out, in samples; negative if early.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// Behind its position on the grid.
+    /// After its position on the grid.
     pub grid: i64,
-    /// Behind the sample at which it was due.
+    /// After the sample at which it was due.
     pub due: i64,
 }
 
-/// What a note's start and end carry beside their place.
+/// The parts of a note-on or note-off other than channel, key and time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Touch {
-    /// The host's handle; what is generated has none.
+    /// The host's handle of the note; generated notes have none.
     pub voice_id: VoiceID,
-    /// How fast the key goes down or up, 0 to 1.
+    /// The velocity of the press or release, 0 to 1.
     pub velocity: f32,
 }
 
@@ -40,7 +40,7 @@ pub struct OutEvents {
     events: Vec<Outgoing>,
     block_start: Sample,
     frames: usize,
-    /// Events for which there was no room, and those that the host refused, until they are counted.
+    /// Events lost because the block was full or the host refused them; reset when read.
     lost: u64,
 }
 
@@ -48,13 +48,13 @@ pub struct OutEvents {
 struct Outgoing {
     timing: u32,
     rank: u8,
-    /// A note's place, so that the order does not depend on where blocks end; 0 for all else.
-    place: u16,
+    /// A note's channel and key, so that the order does not depend on the block size; 0 for other events.
+    channel_key: u16,
     order: u32,
-    /// Whose note it is, if it is one; and if it is an end, what is owed if the host refuses it.
+    /// Whether the event is a note's start or end, whose note it is, and the note-off to owe if the host refuses it.
     note: Note,
     event: NoteEvent<()>,
-    /// The host has taken it.
+    /// Whether the host has accepted the event.
     taken: bool,
 }
 
@@ -65,8 +65,8 @@ enum Note {
     End(Ending),
 }
 
-/// At one sample a pedal that goes down holds what ends there; ends go before starts, other controllers between them,
-/// and a note's expressions behind its start.
+/// The order of events at one sample: a pedal that goes down, so that it holds the notes that end there; note-offs;
+/// other controllers; note-ons; expressions of single notes.
 const PEDAL_DOWN: u8 = 0;
 const OFF: u8 = 1;
 const OTHER: u8 = 2;
@@ -83,7 +83,7 @@ fn rank(event: &NoteEvent<()>) -> u8 {
     }
 }
 
-fn place(event: &NoteEvent<()>) -> u16 {
+fn channel_key(event: &NoteEvent<()>) -> u16 {
     match *event {
         NoteEvent::NoteOn { channel: Channel::Number(c), key: Key::Number(k), .. }
         | NoteEvent::NoteOff { channel: Channel::Number(c), key: Key::Number(k), .. } => {
@@ -94,7 +94,7 @@ fn place(event: &NoteEvent<()>) -> u16 {
 }
 
 impl OutEvents {
-    /// Room for a block's events.
+    /// A buffer for a block's events.
     #[cfg_attr(
         not(test),
         expect(clippy::disallowed_methods, reason = "made on the host's main thread, before anything plays")
@@ -109,7 +109,7 @@ impl OutEvents {
         (self.block_start, self.frames) = (block_start, frames);
     }
 
-    /// Adds a note message; `false` if there is no room.
+    /// Adds a note-on or note-off; `false` if the block is full.
     pub fn push(&mut self, message: NoteMessage) -> bool {
         let number = |channel, key| (Channel::Number(channel), Key::Number(key));
         match message {
@@ -128,8 +128,8 @@ impl OutEvents {
         }
     }
 
-    /// Adds an event that is passed through as it is. Behind the block's end it would go out in the wrong order: a host
-    /// that sends one there meant the last sample.
+    /// Adds an event that passes through unchanged. A host that puts an event after the block's end means the last
+    /// sample; moving it there keeps the order.
     pub fn pass(&mut self, mut event: NoteEvent<()>) {
         let last = self.frames.saturating_sub(1) as u32;
         event.subtract_timing(event.timing().saturating_sub(last));
@@ -138,12 +138,12 @@ impl OutEvents {
         }
     }
 
-    /// An event is lost.
+    /// Counts an event as lost.
     pub fn lose(&mut self) {
         self.lost += 1;
     }
 
-    /// How many events have been lost since this was called last.
+    /// How many events have been lost since the last call.
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
     }
@@ -155,27 +155,27 @@ impl OutEvents {
     fn add(&mut self, timing: u32, note: Note, event: NoteEvent<()>) -> bool {
         let room = self.events.len() < MAX_EVENTS;
         if room {
-            let (rank, place, order) = (rank(&event), place(&event), self.events.len() as u32);
-            self.events.push(Outgoing { timing, rank, place, order, note, event, taken: false });
+            let (rank, channel_key, order) = (rank(&event), channel_key(&event), self.events.len() as u32);
+            self.events.push(Outgoing { timing, rank, channel_key, order, note, event, taken: false });
         }
         room
     }
 
-    /// Puts the events in order.
+    /// Sorts the events by time, and by kind at one sample.
     pub fn sort(&mut self) {
-        self.events.sort_unstable_by_key(|e| (e.timing, e.rank, e.place, e.order));
+        self.events.sort_unstable_by_key(|e| (e.timing, e.rank, e.channel_key, e.order));
     }
 
-    /// The events, in order once [`Self::sort`] has been called.
+    /// The events, sorted once [`Self::sort`] has been called.
     pub fn iter(&self) -> impl Iterator<Item = &NoteEvent<()>> {
         self.events.iter().map(|e| &e.event)
     }
 
-    /// Offers the sorted events to the host, which takes one if `send` returns `true`. What the host refuses is put
-    /// right in the ledger: an end is owed again, a start never was.
+    /// Offers the sorted events to the host; `send` returns whether it accepts an event. If the host refuses a
+    /// note-off, the ledger owes it again. If the host refuses a note-on, the ledger forgets the note.
     ///
-    /// After a first refusal nothing more of that key is offered in this block, or an end without a start could
-    /// go out.
+    /// After a refusal this offers no further events of that key in the block: otherwise a note-off could go out
+    /// without its note-on.
     pub fn send(&mut self, ledger: &mut HeldNotes, mut send: impl FnMut(NoteEvent<()>) -> bool) {
         let mut blocked = [0_u128; 16];
         for Outgoing { event, note, taken, .. } in &mut self.events {
@@ -203,8 +203,7 @@ impl OutEvents {
         }
     }
 
-    /// The generated notes' starts and ends that the host has taken, each with how far behind its positions it went
-    /// out.
+    /// The note-ons and note-offs of generated notes that the host has accepted, with their lag.
     pub fn generated(&self) -> impl Iterator<Item = (&NoteEvent<()>, Lag)> {
         self.events.iter().filter(|event| event.taken).filter_map(|Outgoing { event, note, .. }| match note {
             Note::Start(owner, lag) if owner.is_generated() => Some((event, *lag)),

@@ -1,4 +1,4 @@
-//! The ledger: every note-on that went out, until the host has taken its note-off. Audio thread.
+//! The ledger: keeps every note-on that went out until the host has accepted its note-off. Audio thread.
 
 use nice_plug::midi::VoiceID;
 
@@ -8,19 +8,19 @@ use crate::audio_thread::positions::Sample;
 const NUM_CHANNELS: usize = 16;
 const NUM_KEYS: usize = 128;
 
-/// Whose note it is: its owner alone may end it.
+/// Whose note it is. Only its owner may end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The player's, passed through.
+    /// The player's note, passed through.
     Player,
-    /// A generated one.
+    /// A note that the network decided.
     Generated,
-    /// One of a frozen take.
+    /// A note of a frozen take.
     Frozen,
 }
 
 impl Owner {
-    /// Not played by anyone now.
+    /// Whether the plugin, not the player, plays the note.
     pub fn is_generated(self) -> bool {
         matches!(self, Self::Generated | Self::Frozen)
     }
@@ -30,28 +30,28 @@ impl Owner {
 enum Entry {
     #[default]
     Silent,
-    /// Sounding since this sample, and the host's handle of it, which its end must carry too.
+    /// Sounds since this sample. The note-off must carry the host's handle, too.
     Sounding(Owner, VoiceID, Sample),
-    /// Ended by us, but the host has not taken the note-off yet.
+    /// The plugin has ended it, but the host has not accepted the note-off yet.
     Ending(Ending),
 }
 
-/// A note-off that is owed.
+/// A note-off that has yet to go out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ending {
     /// Whose note it is.
     pub owner: Owner,
-    /// What the off carries.
+    /// The handle and velocity of the note-off.
     pub touch: Touch,
-    /// How far behind its nominal position it is.
+    /// How late the note-off goes out.
     pub lag: Lag,
-    /// Sounding since this sample.
+    /// The sample at which the note started.
     pub since: Sample,
-    /// To be sent at this sample, or as soon as the host takes it.
+    /// The earliest sample at which to send the note-off.
     pub at: Sample,
 }
 
-/// What sounds, by channel and key.
+/// The sounding notes, by channel and key.
 pub struct HeldNotes {
     entries: [[Entry; NUM_KEYS]; NUM_CHANNELS],
     /// The keys of each channel whose entries are not silent, as bits.
@@ -59,7 +59,7 @@ pub struct HeldNotes {
 }
 
 impl HeldNotes {
-    /// Nothing sounds.
+    /// An empty ledger.
     pub const fn new() -> Self {
         Self { entries: [[Entry::Silent; NUM_KEYS]; NUM_CHANNELS], active: [0; NUM_CHANNELS] }
     }
@@ -74,7 +74,7 @@ impl HeldNotes {
         *keys = if entry == Entry::Silent { *keys & !bit } else { *keys | bit };
     }
 
-    /// Channel and key of all entries that are not silent, in order.
+    /// The channel and key of all entries that are not silent, in order.
     fn active(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
         let active = self.active;
         (0..NUM_CHANNELS as u8).flat_map(move |channel| {
@@ -87,8 +87,8 @@ impl HeldNotes {
         })
     }
 
-    /// Starts a note, by (channel, key), at sample `now`. One that sounds there already is ended first. `false` if
-    /// there was no room for it in the block.
+    /// Starts a note, given as (channel, key), at sample `now`. A note that already sounds there ends first. `false` if
+    /// the block is full.
     pub fn start(
         &mut self,
         out: &mut OutEvents,
@@ -100,12 +100,12 @@ impl HeldNotes {
     ) -> bool {
         let ended = match self.get(channel, key) {
             Entry::Silent => None,
-            // A note lasts at least one sample: struck twice at one, it is one note.
+            // A note lasts at least one sample, so two note-ons at one sample are one note.
             Entry::Sounding(_, voice_id, since) if since == now => {
                 self.set(channel, key, Entry::Sounding(owner, voice_id, since));
                 return true;
             }
-            // Struck and let go at one sample: it is one note too.
+            // A note-on, note-off and note-on at one sample are one note, too.
             Entry::Ending(before) if before.since == now => {
                 self.set(channel, key, Entry::Sounding(owner, before.touch.voice_id, now));
                 return true;
@@ -128,33 +128,33 @@ impl HeldNotes {
         started
     }
 
-    /// Ends a note at sample `now`, if it sounds and is the owner's, but not before it has sounded for `least` samples.
-    /// No note has length zero.
+    /// Ends a note at sample `now` if it sounds and belongs to `owner`, but not before it has sounded for `least`
+    /// samples. Every note lasts at least one sample.
     pub fn end(&mut self, owner: Owner, (channel, key): (u8, u8), now: Sample, least: u64, lag: Lag) {
         self.set(channel, key, ended(self.get(channel, key), Some(owner), 0.0, now, least, lag));
     }
 
-    /// A note that sounds becomes another owner's.
+    /// Gives a sounding note to another owner.
     pub fn hand_over(&mut self, channel: u8, key: u8, to: Owner) {
         if let Entry::Sounding(_, voice_id, since) = self.get(channel, key) {
             self.set(channel, key, Entry::Sounding(to, voice_id, since));
         }
     }
 
-    /// Ends a note of the player's as it was let go, with this velocity.
+    /// Ends a note of the player's with the velocity of its release.
     pub fn release(&mut self, channel: u8, key: u8, velocity: f32, now: Sample) {
         let entry = self.get(channel, key);
         self.set(channel, key, ended(entry, Some(Owner::Player), velocity, now, 1, Lag::default()));
     }
 
-    /// Ends everything of `owner`, or of all, once it has sounded for `least` samples.
+    /// Ends all notes of `owner`, or all notes, once they have sounded for `least` samples.
     pub fn end_all(&mut self, owner: Option<Owner>, now: Sample, least: u64) {
         for (channel, key) in self.active() {
             self.set(channel, key, ended(self.get(channel, key), owner, 0.0, now, least, Lag::default()));
         }
     }
 
-    /// Sends the note-offs that are owed before sample `block_end`.
+    /// Sends the note-offs due before sample `block_end`.
     pub fn send_offs(&mut self, out: &mut OutEvents, block_end: Sample) {
         for (channel, key) in self.active() {
             if let Entry::Ending(ending) = self.get(channel, key)
@@ -166,18 +166,19 @@ impl HeldNotes {
         }
     }
 
-    /// The host refused this note's off: it still sounds there, and the off is owed again.
+    /// Records that the host refused a note-off: the note still sounds, and the note-off remains owed.
     pub fn owe(&mut self, channel: u8, key: u8, ending: Ending) {
         self.set(channel, key, Entry::Ending(ending));
     }
 
-    /// The host refused this note's on: it never sounded.
+    /// Records that the host refused a note-on: the note never sounded.
     pub fn forget(&mut self, channel: u8, key: u8) {
         self.set(channel, key, Entry::Silent);
     }
 }
 
-/// What becomes of an entry that is to end, if it sounds and is the owner's; one that ends already ends no later.
+/// The entry after ending its note, if the note sounds and belongs to `owner`. A note that is already ending does not
+/// end later.
 fn ended(entry: Entry, owner: Option<Owner>, velocity: f32, now: Sample, least: u64, lag: Lag) -> Entry {
     let is_meant = |whose: Owner| owner.is_none_or(|owner| owner == whose);
     match entry {

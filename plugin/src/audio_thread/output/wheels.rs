@@ -1,5 +1,5 @@
-//! Controllers, pressure, wheels and expressions follow the player's notes to the channels that these go out on. Audio
-//! thread.
+//! Sends controllers, pressure, wheels and expressions to the output channels of the player's notes that they apply to.
+//! Audio thread.
 
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
@@ -9,7 +9,7 @@ use crate::audio_thread::hands::{Hands, PlayedKey};
 use crate::audio_thread::settings::Settings;
 use crate::params::Input;
 
-/// MIDI's numbers of the controllers that end what sounds.
+/// MIDI controller numbers that end notes.
 pub const SUSTAIN_PEDAL: u8 = 64;
 const ALL_SOUND_OFF: u8 = 120;
 const RESET_CONTROLLERS: u8 = 121;
@@ -19,19 +19,20 @@ const NUM_CHANNELS: usize = 16;
 /// The effect of a controller on notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Controller {
-    /// The sustain pedal is down or up.
+    /// The sustain pedal goes down or up.
     Pedal(bool),
-    /// The keys of the channel are released, the sound with them if at once.
+    /// All keys of the channel are released.
     AllOff {
-        /// Whatever the pedal holds, too.
+        /// Whether the sound ends at once, even if the pedal holds it.
         at_once: bool,
     },
-    /// Nothing.
+    /// No effect.
     Other,
 }
 
 impl Controller {
-    /// By its number and its value, 0 to 1. MIDI's mode messages, 124 to 127, release keys too.
+    /// Classifies a controller by its number and value, 0 to 1. The MIDI mode messages 124 to 127 release all keys,
+    /// too.
     pub fn of(cc: u8, value: f32) -> Self {
         match cc {
             SUSTAIN_PEDAL => Self::Pedal(value >= 0.5),
@@ -43,19 +44,19 @@ impl Controller {
     }
 }
 
-/// Continuous controllers that shape a note, and where they rest: the modulation wheel, expression, timbre.
+/// The continuous controllers that shape notes (modulation wheel, expression, timbre), with their values at rest.
 const SHAPING: [(u8, f32); 3] = [(1, 0.0), (11, 1.0), (74, 64.0 / 127.0)];
 
-/// Where a channel's wheels stand, 0 to 1.
+/// The positions of a channel's wheels, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Stand {
+struct WheelState {
     bend: f32,
     pressure: f32,
-    /// By [`SHAPING`].
+    /// In the order of [`SHAPING`].
     shaping: [f32; SHAPING.len()],
 }
 
-impl Stand {
+impl WheelState {
     const REST: Self = Self { bend: 0.5, pressure: 0.0, shaping: [SHAPING[0].1, SHAPING[1].1, SHAPING[2].1] };
 
     fn follow(&mut self, event: &NoteEvent<()>) {
@@ -73,30 +74,30 @@ impl Stand {
     }
 }
 
-/// Where the wheels of each channel stand, and what has been sent of them.
+/// The positions of each channel's wheels, as received and as sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Wheels {
     /// By input channel.
-    input: [Stand; NUM_CHANNELS],
+    input: [WheelState; NUM_CHANNELS],
     /// By output channel.
-    sent: [Stand; NUM_CHANNELS],
-    /// The output channels that the last notes of each input channel went to, as bits.
+    sent: [WheelState; NUM_CHANNELS],
+    /// The output channels of each input channel's last notes, as bits.
     last_out: [u16; NUM_CHANNELS],
-    /// The output channels to which wheels have followed a note, as bits; on others they were sent by whoever meant
-    /// that channel.
+    /// The output channels to which wheels followed a note, as bits. On other channels the host addressed the wheels to
+    /// the channel itself.
     followed: u16,
-    /// The output channels on which the pedal of each input channel is down.
+    /// The output channels on which each input channel's pedal is down, as bits.
     pedal_out: [u16; NUM_CHANNELS],
-    /// Nobody knows where the player's wheels are: those that were sent are to rest.
+    /// Whether the player's wheel positions are unknown, so that those sent must go back to rest.
     is_lost: bool,
 }
 
 impl Wheels {
-    /// All at rest.
+    /// All wheels at rest, all pedals up.
     pub const fn new() -> Self {
         Self {
-            input: [Stand::REST; NUM_CHANNELS],
-            sent: [Stand::REST; NUM_CHANNELS],
+            input: [WheelState::REST; NUM_CHANNELS],
+            sent: [WheelState::REST; NUM_CHANNELS],
             last_out: [0; NUM_CHANNELS],
             followed: 0,
             pedal_out: [0; NUM_CHANNELS],
@@ -104,20 +105,20 @@ impl Wheels {
         }
     }
 
-    /// The player's wheels and pedals may have moved unheard.
+    /// Forgets the player's wheels and pedals, which may have moved unheard.
     pub fn forget_input(&mut self) {
         let Self { sent, followed, pedal_out, .. } = *self;
         *self = Self { sent, followed, pedal_out, is_lost: true, ..Self::new() };
     }
 
-    /// All pedals have been let go of.
+    /// Records that all pedals are up.
     pub fn pedals_are_up(&mut self) {
         self.pedal_out = [0; NUM_CHANNELS];
     }
 }
 
 impl Wheels {
-    /// Passes on what is no note: to the channels of the notes that it is meant for.
+    /// Passes an event other than a note on to the output channels of the notes that it applies to.
     pub fn pass(
         &mut self,
         out: &mut OutEvents,
@@ -158,14 +159,16 @@ impl Wheels {
             return self.send_to(out, 1 << channel, timing, event);
         }
         if let NoteEvent::MidiCC { cc: ALL_NOTES_OFF..=127, .. } = event {
-            // Its notes' ends go out; on their channels it would end the network's too.
+            // The note-offs of this channel's notes go out instead. On their output channels this controller would also
+            // end generated notes.
             return;
         }
         let now = channels_of(hands, channel as u8);
         if now != 0 {
             self.last_out[channel] = now;
         }
-        // Of a channel on which no note has come nobody knows a voice; before any note it is the player's.
+        // A channel without notes has no known output channel. Before the first note, its events go to the player's
+        // voice.
         let nothing_yet = self.last_out == [0; NUM_CHANNELS];
         let is_program = matches!(event, NoteEvent::MidiProgramChange { .. } | NoteEvent::MidiCC { cc: 0 | 32, .. });
         let fallback = if nothing_yet && !is_program { 1 << settings.voice } else { 1 << channel };
@@ -181,7 +184,8 @@ impl Wheels {
         }
     }
 
-    /// The sustain pedal holds the answer too, on these channels. It comes up wherever it went down.
+    /// Sends the sustain pedal to the channels `to`, where it holds the answer too. It goes up on all channels where it
+    /// went down.
     fn pass_pedal(
         &mut self,
         out: &mut OutEvents,
@@ -200,7 +204,7 @@ impl Wheels {
         self.send_to(out, to, timing, event);
     }
 
-    /// After what the player did has been lost: nothing stays bent or held.
+    /// After [`Self::forget_input`], releases the pedals and resets the wheels that were sent.
     pub fn settle(&mut self, out: &mut OutEvents) {
         if !std::mem::take(&mut self.is_lost) {
             return;
@@ -208,7 +212,7 @@ impl Wheels {
         let down = std::mem::take(&mut self.pedal_out).iter().fold(0, |all, set| all | set);
         self.send_to(out, down, 0, NoteEvent::MidiCC { timing: 0, channel: 0, cc: SUSTAIN_PEDAL, value: 0.0 });
         let followed = std::mem::take(&mut self.followed);
-        channels_in(followed).for_each(|channel| self.bring(out, channel, Stand::REST, 0));
+        channels_in(followed).for_each(|channel| self.bring(out, channel, WheelState::REST, 0));
     }
 
     fn send_to(&mut self, out: &mut OutEvents, channels: u16, timing: u32, event: NoteEvent<()>) {
@@ -218,8 +222,8 @@ impl Wheels {
         }
     }
 
-    /// Brings an output channel's wheels to where they should be.
-    fn bring(&mut self, out: &mut OutEvents, channel: u8, to: Stand, timing: u32) {
+    /// Moves an output channel's wheels to these positions.
+    fn bring(&mut self, out: &mut OutEvents, channel: u8, to: WheelState, timing: u32) {
         let sent = std::mem::replace(&mut self.sent[usize::from(channel)], to);
         if sent.bend != to.bend {
             out.pass(NoteEvent::MidiPitchBend { timing, channel, value: to.bend });
@@ -234,16 +238,17 @@ impl Wheels {
         }
     }
 
-    /// A generated note starts on a channel: what the player's last note left there does not bend it.
+    /// Resets the wheels that the player's last note left on a channel, before a generated note starts there.
     pub fn rest(&mut self, out: &mut OutEvents, hands: &Hands, channel: u8, timing: u32) {
         let sounds = |key: &PlayedKey| key.is_held() && key.out.sent && key.out.channel == channel;
-        let is_bent = self.followed >> channel & 1 == 1 && self.sent[usize::from(channel)] != Stand::REST;
+        let is_bent = self.followed >> channel & 1 == 1 && self.sent[usize::from(channel)] != WheelState::REST;
         if is_bent && !hands.keys().any(|(_, key)| sounds(key)) {
-            self.bring(out, channel, Stand::REST, timing);
+            self.bring(out, channel, WheelState::REST, timing);
         }
     }
 
-    /// A note of an input channel goes out on another: the wheels go with it, before it starts.
+    /// Copies the wheels of input channel `from` to output channel `to`, where a note of the player's is about to
+    /// start.
     pub fn follow_to(&mut self, out: &mut OutEvents, from: u8, to: u8, timing: u32) {
         let from = usize::from(from & 15);
         self.last_out[from] = 1 << (to & 15);
@@ -252,19 +257,19 @@ impl Wheels {
     }
 }
 
-/// Where notes of an input channel sound, as bits.
+/// The output channels on which an input channel's notes sound, as bits.
 fn channels_of(hands: &Hands, channel: u8) -> u16 {
     let sounds = |key: &PlayedKey| key.channel == channel && key.is_held() && key.out.sent;
     let sounding = hands.keys().filter(|(_, key)| sounds(key));
     sounding.fold(0, |set, (_, key)| set | 1 << (key.out.channel & 15))
 }
 
-/// The channels of a set of bits, in order.
+/// The channels in a set of bits, in order.
 fn channels_in(set: u16) -> impl Iterator<Item = u8> {
     (0..NUM_CHANNELS as u8).filter(move |channel| set >> channel & 1 == 1)
 }
 
-/// An expression of one note goes to the channel that the note went out on.
+/// Sends an expression of one note to the channel that the note went out on.
 fn pass_of_note(
     out: &mut OutEvents,
     hands: &Hands,
@@ -283,12 +288,12 @@ fn pass_of_note(
     }
 }
 
-/// The channels of the lanes that go out, as bits.
+/// The channels of the emitted lanes, as bits.
 fn voices(settings: &Settings) -> u16 {
     settings.emit.bits()
 }
 
-/// The note that an event is about, where it is about one that sounds: its pressure, tuning or other expression.
+/// The address of the note that an expression applies to: pressure, tuning and the like.
 pub fn address_of(event: &NoteEvent<()>) -> Option<(Channel, Key, VoiceID)> {
     match *event {
         NoteEvent::PolyPressure { channel, key, voice_id, .. }
@@ -312,7 +317,7 @@ fn channel_of(event: &NoteEvent<()>) -> Option<u8> {
     }
 }
 
-/// The same at a channel and sample.
+/// The same event on another channel and at another sample.
 fn on_channel(mut event: NoteEvent<()>, to: u8, at: u32) -> NoteEvent<()> {
     match &mut event {
         NoteEvent::MidiCC { timing, channel, .. }

@@ -1,16 +1,16 @@
-//! A cadence that the player has requested: when it falls, and how far away it is from each step. Audio thread.
+//! A cadence that the player requests: where it falls, and how far away each step is. Audio thread.
 
 use crate::audio_thread::positions::CountedStep;
 use crate::audio_thread::transport::BlockTime;
 
-/// The network is told this many steps ahead at least, so that it can lead up to the end.
+/// The network learns of the cadence at least this many steps ahead, so that it can prepare it.
 const LEAD_STEPS: i64 = 4;
-/// How long the last chord of a phrase lasts, in steps.
+/// The length of a phrase's last chord, in steps.
 const FERMATA_STEPS: i64 = 4;
-/// A cadence farther away than this is not spoken of yet.
+/// The network learns of the cadence at most this many steps ahead.
 const HORIZON_STEPS: i64 = 15;
 
-/// The cadence that is under way, if any.
+/// The cadence in progress, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cadence {
     was_on: bool,
@@ -19,23 +19,23 @@ pub struct Cadence {
 }
 
 impl Cadence {
-    /// Takes the parameter's value for a block; where it turns on, the cadence is set for the first strong beat that is
-    /// at least the lead away from `undecided`, the first step that is not decided yet.
+    /// Follows the parameter. When it turns on, the cadence falls on the first strong beat that is at least
+    /// `LEAD_STEPS` after `undecided`, the first undecided step.
     pub fn follow(&mut self, on: bool, time: &BlockTime, undecided: CountedStep) {
         if on && !self.was_on {
             let first = undecided + LEAD_STEPS;
-            self.at = first.through(first + 1023).find(|step| time.is_strong(time.place(*step).song_step));
+            self.at = first.through(first + 1023).find(|step| time.is_strong(time.song_position(*step).song_step));
         }
         self.was_on = on;
     }
 
-    /// How many steps it is from `step` to the fermata, 0 under it; `None` if there is none to come.
+    /// The number of steps from `step` to the fermata, 0 during it; `None` without a fermata in reach.
     pub fn steps_from(&self, step: CountedStep) -> Option<u8> {
         let distance = self.at? - step;
         (-FERMATA_STEPS < distance && distance <= HORIZON_STEPS).then_some(distance.max(0) as u8)
     }
 
-    /// Forgets a cadence that is under way.
+    /// Forgets the cadence.
     pub fn clear(&mut self) {
         self.at = None;
     }

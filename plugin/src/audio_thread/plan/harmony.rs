@@ -1,53 +1,52 @@
-//! Harmonise: each step is requested as if the player went on with what he does, and requested again where he does
-//! something else. Audio thread.
+//! Harmonise: requests each step as if the player held the present notes, and requests it again when the notes change.
+//! Audio thread.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Asking, Plan};
+use super::{Plan, RequestContext};
 use crate::audio_thread::positions::{CountedStep, Sample};
 
 impl Plan {
-    /// Answers the open chord, of which a note was played in step `current`: requests the step that it falls on, and
-    /// those after it that had been planned without it. A step is answered once; what else is played in it is heard
-    /// from the next one on. `asked` is the present.
-    pub fn answer(&mut self, asking: &mut Asking, current: CountedStep, asked: Instant) {
-        let onset = asking.hands.chord_onset();
-        let ahead = current + asking.settings.lookahead_steps;
-        if asking.hands.chord_is_deferred() {
-            self.replan(asking);
-            self.plan_through(asking, ahead.max(onset));
+    /// Answers the open chord, of which a note was played in step `current`: requests the chord's step, and requests
+    /// the planned steps after it again. A step is answered only once; further notes in it count from the next step on.
+    /// `requested_at` is the current time.
+    pub fn answer(&mut self, context: &mut RequestContext, current: CountedStep, requested_at: Instant) {
+        let onset = context.hands.chord_onset();
+        let ahead = current + context.settings.lookahead_steps;
+        if context.hands.chord_is_deferred() {
+            self.replan(context);
+            self.plan_through(context, ahead.max(onset));
             return;
         }
-        // After a silence all voices start; what went out does not matter, or another `Emit` would decide otherwise.
-        let attack = !asking.hands.sounds_in(onset - 1);
-        let Some(played) = asking.hands.played_in(onset) else { return };
-        self.request(asking, onset, played.given, attack, Some(asked));
-        self.schedule(onset, asking.hands.chord_at() + asking.settings.reply_delay_samples);
+        // After a silence all voices start. The output must not matter here, or `Emit` would change the decisions.
+        let attack = !context.hands.sounds_in(onset - 1);
+        let Some(played) = context.hands.played_in(onset) else { return };
+        self.request(context, onset, played.given, attack, Some(requested_at));
+        self.schedule(onset, context.hands.chord_at() + context.settings.reply_delay_samples);
         self.answered = Some(onset);
-        // All that was planned behind the note is planned anew, also what a longer lookahead had planned before.
+        // All planned steps after the note are planned again, even those that a longer lookahead planned before.
         let ahead = self.planned_through().map_or(ahead, |planned| planned.max(ahead));
-        (onset + 1).through(ahead).for_each(|step| self.plan_harmony(asking, step));
+        (onset + 1).through(ahead).for_each(|step| self.plan_harmony(context, step));
     }
 
-    /// Plans a step in which the player is expected to do what he does now.
-    fn plan_harmony(&mut self, asking: &mut Asking, step: CountedStep) {
-        match asking.hands.played_in(step) {
-            Some(played) => self.request(asking, step, played.given, false, None),
+    /// Plans a step as if the player held the present notes.
+    fn plan_harmony(&mut self, context: &mut RequestContext, step: CountedStep) {
+        match context.hands.played_in(step) {
+            Some(played) => self.request(context, step, played.given, false, None),
             None => self.rest(step),
         }
     }
 
-    /// Plans on to step `ahead`.
-    fn plan_through(&mut self, asking: &mut Asking, ahead: CountedStep) {
+    /// Extends the plan to step `ahead`.
+    fn plan_through(&mut self, context: &mut RequestContext, ahead: CountedStep) {
         if let Some(planned) = self.planned_through() {
-            (planned + 1).through(ahead).for_each(|step| self.plan_harmony(asking, step));
+            (planned + 1).through(ahead).for_each(|step| self.plan_harmony(context, step));
         }
     }
 
-    /// The hands have changed: the steps that are planned are requested again from the first on in which the player now
-    /// does something else.
-    pub fn replan(&mut self, asking: &mut Asking) {
+    /// The hands have changed: requests the planned steps again, from the first one in which the player's notes differ.
+    pub fn replan(&mut self, context: &mut RequestContext) {
         let Some((first, last)) = self.sequencer.unplayed().next().zip(self.planned_through()) else { return };
         let mut differs = false;
         for step in first.through(last) {
@@ -55,39 +54,40 @@ impl Plan {
                 continue;
             }
             let before = self.sequencer.requested(step);
-            let played = asking.hands.played_in(step);
-            let given = played.map(|played| asking.with_frozen(step, played.given));
+            let played = context.hands.played_in(step);
+            let given = played.map(|played| context.with_frozen(step, played.given));
             differs |= before.map(|request| request.step.given) != given;
             match (differs, played) {
                 (false, _) => {}
                 (true, Some(played)) => {
-                    let (attack, asked) = before.map_or((false, None), |before| (before.step.attack, before.asked));
-                    self.request(asking, step, played.given, attack, asked);
+                    let (attack, requested_at) =
+                        before.map_or((false, None), |before| (before.step.attack, before.requested_at));
+                    self.request(context, step, played.given, attack, requested_at);
                 }
                 (true, None) => self.rest(step),
             }
         }
     }
 
-    /// A step begins at sample `at`: the one that lies the lookahead away is planned, and this one sounds after the
-    /// reply delay, as an answer would that replaced it.
-    pub fn harmonise_step(&mut self, asking: &mut Asking, step: CountedStep, at: Sample) {
+    /// Begins a step at sample `at`: plans the step that is the lookahead ahead, and schedules this step after the
+    /// reply delay, as late as an answer that may replace it.
+    pub fn harmonise_step(&mut self, context: &mut RequestContext, step: CountedStep, at: Sample) {
         if self.planned_through().is_none()
-            && asking.hands.is_holding()
-            && let Some(played) = asking.hands.played_in(step)
+            && context.hands.is_holding()
+            && let Some(played) = context.hands.played_in(step)
         {
-            // A key is down already where the mode is turned on: it is answered as if it were struck now.
-            self.request(asking, step, played.struck(), true, None);
+            // The mode was turned on while a key was down: the key is answered as if it were struck now.
+            self.request(context, step, played.struck(), true, None);
         }
         if let Some(planned) = self.planned_through() {
-            // Whatever kept the plan from being made, it goes on from here.
-            let (first, ahead) = (planned.max(step - 1) + 1, step + asking.settings.lookahead_steps);
-            first.through(ahead).for_each(|step| self.plan_harmony(asking, step));
+            // The plan may have fallen behind; it continues here.
+            let (first, ahead) = (planned.max(step - 1) + 1, step + context.settings.lookahead_steps);
+            first.through(ahead).for_each(|step| self.plan_harmony(context, step));
         }
         if self.has(step) && !self.sequencer.is_due(step) {
-            self.schedule(step, at + asking.settings.reply_delay_samples);
+            self.schedule(step, at + context.settings.reply_delay_samples);
         }
-        let is_full = asking.hands.played_in(step).is_some_and(|played| played.is_full());
-        asking.bridge.shared.plays_all_voices.store(is_full, Ordering::Relaxed);
+        let is_full = context.hands.played_in(step).is_some_and(|played| played.is_full());
+        context.bridge.shared.plays_all_voices.store(is_full, Ordering::Relaxed);
     }
 }

@@ -1,26 +1,26 @@
-//! Steps that have been requested, when each is due, and which are overdue. Audio thread.
+//! The requested steps, when each is due, and which are overdue. Audio thread.
 
 use continuo_model::decision::{Decision, Lanes};
 
 use crate::audio_thread::positions::{CountedStep, Sample};
-use crate::bridge::{AudioEnd, From, Request};
+use crate::bridge::{AudioEnd, Origin, Request};
 
-/// Steps that are remembered; more than the longest lookahead.
+/// How many steps are remembered: more than the longest lookahead.
 const NUM_STEPS: usize = 64;
-/// Steps that are due but not yet played, at most: 50 ms of reply delay hold one or two.
+/// The most steps that are due but not yet played. A reply delay of 50 ms holds one or two.
 const NUM_DUE: usize = 16;
 
-/// A step that is decided, and which of its lanes are the player's.
+/// A decided step, and which of its lanes the player plays.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlannedStep {
-    /// What happens in it.
+    /// The notes that start and end.
     pub decision: Decision,
     /// Whether it answers a note, between steps.
     pub is_answer: bool,
     /// The player's lanes.
     pub played: Lanes,
-    /// The lanes whose held notes start if they do not sound: all if the step goes back behind what sounds, and those
-    /// that were the player's until now.
+    /// The lanes whose held notes start if they do not sound: all lanes if the step continues from an earlier state
+    /// than what sounds, and the lanes that the player has just released.
     pub settles: Lanes,
 }
 
@@ -35,9 +35,9 @@ pub struct Due {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Content {
-    /// Requested, under this number.
-    Asked(u64),
-    /// There was nobody to ask, or no room: it will be missing.
+    /// Requested with this id.
+    Requested(u64),
+    /// The request was not sent, because no worker runs or the bridge is full. The step will be missed.
     Refused,
     Known(Decision),
 }
@@ -52,35 +52,35 @@ struct Planned {
     request: Option<Request>,
 }
 
-/// What is known of a step.
+/// The state of a step's decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Poll {
     /// It can be played.
     Ready(PlannedStep),
     /// The worker has not answered yet.
     Waiting,
-    /// There is none, or it will not come.
+    /// The step is not planned, or its answer will never arrive.
     Missing,
 }
 
-/// Steps requested and steps due.
+/// Requested steps and due times.
 pub struct Sequencer {
     steps: [Option<Planned>; NUM_STEPS],
-    /// Steps that are due at some sample to come.
+    /// Steps that will be due.
     due: DueList,
     /// Steps that were due and are not decided yet.
     overdue: DueList,
-    /// The first step that the worker may have decided and that will not be played.
+    /// The first step that the worker may have decided although it will not be played.
     stale_from: Option<CountedStep>,
-    /// The last step that has been planned.
+    /// The last planned step.
     planned_through: Option<CountedStep>,
-    from: From,
-    /// Which lanes were the player's in a step that was requested, played or not.
+    origin: Origin,
+    /// Which lanes were the player's in each requested step, played or not.
     played_in: [Option<(CountedStep, Lanes)>; NUM_STEPS],
 }
 
 impl Sequencer {
-    /// Nothing is planned, and the next step is the first of a piece.
+    /// An empty plan, whose first step starts a piece.
     pub fn new() -> Self {
         Self {
             steps: [None; NUM_STEPS],
@@ -88,36 +88,37 @@ impl Sequencer {
             overdue: DueList::default(),
             stale_from: None,
             planned_through: None,
-            from: From::Nothing,
+            origin: Origin::PieceStart,
             played_in: [None; NUM_STEPS],
         }
     }
 
-    /// Drops every plan. The next step requested continues as `from` says.
-    pub fn clear(&mut self, from: From) {
+    /// Drops all steps. The next requested step continues from `origin`.
+    pub fn clear(&mut self, origin: Origin) {
         self.mark_stale(None);
         self.steps = [None; NUM_STEPS];
         self.played_in = [None; NUM_STEPS];
         self.due.clear();
         self.overdue.clear();
         self.planned_through = None;
-        // A start or a jump after which nothing has been requested yet still is one.
-        self.from = self.from.max(from);
+        // A start or jump still counts if no step has been requested since.
+        self.origin = self.origin.max(origin);
     }
 
-    /// The worker may have decided the steps from `step` on, or all, that are dropped now: the next request undoes them.
+    /// Marks the planned steps from `step` on (or all) as stale. The worker may have decided them, so the next request
+    /// undoes them.
     fn mark_stale(&mut self, step: Option<CountedStep>) {
         let planned = self.steps.iter().flatten().map(|planned| planned.step);
         let dropped = planned.filter(|dropped| step.is_none_or(|step| *dropped >= step));
         self.stale_from = self.stale_from.into_iter().chain(dropped).min();
     }
 
-    /// The last step that has been planned, if any has.
+    /// The last planned step, if any.
     pub fn planned_through(&self) -> Option<CountedStep> {
         self.planned_through
     }
 
-    /// Forgets the steps from `step` on: they are to be planned again.
+    /// Drops the steps from `step` on, so that they are planned again.
     pub fn forget_from(&mut self, step: CountedStep) {
         if self.planned_through >= Some(step) {
             self.planned_through = Some(step - 1);
@@ -128,33 +129,34 @@ impl Sequencer {
         }
     }
 
-    /// Requests a step of the worker; the request's number and origin are filled in here.
+    /// Sends the request for a step to the worker. This fills in the id, the counted step and, after a start or jump,
+    /// the origin.
     pub fn request(&mut self, bridge: &mut AudioEnd, step: CountedStep, mut request: Request) {
-        if self.from != From::Here {
-            request.from = self.from;
+        if self.origin != Origin::PreviousStep {
+            request.origin = self.origin;
         }
-        // Ten thousand notes in a block would else fill the bridge with answers.
+        // Otherwise thousands of notes in one block would fill the bridge with answers.
         self.take_answers(bridge);
         let played = request.step.given.lanes;
-        let settles = if request.asked.is_some() || request.from == From::Elsewhere {
+        let settles = if request.requested_at.is_some() || request.origin == Origin::SongMemory {
             Lanes::ALL
         } else {
-            // What the player has let go of is the network's to hold.
+            // The network holds the notes that the player has released.
             let before = self.played_in[slot(step - 1)].filter(|(before, _)| *before == step - 1);
             before.map_or(Lanes::NONE, |(_, before)| before & !played)
         };
         self.played_in[slot(step)] = Some((step, played));
         request.count = step.number();
         request.undo_from = self.stale_from.map_or(step, |stale| stale.min(step)).number();
-        let content = bridge.ask(request).map_or(Content::Refused, Content::Asked);
+        let content = bridge.ask(request).map_or(Content::Refused, Content::Requested);
         if content != Content::Refused {
-            self.from = From::Here;
+            self.origin = Origin::PreviousStep;
             self.stale_from = None;
         }
         self.put(Planned { step, played, settles, content, request: Some(request) });
     }
 
-    /// Plans that all lanes rest in a step: that needs no network.
+    /// Plans a rest in all lanes, which needs no network.
     pub fn rest(&mut self, step: CountedStep) {
         let content = Content::Known(Decision::SILENCE);
         if self.requested(step).is_some() {
@@ -177,34 +179,34 @@ impl Sequencer {
         self.get(step).is_some()
     }
 
-    /// The steps that are planned and have not been played, in order.
+    /// The planned steps that have not been played, in order.
     pub fn unplayed(&self) -> impl Iterator<Item = CountedStep> + '_ {
         let first = self.steps.iter().flatten().map(|planned| planned.step).min();
         let steps = first.zip(self.planned_through).map(|(first, last)| first.through(last));
         steps.into_iter().flatten().filter(|step| self.has(*step))
     }
 
-    /// What was requested for `step`, if it is planned and needs the network.
+    /// The request for `step`, if it is planned and needs the network.
     pub fn requested(&self, step: CountedStep) -> Option<Request> {
         self.get(step)?.request
     }
 
-    /// What is planned for `step`, if it has not been played: the decision once it is known, and the player's lanes.
+    /// The plan for `step`, if it has not been played: its decision if known, and the player's lanes.
     pub fn planned(&self, step: CountedStep) -> Option<(Option<Decision>, Lanes)> {
         let planned = self.get(step)?;
         let decision = match planned.content {
             Content::Known(decision) => Some(decision),
-            Content::Asked(_) | Content::Refused => None,
+            Content::Requested(_) | Content::Refused => None,
         };
         Some((decision, planned.played))
     }
 
-    /// Whether `step` is due at some sample.
+    /// Whether `step` has a due time.
     pub fn is_due(&self, step: CountedStep) -> bool {
         self.due.list().iter().any(|due| due.step == step)
     }
 
-    /// Makes a step due, in place of an earlier sample for it.
+    /// Makes a step due, in place of any earlier due time.
     pub fn schedule(&mut self, due: Due) {
         self.due.remove(due.step);
         self.due.push(due);
@@ -215,48 +217,48 @@ impl Sequencer {
         self.due.list().first().map(|due| due.at)
     }
 
-    /// Takes the next step that is due off the list.
+    /// Removes the next due step from the list and returns it.
     pub fn pop_due(&mut self) -> Option<Due> {
         self.due.pop()
     }
 
-    /// Takes what the worker has answered. An answer whose step is no longer planned is dropped.
+    /// Stores the worker's answers. An answer to a step that is no longer planned is dropped.
     pub fn take_answers(&mut self, bridge: &mut AudioEnd) {
         while let Some(answer) = bridge.answer() {
             for planned in self.steps.iter_mut().flatten() {
-                if planned.content == Content::Asked(answer.id) {
+                if planned.content == Content::Requested(answer.id) {
                     planned.content = Content::Known(answer.decision);
                 }
             }
         }
     }
 
-    /// Takes `step` out of the plan if it is decided, or never will be.
+    /// Returns the state of `step`. A step that is decided, or never will be, leaves the plan.
     pub fn poll(&mut self, step: CountedStep, can_answer: bool) -> Poll {
-        let place = &mut self.steps[slot(step)];
-        let Some(planned) = place.filter(|planned| planned.step == step) else { return Poll::Missing };
+        let entry = &mut self.steps[slot(step)];
+        let Some(planned) = entry.filter(|planned| planned.step == step) else { return Poll::Missing };
         let poll = match planned.content {
             Content::Known(decision) => Poll::Ready(PlannedStep {
                 decision,
-                is_answer: planned.request.is_some_and(|request| request.asked.is_some()),
+                is_answer: planned.request.is_some_and(|request| request.requested_at.is_some()),
                 played: planned.played,
                 settles: planned.settles,
             }),
-            Content::Asked(_) if can_answer => Poll::Waiting,
-            Content::Asked(_) | Content::Refused => Poll::Missing,
+            Content::Requested(_) if can_answer => Poll::Waiting,
+            Content::Requested(_) | Content::Refused => Poll::Missing,
         };
         if poll != Poll::Waiting {
-            *place = None;
+            *entry = None;
         }
         poll
     }
 
-    /// Gives a step up: its answer will be dropped.
+    /// Drops a step, so that its answer will be ignored.
     pub fn give_up(&mut self, step: CountedStep) {
         self.steps[slot(step)].take_if(|planned| planned.step == step);
     }
 
-    /// A step was due and is not decided: it is played as soon as it is.
+    /// Makes a due step overdue: it plays as soon as its decision arrives.
     pub fn put_off(&mut self, due: Due) {
         if !self.overdue.push(due) {
             self.give_up(due.step);
@@ -268,13 +270,13 @@ impl Sequencer {
         self.overdue.list().first().copied()
     }
 
-    /// Takes that off the list.
+    /// Removes that step from the list.
     pub fn pop_overdue(&mut self) {
         self.overdue.pop();
     }
 }
 
-/// Steps that are due, in order of time.
+/// Due steps, sorted by time.
 #[derive(Default)]
 struct DueList {
     steps: [Due; NUM_DUE],
@@ -290,7 +292,7 @@ impl DueList {
         self.count = 0;
     }
 
-    /// Adds a step; `false` if there is no room.
+    /// Adds a step; `false` if the list is full.
     fn push(&mut self, due: Due) -> bool {
         let room = self.count < NUM_DUE;
         if room {
@@ -301,7 +303,7 @@ impl DueList {
         room
     }
 
-    /// Takes `step` off the list.
+    /// Removes `step` from the list.
     fn remove(&mut self, step: CountedStep) {
         if let Some(at) = self.list().iter().position(|due| due.step == step) {
             self.steps.copy_within(at + 1..self.count, at);
@@ -309,7 +311,7 @@ impl DueList {
         }
     }
 
-    /// Takes the first step off the list.
+    /// Removes the first step from the list and returns it.
     fn pop(&mut self) -> Option<Due> {
         let first = *self.list().first()?;
         self.steps.copy_within(1..self.count, 0);

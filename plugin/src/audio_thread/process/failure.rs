@@ -1,4 +1,4 @@
-//! After a panic: what sounds ends, and from then on notes go through as they are. Audio thread.
+//! After a panic the plugin ends sounding notes and passes its input through. Audio thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,14 +8,14 @@ use super::*;
 #[derive(Default)]
 pub(super) struct Failure {
     has_failed: bool,
-    /// A test lets it panic after so many blocks.
+    /// The number of blocks after which a test makes `process` panic.
     #[cfg(debug_assertions)]
     fails_in: Option<u64>,
 }
 
 impl AudioThread {
-    /// Processes a block as [`Self::process`] does, and never panics: if the block has failed, now or before, notes are
-    /// passed through.
+    /// Processes a block like [`Self::process`], but never panics. From the first panic on, notes pass through
+    /// unchanged.
     pub fn process_or_pass(&mut self, block: &Block, mut send: impl FnMut(NoteEvent<()>) -> bool) -> bool {
         let fails_now = !self.failure.has_failed;
         if fails_now {
@@ -25,7 +25,7 @@ impl AudioThread {
                 self.process(block, &mut (), &mut send)
             })) {
                 Ok(is_complete) => return is_complete,
-                // It is never freed: this thread may not free memory, and there is one at the most.
+                // The panic's payload is leaked: this thread may not free memory, and there is at most one.
                 Err(panic) => std::mem::forget(panic),
             }
             self.failure.has_failed = true;
@@ -43,7 +43,7 @@ impl AudioThread {
         true
     }
 
-    /// Lets `process` panic after so many blocks, for a test.
+    /// Makes `process` panic after this many blocks, for a test.
     #[cfg(debug_assertions)]
     pub fn fail_in(&mut self, blocks: Option<u64>) {
         self.failure.fails_in = blocks;
@@ -52,7 +52,7 @@ impl AudioThread {
 
 #[cfg(debug_assertions)]
 impl Failure {
-    /// Panics in the block that a test has chosen.
+    /// Panics in the block that the test has chosen.
     fn fail_as_told(&mut self) {
         if let Some(blocks) = &mut self.fails_in {
             if *blocks == 0 {

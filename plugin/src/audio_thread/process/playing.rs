@@ -1,4 +1,4 @@
-//! What the player plays: passed through, told for the take, answered. Audio thread.
+//! The player's notes: passes them through, sends them to the take and answers them. Audio thread.
 
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use nice_plug::midi::{Channel, Key, VoiceID};
@@ -9,19 +9,19 @@ use crate::audio_thread::output::{Controller, Lag, Owner, Touch};
 use crate::audio_thread::positions::{Sample, StepPosition};
 use crate::params::Input as PassedAs;
 
-/// What has happened at one sample.
+/// The player's events at one sample.
 struct Happened {
     at: Sample,
     position: StepPosition,
-    /// Keys struck from this serial on.
+    /// The serial number of the first key struck at this sample.
     first_serial: u32,
     strikes: bool,
-    /// Keys that have been let go of, by slot.
+    /// The released keys: slot and release velocity.
     lifted: [(usize, f32); Hands::num_slots()],
     num_lifted: usize,
-    /// Pedals that have let go of notes.
+    /// Whether a pedal released notes.
     pedals: bool,
-    /// The sound is to end at once.
+    /// Whether sounding notes end at once (CC 120).
     at_once: bool,
 }
 
@@ -43,22 +43,22 @@ impl Happened {
         (self.at, self.position)
     }
 
-    /// Whether a key was struck then.
+    /// Whether a key was struck at this sample.
     fn struck(&self, key: &PlayedKey) -> bool {
         key.serial.wrapping_sub(self.first_serial) < u32::MAX / 2
     }
 }
 
 impl AudioThread {
-    /// All that is played at one sample of the block: a chord is one thing, whatever the order of its notes. If it
-    /// begins time of the plugin's own anew, that is what `time` is from there on.
+    /// Handles all events at one sample together, so that the order of a chord's notes does not matter. If an event
+    /// restarts free-running time, `time` changes from here on.
     pub(super) fn on_input(&mut self, block: &Block, time: &mut BlockTime, stages: &mut impl StageClock) {
         let events = self.input.take_next();
         let timing = self.input.all()[events.start].timing();
         let starts = |event: &NoteEvent<()>| block.settings.starts_a_note(event);
         if self.transport.free_run_is_over() && self.input.all()[events.clone()].iter().any(starts) {
-            self.turns.free_run_again();
-            *time = self.transport.free_run_again(block, timing);
+            self.turns.restart_free_run();
+            *time = self.transport.restart_free_run(block, timing);
             self.take.follow(block, time, &mut self.bridge);
         }
         let at = time.begin + u64::from(timing);
@@ -70,9 +70,9 @@ impl AudioThread {
         let hears = happened.strikes && self.on_strikes(block, time, &happened);
         if hears && block.settings.harmonises() && !self.frozen.is_all() {
             stages.enter(Stage::Plan);
-            let asked = self.deadline.now();
-            let (plan, _, mut asking) = self.asking(block, time);
-            plan.answer(&mut asking, happened.position.step(), asked);
+            let requested_at = self.deadline.now();
+            let (plan, _, mut context) = self.request_context(block, time);
+            plan.answer(&mut context, happened.position.step(), requested_at);
             stages.enter(Stage::Hands);
         }
         for n in 0..happened.num_lifted {
@@ -88,7 +88,7 @@ impl AudioThread {
         }
     }
 
-    /// Takes a note's start or end, and controllers that end notes.
+    /// Handles a note-on, a note-off or a controller that ends notes.
     fn take_note(&mut self, block: &Block, time: &BlockTime, event: &NoteEvent<()>, happened: &mut Happened) {
         match *event {
             NoteEvent::NoteOn {
@@ -121,7 +121,7 @@ impl AudioThread {
 
     fn strike(&mut self, block: &Block, time: &BlockTime, struck: Struck, happened: &mut Happened) {
         happened.strikes = true;
-        // A step is answered once.
+        // Each step has one answer, so a chord after it belongs to the next step.
         let earliest = self.plan.answered().filter(|_| block.settings.harmonises()).map(|answered| answered + 1);
         let window = block.settings.chord_window_samples;
         let (slot, gone) = self.hands.strike(struck, happened.when(), window, earliest);
@@ -131,7 +131,7 @@ impl AudioThread {
         }
     }
 
-    /// Lets go of the notes that an end means: one if it names channel and key, else all that it fits.
+    /// Releases the keys that a note-off means: one key if it names channel and key, else all that match.
     fn lift(&mut self, time: &BlockTime, (channel, key): (Channel, Key), touch: Touch, happened: &mut Happened) {
         let one = channel.number().zip(key.number()).map(|(c, k)| self.hands.note_of(c, k, touch.voice_id));
         for slot in 0..Hands::num_slots() {
@@ -154,17 +154,17 @@ impl AudioThread {
         }
     }
 
-    /// Keys have been struck: they go out on the channels of the voices that they are, as far as anyone knows by now.
-    /// Whether one of them is heard.
+    /// Sends struck keys out on the channels of the voices that they have so far. Returns whether the plugin responds
+    /// to any of them.
     fn on_strikes(&mut self, block: &Block, time: &BlockTime, happened: &Happened) -> bool {
         let hears = self.hands.keys().any(|(_, key)| key.heard && happened.struck(key));
         if hears {
             self.turns.note_played(self.hands.chord_onset());
             let network_plays = self.turns.is_networks() || self.plan.has(self.turns.next_step());
             if block.settings.mode != Mode::Harmonise && network_plays {
-                // The player wins: what is generated ends here, and what was planned is not played.
+                // The player takes the turn: generated notes end and the plan is dropped.
                 self.voices.end_all(&mut self.output, time, happened.at);
-                self.drop_plans(From::Here);
+                self.drop_plans(Origin::PreviousStep);
             }
             self.hands.deal_held();
         }
@@ -200,17 +200,17 @@ impl AudioThread {
         Out { channel, sent }
     }
 
-    /// Keys have been let go of, and none struck.
+    /// Handles released keys if no key was struck.
     fn on_release(&mut self, block: &Block, time: &BlockTime, happened: &Happened) {
         if !block.settings.harmonises() {
             return;
         }
         if self.hands.is_holding() {
-            let (plan, _, mut asking) = self.asking(block, time);
-            plan.replan(&mut asking);
+            let (plan, _, mut context) = self.request_context(block, time);
+            plan.replan(&mut context);
             return;
         }
-        // No key is held any more: what is generated ends, and nothing that was planned starts.
+        // With the last key released, generated notes end and no planned note starts.
         if happened.at_once {
             self.output.end_all(Some(Owner::Generated), happened.at, 1);
         }
@@ -219,7 +219,7 @@ impl AudioThread {
         self.plan.drop_steps();
     }
 
-    /// Ends what a key sent out, and tells the take.
+    /// Ends a key's note in the output and in the take.
     fn end_passed(&mut self, time: &BlockTime, slot: usize, velocity: f32, at: Sample) {
         let Some(key) = self.hands.key(slot).copied() else { return };
         self.end_out(&key, velocity, at);
@@ -232,7 +232,7 @@ impl AudioThread {
             return;
         }
         if self.voices.doubles(channel, key.key) && self.hands.is_holding() {
-            // The network's voice sounds it too, and goes on.
+            // A generated note sounds on the same channel and key: it goes on.
             self.output.hand_over((channel, key.key), Owner::Generated);
         } else {
             self.output.release((channel, key.key), velocity, at);

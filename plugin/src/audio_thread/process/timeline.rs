@@ -1,33 +1,33 @@
-//! What happens in a block, in order of time: what is played, the steps that begin, what is due. Audio thread.
+//! The events of a block in order of time: played notes, steps that begin, steps that are due. Audio thread.
 
 use super::*;
 use crate::audio_thread::deadline::Outcome;
 use crate::audio_thread::output::Owner;
 use crate::audio_thread::positions::{CountedStep, Sample};
 
-/// What happens next in a block.
+/// The next event in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Time alone changes what hands do: a chord is complete, or a key becomes a voice of its own.
+    /// The hands change without an input event: a chord closes, or a key becomes a voice of its own.
     Hands,
-    /// Something is played.
+    /// The player plays.
     Input,
-    /// The network enters, unless somebody plays.
+    /// The network's turn begins, unless the player plays.
     Entry,
     /// A step begins.
     Step,
     /// A step is due.
     Due,
-    /// A note starts or ends within its step.
+    /// A generated note starts or ends within its step.
     Edge,
-    /// Lanes move that could not move with an answer.
+    /// Lanes make the moves that they could not make with an answer.
     CatchUp,
     /// A frozen note starts or ends.
     Frozen,
 }
 
 impl Next {
-    /// The stage that it belongs to.
+    /// The stage that handles it.
     pub(super) fn stage(self) -> Stage {
         match self {
             Self::Hands | Self::Input => Stage::Hands,
@@ -40,9 +40,9 @@ impl Next {
 }
 
 impl AudioThread {
-    /// What happens next in the block, and at which sample; `None` once all of it has happened. At one sample: first
-    /// what hands have done by then, then what is played, as it may change what follows; then what the network does,
-    /// then what is frozen.
+    /// The next event in the block and its sample; `None` at the end of the block. At the same sample the timer of the
+    /// hands comes first, then the player's events, since they may change what follows, then the network, then frozen
+    /// notes.
     pub(super) fn next_in(&self, block: &Block, time: &BlockTime) -> Option<(Sample, Next)> {
         let within = |at: Sample| at.since(time.begin) as i64;
         let begins = time.runs() && !self.transport.free_run_is_over();
@@ -65,38 +65,38 @@ impl AudioThread {
         first.1.map(|next| (time.begin + first.0, next))
     }
 
-    /// A chord is complete, or keys have become voices of their own.
+    /// A chord closes, or keys become voices of their own.
     pub(super) fn on_hands_timer(&mut self, block: &Block, time: &BlockTime, at: Sample) {
         let parted = self.hands.on_timer(at);
         self.hands.tell_chord(block.settings.keeps_voices(), &mut self.bridge);
         if parted && block.settings.harmonises() {
-            let (plan, _, mut asking) = self.asking(block, time);
-            plan.replan(&mut asking);
+            let (plan, _, mut context) = self.request_context(block, time);
+            plan.replan(&mut context);
         }
     }
 
-    /// The cut-off of a turn's first step.
+    /// Begins the network's turn at the cut-off of its first step, unless the player plays.
     pub(super) fn on_entry(&mut self, block: &Block, time: &BlockTime, at: Sample) {
-        let (plan, turns, mut asking) = self.asking(block, time);
-        if !turns.enter(plan, &mut asking, at) {
-            self.drop_plans(From::Here);
+        let (plan, turns, mut context) = self.request_context(block, time);
+        if !turns.enter(plan, &mut context, at) {
+            self.drop_plans(Origin::PreviousStep);
         }
     }
 
-    /// A step begins: what was played before its cut-off decides the step that lies the lookahead away.
+    /// A step begins. What the player has played so far decides the step that is the lookahead ahead.
     pub(super) fn on_step(&mut self, block: &Block, time: &BlockTime, at: Sample, stages: &mut impl StageClock) {
         let step = self.turns.next_step();
-        if time.place(step).comes_round {
-            self.on_round(block, time, step, at);
+        if time.song_position(step).is_loop_start {
+            self.on_loop_start(block, time, step, at);
         }
         if !block.settings.bypass && !self.frozen.is_all() {
-            let (plan, turns, mut asking) = self.asking(block, time);
+            let (plan, turns, mut context) = self.request_context(block, time);
             match block.settings.mode {
                 Mode::Harmonise => {
                     stages.enter(Stage::Plan);
-                    plan.harmonise_step(&mut asking, step, at);
+                    plan.harmonise_step(&mut context, step, at);
                 }
-                Mode::Continue | Mode::Respond | Mode::Free => turns.begin_step(plan, &mut asking, at),
+                Mode::Continue | Mode::Respond | Mode::Free => turns.begin_step(plan, &mut context, at),
             }
         }
         self.hands.forget_before(step - 1, at);
@@ -107,28 +107,27 @@ impl AudioThread {
         self.turns.step_has_begun();
     }
 
-    /// The host's loop comes round. The notes of its last step end with it; what its first step holds is started anew.
-    /// But an early note has been answered for the first step already.
-    fn on_round(&mut self, block: &Block, time: &BlockTime, step: CountedStep, at: Sample) {
+    /// The host's loop wraps to its start. The notes of the last step end, and the first step starts its held notes
+    /// anew, unless an early note has already been answered for the first step.
+    fn on_loop_start(&mut self, block: &Block, time: &BlockTime, step: CountedStep, at: Sample) {
         if self.plan.answered() != Some(step) {
             self.output.end_all(Some(Owner::Generated), at, 1);
             self.voices.clear();
         }
-        self.frozen.come_round(&block.settings, time, step, &mut self.output, at);
-        self.take.tell_round(time, step, at, &mut self.bridge);
+        self.frozen.go_to_loop_start(&block.settings, time, step, &mut self.output, at);
+        self.take.tell_loop_start(time, step, at, &mut self.bridge);
     }
 
-    /// Without a transport the music has ended, some time after the last note: at its sample, as the block after this
-    /// one halts.
+    /// Ends free-running time some steps after the last note. Generated notes end at this sample; the next block halts.
     fn end_free_run(&mut self, at: Sample) {
         self.transport.end_free_run();
         self.turns.forget_phrase();
         self.output.end_all(Some(Owner::Generated), at, 1);
         self.hands.forget_released();
-        self.drop_plans(From::Nothing);
+        self.drop_plans(Origin::PieceStart);
     }
 
-    /// A row is due: it is played, put off, or missed.
+    /// Plays a due step, makes it overdue, or counts it as missed.
     pub(super) fn on_due(&mut self, block: &Block, time: &BlockTime, at: Sample, stages: &mut impl StageClock) {
         self.play_overdue(block, time, at);
         if let Some(outcome) = self.deadline.due(&mut self.plan, &mut self.bridge, block.says_offline) {
@@ -137,7 +136,7 @@ impl AudioThread {
         }
     }
 
-    /// Rows that were due before and are there now go out at sample `at`; those that are too late are missed.
+    /// Plays overdue decisions that have arrived, at sample `at`. Those that are too late are missed.
     pub(super) fn play_overdue(&mut self, block: &Block, time: &BlockTime, at: Sample) {
         while let Some(outcome) = self.deadline.overdue(&mut self.plan, &self.bridge, at) {
             self.play(block, time, &outcome, at);
@@ -159,13 +158,13 @@ impl AudioThread {
         }
     }
 
-    /// A note starts or ends within its step.
+    /// A generated note starts or ends within its step.
     pub(super) fn on_edge(&mut self, block: &Block, time: &BlockTime, at: Sample) {
         let (voices, mut playing) = self.playing(block, time);
         voices.play_within(&mut playing, at);
     }
 
-    /// Lanes that could not move with the answer to an early note move with its step.
+    /// Lanes make the moves that they could not make with the answer to an early note.
     pub(super) fn on_catch_up(&mut self, block: &Block, time: &BlockTime, at: Sample) {
         let (voices, mut playing) = self.playing(block, time);
         voices.catch_up(&mut playing, at);

@@ -1,5 +1,5 @@
-//! Decisions that no shipped model makes yet: several notes in a lane, notes within a step, velocities, high lanes. The
-//! worker is played by the test.
+//! Decisions beyond those of the shipped models: several notes in a lane, notes within a step, velocities, high lanes.
+//! The test plays the worker.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -8,10 +8,10 @@ use continuo_model::decision::{Decision, Edge};
 
 use super::*;
 
-/// A step at 120, samples; a tick is 250.
+/// A step at 120 bpm, in samples; a tick is 250.
 const STEP: u64 = 6000;
 
-/// Edges in words: `+lane.key` starts and `-lane.key` ends a note, then perhaps `@tick` and `vVELOCITY`.
+/// An edge from text: `+lane.key` starts and `-lane.key` ends a note; `@tick` and `vVELOCITY` are optional.
 fn edge(word: &str) -> Edge {
     let number = |text: &str| text.parse::<u8>().unwrap_or_else(|_| panic!("`{word}`"));
     let after = |mark: char| word.split_once(mark).map(|(_, rest)| rest.split(['@', 'v']).next().unwrap());
@@ -22,7 +22,7 @@ fn edge(word: &str) -> Edge {
     if word.starts_with('+') { Edge::On { lane, key, velocity, tick } } else { Edge::Off { lane, key, tick } }
 }
 
-/// The decision of a step, from the words of it and all before it.
+/// The decision of a step, from the text of all steps up to it.
 fn decided(steps: &[&str], step: i64) -> Decision {
     let mut decision = Decision::SILENCE;
     for words in &steps[..(step as usize + 1).min(steps.len())] {
@@ -32,19 +32,19 @@ fn decided(steps: &[&str], step: i64) -> Decision {
     if step as usize >= steps.len() { Decision::holding(decision.sounding) } else { decision }
 }
 
-/// A host that renders Free with a worker that decides `steps`.
+/// A host that renders Free, with a worker that decides `steps`.
 struct Render {
     audio: AudioThread,
     settings: Settings,
     playing: bool,
     position: u64,
-    /// In words: sample, `on` or `off`, lane, key, and the velocity of a start in 127ths.
+    /// As text: sample, `on` or `off`, lane, key, and for a start the velocity out of 127.
     sent: Vec<String>,
     processed: u64,
 }
 
 impl Render {
-    /// Processes blocks of these lengths one after the other; `interrupt` changes things before the block at a sample.
+    /// Processes blocks of these lengths in turn. `interrupt` may change the host before each block.
     fn run(
         steps: &[&str],
         total: u64,
@@ -77,7 +77,7 @@ impl Render {
                 let frames = frames().min(total - render.processed);
                 render.block(frames);
             }
-            // A stop ends what sounds, whatever waits.
+            // A stop ends sounding notes, even if edges wait.
             render.playing = false;
             render.block(512);
             stop.store(true, Ordering::Relaxed);
@@ -116,7 +116,7 @@ impl Render {
     }
 }
 
-/// The same in blocks of every size.
+/// Checks the output for blocks of every size.
 fn check(steps: &[&str], expect: &[&str]) {
     let total = steps.len() as u64 * STEP;
     for frames in [1, 17, 64, 512, 4096] {
@@ -161,7 +161,7 @@ fn notes_start_and_end_within_a_step_at_their_samples() {
             "3000 off 15.60",
             "3000 on 15.62 v1",
             "5750 on 15.64 v127",
-            // 31 ms after its start it would end; it lasts 60.
+            // The note would end 31 ms after its start; it lasts 60 ms.
             "5880 off 15.62",
             "14000 off 15.64",
             "14000 on 2.48 v64",
@@ -170,7 +170,7 @@ fn notes_start_and_end_within_a_step_at_their_samples() {
     );
 }
 
-/// Live, a decision that never comes is a miss: what sounds within its lanes goes on, and nothing starts late.
+/// A step that is never decided counts as missed: sounding notes go on, and nothing starts late.
 #[test]
 fn a_missed_step_holds_what_the_last_one_sounded_at_its_end() {
     let mut parts = parts::Parts::new(Mode::Harmonise);
@@ -186,7 +186,8 @@ fn a_missed_step_holds_what_the_last_one_sounded_at_its_end() {
     assert_eq!(sent[0], "on 60, on 64, on 48");
     assert_eq!(sent[1], "off 64, on 67");
     assert_eq!(sent[2], "");
-    // The model thinks that 65 sounds and ends it, so what really sounds ends; 48 ended in the missed step.
+    // The model ends 65, which it believes to sound, so the lane's notes that do sound end. The end of 48 was in the
+    // missed step.
     assert_eq!(sent[3], "off 60, off 67, off 48, on 69");
 }
 
@@ -220,7 +221,7 @@ fn whatever_overtakes_a_step_nothing_in_it_sounds_late_or_for_ever() {
             let (at, what, note) = (parts.next().unwrap().parse::<u64>().unwrap(), parts.next(), parts.next().unwrap());
             if what == Some("on") {
                 assert!(sounding.insert(note), "{name}: {sent:?}");
-                // After a jump or panic the network enters anew, on a beat.
+                // After a jump or a panic the network's turn begins again, on a beat.
                 assert!(at < 2000 || name == "a jump" || name == "panic", "{name}: {word} in {sent:?}");
             } else {
                 assert!(sounding.remove(note), "{name}: {sent:?}");

@@ -1,11 +1,11 @@
-//! Answers that are late, and renders that get none.
+//! Late answers, and renders without answers.
 
 use super::*;
 use crate::bridge::{Told, microseconds};
 
 thread_local! {
     static CLOCK: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
-    /// How much time each look at the clock takes.
+    /// How far each reading advances the clock.
     static TICK: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::from_millis(1)) };
 }
 
@@ -15,7 +15,7 @@ fn watch() -> Instant {
     now
 }
 
-/// Blocks of 10 ms, live, with a worker whose answers come when a test says so.
+/// Live blocks of 10 ms, with a worker that answers when the test says so.
 struct Late {
     audio: AudioThread,
     end: WorkerEnd,
@@ -35,7 +35,7 @@ impl Late {
         Self { audio, end, shared, began, n: 0 }
     }
 
-    /// Plays a block; gives what was sent but the soprano's, as (sample of the block, word), and whether it is
+    /// Plays a block. Returns the note-ons sent except the soprano's, as (sample, true, key), and whether the block is
     /// complete.
     fn block(&mut self, input: &[NoteEvent<()>], says_offline: bool) -> (Vec<(u32, bool, u8)>, bool) {
         let mut block = block(Mode::Harmonise, self.n, self.began);
@@ -64,7 +64,7 @@ fn an_answer_that_is_late_by_less_than_60_ms_is_played_at_once() {
     for (blocks_late, expect) in [(1, true), (3, true), (5, true), (7, false)] {
         let mut late = Late::new();
         late.block(&[], false);
-        // It is due 5 ms after the note.
+        // The answer is due 5 ms after the note.
         assert_eq!(late.block(&[note(0, 72, true)], false), (Vec::new(), true));
         let mut sent = Vec::new();
         for n in 1..10 {
@@ -86,7 +86,7 @@ fn an_answer_that_is_late_by_less_than_60_ms_is_played_at_once() {
                 _ => None,
             })
             .collect();
-        // The take has it where it belongs, and where it was due: 5 ms later.
+        // The take has the answer at its nominal position, and 5 ms later as it was due.
         let near = |(nominal, heard): &(f64, f64)| (nominal - 0.0).abs() < 1e-9 && (heard - 0.03).abs() < 1e-9;
         assert!(told.iter().take(3).all(near) && told.is_empty() != expect, "{told:?}");
     }
@@ -113,7 +113,7 @@ fn a_render_that_gets_no_answers_fails_and_the_take_says_so() {
     assert!((2_000_000..60_000_000).contains(&waited), "it waited for {waited} us");
     assert!(std::iter::from_fn(|| late.end.told()).any(|told| told == Told::Incomplete));
     assert!(late.shared.render_failed.load(Ordering::Relaxed));
-    // It does not wait again for a worker that has not moved since.
+    // The block does not wait again for a worker that has made no progress.
     let before = CLOCK.get().unwrap();
     for _ in 0..20 {
         late.block(&[], true);

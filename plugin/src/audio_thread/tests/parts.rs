@@ -1,14 +1,14 @@
-//! What goes out in each step, with a worker whose answers are written down here.
+//! The output of each step, with a worker whose answers the tests spell out.
 
 use continuo_model::decision::Decision;
 
 use super::*;
 use crate::bridge::Told;
 
-/// A step at 120, samples.
+/// A step at 120 bpm, in samples.
 const STEP: usize = 6000;
 
-/// Plays step after step; the worker answers in words.
+/// Plays step after step, with a worker that answers from text.
 pub struct Parts {
     audio: AudioThread,
     end: WorkerEnd,
@@ -28,10 +28,9 @@ impl Parts {
         Self { audio, end, shared, settings, loop_range_beats: None, step: 0 }
     }
 
-    /// A step in which this is played at its start. `answer` gives alto, tenor and bass of a step of the song in words:
-    /// a key, `rest`, or `-60`, a hold where the network sounds 60; where it gives nothing the row is never answered.
-    /// What is asked for in the first 100 samples is answered before it is due, at 240. Gives what was sent but the
-    /// soprano's.
+    /// Plays a step that starts with the events `input`. `answer` gives the alto, tenor and bass of a song step as
+    /// text: a key, `rest`, or `-60` to hold 60; `None` leaves the step without an answer. A request in the first 100
+    /// samples is answered before it is due, at sample 240. Returns the output without the soprano's.
     fn step<'a>(&mut self, input: &[NoteEvent<()>], answer: impl Fn(i64) -> Option<&'a str>) -> String {
         self.step_with(input, |step| answer(step).map(worded))
     }
@@ -45,7 +44,7 @@ impl Parts {
             block.host.pos_beats = Some((self.step * STEP + from) as f64 / 24_000.0);
             block.host.bar_start_beats = Some((self.step / 16 * 4) as f64);
             block.host.loop_range_beats = self.loop_range_beats;
-            // A press is in one block.
+            // Panic is pressed during one block.
             block.settings.panic &= from == 0;
             if from == 0 {
                 input.iter().for_each(|event| self.audio.hear(*event));
@@ -54,7 +53,7 @@ impl Parts {
                 sent.extend(word(&event));
                 true
             });
-            // A press lasts for one block.
+            // Panic is pressed during one block.
             self.settings.panic = false;
             while let Some(request) = self.end.request() {
                 if let Some(decision) = decide(request.step.step_idx) {
@@ -66,7 +65,7 @@ impl Parts {
         sent.join(", ")
     }
 
-    /// Note-ons and note-offs for the take since this was asked last.
+    /// The note-ons and note-offs for the take since the last call.
     fn taken(&mut self) -> Vec<(f64, u8, bool, bool)> {
         let told = std::iter::from_fn(|| self.end.told());
         let played = told.filter_map(|told| match told {
@@ -77,43 +76,43 @@ impl Parts {
     }
 }
 
-/// What an event does, if it is not the soprano's.
+/// An event as text, unless it is the soprano's.
 fn word(event: &NoteEvent<()>) -> Option<String> {
     let (word, channel, key) = match event {
         NoteEvent::NoteOn { channel, key, .. } => ("on", channel, key),
         NoteEvent::NoteOff { channel, key, .. } => ("off", channel, key),
         NoteEvent::MidiCC { channel, cc, .. } => return Some(format!("cc {cc} of {channel}")),
-        other => panic!("nobody sent {other:?}"),
+        other => panic!("unexpected event {other:?}"),
     };
     (*channel != Channel::Number(0)).then(|| format!("{word} {}", key.number().unwrap()))
 }
 
-/// A decision in words.
+/// A decision from text.
 fn worded(words: &str) -> Decision {
-    let (mut row, mut sounding) = ([Symbol::Hold; 4], [None; 4]);
+    let (mut symbols, mut sounding) = ([Symbol::Hold; 4], [None; 4]);
     for (voice, word) in words.split_whitespace().enumerate() {
         let key = word.trim_start_matches('-').parse().ok();
         sounding[voice + 1] = key;
-        row[voice + 1] = match key {
+        symbols[voice + 1] = match key {
             None => Symbol::Rest,
             Some(_) if word.starts_with('-') => Symbol::Hold,
             Some(key) => Symbol::Pitch(key),
         };
     }
-    decision_of(row, [None; 4], sounding)
+    decision_of(symbols, [None; 4], sounding)
 }
 
-/// A soprano's key is held, from step 3 on another one. `rows` are the answers for the steps; `late` is never given.
-/// Gives what was sent in each step, without the player's.
-fn parts_sent(rows: &[&str]) -> Vec<String> {
+/// Holds a soprano's key, and another one from step 3 on. `answers` are the answers to the steps; `late` is never sent.
+/// Returns the output of each step without the player's.
+fn parts_sent(answers: &[&str]) -> Vec<String> {
     let mut parts = Parts::new(Mode::Harmonise);
-    let answer = |step: i64| rows.get(step as usize).copied().filter(|words| *words != "late");
+    let answer = |step: i64| answers.get(step as usize).copied().filter(|words| *words != "late");
     let played = |step: usize| match step {
         0 => vec![note(0, 72, true)],
         3 => vec![note(0, 72, false), note(0, 74, true)],
         _ => Vec::new(),
     };
-    (0..rows.len()).map(|step| parts.step(&played(step), answer)).collect()
+    (0..answers.len()).map(|step| parts.step(&played(step), answer)).collect()
 }
 
 #[test]
@@ -121,7 +120,8 @@ fn after_a_miss_a_voice_goes_on_until_its_next_attack_or_rest() {
     let sent = parts_sent(&["67 60 48", "late", "-65 rest -50", "64 rest -50", "-64 62 -50", "-64 -62 52"]);
     let expected = [
         "on 67, on 60, on 48",
-        // What the late row would have started is not started: not then, not later, and not by the answer to a note.
+        // The notes of the late decision never start: not when it arrives, not later, and not with the answer to a
+        // note.
         "",
         "off 60",
         "off 67, on 64",
@@ -129,7 +129,7 @@ fn after_a_miss_a_voice_goes_on_until_its_next_attack_or_rest() {
         "off 48, on 52",
     ];
     assert_eq!(sent, expected);
-    // Without a miss the answer to a note starts what is held in it: it goes back behind what sounds.
+    // Without a miss, the answer to a note starts its held notes: it continues from an earlier state than what sounds.
     let sent = parts_sent(&["67 60 48", "-67 -60 -48", "-67 rest -48", "64 -60 -50"]);
     assert_eq!(sent[3], "off 67, off 48, on 64, on 60, on 50");
 }
@@ -146,7 +146,7 @@ fn what_sounds_ends_when_the_worker_is_gone() {
         }
         assert!(sounds.contains("on 48"), "{mode:?}: {sounds}");
         parts.shared.worker_runs.store(false, Ordering::Release);
-        // What it has answered before is played, and then ends.
+        // The earlier answers still play; then the notes end.
         let sent = [(); 3].map(|()| parts.step(&[], answer)).join(", ");
         for key in [67, 60, 48] {
             let count = |word: &str| sent.matches(&format!("{word} {key}")).count();
@@ -170,7 +170,7 @@ fn what_sounds_is_held_for_a_bar_of_misses_at_most() {
 #[test]
 fn more_requests_than_the_bridge_holds_leave_the_plan_in_step() {
     let mut parts = Parts::new(Mode::Harmonise);
-    // Nothing is answered, and nothing is taken out of the bridge: it fills, and one thousand rows are refused.
+    // Nothing reads the bridge: it fills up, and one thousand requests are refused.
     parts.settings.lookahead_steps = 16;
     let mut block = block(Mode::Harmonise, 0, Instant::now());
     block.settings = parts.settings;
@@ -182,10 +182,10 @@ fn more_requests_than_the_bridge_holds_leave_the_plan_in_step() {
         }
         parts.audio.process(&block, &mut (), |_| true);
     }
-    assert!(parts.shared.misses.load(Ordering::Relaxed) > bridge::CAPACITY as u64 + 900, "rows went missing uncounted");
+    assert!(parts.shared.misses.load(Ordering::Relaxed) > bridge::CAPACITY as u64 + 900, "misses went uncounted");
     while parts.end.request().is_some() {}
     parts.step = bridge::CAPACITY + 1000;
-    // The player lets go: that needs no worker, and nothing is planned any more.
+    // The player releases the key. That needs no worker, and empties the plan.
     parts.step(&[note(0, 72, false)], |_| None);
     assert_eq!(parts.audio.num_planned(), 0);
 }
@@ -223,7 +223,7 @@ fn the_take_holds_what_was_played_though_it_does_not_go_out() {
     parts.step(&[note(0, 72, true)], |_| None);
     parts.step(&[note(0, 72, false)], |_| None);
     assert_eq!(parts.taken(), [(0.0, 72, true, false), (0.25, 72, false, false)]);
-    // The voice that does not go out.
+    // The player's voice does not go out.
     parts.settings = Settings { input: Input::AsVoice, emit: !Lanes::first(1), ..parts.settings };
     parts.step(&[note(0, 74, true)], |_| None);
     assert_eq!(parts.taken(), [(0.5, 74, true, false)]);
@@ -244,7 +244,7 @@ fn a_loop_that_is_turned_off_before_its_end_is_planned_on_straight() {
     let mut parts = Parts::new(Mode::Free);
     parts.settings.lookahead_steps = 8;
     parts.loop_range_beats = Some((0.0, 4.0));
-    // Each step's bass tells which of the song's it is.
+    // The bass of each step is the number of the song step.
     let names: Vec<String> = (0..40).map(|step| format!("67 60 {}", 20 + step)).collect();
     let answer = |step: i64| names.get(step as usize).map(String::as_str);
     for _ in 0..14 {
@@ -281,7 +281,7 @@ thread_local! {
     static CLOCK: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
 }
 
-/// A clock that goes on by 10 us whenever it is asked.
+/// A clock that advances by 10 us with each reading.
 fn watch() -> Instant {
     let now = CLOCK.get().expect("a test sets it") + Duration::from_micros(10);
     CLOCK.set(Some(now));
@@ -308,12 +308,12 @@ fn a_live_block_waits_for_a_quarter_of_its_length_and_no_longer() {
             waits.push((n, took.as_micros()));
         }
     }
-    // The answer is due in the block of the note, the steps after it every 12.5 blocks.
+    // The answer is due in the block of the note, and the steps after it every 12.5 blocks.
     assert!(waits.len() >= 3 && waits[0].0 == 60, "{waits:?}");
     assert!(waits.iter().all(|(_, us)| (2500..2600).contains(us)), "{waits:?}");
 }
 
-/// A take in which the network played alto, tenor and bass: the alto changes on beat 2.
+/// A take in which the network played alto, tenor and bass; the alto changes on beat 2.
 pub fn frozen_take() -> crate::frozen::FrozenTake {
     let mut takes = crate::takes::Takes::default();
     let time_signature = (4, 4);
@@ -340,23 +340,23 @@ fn a_frozen_take_plays_wherever_the_transport_goes() {
     let mut parts = Parts::new(Mode::Free);
     assert!(parts.end.freeze(frozen_take().part()));
     parts.settings.frozen = Lanes::ALL;
-    let nobody = |_| panic!("everything is frozen: nothing is requested");
-    let sent: Vec<_> = (0..17).map(|_| parts.step(&[], nobody)).collect();
+    let no_answer = |_| panic!("everything is frozen: nothing is requested");
+    let sent: Vec<_> = (0..17).map(|_| parts.step(&[], no_answer)).collect();
     assert_eq!((sent[0].as_str(), sent[8].as_str()), ("on 67, on 60, on 48", "off 67, on 65"));
     assert_eq!(sent[16], "off 65, off 60, off 48");
-    // Located into the middle, what sounds there starts there; a voice that is not frozen does not.
+    // After a jump into the middle, the notes there start, except in a lane that is not frozen.
     parts.step = 4;
     parts.settings.frozen = Lanes::first(4) & !Lanes::NONE.with(1);
     parts.settings.mode = Mode::Continue;
     assert_eq!(parts.step(&[], |_| None), "on 60, on 48");
     parts.settings.frozen = Lanes::ALL;
     assert_eq!(parts.step(&[], |_| None), "off 60, off 48, on 67, on 60, on 48");
-    // What is over there stays silent.
+    // Notes that are over by then stay silent.
     parts.step = 10;
     assert_eq!(parts.step(&[], |_| None), "off 67, off 60, off 48, on 65, on 60, on 48");
     parts.step = 6;
     assert_eq!(parts.step(&[], |_| None), "off 65, off 60, off 48, on 67, on 60, on 48");
-    // Only what is emitted goes out, and bypass adds nothing.
+    // Only the emitted lanes go out, and bypass adds nothing.
     parts.settings.emit = Lanes::NONE.with(1);
     parts.step = 0;
     assert_eq!(parts.step(&[], |_| None), "off 67, off 60, off 48, on 67");
@@ -413,7 +413,7 @@ fn a_frozen_take_comes_round_with_the_hosts_loop() {
     parts.loop_range_beats = Some((1.0, 3.0));
     let mut round = Vec::new();
     for n in 0..28 {
-        // From beat 1 to 3, over and over.
+        // A loop from beat 1 to beat 3.
         parts.step = 4 + n % 8;
         round.push(parts.step(&[], |_| None));
     }
@@ -425,7 +425,7 @@ fn a_frozen_take_comes_round_with_the_hosts_loop() {
 
 #[test]
 fn the_take_knows_where_the_loop_came_round() {
-    // Nobody plays, and nothing is requested.
+    // No one plays, and nothing is requested.
     let mut parts = Parts::new(Mode::Harmonise);
     parts.loop_range_beats = Some((1.0, 3.0));
     for n in 0..20 {
@@ -451,7 +451,7 @@ fn an_early_note_at_a_loops_end_keeps_its_harmony() {
     for _ in 0..3 {
         parts.step(&[], answer);
     }
-    // 20 ms before the loop's end: answered at once, for the loop's first step, which lies in the next block.
+    // 20 ms before the loop end: the note is answered at once, for the loop's first step, which is in the next block.
     assert_eq!(parts.step(&[note(STEP as u32 - 960, 72, true)], answer), "");
     parts.step = 4;
     let held = |_| Some("-67 -60 -48");
@@ -467,7 +467,7 @@ fn a_key_goes_on_where_a_host_turns_out_to_be_without_time() {
     let mut parts = Parts::new(Mode::Harmonise);
     let mut sent = Vec::new();
     for n in 0..40 {
-        // It says that it plays, and stands on beat 3.
+        // The host claims to play but stands on beat 3.
         let mut block = block(Mode::Harmonise, 0, Instant::now());
         block.host.pos_beats = Some(3.0);
         if n == 8 {
@@ -481,7 +481,7 @@ fn a_key_goes_on_where_a_host_turns_out_to_be_without_time() {
             parts.end.answer(Answer { id: request.id, decision: worded("67 60 48") });
         }
     }
-    // It is found out after a tenth of a second, in the eleventh block; nothing of the player's ends there.
+    // The plugin notices after a tenth of a second, in the eleventh block. The player's notes go on.
     let last = |key: &str| sent.iter().rev().find(|(_, word)| word.ends_with(key)).cloned();
     assert!(
         ["67", "60", "48"].iter().all(|key| last(key).is_some_and(|(n, word)| n > 8 && word.starts_with("on"))),

@@ -1,4 +1,4 @@
-//! What a start begins from.
+//! The state from which the first steps after a start continue.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
         let (audio_end, mut end, _) = bridge::new();
         audio_end.shared.worker_runs.store(true, Ordering::Release);
         let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now);
-        let mut asked = Vec::new();
+        let mut requests = Vec::new();
         for n in 0..300_u64 {
             let mut block = block(Mode::Continue, n.saturating_sub(100), Instant::now());
             block.settings.enter_on_beat = true;
@@ -23,7 +23,7 @@ fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
             audio.process(&block, &mut (), |_| true);
             while let Some(request) = end.request() {
                 if n >= 100 {
-                    asked.push((n, request.from, request.step.step_idx, request.step.given));
+                    requests.push((n, request.origin, request.step.step_idx, request.step.given));
                 }
                 let keys = [72, 67, 60, 48];
                 end.answer(Answer {
@@ -32,7 +32,7 @@ fn what_is_tried_out_before_the_start_changes_nothing_after_it() {
                 });
             }
         }
-        asked
+        requests
     };
     let plain = run(false);
     assert!(plain.len() > 4 && plain[0].0 > 120);

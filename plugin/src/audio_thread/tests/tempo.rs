@@ -1,10 +1,10 @@
-//! What the take is told of tempo and metre while time goes on.
+//! The changes of tempo and metre that the take receives while time runs on.
 
 use super::*;
 use crate::bridge::{Changed, Told};
 
-/// Plays stretches of (beats, tempo at their end, metre) in blocks of 10 ms and gives what was told: `beats: tempo
-/// metre`. The tempo goes from one stretch's to the next's in a straight line.
+/// Plays stretches, given as (beats, tempo at the end, metre), in blocks of 10 ms. Returns what was sent to the take as
+/// `beats: tempo metre`. The tempo moves in a straight line from one stretch's to the next's.
 fn told(stretches: &[(f64, f64, (i32, i32))]) -> Vec<String> {
     let (audio_end, mut end, _) = bridge::new();
     let mut audio = AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now);
@@ -40,7 +40,7 @@ fn a_steady_tempo_is_no_news() {
 
 #[test]
 fn a_metre_begins_with_its_bar() {
-    // The block in which the host first names it begins a little behind the bar line.
+    // The first block of the new metre begins a little after the bar line.
     assert_eq!(
         told(&[(8.0, 97.0, (4, 4)), (3.0, 97.0, (3, 4)), (2.0, 97.0, (2, 4))]),
         ["8.00: 97.0 3/4", "11.00: 97.0 2/4"]

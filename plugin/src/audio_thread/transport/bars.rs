@@ -1,30 +1,30 @@
-//! The number of each bar of the song, through changes of metre. Audio thread.
+//! Numbers the bars of the song, through changes of metre. Audio thread.
 
 use crate::audio_thread::positions::SongStep;
 
-/// Stretches of one metre that are remembered.
+/// The most stretches of one metre remembered.
 const NUM_STRETCHES: usize = 32;
 
-/// A stretch of one metre.
+/// A part of the song in one metre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
-    /// The song step on which its first bar begins.
+    /// The song step of its first bar.
     from_step: SongStep,
     /// The number of that bar, from 0.
     bar: i64,
-    /// Steps in a bar.
+    /// The steps in a bar.
     bar_steps: i64,
 }
 
-/// What is known of the song's bars: hosts tell the present bar and metre alone.
+/// The known bars of the song. Hosts report only the current bar and metre.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bars {
-    /// In order of the song.
+    /// In song order.
     stretches: [Option<Stretch>; NUM_STRETCHES],
 }
 
 impl Bars {
-    /// Nothing is known.
+    /// No known bars.
     pub const fn new() -> Self {
         Self { stretches: [None; NUM_STRETCHES] }
     }
@@ -33,8 +33,8 @@ impl Bars {
         self.stretches.iter().flatten()
     }
 
-    /// The number of the bar that begins on a song step and lasts `bar_steps`, from 0. Where nothing is known of what
-    /// lies before it, it is counted as if the song had one metre; a metre that has been seen is remembered.
+    /// The number, from 0, of the bar that begins on a song step and lasts `bar_steps`. If nothing before it is known,
+    /// bars are counted as if the song had one metre. The metre is remembered.
     pub fn number(&mut self, bar_start_step: SongStep, bar_steps: i64) -> i64 {
         let before = self.known().rev().find(|stretch| stretch.from_step <= bar_start_step).copied();
         let Some(before) = before else {
@@ -48,7 +48,7 @@ impl Bars {
         let bar = before.bar + ceil(bar_start_step - before.from_step, before.bar_steps);
         let goes_on = bar_steps == before.bar_steps && (bar_start_step - before.from_step) % bar_steps == 0;
         if !goes_on {
-            // What was known behind a metre that has changed is known no more.
+            // A change of metre invalidates everything known after it.
             for stretch in &mut self.stretches {
                 stretch.take_if(|stretch| stretch.from_step >= bar_start_step);
             }
@@ -57,7 +57,7 @@ impl Bars {
         bar
     }
 
-    /// Adds a stretch; without room the first one is forgotten.
+    /// Adds a stretch; if there is no room, it replaces the first one.
     fn insert(&mut self, new: Stretch) {
         if self.known().count() == NUM_STRETCHES {
             self.stretches[0] = None;
@@ -77,7 +77,7 @@ fn ceil(steps: i64, bar_steps: i64) -> i64 {
 mod tests {
     use super::*;
 
-    /// Bars as (first step, length): their numbers.
+    /// The numbers of bars, given as (first step, length).
     fn numbers(bars: &mut Bars, told: &[(i64, i64)]) -> Vec<i64> {
         told.iter().map(|(start, steps)| bars.number(SongStep::new(*start), *steps)).collect()
     }
@@ -87,7 +87,7 @@ mod tests {
         let mut bars = Bars::new();
         let song = [(0, 16), (16, 16), (32, 16), (48, 16), (64, 12), (76, 12), (88, 12), (100, 14), (114, 14)];
         assert_eq!(numbers(&mut bars, &song), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
-        // Wherever it goes afterwards, a bar keeps its number.
+        // After a jump a bar keeps its number.
         assert_eq!(numbers(&mut bars, &[(76, 12), (16, 16), (114, 14), (88, 12)]), [5, 1, 8, 6]);
     }
 

@@ -1,70 +1,70 @@
-//! A block in musical time: which steps lie in it, at which samples, and where in the song. Audio thread.
+//! A block in musical time: its steps, their samples and their positions in the song. Audio thread.
 
 use super::Motion;
 use crate::audio_thread::positions::{
     CountedStep, STEPS_IN_A_BEAT, Sample, SongBeats, SongOffset, SongStep, StepPosition,
 };
 
-/// Two positions that are nearer than this, in samples, are one: hosts round.
+/// Positions closer than this, in samples, are equal: hosts round.
 const ROUNDING_SAMPLES: f64 = 0.01;
 
 /// A block in musical time.
 ///
-/// Steps are counted on while time runs, through loops and jumps: a count never comes back. [`Self::place`] says which
-/// step of the song a count is.
+/// The count of steps runs on through loops and jumps while time runs: no step number repeats. [`Self::song_position`]
+/// converts a counted step to a step of the song.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlockTime {
-    /// How it goes on from the block before.
+    /// How it follows the previous block.
     pub motion: Motion,
     /// The first sample.
     pub begin: Sample,
-    /// Position of the first sample.
+    /// The position of the first sample.
     pub position: StepPosition,
-    /// Length of a step, samples.
+    /// The length of a step in samples.
     pub samples_per_step: f64,
-    /// Samples a second.
+    /// In Hz.
     pub sample_rate: f64,
-    /// Time runs on its own, without the host's transport.
+    /// Whether free-running time runs, without the host's transport.
     pub is_free_running: bool,
     pub(super) offset: SongOffset,
     /// The song step on which the bar began.
     pub(super) bar_start_step: SongStep,
-    /// Steps in a bar.
+    /// The steps in a bar.
     pub(super) bar_steps: i64,
     /// The number of the bar, from 0.
     pub(super) bar: i64,
-    /// The metre is another one than in the block before.
+    /// Whether the metre has changed since the previous block.
     pub new_metre: bool,
-    /// The host's transport ran in the block before, and stands.
+    /// Whether the host's transport has stopped since the previous block.
     pub host_stops: bool,
-    /// First song step of the host's loop, and the one after its last.
+    /// The first song step of the host's loop, and the step after its last.
     pub(super) loop_steps: Option<(SongStep, SongStep)>,
-    /// How often the loop has come round.
+    /// How often the loop has wrapped.
     pub(super) pass: u64,
-    /// The counted step on which it came round last.
-    pub(super) last_round: Option<CountedStep>,
-    /// The host loops over something else than in the block before: from this step on the song goes on otherwise.
-    pub other_loop_from: Option<CountedStep>,
+    /// The counted step on which the loop last wrapped to its start.
+    pub(super) last_loop_start: Option<CountedStep>,
+    /// If the host's loop has changed since the previous block, the step from which the song continues differently.
+    pub loop_changes_from: Option<CountedStep>,
 }
 
-/// Where a counted step is in the song.
+/// The position of a counted step in the song.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The song's step.
+pub struct SongPosition {
+    /// The song step.
     pub song_step: SongStep,
-    /// How often the loop has come round by then.
+    /// How often the loop has wrapped by then.
     pub pass: u64,
-    /// The loop comes round here: the step before it in the song is not the one that sounds before it.
-    pub comes_round: bool,
+    /// Whether the loop wraps to its start here, so that the previous step is not the one before it in the song.
+    pub is_loop_start: bool,
 }
 
 impl BlockTime {
-    /// Whether time runs, be it the host's or the plugin's own.
+    /// Whether time runs, with the host's transport or free-running.
     pub fn runs(&self) -> bool {
         matches!(self.motion, Motion::Started | Motion::Jumped | Motion::Continued)
     }
 
-    /// Which sample of the block is the first at or after a position; negative if it was before the block.
+    /// The first sample at or after a position, counted from the start of the block; negative before the block.
     pub fn timing_of(&self, position: StepPosition) -> i64 {
         ((position - self.position) * self.samples_per_step - ROUNDING_SAMPLES).ceil() as i64
     }
@@ -74,50 +74,51 @@ impl BlockTime {
         self.begin + self.timing_of(position)
     }
 
-    /// Which sample of the block `at` is.
+    /// The offset of sample `at` in the block.
     pub fn timing(&self, at: Sample) -> u32 {
         at.since(self.begin) as u32
     }
 
-    /// Where a sample of the block lies.
+    /// The position of a sample.
     pub fn position_at(&self, at: Sample) -> StepPosition {
         self.position + f64::from(self.timing(at)) / self.samples_per_step
     }
 
-    /// Where in the song a counted step is. Past the end of the host's loop it is in the next round: so the first steps
-    /// of a round are decided before it begins.
-    pub fn place(&self, step: CountedStep) -> Place {
+    /// The position of a counted step in the song. Steps past the end of the host's loop belong to the next pass, so
+    /// that the first steps of a pass are decided before it begins.
+    pub fn song_position(&self, step: CountedStep) -> SongPosition {
         let song_step = self.offset.song_step(step);
         match self.loop_steps {
             Some((start, end)) if song_step >= end && self.position < self.offset.count(end).position() => {
                 let (rounds, within) = ((song_step - start) / (end - start), (song_step - start) % (end - start));
-                Place { song_step: start + within, pass: self.pass + rounds as u64, comes_round: within == 0 }
+                SongPosition { song_step: start + within, pass: self.pass + rounds as u64, is_loop_start: within == 0 }
             }
-            _ => Place { song_step, pass: self.pass, comes_round: self.last_round == Some(step) },
+            _ => SongPosition { song_step, pass: self.pass, is_loop_start: self.last_loop_start == Some(step) },
         }
     }
 
-    /// Where in the song a sample of the block is.
+    /// The song position of a sample.
     pub fn song_beats_at(&self, at: Sample) -> SongBeats {
         self.offset.song_beats(self.position_at(at))
     }
 
-    /// Which 16th of the beat a song step is, counted from the start of its bar.
+    /// The 16th of the beat that a song step falls on, counted from the start of its bar.
     pub fn step_in_beat(&self, song_step: SongStep) -> usize {
         (self.step_in_bar(song_step) % STEPS_IN_A_BEAT as i64) as usize
     }
 
-    /// As if all bars were as long as this one: which bar the host has named does not matter then.
+    /// Treats all bars as equally long, so that it does not matter which bar the host reports.
     fn step_in_bar(&self, song_step: SongStep) -> i64 {
         (song_step - self.bar_start_step).rem_euclid(self.bar_steps)
     }
 
-    /// Which bar a song step is in, from 0, as if the metre did not change from here on.
+    /// The number of the bar that contains a song step, from 0, if the metre does not change from here on.
     pub fn bar_of(&self, song_step: SongStep) -> i64 {
         self.bar + (song_step - self.bar_start_step).div_euclid(self.bar_steps)
     }
 
-    /// Whether a phrase can end on a song step: on the first beat of a bar, and in the middle of one of whole notes.
+    /// Whether a phrase can end on a song step: at the start of a bar, or in the middle of a bar that lasts a whole
+    /// number of whole notes.
     pub fn is_strong(&self, song_step: SongStep) -> bool {
         let step = self.step_in_bar(song_step);
         step == 0 || (self.bar_steps % 16 == 0 && step % 8 == 0)
@@ -128,38 +129,38 @@ impl BlockTime {
         self.step_in_bar(song_step) == 0
     }
 
-    /// Where the song's bar began.
+    /// The song position of the bar's start.
     pub fn bar_start(&self) -> SongBeats {
         self.bar_start_step.beats()
     }
 
-    /// Length of a bar, beats.
+    /// The length of a bar in beats.
     pub fn bar_beats(&self) -> f64 {
         self.bar_steps as f64 / STEPS_IN_A_BEAT
     }
 
-    /// Beats from the block's start to a step.
+    /// Beats from the start of the block to a step.
     pub fn beats_to(&self, step: CountedStep) -> f64 {
         (step.position() - self.position) / STEPS_IN_A_BEAT
     }
 
-    /// Length of a beat, samples.
+    /// The length of a beat in samples.
     pub fn samples_per_beat(&self) -> f64 {
         self.samples_per_step * STEPS_IN_A_BEAT
     }
 
-    /// Quarter notes a minute.
+    /// Quarter notes per minute.
     pub fn tempo_bpm(&self) -> f64 {
         self.sample_rate * 60.0 / self.samples_per_beat()
     }
 
-    /// What the host loops over, song beats, and how often it has come round.
-    pub fn rounds(&self) -> (Option<(f64, f64)>, u64) {
+    /// The host's loop in song beats, and how often it has wrapped.
+    pub fn loop_and_pass(&self) -> (Option<(f64, f64)>, u64) {
         (self.loop_steps.map(|(start, end)| (start.beats().beats(), end.beats().beats())), self.pass)
     }
 
-    /// The counted step on which the loop comes round next, if it lies ahead.
-    pub(super) fn next_round(&self) -> Option<CountedStep> {
+    /// The counted step on which the loop next wraps to its start, if that is ahead.
+    pub(super) fn next_loop_start(&self) -> Option<CountedStep> {
         let (_, end) = self.loop_steps?;
         Some(self.offset.count(end)).filter(|round| round.position() > self.position)
     }

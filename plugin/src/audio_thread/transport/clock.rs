@@ -1,5 +1,5 @@
-//! Follows the host's musical time, checks it and makes it gapless: where each block lies in steps, and whether it goes
-//! on from the last one. Audio thread.
+//! Follows the host's musical time, checks it and closes its gaps: gives each block its position in steps, and whether
+//! it continues the previous one. Audio thread.
 
 use super::bars::Bars;
 use super::block_time::BlockTime;
@@ -9,99 +9,99 @@ use crate::audio_thread::positions::{
 use crate::bridge::TEMPO_RANGE_BPM;
 
 const DEFAULT_TEMPO_BPM: f64 = 120.0;
-/// By how much the count of steps leaps at a jump: more than the longest lookahead.
+/// How many counted steps a jump skips: more than the longest lookahead.
 const JUMP_STEPS: i64 = 64;
-/// A position that has stood still for longer than this is no transport, seconds. For less, a host tells it once for
-/// several blocks.
+/// If the position stands still for more than this many seconds, the transport does not run. For shorter times, a host
+/// reports one position for several blocks.
 const STILL_SECONDS: f64 = 0.1;
 
-/// Parts that a host's block is split into, at the most, for a position within it to be known for what it is.
+/// The most parts of a split host block for which [`Clock::is_told_twice`] recognises the host's positions.
 const NUM_LENGTHS: usize = 32;
 
-/// What a host says at the start of a block; what it leaves out is `None`.
+/// The host's report at the start of a block; `None` for missing values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HostTime {
-    /// The transport runs.
+    /// Whether the transport runs.
     pub playing: bool,
-    /// Quarter notes a minute.
+    /// Quarter notes per minute.
     pub tempo_bpm: Option<f64>,
-    /// Position, beats.
+    /// The position in beats.
     pub pos_beats: Option<f64>,
-    /// Position, samples from the song's start.
+    /// The position in samples from the song's start.
     pub pos_samples: Option<i64>,
-    /// Where the bar began, beats.
+    /// The position of the bar's start in beats.
     pub bar_start_beats: Option<f64>,
-    /// Beats in a bar and which note is one.
+    /// The beats in a bar, and the note value of a beat.
     pub time_signature: Option<(i32, i32)>,
-    /// What the host loops over, beats.
+    /// The loop in beats.
     pub loop_range_beats: Option<(f64, f64)>,
 }
 
 impl HostTime {
-    /// The tempo, if it is one.
+    /// The tempo, if it is in range.
     fn tempo_bpm(&self) -> Option<f64> {
         self.tempo_bpm.filter(|tempo| TEMPO_RANGE_BPM.contains(tempo))
     }
 
-    /// Whether the host's transport runs and says where it is. Without a tempo its position means nothing.
+    /// Whether the host's transport runs and reports its position. Without a tempo the position means nothing.
     fn runs(&self) -> bool {
         self.playing && self.pos_beats.is_some_and(f64::is_finite) && self.tempo_bpm().is_some()
     }
 }
 
-/// How a block goes on from the one before.
+/// How a block follows the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Motion {
-    /// Nothing moves.
+    /// Time stood still and still does.
     Stopped,
-    /// Time stood still, or ran freely, and the transport starts here.
+    /// The transport starts; time stood still or ran freely before.
     Started,
-    /// Time moved elsewhere while running.
+    /// Time runs on at another position.
     Jumped,
-    /// Time goes on, be it from a loop's end to its start.
+    /// Time runs on, perhaps from the end of a loop to its start.
     Continued,
-    /// Time ran, and stops here.
+    /// Time ran and stops here.
     Halted,
 }
 
-/// Follows the host from block to block.
+/// Follows the host's transport from block to block.
 pub struct Clock {
     sample_rate: f64,
     was_running: bool,
-    /// Where the last block began and how long it was, samples.
+    /// The position and length, in samples, of the last block.
     last_block: (StepPosition, usize),
-    /// Where the next block should begin if time goes on.
+    /// The next block's position if time continues.
     expected: StepPosition,
-    /// For how many samples the host has told the same position.
+    /// For how many samples the host has reported the same position.
     still_samples: usize,
-    /// The longest block that the host may ask for, samples.
+    /// The longest block that the host may request, in samples.
     max_frames: usize,
-    /// How long the last blocks were, samples, the latest first.
+    /// The lengths of the last blocks, in samples, the latest first.
     lengths: [usize; NUM_LENGTHS],
-    /// The host's transport ran in the last block.
+    /// Whether the host's transport ran in the last block.
     host_ran: bool,
-    /// Time runs on its own, without the host's transport.
+    /// Whether free-running time runs, without the host's transport.
     free_running: bool,
-    /// The position in the last block, if the transport ran.
+    /// The host's position in the last block, if the transport ran.
     last_pos_beats: Option<f64>,
-    /// Where the bar of the last block began, and its length in steps.
+    /// The song step on which the last block's bar began, and the steps in that bar.
     last_bar: Option<(SongStep, i64)>,
     bars: Bars,
-    /// The host's tempo and its position in samples in the last block.
+    /// The host's tempo and position in samples in the last block.
     last_tempo_bpm: Option<f64>,
     last_pos_samples: Option<i64>,
     offset: SongOffset,
     pass: u64,
-    last_round: Option<CountedStep>,
-    /// What the host looped over in the last block, and the step on which it would have come round next.
+    last_loop_start: Option<CountedStep>,
+    /// The host's loop in the last block, and the step on which it would have wrapped next.
     last_loop: (Option<Loop>, Option<CountedStep>),
 }
 
-/// First song step of a loop, and the one after its last.
+/// The first song step of a loop, and the step after its last.
 type Loop = (SongStep, SongStep);
 
 impl Clock {
-    /// For a sample rate in Hertz, and blocks of at most `max_frames` samples.
+    /// `sample_rate` is in Hz; blocks have at most `max_frames` samples.
     pub fn new(sample_rate: f64, max_frames: usize) -> Self {
         Self {
             sample_rate,
@@ -120,25 +120,25 @@ impl Clock {
             last_pos_samples: None,
             offset: SongOffset::default(),
             pass: 0,
-            last_round: None,
+            last_loop_start: None,
             last_loop: (None, None),
         }
     }
 
-    /// Lets time run although the host's stands still; the sample `timing` of the coming block is its beginning.
+    /// Starts free-running time at sample `timing` of the coming block.
     pub fn start_free_running(&mut self, timing: u32, host: &HostTime) {
         self.free_running = true;
-        // Whatever ran before, this is a new start.
+        // This is a new start, whatever ran before.
         self.was_running = false;
         self.expected = StepPosition::new(-f64::from(timing) / self.samples_per_step(host));
     }
 
-    /// Lets time stand still again when the host's does.
+    /// Ends free-running time.
     pub fn stop_free_running(&mut self) {
         self.free_running = false;
     }
 
-    /// Whether time runs on its own.
+    /// Whether free-running time runs.
     pub fn is_free_running(&self) -> bool {
         self.free_running
     }
@@ -148,26 +148,26 @@ impl Clock {
         self.sample_rate * 60.0 / tempo_bpm / STEPS_IN_A_BEAT
     }
 
-    /// Whether the host's transport can be followed in this block; called once a block, before the block begins. Some
-    /// hosts say that they play, and report a position that stands still: that is no transport.
+    /// Whether the host's transport can be followed in this block. Called once before each block. Some hosts claim to
+    /// play while their position stands still: that counts as stopped.
     pub fn host_runs(&mut self, host: &HostTime) -> bool {
         let pos_beats = host.pos_beats.filter(|_| host.runs());
-        let told_again = pos_beats.is_some() && pos_beats == self.last_pos_beats;
+        let is_repeated = pos_beats.is_some() && pos_beats == self.last_pos_beats;
         self.last_pos_beats = pos_beats;
-        // The block before this one is what went by since.
-        self.still_samples = if told_again { self.still_samples + self.last_block.1 } else { 0 };
+        // The previous block has passed since the last report.
+        self.still_samples = if is_repeated { self.still_samples + self.last_block.1 } else { 0 };
         pos_beats.is_some() && self.still_samples as f64 <= STILL_SECONDS * self.sample_rate
     }
 
-    /// Takes what the host says for a block of `frames` samples, which begins at sample 0.
+    /// Follows the host's report for a block of `frames` samples.
     pub fn begin_block(&mut self, host: &HostTime, host_runs: bool, frames: usize) -> BlockTime {
         let samples_per_step = self.samples_per_step(host);
         if host_runs && std::mem::take(&mut self.free_running) {
-            // Whatever ran on its own, the host's time starts here.
+            // The host's time starts here, even if free-running time ran before.
             self.was_running = false;
         }
         let runs = host_runs || self.free_running;
-        // A position that is told again says nothing new: time goes on from where it was.
+        // A repeated position adds nothing: time continues from where it was.
         let is_news = host_runs && !(self.was_running && self.still_samples > 0);
         let song = host.pos_beats.filter(|_| is_news).map(SongBeats::new);
         let loop_steps = host.loop_range_beats.filter(|_| host_runs).and_then(whole_steps);
@@ -176,7 +176,7 @@ impl Clock {
             (false, false) => (Motion::Stopped, None),
             (true, false) => (Motion::Halted, None),
             (false, true) => {
-                (self.offset, self.pass, self.last_round) = (SongOffset::default(), 0, None);
+                (self.offset, self.pass, self.last_loop_start) = (SongOffset::default(), 0, None);
                 (Motion::Started, song.map(|song| self.offset.position(song)))
             }
             (true, true) => self.follow(host, song, loop_steps, frames as f64 / samples_per_step),
@@ -206,10 +206,10 @@ impl Clock {
             new_metre: metre_before.is_some_and(|before| before != bar_steps),
             loop_steps,
             pass: self.pass,
-            last_round: self.last_round,
-            other_loop_from: None,
+            last_loop_start: self.last_loop_start,
+            loop_changes_from: None,
         };
-        BlockTime { other_loop_from: self.other_loop_from(&time), ..time }
+        BlockTime { loop_changes_from: self.loop_changes_from(&time), ..time }
     }
 
     /// The song step on which the bar began, and its length in steps.
@@ -225,8 +225,8 @@ impl Clock {
         let bar_steps = metre.map_or(16, |(beats, unit)| 16 * i64::from(beats) / i64::from(unit)).max(1);
         let told = SongStep::new(bar_start.map_or(0, |beats| (beats * STEPS_IN_A_BEAT).round() as i64));
         let bar_start_step = match self.last_bar {
-            // While time goes straight on in one metre, bars do not shift against each other: what says so is made up,
-            // as by what wraps us where it splits a block.
+            // While time runs on in one metre, bars do not shift. A report that shifts them is wrong: the plugin
+            // framework makes one up where it splits a block.
             Some((last, length)) if goes_straight_on && length == bar_steps && (told - last) % length != 0 => {
                 let song_step = self.offset.song_step(position.step());
                 last + (song_step - last).div_euclid(length) * length
@@ -237,10 +237,11 @@ impl Clock {
         (bar_start_step, bar_steps)
     }
 
-    /// Time ran and runs: does it go on, come round a loop, or jump? And where is it, if the host says so?
+    /// How time that was running goes on: continuously, around the loop, or with a jump. Returns the new position, too,
+    /// if the host reports one.
     ///
-    /// Where it should be depends on when in the last block the tempo changed to what it is now, which nobody says: it
-    /// is anywhere between what the old tempo and the new one lead to.
+    /// The expected position depends on where in the last block the tempo changed, which hosts do not report. It lies
+    /// between the positions that the old and the new tempo lead to.
     fn follow(
         &mut self,
         host: &HostTime,
@@ -250,7 +251,7 @@ impl Clock {
     ) -> (Motion, Option<StepPosition>) {
         let Some(song) = song else { return (Motion::Continued, None) };
         let samples_per_step = self.samples_per_step(host);
-        // A tempo ramp drifts within a block; anything more is a jump.
+        // A tempo ramp drifts within a block; a larger difference is a jump.
         let tolerance = 0.08_f64.max(0.1 * frames_steps);
         let (last, last_frames) = self.last_block;
         let by_new_tempo = last.steps() + last_frames as f64 / samples_per_step;
@@ -259,8 +260,8 @@ impl Clock {
         let is_expected = |position: StepPosition| (earliest..=latest).contains(&position);
         if let Some((start, end)) = loop_steps {
             let length = end - start;
-            // Behind the loop's end is its beginning, be it that the host says so or that a block which runs over the
-            // end is split there.
+            // Past the end, the loop continues at its start, whether the host wraps the position itself or splits a
+            // block that crosses the loop end.
             let is_behind = song >= end.beats();
             let wrapped = if is_behind { song - length as f64 / STEPS_IN_A_BEAT } else { song };
             let round = self.offset.count(end);
@@ -268,7 +269,7 @@ impl Clock {
             if last < round.position() && latest > round.position() && is_expected(next_offset.position(wrapped)) {
                 self.offset = next_offset;
                 self.pass += 1;
-                self.last_round = Some(round);
+                self.last_loop_start = Some(round);
                 return (Motion::Continued, Some(next_offset.position(wrapped)));
             }
             if is_expected(self.offset.position(wrapped)) {
@@ -282,37 +283,38 @@ impl Clock {
         if self.is_told_twice(told - self.expected, samples_per_step) {
             return (Motion::Continued, None);
         }
-        if self.time_goes_on(host) {
-            // The tempo of the song has changed, and with it the beat that this moment is on. The count goes on from
-            // here, and keeps to the host's beats.
+        if self.time_continues(host) {
+            // The song's tempo map has changed, so this moment has another song position. The count goes on from here,
+            // aligned to the host's beats.
             self.offset = SongOffset::nearest(self.expected, song);
             return (Motion::Continued, Some(self.offset.position(song)));
         }
-        // The count goes on behind all that has been planned.
+        // The count continues after all planned steps.
         let count = self.expected.next_step() + JUMP_STEPS;
         self.offset = SongOffset::between(count, song.step());
-        (self.pass, self.last_round) = (0, None);
+        (self.pass, self.last_loop_start) = (0, None);
         (Motion::Jumped, Some(self.offset.position(song)))
     }
 
-    /// The host loops over something else than in the block before, or over nothing any more: the step on which the
-    /// old loop or the new one would have come round, whichever is first. From there on the song goes on otherwise.
-    fn other_loop_from(&mut self, time: &BlockTime) -> Option<CountedStep> {
-        let now = (time.loop_steps, time.next_round());
+    /// If the loop has changed since the previous block, the step on which the old or the new loop would wrap first.
+    /// From that step on the song continues differently.
+    fn loop_changes_from(&mut self, time: &BlockTime) -> Option<CountedStep> {
+        let now = (time.loop_steps, time.next_loop_start());
         let before = std::mem::replace(&mut self.last_loop, now);
         [before.1, now.1].into_iter().flatten().min().filter(|_| before.0 != now.0)
     }
 
-    /// Whether the host is at another tempo but where it was to be in time: it has changed its tempo map, and has not
-    /// gone elsewhere. Some hosts tell no beats, and what wraps us makes them from the time and the present tempo.
-    fn time_goes_on(&self, host: &HostTime) -> bool {
+    /// Whether the tempo has changed but the position in samples is the expected one: then the host has changed its
+    /// tempo map and has not jumped. For hosts that report no beats, the plugin framework computes them from the time
+    /// and the current tempo.
+    fn time_continues(&self, host: &HostTime) -> bool {
         let other_tempo = host.tempo_bpm() != self.last_tempo_bpm;
         let expected = self.last_pos_samples.map(|last| last + self.last_block.1 as i64);
         other_tempo && host.pos_samples.zip(expected).is_some_and(|(now, expected)| (now - expected).abs() <= 2)
     }
 
-    /// Whether a position lies ahead by exactly what has gone by of the host's block. Where a host tells its time
-    /// within a block, what wraps us adds the distance from the block's start to the position a second time.
+    /// Whether a position is ahead by exactly the length of the parts of the host's block that have passed. If a host
+    /// reports its time within a block, the plugin framework adds the distance from the block's start twice.
     fn is_told_twice(&self, ahead_steps: f64, samples_per_step: f64) -> bool {
         let ahead = ahead_steps * samples_per_step;
         let gone_by = self.lengths.iter().scan(0, |sum, length| {
@@ -323,7 +325,7 @@ impl Clock {
     }
 }
 
-/// A loop that begins and ends on steps; others cannot be foreseen step by step and are jumps.
+/// A loop that starts and ends on steps. Any other loop cannot be predicted step by step, so each wrap is a jump.
 fn whole_steps((start, end): (f64, f64)) -> Option<Loop> {
     let step = |beats: f64| {
         let steps = beats * STEPS_IN_A_BEAT;

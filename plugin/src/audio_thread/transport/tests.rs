@@ -1,4 +1,4 @@
-//! The host's time, told in every way that hosts do.
+//! The host's time in all the ways in which hosts report it.
 
 use super::*;
 use crate::audio_thread::positions::{CountedStep, Sample, SongStep, StepPosition};
@@ -32,7 +32,7 @@ fn a_position_that_stands_still_is_no_transport() {
     let mut clock = Clock::new(48_000.0, 4096);
     let mut motion = || begin(&mut clock, &host(true, 3.0), 480).motion;
     assert_eq!(motion(), Motion::Started);
-    // For a tenth of a second it may be that the host tells its position once for several blocks.
+    // For a tenth of a second the host may be repeating one position for several blocks.
     assert_eq!([(); 10].map(|()| motion()), [Motion::Continued; 10]);
     assert_eq!([(); 3].map(|()| motion()), [Motion::Halted, Motion::Stopped, Motion::Stopped]);
 }
@@ -67,8 +67,8 @@ fn a_tempo_that_changes_anywhere_in_a_block_is_no_jump() {
 fn a_position_told_twice_within_a_block_is_not_believed() {
     let mut clock = Clock::new(48_000.0, 4096);
     let beats = |samples: f64| samples / 24_000.0;
-    // A block of 4096 in three parts; the last two carry news of time, whose positions lie as far ahead as the parts
-    // lie behind the block's start.
+    // A block of 4096 samples in three parts. In the last two, the positions are ahead by as much as the parts start
+    // after the block does.
     let told = [0.0, 2.0 * 1000.0, 2.0 * 3000.0, 4096.0].map(beats);
     let blocks: Vec<_> = told
         .into_iter()
@@ -78,7 +78,7 @@ fn a_position_told_twice_within_a_block_is_not_believed() {
     let places: Vec<_> = blocks.iter().map(|block| (block.position.steps() * 6000.0).round()).collect();
     assert_eq!(places, [0.0, 1000.0, 3000.0, 4096.0]);
     assert!(blocks[1..].iter().all(|block| block.motion == Motion::Continued));
-    // What lies ahead by anything else is a jump.
+    // A position that is ahead by any other amount is a jump.
     assert_eq!(begin(&mut clock, &host(true, beats(2.0 * 4096.0 + 3500.0)), 480).motion, Motion::Jumped);
 }
 
@@ -87,11 +87,11 @@ fn bars_do_not_shift_while_time_goes_straight_on() {
     let mut clock = Clock::new(48_000.0, 4096);
     let at =
         |pos, bar_start| HostTime { time_signature: Some((7, 8)), bar_start_beats: Some(bar_start), ..host(true, pos) };
-    // Bars of 3.5 beats that began at 1: one told as if they had begun at 0 is not believed.
+    // Bars of 3.5 beats that begin at 1. A report of a bar at 0 is ignored.
     let bars = [(1.0, 1.0), (1.02, 0.0), (1.04, 1.0)];
     let starts = bars.map(|(pos, bar_start)| begin(&mut clock, &at(pos, bar_start), 480).bar_start().beats());
     assert_eq!(starts, [1.0, 1.0, 1.0]);
-    // After a jump it is.
+    // After a jump such a report counts.
     assert_eq!(begin(&mut clock, &at(9.0, 7.0), 480).bar_start().beats(), 7.0);
 }
 
@@ -134,24 +134,24 @@ fn free_running_time_starts_at_0_and_yields_to_the_host() {
 fn a_loop_is_foreseen_and_counted_through() {
     let mut clock = Clock::new(48_000.0, 4096);
     let at = |pos_beats| HostTime { loop_range_beats: Some((2.0, 4.0)), ..host(true, pos_beats) };
-    let place = |block: &BlockTime, number| {
-        let place = block.place(step(number));
-        (place.song_step.number(), place.pass, place.comes_round)
+    let position = |block: &BlockTime, number| {
+        let position = block.song_position(step(number));
+        (position.song_step.number(), position.pass, position.is_loop_start)
     };
     let first = begin(&mut clock, &at(3.0), 24_000);
-    assert_eq!(place(&first, 15), (15, 0, false));
-    assert_eq!(place(&first, 16), (8, 1, true));
-    assert_eq!(place(&first, 25), (9, 2, false));
+    assert_eq!(position(&first, 15), (15, 0, false));
+    assert_eq!(position(&first, 16), (8, 1, true));
+    assert_eq!(position(&first, 25), (9, 2, false));
     let second = begin(&mut clock, &at(2.0), 24_000);
     assert_eq!((second.motion, second.position.steps()), (Motion::Continued, 16.0));
-    assert_eq!(place(&second, 16), (8, 1, true));
-    assert_eq!(place(&second, 17), (9, 1, false));
-    assert_eq!(place(&second, 24), (8, 2, true));
+    assert_eq!(position(&second, 16), (8, 1, true));
+    assert_eq!(position(&second, 17), (9, 1, false));
+    assert_eq!(position(&second, 24), (8, 2, true));
     assert_eq!(second.song_beats_at(Sample::default() + 12_000_u64).beats(), 2.5);
     let jumped = begin(&mut clock, &at(0.5), 24_000);
     assert_eq!(jumped.motion, Motion::Jumped);
     assert!(jumped.position.steps() > 64.0, "a count never comes back");
-    assert_eq!(jumped.place(jumped.position.step()).song_step, SongStep::new(2));
+    assert_eq!(jumped.song_position(jumped.position.step()).song_step, SongStep::new(2));
 }
 
 #[test]
@@ -164,16 +164,16 @@ fn a_block_that_runs_over_the_loops_end_is_the_same_however_it_is_split() {
         let mut clock = Clock::new(48_000.0, 32_000);
         for (pos, frames) in splits {
             let block = begin(&mut clock, &at(*pos), *frames);
-            let place = |number| {
-                let place = block.place(step(number));
-                (place.song_step.number(), place.pass, place.comes_round)
+            let position = |number| {
+                let position = block.song_position(step(number));
+                (position.song_step.number(), position.pass, position.is_loop_start)
             };
-            assert_eq!([16, 17].map(place), [(8, 1, true), (9, 1, false)], "{splits:?} at {pos}");
+            assert_eq!([16, 17].map(position), [(8, 1, true), (9, 1, false)], "{splits:?} at {pos}");
             assert_eq!(block.position.steps(), 14.0 + (pos - 3.5) * 4.0, "{splits:?} at {pos}");
         }
         let next = begin(&mut clock, &at(2.5), 6000);
         assert_eq!(
-            (next.motion, next.position.steps(), next.place(step(18)).song_step.number()),
+            (next.motion, next.position.steps(), next.song_position(step(18)).song_step.number()),
             (Motion::Continued, 18.0, 10),
             "{splits:?}"
         );
@@ -182,7 +182,7 @@ fn a_block_that_runs_over_the_loops_end_is_the_same_however_it_is_split() {
 
 #[test]
 fn another_tempo_at_the_expected_sample_is_no_jump_wherever_its_beats_are() {
-    // The host moves its tempo map under the playhead: 120 to 90 at 4 s, which is beat 8, and then beat 6.
+    // The host changes its tempo map while playing: from 120 to 90 bpm at 4 s, so that beat 8 becomes beat 6.
     for (told_samples, motion) in
         [(Some(192_000), Motion::Continued), (Some(96_000), Motion::Jumped), (None, Motion::Jumped)]
     {
@@ -200,7 +200,7 @@ fn another_tempo_at_the_expected_sample_is_no_jump_wherever_its_beats_are() {
         let now = begin(&mut clock, &HostTime { pos_samples: told_samples, ..at(90.0, 192_000) }, 4000);
         assert_eq!(now.motion, motion, "{told_samples:?}");
         if motion == Motion::Continued {
-            // The count goes on within half a step, and song and count agree.
+            // The count moves by at most half a step, and agrees with the song.
             let expected = last.position.steps() + 4000.0 / 6000.0;
             assert!((now.position.steps() - expected).abs() <= 0.5, "{:?} for {expected}", now.position);
             assert!((now.song_beats_at(now.begin).beats() - 6.0).abs() < 1e-9);
