@@ -295,7 +295,7 @@ impl<const HAS_AUDIO: bool> Vst3Plugin for Continuo<HAS_AUDIO> {
     };
 }
 
-/// Prints what each stage of the audio thread costs, for the program `stages`. No bundle has it.
+/// Prints the time of each stage of the audio thread, for the program `stages`. Not part of the bundles.
 // SAFETY: no other symbol of this name exists.
 #[cfg(any(test, feature = "bench"))]
 #[unsafe(no_mangle)]

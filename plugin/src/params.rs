@@ -121,7 +121,7 @@ pub struct Freeze {
 }
 
 impl ContinuoParams {
-    /// How steps are to be decided. The audio thread fills in the pass of the loop.
+    /// The settings for deciding steps. The audio thread fills in the pass of the loop.
     pub fn step_settings(&self) -> StepSettings {
         StepSettings {
             sampler: Sampler {

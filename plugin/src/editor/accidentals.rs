@@ -1,5 +1,5 @@
-//! The window's font, and the sharp and flat signs that it lacks: a font of two glyphs, drawn here. Runs on the host's
-//! window thread.
+//! The fonts of the window: egui's Ubuntu Light, and a font of our own with the sharp and flat signs that it lacks.
+//! Runs on the host's window thread.
 
 use std::sync::Arc;
 
@@ -62,12 +62,12 @@ const SHARP: Glyph = Glyph {
 
 const GLYPHS: [Glyph; 4] = [EMPTY, FLAT, EMPTY, SHARP];
 
-/// The window's font, with the signs behind it.
+/// The fonts of the window: the signs are the last resort.
 pub fn fonts() -> FontDefinitions {
     of_faces([("text", FontData::from_static(UBUNTU_LIGHT)), ("accidentals", FontData::from_owned(font()))])
 }
 
-/// Each family has all faces; the first one that has a character draws it.
+/// Font families that draw each character in the first face that has it.
 fn of_faces<const N: usize>(faces: [(&str, FontData); N]) -> FontDefinitions {
     let mut fonts = FontDefinitions::empty();
     for (name, face) in faces {
