@@ -203,7 +203,8 @@ fn a_step_follows_at_once_on_a_note_at_the_end_of_the_step_before() {
         let input = if step == 0 { vec![note(0, 90, true)] } else { Vec::new() };
         sent.push(parts.step_with(&input, |step| Some(decided(&steps, step))));
     }
-    assert_eq!(sent, ["", "on 60, off 60, on 62", ""]);
+    // 60 has just started, and lasts its 60 ms.
+    assert_eq!(sent, ["", "on 60, on 62, off 60", ""]);
 }
 
 #[test]
