@@ -15,7 +15,7 @@ mod tests;
 use std::any::Any;
 use std::sync::Arc;
 
-pub use rows::{decision_of, symbols_of};
+pub use rows::{decision_of, given_of, symbols_of};
 
 use crate::decision::{Decision, Given, Lanes};
 use crate::sampling::Sampler;
@@ -85,6 +85,8 @@ pub struct FollowedControls {
     pub density: bool,
     /// How high the coming bar is.
     pub register: bool,
+    /// The position in the phrase.
+    pub phrase: bool,
 }
 
 /// A model ready to play: packed weights, immutable and shared by all performances in a process.

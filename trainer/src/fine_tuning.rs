@@ -16,11 +16,13 @@ use crate::kinds;
 pub fn start_from(path: &Path, weights: &Weights, network: &Network, vocabulary: &str) -> Result<()> {
     let (name, file) = (path.display(), &weights.description);
     kinds::of(&file.config).check_start().map_err(|problem| anyhow!("--from {name}: {problem}"))?;
-    let (expected, got) = (network.config(), &file.config);
+    let wider = kinds::of(network.config()).with_features_of(weights);
+    let weights = wider.as_ref().unwrap_or(weights);
+    let (expected, got) = (network.config(), &weights.description.config);
     ensure!(
         got.sees() == expected.sees(),
-        "--from {name}: expected a network with the recipe's features, {}, got one with {}; change the recipe to its \
-         features",
+        "--from {name}: expected a network with the recipe's features, {}, or some of them, got one with {}; change the \
+         recipe to its features",
         listed(&expected.sees()),
         listed(&got.sees())
     );

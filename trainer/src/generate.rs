@@ -7,7 +7,7 @@ mod sound;
 
 use anyhow::{Context, Result};
 use continuo_model::decision::{Decision, Given};
-use continuo_model::generate::{self, Performer, Step, StepSettings, symbols_of};
+use continuo_model::generate::{self, Performer, Step, StepSettings, given_of, symbols_of};
 use continuo_model::phrase::Phrase;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::step_reader::Controls;
@@ -82,21 +82,6 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
         })
         .collect();
     Phrase::of_rows(&rows, seed.tempo_bpm, seed.time_signature)
-}
-
-/// The notes that a step of the seed gives.
-fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
-    let mut given = Given::NOTHING;
-    for (lane, symbol) in (0..).zip(row) {
-        match *symbol {
-            Some(Symbol::Pitch(pitch)) => given.strike(lane, pitch, 0),
-            // The held key does not matter here: on the grid, a voice holds the note it sounds.
-            Some(Symbol::Hold) => given.hold(lane, 0),
-            Some(Symbol::Rest) => given.lanes = given.lanes.with(lane),
-            None => {}
-        }
-    }
-    given
 }
 
 /// What each of the four voices does in a decision.

@@ -9,15 +9,18 @@ mod stack;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use continuo_model::config::NetworkConfig;
+use continuo_model::generate::Network;
 use continuo_model::random::SplitMix64;
 use continuo_model::weights_file::{Description, Weights};
 
 use crate::batches::Epoch;
 use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
+pub use four_voices::given_voices;
 
 /// The trainer's side of a network. Add new kinds here.
 pub fn of(config: &NetworkConfig) -> &dyn TrainerSide {
@@ -46,6 +49,12 @@ pub trait TrainerSide {
     /// The reason, if it cannot.
     fn check_start(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// The weights to start from, extended to this shape, if they lack nothing but some of its input features. The new
+    /// features have no effect until they are trained.
+    fn with_features_of(&self, _start: &Weights) -> Option<Weights> {
+        None
     }
 
     /// Reads the music to train and validate on. `start` are the weights that training starts from, if any.
@@ -139,8 +148,8 @@ pub trait Material {
     /// The number of pieces to train on and to validate on.
     fn num_pieces(&self) -> (usize, usize);
 
-    /// The batches of an epoch.
-    fn epoch(&self, training: &Training, rng: &mut SplitMix64) -> Epoch;
+    /// The batches of an epoch. `player` plays the network's own past, for recipes with one.
+    fn epoch(&self, training: &Training, player: Option<&Arc<dyn Network>>, rng: &mut SplitMix64) -> Epoch;
 
     /// The validation loss of weights.
     ///

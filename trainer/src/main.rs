@@ -25,6 +25,7 @@ mod kinds;
 mod loss_curve;
 mod losses;
 mod obey;
+mod own_past;
 mod preparation;
 mod progress_bar;
 mod recipe;

@@ -9,6 +9,7 @@ pub use continuo_network::optimisers::Rule;
 use serde::Deserialize;
 
 use crate::kinds;
+use crate::own_past::OwnPastOptions;
 use crate::schedules::Schedule;
 
 /// Everything that determines the trained weights, apart from the music and the random seed.
@@ -48,6 +49,9 @@ pub struct Training {
     /// Share of a split network's steps whose voices are trained in random order, 0 to 1.
     #[serde(default)]
     pub any_order: f32,
+    /// A past of the network's own for a share of the pieces.
+    #[serde(default)]
+    pub own_past: Option<OwnPastOptions>,
     /// The highest learning rate of the schedule.
     pub learning_rate: f64,
     /// How the learning rate changes over the run.
@@ -120,6 +124,9 @@ impl Recipe {
                 (0.0..below).contains(&value),
                 "training.{what}: expected a number from 0 to {below:.0}, got {value}"
             );
+        }
+        if let Some(own_past) = &training.own_past {
+            own_past.check()?;
         }
         training.schedule.check().context("training.schedule")
     }

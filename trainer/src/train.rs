@@ -19,7 +19,7 @@ use crate::losses::cross_entropy;
 use crate::progress_bar::EpochBar;
 use crate::recipe::Recipe;
 use crate::training_log::{self, EpochRow};
-use crate::{fine_tuning, interrupt};
+use crate::{fine_tuning, interrupt, own_past};
 
 struct Run {
     recipe: Recipe,
@@ -96,6 +96,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         std::process::exit(interrupt::EXIT_CODE);
     }
     std::fs::remove_file(&run.checkpoint).ok();
+    std::fs::remove_file(own_past::path_beside(&args.out)).ok();
     println!(
         "{}: {:.4} {} on `{}`, reached in epoch {}",
         args.out.display(),
@@ -199,7 +200,10 @@ impl Run {
         let training = &self.recipe.training;
         // Each epoch has its own stream of random numbers, so a resumed run continues with the same numbers.
         let mut rng = SplitMix64::new(self.progress.rng_seed.wrapping_add((epoch as u64) << 32));
-        let batches = self.material.epoch(training, &mut rng);
+        let is_resumed = self.progress.begun.is_some();
+        let path = own_past::path_beside(&self.out);
+        let player = own_past::player(training.own_past.as_ref(), epoch, is_resumed, &path, || self.weights())?;
+        let batches = self.material.epoch(training, player.as_ref(), &mut rng);
         let mut begun = self.progress.begun.take().unwrap_or_default();
         if begun.batches_done > 0 {
             rng = SplitMix64::new(begun.rng_state);
@@ -240,9 +244,14 @@ impl Run {
         Ok((begun, Some(rate)))
     }
 
+    /// The current weights, without figures.
+    fn weights(&self) -> Result<Weights> {
+        Ok(self.averages.network(&self.network)?.to_weights(self.description())?)
+    }
+
     /// The current weights, with their figures, and their loss.
     fn validate(&self) -> Result<(Weights, f64)> {
-        let mut weights = self.averages.network(&self.network)?.to_weights(self.description())?;
+        let mut weights = self.weights()?;
         let judgement = self.material.judge(&weights)?;
         weights.description.figures = judgement.figures_of(&self.recipe.split.1);
         Ok((weights, judgement.loss))

@@ -122,6 +122,7 @@ impl Kind for SplitConfig {
                 fermata: follows(StepFeature::Fermata),
                 density: follows(StepFeature::Density),
                 register: follows(StepFeature::Register),
+                phrase: follows(StepFeature::Phrase),
             },
             decides_velocity: false,
             decides_timing: false,

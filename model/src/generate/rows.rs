@@ -42,6 +42,21 @@ pub fn decision_of(
     decision
 }
 
+/// What the player gives in a step: a symbol for each voice, `None` for the voices that the network decides.
+pub fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
+    let mut given = Given::NOTHING;
+    for (lane, symbol) in (0..).zip(row) {
+        match *symbol {
+            Some(Symbol::Pitch(pitch)) => given.strike(lane, pitch, 0),
+            // The held key does not matter here: on the grid, a voice holds the note it sounds.
+            Some(Symbol::Hold) => given.hold(lane, 0),
+            Some(Symbol::Rest) => given.lanes = given.lanes.with(lane),
+            None => {}
+        }
+    }
+    given
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

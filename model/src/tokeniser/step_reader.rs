@@ -47,6 +47,10 @@ pub enum StepFeature {
     Density,
     /// The control for how high the coming bar is.
     Register,
+    /// Where in the bar the step is.
+    Bar,
+    /// Where in the phrase the step is.
+    Phrase,
 }
 
 impl StepFeature {
@@ -56,7 +60,8 @@ impl StepFeature {
             Self::Sounding | Self::Held => NUM_VOICES,
             Self::Intervals => NUM_PAIRS,
             Self::Echo => NUM_VOICES + 1,
-            Self::Beat | Self::Key | Self::Fermata | Self::Density | Self::Register => 1,
+            Self::Phrase => 2,
+            Self::Beat | Self::Key | Self::Fermata | Self::Density | Self::Register | Self::Bar => 1,
         }
     }
 
@@ -71,13 +76,15 @@ impl StepFeature {
             Self::Key => NUM_KEYS,
             Self::Fermata => FERMATA_CLASSES,
             Self::Density | Self::Register => CONTROL_CLASSES,
+            Self::Bar => BarPosition::CLASSES,
+            Self::Phrase => 2 * PHRASE_CLASSES,
         }
     }
 }
 
 const NUM_PAIRS: usize = PAIRS.len();
 
-/// The player's controls; `None` leaves the choice to the network.
+/// What the network is told about a step beside the notes; `None` leaves it to the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Controls {
     /// The key: 0 to 11 are the major keys from C up, 12 to 23 the minor keys; see [`crate::key`].
@@ -88,7 +95,57 @@ pub struct Controls {
     pub density: Option<u8>,
     /// How high the coming bar is: 0 (low) to 4 (high); see [`register_class`].
     pub register: Option<u8>,
+    /// Where in the bar the step is.
+    pub bar: Option<BarPosition>,
+    /// Where in the phrase the step is.
+    pub phrase: Option<PhrasePosition>,
 }
+
+impl Controls {
+    /// Nothing is told.
+    pub const NONE: Self =
+        Self { key: None, fermata_in: None, density: None, register: None, bar: None, phrase: None };
+}
+
+/// A step's position in its bar, in 16ths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarPosition {
+    /// 16ths since the start of the bar.
+    pub step_in_bar: u8,
+    /// The length of the bar in 16ths.
+    pub bar_steps: u8,
+}
+
+impl BarPosition {
+    /// Positions that networks distinguish: those of a bar of four beats, then those of a bar of three.
+    const CLASSES: usize = FOUR_BEATS + THREE_BEATS;
+
+    /// The class of the position. Two beats are the first half of four, six quarters are twice three; other bars are
+    /// unknown to the networks.
+    fn class(self) -> Option<usize> {
+        let step = usize::from(self.step_in_bar);
+        match self.bar_steps {
+            8 | 16 => Some(step % FOUR_BEATS),
+            12 | 24 => Some(FOUR_BEATS + step % THREE_BEATS),
+            _ => None,
+        }
+    }
+}
+
+const FOUR_BEATS: usize = 4 * STEPS_PER_BEAT;
+const THREE_BEATS: usize = 3 * STEPS_PER_BEAT;
+
+/// A step's position in its phrase, in beats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhrasePosition {
+    /// Whole beats since the start of the phrase.
+    pub beats_since: u8,
+    /// Beats, rounded up, to its last chord: 0 from the chord's start on.
+    pub beats_left: u8,
+}
+
+/// Classes of the beats since a phrase's start and to its end: 0 to 15, and more.
+const PHRASE_CLASSES: usize = 17;
 
 /// The density class of a mean number of attacks per beat and voice.
 pub fn density_class(attacks_per_beat: f32) -> u8 {
@@ -168,6 +225,12 @@ impl StepReader {
                 }
                 StepFeature::Density => out.push(CONTROL_CLASSES, controls.density.map(usize::from)),
                 StepFeature::Register => out.push(CONTROL_CLASSES, controls.register.map(usize::from)),
+                StepFeature::Bar => out.push(BarPosition::CLASSES, controls.bar.and_then(BarPosition::class)),
+                StepFeature::Phrase => {
+                    let class = |beats: u8| usize::from(beats).min(PHRASE_CLASSES - 1);
+                    out.push(PHRASE_CLASSES, controls.phrase.map(|phrase| class(phrase.beats_since)));
+                    out.push(PHRASE_CLASSES, controls.phrase.map(|phrase| class(phrase.beats_left)));
+                }
             }
             debug_assert_eq!(out.base - start, feature.table_rows());
         }
@@ -238,8 +301,15 @@ impl Reader for StepReader {
     fn feed(&mut self, voice: usize, token: u16) {
         assert!(self.decided[voice].is_none(), "voice {voice} has two tokens in one step");
         self.decided[voice] = Some(token);
-        let [Some(s), Some(a), Some(t), Some(b)] = self.decided else { return };
-        let row = [s, a, t, b];
+        if let [Some(s), Some(a), Some(t), Some(b)] = self.decided {
+            self.end_step([s, a, t, b]);
+        }
+    }
+}
+
+impl StepReader {
+    /// Ends the step with these tokens, whichever have been read.
+    pub fn end_step(&mut self, row: [u16; NUM_VOICES]) {
         let mut attacks = 0;
         for (voice, &token) in row.iter().enumerate() {
             let before = self.sounding[voice];

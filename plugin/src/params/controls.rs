@@ -129,6 +129,7 @@ pub fn for_network(key: Key, density: Density, register: Register) -> Controls {
         fermata_in: None,
         density: after_auto(density as usize),
         register: after_auto(register as usize),
+        ..Controls::default()
     }
 }
 

@@ -6,11 +6,14 @@ mod options;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use continuo_model::config::NetworkConfig;
+use continuo_model::generate::Network;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{Grid, NUM_VOICES};
+use continuo_model::tokeniser::step_reader::{BarPosition, Controls};
 use continuo_model::vocabulary::{Symbol, Vocabulary};
 use continuo_model::weights_file::Weights;
 
@@ -34,6 +37,8 @@ pub struct GridPiece {
     pub key: Option<u8>,
     /// For each step, whether it lies under a fermata; empty if unknown.
     pub fermatas: Vec<bool>,
+    /// The position of each step in its bar; empty if unknown.
+    pub bars: Vec<Option<BarPosition>>,
 }
 
 impl GridPiece {
@@ -42,13 +47,18 @@ impl GridPiece {
     /// # Errors
     /// If a pitch is outside the vocabulary.
     pub fn of(piece: &FourVoices) -> Result<Self> {
-        Ok(Self { grid: piece.grid()?, key: piece.key, fermatas: piece.fermatas.clone() })
+        Ok(Self { grid: piece.grid()?, key: piece.key, fermatas: piece.fermatas.clone(), bars: piece.bars.clone() })
+    }
+
+    /// What every player of the piece knows about a step: its position in the bar, as far as the piece tells it.
+    pub fn known(&self, step: usize) -> Controls {
+        Controls { bar: self.bars.get(step).copied().flatten(), ..Controls::default() }
     }
 
     /// The piece transposed by `semitones`. The result must stay in the vocabulary's range.
     pub fn transposed(&self, semitones: i8) -> Self {
         let key = self.key.map(|key| key / 12 * 12 + (key as i8 % 12 + semitones).rem_euclid(12) as u8);
-        Self { grid: self.grid.transposed(semitones), key, fermatas: self.fermatas.clone() }
+        Self { grid: self.grid.transposed(semitones), key, fermatas: self.fermatas.clone(), bars: self.bars.clone() }
     }
 }
 
@@ -63,8 +73,14 @@ pub trait ReadsGrids {
     /// If they cannot be packed.
     fn judge(&self, weights: &Weights, pieces: &[GridPiece]) -> Result<Judgement>;
 
-    /// Encodes pieces, which are already in the keys of the epoch.
-    fn sequences(&self, pieces: &[GridPiece], training: &Training, rng: &mut SplitMix64) -> Box<dyn Sequences>;
+    /// Encodes pieces, which are already in the keys of the epoch. `player` plays the network's own past.
+    fn sequences(
+        &self,
+        pieces: &[GridPiece],
+        training: &Training,
+        player: Option<&Arc<dyn Network>>,
+        rng: &mut SplitMix64,
+    ) -> Box<dyn Sequences>;
 }
 
 /// Checks a recipe for four voices.
@@ -110,7 +126,7 @@ impl<R: ReadsGrids> Material for Grids<R> {
     }
 
     /// Transposes the pieces for this epoch and cuts windows.
-    fn epoch(&self, training: &Training, rng: &mut SplitMix64) -> Epoch {
+    fn epoch(&self, training: &Training, player: Option<&Arc<dyn Network>>, rng: &mut SplitMix64) -> Epoch {
         let ranges = voice_ranges(&self.train);
         let mut transposed = Vec::with_capacity(self.train.len());
         let mut windows = Vec::new();
@@ -133,7 +149,7 @@ impl<R: ReadsGrids> Material for Grids<R> {
             windows.extend(starts.into_iter().map(|step| (i, step)));
         }
         rng.shuffle(&mut windows);
-        let sequences = self.reader.sequences(&transposed, training, rng);
+        let sequences = self.reader.sequences(&transposed, training, player, rng);
         Epoch { sequences, windows, batch: training.batch }
     }
 

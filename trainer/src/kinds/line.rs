@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, ensure};
 use candle_core::Device;
 use continuo_model::config::{HomeKey, LineConfig, NetworkConfig};
+use continuo_model::generate::Network;
 use continuo_model::lexicon::Lexicon;
 use continuo_model::random::SplitMix64;
 use continuo_model::weights_file::{Description, Weights};
@@ -18,6 +19,7 @@ use continuo_model::weights_file::{Description, Weights};
 use super::{Judgement, Judging, Material, Music, TrainerSide, WordsOf, dense_layers, lstm_layers};
 use crate::batches::{Batch, Epoch, Sequences, Window};
 use crate::corpus::folder;
+use crate::own_past;
 use crate::preparation::{self, KeyPlan, Preparation, Spelt};
 use crate::recipe::{self, Recipe, Training};
 use crate::seeds::Seed;
@@ -55,7 +57,7 @@ impl TrainerSide for LineConfig {
             "training.transpose and any_order: expected neither for a line model; preparation.key = \"all\" trains in \
              every key"
         );
-        Ok(())
+        own_past::check_unused(recipe)
     }
 
     fn material(&self, recipe: &Recipe, music: Music, start: Option<&Weights>) -> Result<Box<dyn Material>> {
@@ -138,7 +140,7 @@ impl Material for Learning {
         (self.songs.report.train.0, self.valid.len())
     }
 
-    fn epoch(&self, training: &Training, rng: &mut SplitMix64) -> Epoch {
+    fn epoch(&self, training: &Training, _player: Option<&Arc<dyn Network>>, rng: &mut SplitMix64) -> Epoch {
         let songs = self.songs.to_learn(rng);
         let windows = windows::windows(&songs, training, rng);
         let (config, lexicon) = (self.config.clone(), self.songs.lexicon.clone());

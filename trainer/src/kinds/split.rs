@@ -1,13 +1,17 @@
 //! Split networks: four voices in any order. The trunk runs once per step, the head once per voice.
 
 mod controls;
+mod features;
+mod own_past;
 mod steps;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::Device;
 use continuo_model::config::{NetworkConfig, SplitConfig};
+use continuo_model::generate::Network;
 use continuo_model::random::SplitMix64;
 use continuo_model::weights_file::Weights;
 
@@ -16,6 +20,8 @@ use super::{Judgement, Judging, Material, Music, TrainerSide, lstm_layers};
 use crate::batches::{Batch, Sequences, Window};
 use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
+use controls::reveal;
+use own_past::OwnPast;
 use steps::Steps;
 
 impl TrainerSide for SplitConfig {
@@ -29,6 +35,10 @@ impl TrainerSide for SplitConfig {
 
     fn check(&self, recipe: &Recipe) -> Result<()> {
         four_voices::check(recipe)
+    }
+
+    fn with_features_of(&self, start: &Weights) -> Option<Weights> {
+        features::widened(self, start)
     }
 
     fn material(&self, recipe: &Recipe, music: Music, _start: Option<&Weights>) -> Result<Box<dyn Material>> {
@@ -58,8 +68,27 @@ impl ReadsGrids for SplitConfig {
         NetworkConfig::Split(self.clone())
     }
 
-    fn sequences(&self, pieces: &[GridPiece], training: &Training, rng: &mut SplitMix64) -> Box<dyn Sequences> {
-        let pieces = pieces.iter().map(|piece| Steps::read(self, piece, training.any_order, rng)).collect();
+    /// Controls are set at random, so that the network learns to play with and without them.
+    fn sequences(
+        &self,
+        pieces: &[GridPiece],
+        training: &Training,
+        player: Option<&Arc<dyn Network>>,
+        rng: &mut SplitMix64,
+    ) -> Box<dyn Sequences> {
+        let player = training.own_past.as_ref().zip(player);
+        let pieces = pieces.iter().map(|piece| {
+            let controls = reveal(piece, &self.features, rng);
+            match player {
+                Some((own_past, network)) if rng.next_f32() < own_past.share => {
+                    let given = own_past.given[rng.next_below(own_past.given.len())].0;
+                    let own = OwnPast::play(Arc::clone(network), piece, given, &controls, rng);
+                    Steps::read_beside(self, piece, &controls, &own)
+                }
+                _ => Steps::read(self, piece, &controls, training.any_order, rng),
+            }
+        });
+        let pieces = pieces.collect();
         Box::new(SplitSequences { config: self.clone(), pieces, window_steps: training.window_steps })
     }
 }

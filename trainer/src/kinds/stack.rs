@@ -3,10 +3,12 @@
 mod cells;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use candle_core::Device;
 use continuo_model::config::{NetworkConfig, StackConfig};
+use continuo_model::generate::Network;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::weights_file::Weights;
@@ -14,6 +16,7 @@ use continuo_model::weights_file::Weights;
 use super::four_voices::{self, GridPiece, Grids, ReadsGrids, given_voices};
 use super::{Judgement, Judging, Material, Music, TrainerSide, dense_layers, lstm_layers};
 use crate::batches::{Batch, Sequences, Window};
+use crate::own_past;
 use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
 use cells::Cells;
@@ -32,7 +35,8 @@ impl TrainerSide for StackConfig {
     }
 
     fn check(&self, recipe: &Recipe) -> Result<()> {
-        four_voices::check(recipe)
+        four_voices::check(recipe)?;
+        own_past::check_unused(recipe)
     }
 
     fn material(&self, recipe: &Recipe, music: Music, _start: Option<&Weights>) -> Result<Box<dyn Material>> {
@@ -69,7 +73,13 @@ impl ReadsGrids for StackConfig {
         NetworkConfig::Stack(self.clone())
     }
 
-    fn sequences(&self, pieces: &[GridPiece], training: &Training, _rng: &mut SplitMix64) -> Box<dyn Sequences> {
+    fn sequences(
+        &self,
+        pieces: &[GridPiece],
+        training: &Training,
+        _player: Option<&Arc<dyn Network>>,
+        _rng: &mut SplitMix64,
+    ) -> Box<dyn Sequences> {
         let pieces = pieces.iter().map(|piece| Cells::read(self, &piece.grid)).collect();
         Box::new(StackSequences { config: self.clone(), pieces, window_steps: training.window_steps })
     }

@@ -3,6 +3,7 @@
 use anyhow::{Result, anyhow, ensure};
 use continuo_model::rules::{self, Row};
 use continuo_model::tokeniser::grid::{Grid, NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
+use continuo_model::tokeniser::step_reader::BarPosition;
 use continuo_model::vocabulary::{HIGHEST_PITCH, LOWEST_PITCH};
 
 use super::dealing::{self, Voice};
@@ -23,6 +24,8 @@ pub struct FourVoices {
     pub attacks: Option<Vec<u8>>,
     /// For each step, whether it lies under a fermata; empty if unknown.
     pub fermatas: Vec<bool>,
+    /// The position of each step in its bar; empty if bars are unknown.
+    pub bars: Vec<Option<BarPosition>>,
     /// The key in the file, 0 to 11 major from C up, 12 to 23 minor.
     pub key: Option<u8>,
     /// The first metre, count and unit; 4/4 if the piece has none.
@@ -67,6 +70,7 @@ impl FourVoices {
             rows,
             attacks: (!piece.attacks_unknown).then_some(attacks),
             fermatas,
+            bars: bars(piece, lead, num_steps),
             key: piece.written_key.filter(|key| key.mode.is_some()).and(piece.key()).map(|key| key.number()),
             metre: song::metre(piece),
             tempo_bpm: piece.tempo_bpm,
@@ -122,6 +126,7 @@ impl FourVoices {
     pub fn truncate(&mut self, steps: usize) {
         self.rows.truncate(steps);
         self.fermatas.truncate(steps);
+        self.bars.truncate(steps);
         if let Some(attacks) = &mut self.attacks {
             attacks.truncate(steps);
         }
@@ -139,6 +144,24 @@ pub fn lead(piece: &Piece) -> usize {
         }
     }
     usize::from(song::step_in_beat(piece, 0))
+}
+
+/// The position of each step in its bar; empty if the piece has no bars, `None` before its first bar line.
+fn bars(piece: &Piece, lead: usize, num_steps: usize) -> Vec<Option<BarPosition>> {
+    let metre_at = |tick: u64| piece.metres.iter().rev().find(|metre| metre.at <= tick).map(|at| at.metre.bar_ticks());
+    let position = |step: usize| {
+        let tick = step.checked_sub(lead)? as u64 * TICKS_PER_STEP;
+        let bar = piece.bars.iter().rposition(|&bar| bar <= tick)?;
+        let written = metre_at(tick);
+        let lasts = piece.bars.get(bar + 1).map(|next| next - piece.bars[bar]);
+        // The first bar may be a pickup and the last one be cut short: there the metre tells the length.
+        let whole = if bar == 0 || lasts.is_none() { written.max(lasts)? } else { lasts? };
+        let missing = if bar == 0 { whole - lasts.unwrap_or(whole) } else { 0 };
+        let step_in_bar = (tick - piece.bars[bar] + missing) / TICKS_PER_STEP;
+        let bar_steps = u8::try_from(whole / TICKS_PER_STEP).ok()?;
+        Some(BarPosition { step_in_bar: u8::try_from(step_in_bar).ok()?, bar_steps })
+    };
+    if piece.bars.is_empty() { Vec::new() } else { (0..num_steps).map(position).collect() }
 }
 
 /// The sounding pitches of each step and the attacks as bits, after `lead` steps of silence.

@@ -14,7 +14,7 @@ const SETTINGS: StepSettings = StepSettings {
     rng_seed: 7,
     pass: 0,
     strict: false,
-    controls: Controls { key: None, fermata_in: None, density: None, register: None },
+    controls: Controls::NONE,
     snap: false,
 };
 /// A phrase that is clearly in C major.

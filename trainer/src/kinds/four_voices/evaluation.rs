@@ -6,7 +6,6 @@ use std::fmt;
 use anyhow::{Context, Error, Result, ensure};
 use continuo_model::stream::{GridLayers, GridNetwork};
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
-use continuo_model::tokeniser::step_reader::Controls;
 use serde::Serialize;
 
 use super::GridPiece;
@@ -97,7 +96,7 @@ fn evaluate<L: GridLayers>(network: &GridNetwork<L>, pieces: &[GridPiece], given
         let before: f64 = sums.iter().sum();
         for (step, row) in piece.grid.steps.iter().enumerate() {
             state.set_step_in_beat(step % STEPS_PER_BEAT);
-            network.begin_step(&mut state, Controls::default(), &mut scratch);
+            network.begin_step(&mut state, piece.known(step), &mut scratch);
             for voice in order {
                 let logits = network.logits(&mut state, voice, &mut scratch);
                 if !given[voice] {

@@ -30,6 +30,7 @@ fn windows_hold_every_cell_and_pad_short_pieces() {
         optimiser: crate::recipe::Rule::Nadam,
         weight_decay: 0.0,
         averaging: 0.0,
+        own_past: None,
         any_order: 1.0,
         learning_rate: 1.0,
         schedule: Default::default(),
@@ -60,7 +61,7 @@ fn windows_hold_every_cell_and_pad_short_pieces() {
 fn check_windows(training: &Training, reader: impl ReadsGrids) {
     let long: Vec<_> = (0..9).map(|i| [60 + i, 55, 50, 45]).collect();
     let grids = Grids { reader, train: vec![piece(&long), piece(&long[..2])], valid: Vec::new() };
-    let epoch = grids.epoch(training, &mut SplitMix64::new(1));
+    let epoch = grids.epoch(training, None, &mut SplitMix64::new(1));
     let (mut seen, mut cells) = (std::collections::BTreeSet::new(), 0.0);
     for n in 0..epoch.len() {
         let batch = epoch.batch(n, &Device::Cpu).unwrap();

@@ -2,7 +2,9 @@
 
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use continuo_model::tokeniser::step_reader::{Controls, FERMATA_CLASSES, StepFeature, density_class, register_class};
+use continuo_model::tokeniser::step_reader::{
+    Controls, FERMATA_CLASSES, PhrasePosition, StepFeature, density_class, register_class,
+};
 use continuo_model::vocabulary::{Symbol, Vocabulary};
 
 use crate::kinds::four_voices::GridPiece;
@@ -11,6 +13,8 @@ use crate::kinds::four_voices::GridPiece;
 const AHEAD_STEPS: usize = 4 * STEPS_PER_BEAT;
 /// The probability that a piece is trained with a given control.
 const SET_PROBABILITY: f32 = 0.5;
+/// The probability that the bars are known. They are in almost every host.
+const BARS_KNOWN: f32 = 0.8;
 
 /// For each step, the controls of a network with `features`. Each control is set or left out at random, so that the
 /// network learns to play without it.
@@ -19,15 +23,19 @@ pub fn reveal(piece: &GridPiece, features: &[StepFeature], rng: &mut SplitMix64)
     let key = piece.key.filter(|_| set(StepFeature::Key));
     let (density, register) = (set(StepFeature::Density), set(StepFeature::Register));
     let fermata = set(StepFeature::Fermata);
+    let phrases = if set(StepFeature::Phrase) { positions_in_phrases(&piece.fermatas) } else { Vec::new() };
     // A player requests a cadence some steps before it, not from the beginning.
     let horizon = 1 + rng.next_below(FERMATA_CLASSES - 1) as u8;
     let fermatas = fermata.then(|| steps_to_fermata(&piece.fermatas));
+    let bars_known = rng.next_f32() < BARS_KNOWN && features.contains(&StepFeature::Bar);
     (0..piece.grid.steps.len())
         .map(|step| Controls {
             key,
             fermata_in: fermatas.as_ref().and_then(|f| f.get(step).copied()).filter(|&n| n < horizon),
             density: density.then(|| density_class(attacks_per_beat(piece, step))),
             register: register.then(|| mean_pitch(piece, step).map(register_class)).flatten(),
+            bar: piece.known(step).bar.filter(|_| bars_known),
+            phrase: phrases.get(step).copied().flatten(),
         })
         .collect()
 }
@@ -45,6 +53,23 @@ fn steps_to_fermata(fermatas: &[bool]) -> Vec<u8> {
         .collect();
     distances.reverse();
     distances
+}
+
+/// For each step, its position in its phrase, which ends with a fermata; `None` after the last one.
+fn positions_in_phrases(fermatas: &[bool]) -> Vec<Option<PhrasePosition>> {
+    let beats = |steps: usize| u8::try_from(steps).unwrap_or(u8::MAX);
+    let mut start = 0;
+    let position = |step: usize| {
+        if step > 0 && fermatas[step - 1] && !fermatas[step] {
+            start = step;
+        }
+        let left = fermatas[step..].iter().position(|&under| under)?;
+        Some(PhrasePosition {
+            beats_since: beats((step - start) / STEPS_PER_BEAT),
+            beats_left: beats(left.div_ceil(STEPS_PER_BEAT)),
+        })
+    };
+    (0..fermatas.len()).map(position).collect()
 }
 
 /// Attacks per beat and voice from `step` on.
@@ -82,9 +107,19 @@ mod tests {
     }
 
     #[test]
+    fn phrases_begin_after_a_fermata_and_lead_to_the_next() {
+        let fermatas: Vec<bool> = ".....ff......f.".chars().map(|c| c == 'f').collect();
+        let words = |position: &Option<PhrasePosition>| {
+            position.map_or("-".into(), |p| format!("{}/{}", p.beats_since, p.beats_left))
+        };
+        let positions: Vec<String> = positions_in_phrases(&fermatas).iter().map(words).collect();
+        assert_eq!(positions.join(" "), "0/2 0/1 0/1 0/1 1/1 1/0 1/0 0/2 0/2 0/1 0/1 1/1 1/1 1/0 -");
+    }
+
+    #[test]
     fn controls_describe_the_coming_bar_and_are_set_half_of_the_time() {
         let rows: Vec<_> = (0..40).map(|i| [72, 64, 60, if i < 16 { 48 } else { 50 + i }].map(Some)).collect();
-        let piece = GridPiece { grid: Grid::from_pitches(&rows, None), key: Some(14), fermatas: vec![false; 40] };
+        let piece = GridPiece { grid: Grid::from_pitches(&rows, None), key: Some(14), fermatas: vec![false; 40], ..GridPiece::default() };
         assert_eq!(attacks_per_beat(&piece, 0), 0.25);
         assert_eq!(attacks_per_beat(&piece, 16), 1.0);
         assert_eq!(mean_pitch(&piece, 0), Some(61.0));

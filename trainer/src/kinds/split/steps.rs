@@ -5,11 +5,12 @@ use candle_core::{Device, Tensor};
 use continuo_model::config::SplitConfig;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::NUM_VOICES;
-use continuo_model::tokeniser::step_reader::{HEAD_SLOTS, NO_INDEX, StepReader, relative_columns};
+use continuo_model::tokeniser::step_reader::{Controls, HEAD_SLOTS, NO_INDEX, StepReader, relative_columns};
 use continuo_model::tokeniser::{GridReader, Reader};
+use continuo_model::vocabulary::{Symbol, Vocabulary};
 use continuo_network::{Inputs, SplitInputs};
 
-use super::controls::reveal;
+use super::own_past::OwnPast;
 use crate::batches::Batch;
 use crate::kinds::four_voices::GridPiece;
 
@@ -23,33 +24,99 @@ pub struct Steps {
     before: Vec<Option<u8>>,
     /// (steps, voices).
     targets: Vec<u32>,
+    /// Whether the network learns to predict the voice, or is given it, (steps, voices).
+    learnt: Vec<bool>,
 }
 
 impl Steps {
     /// Encodes a piece. A share `any_order` of the steps has its voices in random order, the others from the top.
-    /// Controls are set at random, so that the network learns to play with and without them.
-    pub fn read(config: &SplitConfig, piece: &GridPiece, any_order: f32, rng: &mut SplitMix64) -> Self {
-        let mut steps = Self { trunk: Vec::new(), head: Vec::new(), before: Vec::new(), targets: Vec::new() };
-        let controls = reveal(piece, &config.features, rng);
-        let mut reader = StepReader::new();
-        let mut indices = vec![NO_INDEX; config.trunk_slots()];
-        let mut head_indices = [NO_INDEX; HEAD_SLOTS];
+    pub fn read(
+        config: &SplitConfig,
+        piece: &GridPiece,
+        controls: &[Controls],
+        any_order: f32,
+        rng: &mut SplitMix64,
+    ) -> Self {
+        let mut encoder = Encoder::new(config);
         for (row, controls) in piece.grid.steps.iter().zip(controls) {
-            reader.trunk_indices(&config.features, controls, &mut indices);
-            steps.trunk.extend_from_slice(&indices);
             let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
             if rng.next_f32() < any_order {
                 rng.shuffle(&mut order);
             }
-            for voice in order {
-                reader.head_indices(voice, config.sees_echo(), &mut head_indices);
-                steps.head.extend_from_slice(&head_indices);
-                steps.before.push(reader.sounding(voice));
-                steps.targets.push(row[voice].into());
-                reader.feed(voice, row[voice]);
+            encoder.step(*controls, order, *row, [true; NUM_VOICES], *row);
+        }
+        encoder.steps
+    }
+
+    /// Encodes a piece whose past is what the network played beside it. The network learns what the piece itself does
+    /// in the voices that were not given, from the top, after the given ones: hold where it holds, or start its note if
+    /// the network rests there.
+    pub fn read_beside(config: &SplitConfig, piece: &GridPiece, controls: &[Controls], own: &OwnPast) -> Self {
+        let mut encoder = Encoder::new(config);
+        let hold = Vocabulary::GRID.token(Symbol::Hold);
+        let mut sounding = [None; NUM_VOICES];
+        for (((row, controls), played), given) in piece.grid.steps.iter().zip(controls).zip(&own.rows).zip(&own.given) {
+            let mut order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
+            let learnt = if given.contains(&false) { given.map(|given| !given) } else { [true; NUM_VOICES] };
+            // A stable sort: the given voices, then the others, each from the top.
+            order.sort_by_key(|&voice| learnt[voice]);
+            let targets = std::array::from_fn(|voice| {
+                sounding[voice] = Vocabulary::GRID.sounds(row[voice], sounding[voice]);
+                let nothing_to_hold = row[voice] == hold && encoder.reader.sounding(voice).is_none();
+                let starts = sounding[voice].filter(|_| nothing_to_hold);
+                starts.map_or(row[voice], |pitch| Vocabulary::GRID.token(Symbol::Pitch(pitch)))
+            });
+            encoder.step(*controls, order, targets, learnt, *played);
+        }
+        encoder.steps
+    }
+}
+
+/// Encodes one step after the other.
+struct Encoder<'a> {
+    config: &'a SplitConfig,
+    reader: StepReader,
+    indices: Vec<u32>,
+    steps: Steps,
+}
+
+impl<'a> Encoder<'a> {
+    fn new(config: &'a SplitConfig) -> Self {
+        let steps = Steps {
+            trunk: Vec::new(),
+            head: Vec::new(),
+            before: Vec::new(),
+            targets: Vec::new(),
+            learnt: Vec::new(),
+        };
+        Self { config, reader: StepReader::new(), indices: vec![NO_INDEX; config.trunk_slots()], steps }
+    }
+
+    /// Encodes a step: the targets in this order of the voices, after which the past goes on with what was `played`.
+    fn step(
+        &mut self,
+        controls: Controls,
+        order: [usize; NUM_VOICES],
+        targets: [u16; NUM_VOICES],
+        learnt: [bool; NUM_VOICES],
+        played: [u16; NUM_VOICES],
+    ) {
+        let (reader, steps) = (&mut self.reader, &mut self.steps);
+        reader.trunk_indices(&self.config.features, controls, &mut self.indices);
+        steps.trunk.extend_from_slice(&self.indices);
+        let mut head_indices = [NO_INDEX; HEAD_SLOTS];
+        for (n, voice) in order.into_iter().enumerate() {
+            reader.head_indices(voice, self.config.sees_echo(), &mut head_indices);
+            steps.head.extend_from_slice(&head_indices);
+            steps.before.push(reader.sounding(voice));
+            steps.targets.push(targets[voice].into());
+            steps.learnt.push(learnt[voice]);
+            // The last voice would end the step.
+            if n + 1 < NUM_VOICES {
+                reader.feed(voice, targets[voice]);
             }
         }
-        steps
+        reader.end_step(played);
     }
 }
 
@@ -83,7 +150,7 @@ pub fn batch(
                 if there {
                     head[to * HEAD_SLOTS..][..HEAD_SLOTS]
                         .copy_from_slice(&piece.head[from * HEAD_SLOTS..][..HEAD_SLOTS]);
-                    (targets[to], weights[to]) = (piece.targets[from], 1.0);
+                    (targets[to], weights[to]) = (piece.targets[from], f32::from(piece.learnt[from]));
                 }
             }
         }
