@@ -85,7 +85,7 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
 }
 
 /// The notes that a step of the seed gives.
-fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
+pub fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
     let mut given = Given::NOTHING;
     for (lane, symbol) in (0..).zip(row) {
         match *symbol {
