@@ -70,7 +70,7 @@ pub fn transposed(classes: u16, semitones: i32) -> u16 {
 
 /// Estimates the key of recent music: how long each pitch class has sounded, with exponential decay.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct KeyEstimator([f64; 12]);
+pub struct KeyEstimator([f64; 12]);
 
 impl KeyEstimator {
     /// The weight that a step keeps when the next one sounds: after two bars of four beats it counts a quarter.

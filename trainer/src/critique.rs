@@ -2,7 +2,7 @@
 
 pub mod chords;
 mod copies;
-mod counts;
+pub mod counts;
 mod figures;
 mod loops;
 mod reading;

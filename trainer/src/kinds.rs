@@ -18,6 +18,7 @@ use continuo_model::random::SplitMix64;
 use continuo_model::weights_file::{Description, Weights};
 
 use crate::batches::Epoch;
+use crate::preparation::four_voices::FourVoices;
 use crate::recipe::{Recipe, Training};
 use crate::seeds::Seed;
 pub use four_voices::given_voices;
@@ -68,6 +69,14 @@ pub trait TrainerSide {
     /// # Errors
     /// If the music cannot be read, the split is empty, or the kind does not support `judging`.
     fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement>;
+
+    /// Reads the pieces of a split in four voices.
+    ///
+    /// # Errors
+    /// If the music cannot be read, the split is empty, or the kind does not play in four voices.
+    fn pieces(&self, weights: &Weights, music: Music, split: &str) -> Result<Vec<FourVoices>> {
+        four_voices::pieces(weights, music, split)
+    }
 
     /// Evaluates an n-gram on the same music.
     ///

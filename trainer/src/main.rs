@@ -154,6 +154,28 @@ struct EvaluateArgs {
     /// Voices that the player gives in every step, as letters of SATB. The loss covers the other voices.
     #[arg(long, default_value = "")]
     given: String,
+    /// Measure what the network plays, instead of its loss: harmonise the given voices of each piece one step after
+    /// another, as the plugin does, and compare with the composer.
+    #[arg(long, requires = "weights", conflicts_with = "baseline")]
+    play: bool,
+    /// Measure the music that the network plays freely, beside the first bars of the pieces.
+    #[arg(long, requires = "weights", conflicts_with_all = ["baseline", "play", "given"])]
+    free: bool,
+    /// With --play, where the key control comes from.
+    #[arg(long, value_enum, default_value_t = evaluate::KeySource::Auto)]
+    key: evaluate::KeySource,
+    /// With --free, how many pieces to generate.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pieces: u32,
+    /// With --free, the length of each piece in bars of four beats; it compares as much of the composer's pieces.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(4..=1000))]
+    bars: u16,
+    /// With --play or --free, the random seed of the first piece. Each further piece adds 1.
+    #[arg(long, default_value_t = 1)]
+    rng_seed: u64,
+    /// How --play and --free sample.
+    #[command(flatten)]
+    sampling: SamplerArgs,
     /// Print a JSON object instead of a table.
     #[arg(long)]
     json: bool,

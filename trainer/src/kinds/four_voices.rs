@@ -207,6 +207,15 @@ pub fn to_judge(weights: &Weights, judging: Judging) -> Result<Vec<GridPiece>> {
     Ok(pieces.into_iter().map(|piece| piece.grid).collect())
 }
 
+/// Reads the pieces of a split.
+///
+/// # Errors
+/// If the music cannot be read, or the split is empty.
+pub fn pieces(weights: &Weights, music: Music, split: &str) -> Result<Vec<FourVoices>> {
+    let options = Options::of_weights(&weights.description)?;
+    Ok(corpus::read_split(music, split, &options)?.into_iter().map(|piece| piece.voices).collect())
+}
+
 /// Reads a seed from a file: its four voices, otherwise its highest notes as the soprano.
 ///
 /// # Errors

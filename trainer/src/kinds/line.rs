@@ -8,7 +8,7 @@ mod windows;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::Device;
 use continuo_model::config::{HomeKey, LineConfig, NetworkConfig};
 use continuo_model::generate::Network;
@@ -20,6 +20,7 @@ use super::{Judgement, Judging, Material, Music, TrainerSide, WordsOf, dense_lay
 use crate::batches::{Batch, Epoch, Sequences, Window};
 use crate::corpus::folder;
 use crate::own_past;
+use crate::preparation::four_voices::FourVoices;
 use crate::preparation::{self, KeyPlan, Preparation, Spelt};
 use crate::recipe::{self, Recipe, Training};
 use crate::seeds::Seed;
@@ -81,6 +82,10 @@ impl TrainerSide for LineConfig {
         ensure!(judging.given.is_empty(), "--given: expected none for a line model, which has no voices");
         let songs = songs_of(&weights.description, judging.music)?;
         evaluation::judgement(self.pack(weights), &songs.spelt(judging.split)?)
+    }
+
+    fn pieces(&self, _weights: &Weights, _music: Music, _split: &str) -> Result<Vec<FourVoices>> {
+        bail!("--play and --free: expected a network of four voices, got a line model, which plays one part alone")
     }
 
     fn baseline(&self, words: WordsOf, judging: Judging) -> Result<Judgement> {

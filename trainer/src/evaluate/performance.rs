@@ -1,0 +1,123 @@
+//! Lets a network play: harmonise given voices one step after another, as the plugin does, or play freely.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clap::ValueEnum;
+use continuo_model::decision::{Decision, Given};
+use continuo_model::generate::{Network, Performer, Step, StepSettings, given_of};
+use continuo_model::key::KeyEstimator;
+use continuo_model::rules::Row;
+use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
+use indicatif::ProgressBar;
+
+use crate::preparation::four_voices::FourVoices;
+use crate::seeds::Seed;
+
+/// Where the key control comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeySource {
+    /// Estimated from the notes that the given voices have played so far.
+    Auto,
+    /// Not set: the network decides.
+    None,
+}
+
+/// Performs each item on all cores, each with a performer of its own, and returns the results in order.
+pub fn perform_all<T: Sync, R: Send>(
+    network: &Arc<dyn Network>,
+    items: &[T],
+    perform: impl Fn(&mut dyn Performer, usize, &T) -> R + Sync,
+) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let (next, progress) = (AtomicUsize::new(0), ProgressBar::new(items.len() as u64));
+    let work = || {
+        let mut performer = Arc::clone(network).performer();
+        let mut results = Vec::new();
+        loop {
+            let idx = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(idx) else { return results };
+            results.push((idx, perform(&mut *performer, idx, item)));
+            progress.inc(1);
+        }
+    };
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a performance does not panic")).collect()
+    });
+    progress.finish_and_clear();
+    results.sort_by_key(|(idx, _)| *idx);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Harmonises the `given` voices of a piece. At each step the performer knows what they have played up to this step,
+/// and nothing of what follows. As in the plugin's Harmonise, all voices start after a silence of the given ones, and
+/// all rest while these do. With no given voice, the network plays freely.
+pub fn harmonise(
+    performer: &mut dyn Performer,
+    piece: &FourVoices,
+    given: [bool; NUM_VOICES],
+    settings: StepSettings,
+    key: KeySource,
+) -> FourVoices {
+    let mut estimator = KeyEstimator::default();
+    let mut was_silent = true;
+    let score = Seed::of_voices(piece);
+    play(performer, piece.rows.len(), |step| {
+        let played: Row = std::array::from_fn(|voice| piece.rows[step][voice].filter(|_| given[voice]));
+        let is_silent = played == [None; NUM_VOICES];
+        estimator.push(played);
+        let mut settings = settings;
+        settings.controls.bar = piece.bars.get(step).copied().flatten();
+        if key == KeySource::Auto {
+            settings.controls.key = estimator.key();
+        }
+        let symbols = std::array::from_fn(|voice| score.rows[step][voice].filter(|_| given[voice]));
+        let plays_freely = given == [false; NUM_VOICES];
+        let given = if is_silent && !plays_freely { Given::all(Decision::SILENCE) } else { given_of(&symbols) };
+        let attack = if plays_freely { step == 0 } else { was_silent && !is_silent };
+        was_silent = is_silent;
+        Step { given, attack, settings, ..at(step) }
+    })
+    .like(piece)
+}
+
+/// Plays freely for `steps` steps. `settings_of` gives the settings of each step.
+pub fn play_freely(
+    performer: &mut dyn Performer,
+    steps: usize,
+    settings_of: impl Fn(usize) -> StepSettings,
+) -> FourVoices {
+    let played = play(performer, steps, |step| Step { attack: step == 0, settings: settings_of(step), ..at(step) });
+    played.like(&FourVoices { metre: (4, 4), ..FourVoices::default() })
+}
+
+/// A step of a piece whose first step is on a beat.
+fn at(step: usize) -> Step {
+    Step { step_idx: step as i64, step_in_beat: step % STEPS_PER_BEAT, ..Step::default() }
+}
+
+/// What a performer played.
+struct Played {
+    rows: Vec<Row>,
+    attacks: Vec<u8>,
+}
+
+impl Played {
+    /// As a piece with the name and metre of another.
+    fn like(self, piece: &FourVoices) -> FourVoices {
+        FourVoices { rows: self.rows, attacks: Some(self.attacks), fermatas: Vec::new(), split: None, ..piece.clone() }
+    }
+}
+
+fn play(performer: &mut dyn Performer, steps: usize, mut step_at: impl FnMut(usize) -> Step) -> Played {
+    performer.reset();
+    let mut played = Played { rows: Vec::with_capacity(steps), attacks: Vec::with_capacity(steps) };
+    for step in 0..steps {
+        let decision = performer.decide(&step_at(step));
+        let starts = |voice: usize| decision.starts(voice as u8).next().is_some();
+        played.rows.push(std::array::from_fn(|voice| decision.sounding.keys(voice as u8).next()));
+        played.attacks.push((0..NUM_VOICES).map(|voice| u8::from(starts(voice)) << voice).sum());
+    }
+    played
+}
