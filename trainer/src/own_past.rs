@@ -48,7 +48,10 @@ impl OwnPastOptions {
     pub fn check(&self) -> Result<()> {
         let share = self.share;
         ensure!((0.0..=1.0).contains(&share), "training.own_past.share: expected a number from 0 to 1, got {share}");
-        ensure!(!self.given.is_empty(), "training.own_past.given: expected at least one entry, such as \"S\", got none");
+        ensure!(
+            !self.given.is_empty(),
+            "training.own_past.given: expected at least one entry, such as \"S\", got none"
+        );
         ensure!(self.round_epochs > 0, "training.own_past.round_epochs: expected at least 1, got 0");
         Ok(())
     }

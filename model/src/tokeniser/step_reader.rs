@@ -103,8 +103,7 @@ pub struct Controls {
 
 impl Controls {
     /// Nothing is told.
-    pub const NONE: Self =
-        Self { key: None, fermata_in: None, density: None, register: None, bar: None, phrase: None };
+    pub const NONE: Self = Self { key: None, fermata_in: None, density: None, register: None, bar: None, phrase: None };
 }
 
 /// A step's position in its bar, in 16ths.

@@ -119,7 +119,12 @@ mod tests {
     #[test]
     fn controls_describe_the_coming_bar_and_are_set_half_of_the_time() {
         let rows: Vec<_> = (0..40).map(|i| [72, 64, 60, if i < 16 { 48 } else { 50 + i }].map(Some)).collect();
-        let piece = GridPiece { grid: Grid::from_pitches(&rows, None), key: Some(14), fermatas: vec![false; 40], ..GridPiece::default() };
+        let piece = GridPiece {
+            grid: Grid::from_pitches(&rows, None),
+            key: Some(14),
+            fermatas: vec![false; 40],
+            ..GridPiece::default()
+        };
         assert_eq!(attacks_per_beat(&piece, 0), 0.25);
         assert_eq!(attacks_per_beat(&piece, 16), 1.0);
         assert_eq!(mean_pitch(&piece, 0), Some(61.0));

@@ -41,7 +41,9 @@ impl OwnPast {
         let given = given_by_step(piece.grid.steps.len(), given, rng);
         let steps = piece.grid.steps.iter().zip(&given).zip(controls).enumerate();
         let rows = steps
-            .map(|(step_idx, ((row, given), controls))| play_step(&mut *performer, step_idx, row, *given, *controls, rng_seed))
+            .map(|(step_idx, ((row, given), controls))| {
+                play_step(&mut *performer, step_idx, row, *given, *controls, rng_seed)
+            })
             .collect();
         Self { rows, given }
     }
@@ -71,7 +73,8 @@ fn play_step(
     rng_seed: u64,
 ) -> [u16; NUM_VOICES] {
     let symbol = |voice: usize| Vocabulary::GRID.symbol(row[voice]).filter(|_| given[voice]);
-    let settings = StepSettings { sampler: Sampler::CAREFUL, rng_seed, strict: true, controls, ..StepSettings::default() };
+    let settings =
+        StepSettings { sampler: Sampler::CAREFUL, rng_seed, strict: true, controls, ..StepSettings::default() };
     let decision = performer.decide(&Step {
         step_idx: step_idx as i64,
         step_in_beat: step_idx % STEPS_PER_BEAT,

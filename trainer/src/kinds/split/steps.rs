@@ -82,13 +82,8 @@ struct Encoder<'a> {
 
 impl<'a> Encoder<'a> {
     fn new(config: &'a SplitConfig) -> Self {
-        let steps = Steps {
-            trunk: Vec::new(),
-            head: Vec::new(),
-            before: Vec::new(),
-            targets: Vec::new(),
-            learnt: Vec::new(),
-        };
+        let steps =
+            Steps { trunk: Vec::new(), head: Vec::new(), before: Vec::new(), targets: Vec::new(), learnt: Vec::new() };
         Self { config, reader: StepReader::new(), indices: vec![NO_INDEX; config.trunk_slots()], steps }
     }
 
