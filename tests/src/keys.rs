@@ -8,12 +8,13 @@ use anyhow::{Result, ensure};
 use continuo_model::key;
 use continuo_model::random::SplitMix64;
 
-use crate::fake_host::{Class, EventKind, Format, HostedPlugin};
+use crate::bundles;
+use crate::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
 use crate::heard::{Heard, notes};
 use crate::host_clock::{BEAT, SAMPLE_RATE};
 use crate::rack::{Blocks, Pace};
 use crate::script::{Happening, Script, Stretch, read_notes};
-use crate::session::{choose, hosted, with_weights};
+use crate::session::{choose, with_weights};
 
 /// The modes in which the network takes turns with the player.
 pub const MODES: [&str; 3] = ["Continue", "Respond", "Free"];
@@ -28,6 +29,8 @@ pub const BOUNDS: (f64, f64) = (0.08, 0.15);
 const BAR_BEATS: f64 = 4.0;
 /// How much of the network's turn counts, beats.
 const COUNTED_BEATS: f64 = 8.0;
+/// The largest temperature that the plugin's parameter takes.
+const MAX_TEMPERATURE: f64 = 2.0;
 /// Hands are early or late by this much at most, beats at 120 quarter notes a minute: 12 ms.
 const JITTER_BEATS: f64 = 0.024;
 
@@ -200,18 +203,23 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Plays jams into one instance. `style` is the name of shipped weights, or a weights file's path.
+    /// Plays jams into one instance. `style` is the name of shipped weights, or a weights file's path; `temperature` is
+    /// the plugin's own if it is `None`.
     ///
     /// # Errors
     /// If the plugin fails, or plays nothing.
-    pub fn measure(style: &str, jams: impl Iterator<Item = KeyJam>) -> Result<Self> {
+    pub fn measure(style: &str, temperature: Option<f64>, jams: impl Iterator<Item = KeyJam>) -> Result<Self> {
         let format = Format::Clap;
-        let mut plugin = hosted(format, Class::NoteEffect, SAMPLE_RATE, true)?;
+        let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
         let path = if Path::new(style).is_file() { style.to_string() } else { format!("shipped:{style}") };
         let state = plugin.save_state()?;
         plugin.load_state(&with_weights(format, &state, &path)?)?;
         // Then everything that comes out is generated.
         choose(&mut plugin, "Input", "Drop")?;
+        if let Some(temperature) = temperature {
+            plugin.set_param_by_name("Temperature", temperature / MAX_TEMPERATURE)?;
+        }
+        plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 512, offline: true })?;
         let share = |jam: KeyJam| Ok((jam, jam.share_outside(&mut plugin)?));
         Ok(Self { jams: jams.map(share).collect::<Result<_>>()? })
     }

@@ -14,6 +14,9 @@ struct Options {
     /// The name of shipped weights, or a weights file.
     #[arg(long, default_value = "bach")]
     style: String,
+    /// The temperature [default: the plugin's own]
+    #[arg(long)]
+    temperature: Option<f64>,
     /// Plays only every n-th jam.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     every: u16,
@@ -29,7 +32,8 @@ fn main() -> Result<()> {
     );
     println!("{:<10} {:>9} {:>8} {:>8}", "", "", "average", "9 of 10");
     for mode in MODES {
-        let shares = Shares::measure(&options.style, KeyJam::all(mode).step_by(options.every.into()))?;
+        let shares =
+            Shares::measure(&options.style, options.temperature, KeyJam::all(mode).step_by(options.every.into()))?;
         println!("{mode:<10} {shares}");
         for (name, mean) in shares.by_phrase() {
             println!("    {name:<22} {:>6.1} %", 100.0 * mean);
