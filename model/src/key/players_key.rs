@@ -10,9 +10,9 @@ const LOG_MINOR: [f64; 12] = [-1.47, -4.14, -2.17, -2.02, -3.54, -2.18, -3.82, -
 /// Estimates the key from how long each pitch class was played. Each 16th that is played takes a little weight from the
 /// earlier ones; silence changes nothing.
 ///
-/// The estimate is the key under which the notes are likeliest. Of the first two bars of 400 chorale and hymn tunes it
-/// places 79 % in the right signature, and of their first six notes 76 %; [`super::estimate`], which suits whole pieces,
-/// 71 % of both.
+/// The estimate is the key under which the notes are likeliest. It finds the right signature for the first two bars of
+/// 79 % of 400 chorale and hymn tunes, and for the first six notes of 76 %; [`super::estimate`], which suits whole
+/// pieces, for 71 % each.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PlayersKey {
     /// How long each pitch class sounded, in steps, with decay (index 0 = C).

@@ -10,8 +10,8 @@ use super::transport::BlockTime;
 const NUM_STEPS: usize = 1024;
 
 /// What has been heard of the player's key. It is a function of what was played before the step that began last, and
-/// of the position in the song: at a loop's start and after a jump it is again what it was at that position, so that the
-/// same notes give the same keys in each round.
+/// of the position in the song: at a loop's start and after a jump it is again what it was at that position, so that
+/// the same notes give the same keys in each round.
 pub struct HeardKey {
     now: PlayersKey,
     /// Before the last step began; it differs from `now` at a loop's start.
@@ -26,6 +26,7 @@ pub struct HeardKey {
 
 impl HeardKey {
     /// Nothing heard yet. Allocates all memory.
+    #[allow(clippy::disallowed_macros, reason = "it is called before audio runs")]
     pub fn new() -> Self {
         Self {
             now: PlayersKey::default(),

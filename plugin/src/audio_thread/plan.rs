@@ -204,8 +204,8 @@ impl Plan {
         self.sequencer.request(context.bridge, step, request);
     }
 
-    /// Whether pitches outside the scale are to be rare: in harmony that is drawn silently while the player plays, which
-    /// all later music continues from, and in the first bars of the network's turn.
+    /// Whether pitches outside the scale are to be rare: in harmony that is drawn silently while the player plays, as
+    /// all later music continues from it, and in the first bars of the network's turn.
     fn stays_near(&self, context: &RequestContext, step: CountedStep, is_networks: bool) -> bool {
         let bars = KEY_BARS * context.time.bar_beats() * STEPS_IN_A_BEAT;
         let is_early = self.turn_start.is_none_or(|start| ((step - start) as f64) < bars);
