@@ -18,6 +18,7 @@ use std::sync::Arc;
 pub use rows::{decision_of, given_of, symbols_of};
 
 use crate::decision::{Decision, Given, Lanes};
+use crate::key::{self, ALL_CLASSES};
 use crate::sampling::Sampler;
 use crate::tokeniser::step_reader::Controls;
 use crate::weights_file::{Description, Weights};
@@ -36,9 +37,22 @@ pub struct StepSettings {
     pub strict: bool,
     /// The player's controls. A network follows those that it was trained to follow.
     pub controls: Controls,
-    /// Whether to avoid pitches outside the key's scale, wherever another choice remains. The key is `controls.key`, or
-    /// else estimated from the music, once enough has sounded.
+    /// The pitch classes of the scale, bit n for class n (0 = C); `None` for the scale of the key. The key is
+    /// `controls.key`, or else estimated from the music, once enough has sounded.
+    pub scale: Option<u16>,
+    /// Whether to avoid pitches outside the scale, wherever another choice remains.
     pub snap: bool,
+    /// Whether pitches outside the scale are rare. Ignored if `snap` is set.
+    pub favours_scale: bool,
+}
+
+impl StepSettings {
+    /// The pitch classes to prefer, all of them if it does not matter. `estimated_key` stands in for the key control.
+    fn preferred_classes(&self, estimated_key: Option<u8>) -> u16 {
+        let of_key = || self.controls.key.or(estimated_key).map(key::scale);
+        let matters = self.snap || self.favours_scale;
+        self.scale.or_else(of_key).filter(|_| matters).unwrap_or(ALL_CLASSES)
+    }
 }
 
 /// A step to decide.

@@ -1,11 +1,15 @@
 //! Keys and scales. A key is a number: 0 to 11 for the major keys from C up, 12 to 23 for the minor keys.
 
+mod players_key;
+
 use crate::tokeniser::grid::NUM_VOICES;
+
+pub use players_key::PlayersKey;
 
 /// The number of keys: twelve major, twelve minor.
 pub const NUM_KEYS: usize = 24;
 /// All twelve pitch classes, as a set like those of [`scale`].
-pub(crate) const ALL_CLASSES: u16 = 0xfff;
+pub const ALL_CLASSES: u16 = 0xfff;
 
 // How often each pitch class occurs in major and minor pieces, in semitones from the tonic up: J. Albrecht and D.
 // Shanahan, "The Use of Large Corpora to Train a New Type of Key-Finding Algorithm", Music Perception 31 (2013).

@@ -9,6 +9,7 @@ mod deadline;
 mod frozen;
 mod glance;
 mod hands;
+mod heard_key;
 mod input;
 pub mod output;
 mod plan;

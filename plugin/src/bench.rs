@@ -15,7 +15,7 @@ use crate::audio_thread::stages::{Stage, StageClock};
 use crate::audio_thread::transport::HostTime;
 use crate::bridge::{self, Answer, WorkerEnd};
 use crate::frozen::FrozenTake;
-use crate::params::{Input, Mode};
+use crate::params::{Input, Mode, Tonality};
 
 const SAMPLE_RATE: f64 = 48_000.0;
 /// Samples in a block.
@@ -189,6 +189,7 @@ fn settings(piece: &Piece) -> Settings {
         lookahead_steps: 2,
         reply_delay_samples: 1200,
         chord_window_samples: 1200,
+        tonality: Tonality::default(),
         step: StepSettings { rng_seed: 1, strict: true, ..StepSettings::default() },
     }
 }

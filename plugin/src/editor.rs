@@ -241,7 +241,10 @@ impl ContinuoEditor {
     }
 
     fn tab(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
-        let at_beats = self.data.end.snapshot().playhead_beats(Instant::now());
+        let (at_beats, heard_key) = {
+            let snapshot = self.data.end.snapshot();
+            (snapshot.playhead_beats(Instant::now()), snapshot.heard_key)
+        };
         let params = &self.data.params;
         if self.tab == Tab::Weights {
             let plays = self.data.status.lock().ok().filter(|status| !status.style.is_empty());
@@ -253,7 +256,9 @@ impl ContinuoEditor {
             return self.take_list.show(ui, theme, setter, params, &takes, at_beats);
         }
         let scroll = egui::ScrollArea::vertical().auto_shrink(false);
-        scroll.show(ui, |ui| controls::show(ui, theme, setter, params, &mut self.seeds, &takes, at_beats));
+        scroll.show(ui, |ui| {
+            controls::show(ui, theme, setter, params, &mut self.seeds, &takes, at_beats, heard_key);
+        });
     }
 
     fn music(&mut self, ui: &mut Ui, theme: &Theme) {

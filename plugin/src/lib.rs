@@ -227,6 +227,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             lookahead_steps: i64::from(p.lookahead_steps.value()),
             reply_delay_samples,
             chord_window_samples: reply_delay_samples.min((CHORD_SECONDS * f64::from(self.sample_rate)).round() as u64),
+            tonality: p.tonality(),
             step: p.step_settings(),
         }
     }

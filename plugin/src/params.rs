@@ -3,6 +3,7 @@
 mod choices;
 pub mod controls;
 mod loading;
+mod scales;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -16,6 +17,7 @@ use nice_plug::prelude::*;
 use crate::state::Project;
 pub use choices::{Emit, EnterOn, HearChannel, Input, Loop, Mode, Voice};
 use controls::{Density, Key, Register};
+pub use scales::{CLASS_NAMES, Scale, Tonality};
 
 /// All parameters. Ids must never change: projects are saved with them.
 #[derive(Params)]
@@ -71,7 +73,13 @@ pub struct ContinuoParams {
     /// The key to play in.
     #[id = "key"]
     pub key: EnumParam<Key>,
-    /// Whether only notes of the key's scale may be drawn.
+    /// The scale on the key's tonic.
+    #[id = "scale"]
+    pub scale: EnumParam<Scale>,
+    /// The pitch classes of the custom scale, from C up.
+    #[nested(array, group = "Custom scale")]
+    pub custom: [CustomNote; 12],
+    /// Whether only notes of the scale may be drawn.
     #[id = "snap"]
     pub key_snap: BoolParam,
     /// A button: the phrase ends with a cadence on the next strong beat that leaves time to lead up to it. See
@@ -120,8 +128,22 @@ pub struct Freeze {
     pub on: BoolParam,
 }
 
+/// Whether a pitch class belongs to the custom scale.
+#[derive(Params)]
+pub struct CustomNote {
+    /// Whether it does.
+    #[id = "cs"]
+    pub on: BoolParam,
+}
+
 impl ContinuoParams {
-    /// The settings for deciding steps. The audio thread fills in the pass of the loop.
+    /// The key and the scale that the player has set.
+    pub fn tonality(&self) -> Tonality {
+        let custom = (0..).zip(&self.custom).map(|(class, note)| u16::from(note.on.value()) << class).sum();
+        Tonality { key: controls::key_number(self.key.value()), scale: self.scale.value(), custom }
+    }
+
+    /// The settings for deciding steps. The audio thread fills in the pass of the loop, the key and the scale.
     pub fn step_settings(&self) -> StepSettings {
         StepSettings {
             sampler: Sampler {
@@ -134,8 +156,10 @@ impl ContinuoParams {
             rng_seed: self.rng_seed.value() as u64,
             pass: 0,
             strict: self.strict.value(),
-            controls: controls::for_network(self.key.value(), self.density.value(), self.register.value()),
+            controls: controls::for_network(self.density.value(), self.register.value()),
+            scale: None,
             snap: self.key_snap.value(),
+            favours_scale: false,
         }
     }
 
@@ -232,6 +256,8 @@ impl Default for ContinuoParams {
             rests: share("Rests", 1.0, 0.0, 2.0),
             holds: share("Holds", 1.0, 0.0, 2.0),
             key: EnumParam::new("Key", Key::Auto),
+            scale: EnumParam::new("Scale", Scale::MajorOrMinor),
+            custom: CLASS_NAMES.map(|class| CustomNote { on: BoolParam::new(format!("Custom scale {class}"), false) }),
             key_snap: BoolParam::new("Key snap", false),
             cadence,
             cadence_pressed,

@@ -13,6 +13,7 @@ pub mod hands;
 pub mod heard;
 pub mod host_clock;
 pub mod jam;
+pub mod keys;
 pub mod live;
 pub mod note_checker;
 pub mod pace;

@@ -37,6 +37,10 @@ type Row = (&'static str, [&'static str; 2], &'static [(&'static str, &'static s
 const FREE: &[(&str, &str)] = &[("Mode", "Free")];
 /// The highest temperature.
 const WILD: &[(&str, &str)] = &[("Mode", "Free"), ("Temperature", "2.00"), ("Top-p", "1.00")];
+/// Only notes of a scale.
+const SNAPPED: &[(&str, &str)] = &[("Mode", "Free"), ("Key", "C major"), ("Key snap", "On")];
+/// A custom scale, to which a note is added: without any all notes are allowed.
+const CUSTOM: &[(&str, &str)] = &[("Mode", "Free"), ("Scale", "Custom"), ("Key snap", "On")];
 const CONTINUE: &[(&str, &str)] = &[("Mode", "Continue")];
 
 /// One row per parameter, in any order.
@@ -57,6 +61,19 @@ const TABLE: &[Row] = &[
     ("Rests", ["0.00", "2.00"], WILD, Session::Nothing),
     ("Holds", ["0.20", "2.00"], FREE, Session::Nothing),
     ("Key", ["C major", "F sharp major"], FREE, Session::Nothing),
+    ("Scale", ["Lydian", "Blues"], SNAPPED, Session::Nothing),
+    ("Custom scale C", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale C sharp", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale D", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale E flat", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale E", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale F", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale F sharp", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale G", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale A flat", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale A", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale B flat", ["Off", "On"], CUSTOM, Session::Nothing),
+    ("Custom scale B", ["Off", "On"], CUSTOM, Session::Nothing),
     ("Key snap", ["Off", "On"], &[("Mode", "Free"), ("Key", "C major"), ("Temperature", "2.00")], Session::Nothing),
     ("Cadence", ["Off", "On"], FREE, Session::Later),
     ("Density", ["Sparse", "Busy"], FREE, Session::Nothing),

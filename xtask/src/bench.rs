@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what a step of each shipped network costs; with `--stages` what each stage of the audio thread
 //! costs; with `--live` what a live host hears in time on a busy machine; with `--memory` how much memory an instance
-//! takes.
+//! takes; with `--keys` how much of what the network plays lies outside the player's key.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -13,11 +13,11 @@ use crate::{bundle, programs};
 /// What is measured is what players get.
 const PROFILE: &str = "release";
 
-/// Builds a benchmark and runs it: on the bundles, if the first argument names `live` or `memory`; on the audio
+/// Builds a benchmark and runs it: on the bundles, if the first argument names `live`, `memory` or `keys`; on the audio
 /// thread's stages, if it names `stages`; else `bench`, on the shipped weights or on those in `args`.
 pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     if let Some((first, args)) = args.split_first()
-        && let Some(name) = ["live", "memory"].into_iter().find(|name| *first == format!("--{name}").as_str())
+        && let Some(name) = ["live", "memory", "keys"].into_iter().find(|name| *first == format!("--{name}").as_str())
     {
         bundle::run(workspace, PROFILE)?;
         return run_program(workspace, name, args);

@@ -43,7 +43,7 @@ struct Plan {
     /// The voices in the order in which they are decided.
     order: [usize; NUM_VOICES],
     stuck: Option<Stuck>,
-    /// The pitch classes that may be drawn, bit n for class n.
+    /// The pitch classes that may be drawn, bit n for class n; the others are masked or rare.
     scale: u16,
     /// Prescribes a rhythm: which voices hold. The others must not.
     holds: Option<[bool; NUM_VOICES]>,
@@ -126,8 +126,7 @@ impl<L: GridLayers> GridPerformer<L> {
         let Step { step_in_beat, settings, .. } = *step.step;
         self.state.set_step_in_beat(step_in_beat);
         let stuck = self.state.stuck();
-        let key = settings.controls.key.or_else(|| self.state.key());
-        let scale = key.filter(|_| settings.snap).map_or(ALL_CLASSES, key::scale);
+        let scale = settings.preferred_classes(self.state.key());
         self.network.begin_step(&mut self.state, settings.controls, &mut self.scratch);
         let is_free = |voice: &usize| step.given[*voice].is_none();
         let order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
@@ -227,10 +226,11 @@ fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &
     sampling::mask(logits, |token| token != hold || !(nothing_to_hold || step.attack));
     sampling::mask(logits, |token| token != rest || !step.attack);
     if plan.scale != ALL_CLASSES {
-        sampling::mask(logits, |token| match Vocabulary::GRID.symbol(token) {
+        let fits = |token| match Vocabulary::GRID.symbol(token) {
             Some(Symbol::Pitch(pitch)) => key::contains(plan.scale, pitch),
             _ => true,
-        });
+        };
+        sampling::prefer(logits, step.settings.snap, fits);
     }
     if let Some(stuck) = plan.stuck {
         sampling::mask(logits, |token| stuck.allows(voice, token));

@@ -280,7 +280,7 @@ impl Line<'_> {
         let Step { settings, step_idx, attack, .. } = *self.step;
         let LineMemory { shift, drawn, restarts, key, .. } = *self.state.memory;
         let has_events = self.state.memory.events.back(0).is_some();
-        let scale = settings.controls.key.or(key).filter(|_| settings.snap).map_or(ALL_CLASSES, key::scale);
+        let scale = settings.preferred_classes(key);
         let home_scale = key::transposed(scale, shift.into());
         let lexicon = self.network.lexicon();
         let logits = self.network.logits(self.state, self.scratch);
@@ -290,12 +290,14 @@ impl Line<'_> {
             let word = lexicon.word(token);
             !(word == Word::Rest && attack || word == Word::Hold && (attack || !has_events))
         });
-        sampling::mask(logits, |token| match lexicon.word(token) {
-            Word::Notes(chord) | Word::Classes(chord) => {
-                chord.as_slice().iter().all(|pitch| key::contains(home_scale, *pitch))
-            }
-            _ => true,
-        });
+        if home_scale != ALL_CLASSES {
+            sampling::prefer(logits, settings.snap, |token| match lexicon.word(token) {
+                Word::Notes(chord) | Word::Classes(chord) => {
+                    chord.as_slice().iter().all(|pitch| key::contains(home_scale, *pitch))
+                }
+                _ => true,
+            });
+        }
         let mut sampler = settings.sampler;
         if restarts > 0 && drawn < FREE_EVENTS {
             sampler.temperature = sampler.temperature.max(1.0);

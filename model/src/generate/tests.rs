@@ -13,8 +13,9 @@ fn shipped(name: &str) -> Arc<dyn Network> {
 fn check(name: &str, harmonises: bool, follows: &str) {
     let capabilities = shipped(name).capabilities();
     assert_eq!(capabilities.harmonises, harmonises, "{name}");
-    let FollowedControls { key, fermata, density, register } = capabilities.controls;
-    let controls = [(key, "key"), (fermata, "fermata"), (density, "density"), (register, "register")];
+    let FollowedControls { key, fermata, density, register, phrase } = capabilities.controls;
+    let controls =
+        [(key, "key"), (fermata, "fermata"), (density, "density"), (register, "register"), (phrase, "phrase")];
     let followed: Vec<_> = controls.iter().filter(|(follows, _)| *follows).map(|(_, name)| *name).collect();
     assert_eq!(followed.join(" "), follows, "{name}");
     assert_eq!(capabilities.lanes, Lanes::first(4), "{name}");

@@ -19,6 +19,7 @@ pub fn show(
     take: &mut TakeClock,
     plan: &Plan,
     next_step: CountedStep,
+    heard_key: Option<u8>,
 ) {
     let take_beats = take.now();
     let song_beats = take.song_now(time).beats();
@@ -33,6 +34,7 @@ pub fn show(
         snapshot.tempo_bpm = time.tempo_bpm();
         snapshot.time_signature = time_signature(block);
         (snapshot.loop_beats, snapshot.pass) = time.loop_and_pass();
+        snapshot.heard_key = heard_key;
         snapshot.num_ahead = 0;
         for (ahead, (step, decision, played)) in snapshot.ahead.iter_mut().zip(plan.ahead(next_step - LATE_STEPS)) {
             let take_beats = take_beats + time.beats_to(step);

@@ -239,6 +239,11 @@ impl Hands {
         self.heard().any(|(_, key)| belongs_to(key, step))
     }
 
+    /// The heard keys that belong to `step`.
+    pub fn keys_in(&self, step: CountedStep) -> impl Iterator<Item = u8> {
+        self.heard().filter(move |(_, key)| belongs_to(key, step)).map(|(_, key)| key.key)
+    }
+
     /// Whether the player's fingers or pedals hold a heard key.
     pub fn is_holding(&self) -> bool {
         self.held().any(|(_, key)| key.heard)

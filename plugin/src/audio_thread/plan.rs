@@ -15,10 +15,17 @@ pub use sequencer::{Due, PlannedStep, Poll};
 
 use super::frozen::Frozen;
 use super::hands::Hands;
-use super::positions::{CountedStep, Sample};
+use super::heard_key::HeardKey;
+use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample};
 use super::settings::Settings;
 use super::transport::BlockTime;
 use crate::bridge::{AudioEnd, Origin, Request};
+use crate::params::Mode;
+
+/// The number of bars at the start of the network's turn in which pitches outside the scale are rare.
+const KEY_BARS: f64 = 2.0;
+/// Harmonise takes up the player's key after this many steps of playing: a bar of 4/4.
+const ENOUGH_TO_HARMONISE: f64 = 16.0;
 
 /// The requested steps, their due times and the cadence.
 pub struct Plan {
@@ -26,6 +33,8 @@ pub struct Plan {
     cadence: Cadence,
     /// The last step that was requested as an answer to a note, between steps.
     answered: Option<CountedStep>,
+    /// The first step of the network's last turn.
+    turn_start: Option<CountedStep>,
 }
 
 /// What a request depends on besides the plan, and the bridge to the worker.
@@ -36,6 +45,8 @@ pub struct RequestContext<'a> {
     pub time: &'a BlockTime,
     /// The player's hands.
     pub hands: &'a mut Hands,
+    /// The key that the player plays in.
+    pub heard_key: &'a HeardKey,
     /// The frozen lanes.
     pub frozen: &'a Frozen,
     /// The bridge to the worker.
@@ -45,7 +56,7 @@ pub struct RequestContext<'a> {
 impl Plan {
     /// An empty plan.
     pub fn new() -> Self {
-        Self { sequencer: Sequencer::new(), cadence: Cadence::default(), answered: None }
+        Self { sequencer: Sequencer::new(), cadence: Cadence::default(), answered: None, turn_start: None }
     }
 
     /// Drops everything. The next requested step continues from `origin`.
@@ -140,6 +151,9 @@ impl Plan {
 
     /// Requests a step in which the network decides every lane. With `attack`, all notes in it start.
     pub fn request_free(&mut self, context: &mut RequestContext, step: CountedStep, attack: bool) {
+        if attack {
+            self.turn_start = Some(step);
+        }
         self.request(context, step, Given::NOTHING, attack, None);
     }
 
@@ -170,6 +184,8 @@ impl Plan {
         let mut step_settings =
             StepSettings { pass: if settings.evolves { position.pass } else { 0 }, ..settings.step };
         step_settings.controls.fermata_in = self.cadence.steps_from(step);
+        context.set_key(&mut step_settings, step, given.lanes.is_empty());
+        step_settings.favours_scale = self.stays_near(context, step, given.lanes.is_empty());
         let request = Request {
             id: 0,
             origin: if position.is_loop_start { Origin::SongMemory } else { Origin::PreviousStep },
@@ -188,6 +204,14 @@ impl Plan {
         self.sequencer.request(context.bridge, step, request);
     }
 
+    /// Whether pitches outside the scale are to be rare: in harmony that is drawn silently while the player plays, as
+    /// all later music continues from it, and in the first bars of the network's turn.
+    fn stays_near(&self, context: &RequestContext, step: CountedStep, is_networks: bool) -> bool {
+        let bars = KEY_BARS * context.time.bar_beats() * STEPS_IN_A_BEAT;
+        let is_early = self.turn_start.is_none_or(|start| ((step - start) as f64) < bars);
+        context.settings.mode != Mode::Harmonise && (is_early || !is_networks)
+    }
+
     /// How many steps are planned and have not been played.
     #[cfg(test)]
     pub fn num_unplayed(&self) -> usize {
@@ -196,6 +220,18 @@ impl Plan {
 }
 
 impl RequestContext<'_> {
+    /// Sets the key and the scale of a step: those that the player has set, or else plays in.
+    fn set_key(&self, step_settings: &mut StepSettings, step: CountedStep, is_networks: bool) {
+        let Settings { tonality, mode, .. } = self.settings;
+        let min_steps = if *mode == Mode::Harmonise { ENOUGH_TO_HARMONISE } else { 0.0 };
+        let key = tonality.key.or_else(|| {
+            let minor = tonality.scale.is_minor();
+            self.heard_key.at(self.time, step, is_networks, |heard| heard.key(min_steps, minor))
+        });
+        step_settings.controls.key = tonality.network_key(key);
+        step_settings.scale = tonality.classes(key);
+    }
+
     /// Adds the frozen lanes to what is given. The player's own lanes take precedence.
     fn with_frozen(&self, step: CountedStep, given: Given) -> Given {
         match self.frozen.step(self.time.song_position(step).song_step) {

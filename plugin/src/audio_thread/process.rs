@@ -14,6 +14,7 @@ use super::deadline::{Deadline, Watch};
 use super::frozen::Frozen;
 use super::glance;
 use super::hands::Hands;
+use super::heard_key::HeardKey;
 use super::input::Input;
 use super::output::{OutEvents, Output};
 use super::plan::{Plan, RequestContext};
@@ -34,6 +35,7 @@ pub struct AudioThread {
     take: TakeClock,
     input: Input,
     hands: Hands,
+    heard_key: HeardKey,
     turns: Turns,
     plan: Plan,
     deadline: Deadline,
@@ -52,6 +54,7 @@ impl AudioThread {
             take: TakeClock::new(),
             input: Input::new(),
             hands: Hands::new(sample_rate),
+            heard_key: HeardKey::new(),
             turns: Turns::new(),
             plan: Plan::new(),
             deadline: Deadline::new(sample_rate, watch),
@@ -84,6 +87,7 @@ impl AudioThread {
         self.voices.clear();
         self.deadline.forget_misses();
         self.turns.forget_phrase();
+        self.heard_key.clear();
         self.drop_plans(Origin::PieceStart);
     }
 
@@ -157,7 +161,15 @@ impl AudioThread {
 
         // The editor gets a snapshot: 0.06 us.
         stages.enter(Stage::Glance);
-        glance::show(&mut self.bridge, block, &time, &mut self.take, &self.plan, self.turns.next_step());
+        glance::show(
+            &mut self.bridge,
+            block,
+            &time,
+            &mut self.take,
+            &self.plan,
+            self.turns.next_step(),
+            self.heard_key.last(),
+        );
 
         // The clocks move to the next block.
         stages.enter(Stage::Time);
@@ -196,8 +208,8 @@ impl AudioThread {
         block: &'a Block,
         time: &'a BlockTime,
     ) -> (&'a mut Plan, &'a mut Turns, RequestContext<'a>) {
-        let Self { plan, turns, hands, frozen, bridge, .. } = self;
-        (plan, turns, RequestContext { settings: &block.settings, time, hands, frozen, bridge })
+        let Self { plan, turns, hands, heard_key, frozen, bridge, .. } = self;
+        (plan, turns, RequestContext { settings: &block.settings, time, hands, heard_key, frozen, bridge })
     }
 
     /// The voices, with what they need to play.

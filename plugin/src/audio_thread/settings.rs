@@ -9,7 +9,7 @@ use nice_plug::prelude::NoteEvent;
 
 use super::hands::ByVoice;
 use super::transport::HostTime;
-use crate::params::{Input, Mode};
+use crate::params::{Input, Mode, Tonality};
 
 /// Notes struck within this many seconds of the first form one chord; less if the reply delay is shorter.
 pub const CHORD_SECONDS: f64 = 0.025;
@@ -49,6 +49,8 @@ pub struct Settings {
     pub reply_delay_samples: u64,
     /// Notes struck within this many samples form one chord.
     pub chord_window_samples: u64,
+    /// The key and the scale.
+    pub tonality: Tonality,
     /// How the network decides steps.
     pub step: StepSettings,
 }

@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub loop_beats: Option<(f64, f64)>,
     /// How many times the loop has wrapped.
     pub pass: u64,
+    /// The key that the player plays in, 0 to 23; `None` until enough has been played.
+    pub heard_key: Option<u8>,
     /// The planned steps, in order of time; only the first `num_ahead` are valid.
     pub ahead: [Ahead; NUM_AHEAD],
     /// The number of planned steps.

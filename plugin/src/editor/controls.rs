@@ -6,14 +6,19 @@ use nice_plug::prelude::*;
 use super::freezing;
 use super::seeds::Seeds;
 use super::theme::Theme;
-use super::widgets::{bar, button, choice, menu, momentary, switch};
-use crate::params::ContinuoParams;
+use super::widgets::{bar, button, choice, menu, menu_showing, momentary, switch, switches};
+use crate::params::controls::Key;
+use crate::params::{ContinuoParams, Scale};
 use crate::takes::Takes;
 
 /// Space between columns, points.
 const GAP: f32 = 18.0;
+/// The names of the pitch classes, from C up, on narrow switches.
+const CLASS_SIGNS: [&str; 12] = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 
-/// All parameters, in four columns. `at_beats` is the current position in the take.
+/// All parameters, in four columns. `at_beats` is the current position in the take, `heard_key` the key that the player
+/// plays in.
+#[allow(clippy::too_many_arguments, reason = "what the tab shows")]
 pub fn show(
     ui: &mut Ui,
     theme: &Theme,
@@ -22,6 +27,7 @@ pub fn show(
     seeds: &mut Seeds,
     takes: &Takes,
     at_beats: f64,
+    heard_key: Option<u8>,
 ) {
     ui.spacing_mut().item_spacing = vec2(6.0, 8.0);
     let width = (ui.available_width() - 3.0 * GAP) / 4.0;
@@ -40,7 +46,7 @@ pub fn show(
             it_plays(ui, theme, setter, p);
             freezing::show(ui, theme, setter, p, takes, at_beats);
         });
-        column("WHERE IT GOES", &mut |ui| where_it_goes(ui, theme, setter, p, seeds));
+        column("WHERE IT GOES", &mut |ui| where_it_goes(ui, theme, setter, p, seeds, heard_key));
         column("WHEN AND WHERE TO", &mut |ui| when_and_where_to(ui, theme, setter, p));
     });
 }
@@ -114,14 +120,35 @@ fn it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
     });
 }
 
-fn where_it_goes(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams, seeds: &mut Seeds) {
-    menu(ui, theme, setter, &p.key, "The key to play in. Auto: the key that Continuo hears.");
+fn where_it_goes(
+    ui: &mut Ui,
+    theme: &Theme,
+    setter: &ParamSetter,
+    p: &ContinuoParams,
+    seeds: &mut Seeds,
+    heard_key: Option<u8>,
+) {
+    ui.columns(2, |halves| {
+        let shown = heard_key.filter(|_| p.key.unmodulated_plain_value() == Key::Auto).map(|key| {
+            let name = Key::variants()[1 + usize::from(key)];
+            format!("Auto: {name}")
+        });
+        let text = "The key to play in. Auto: the key that you play in, as Continuo hears it.";
+        menu_showing(&mut halves[0], theme, setter, &p.key, shown.as_deref(), text);
+        let text =
+            "The scale on the key's tonic. Major or minor: as the key says. Custom: the notes that you switch on.";
+        menu(&mut halves[1], theme, setter, &p.scale, text);
+    });
+    if p.scale.unmodulated_plain_value() == Scale::Custom {
+        let notes = p.custom.each_ref().map(|note| &note.on);
+        switches(ui, theme, setter, &notes, &CLASS_SIGNS, "Whether the note belongs to the custom scale.");
+    }
     switch(
         ui,
         theme,
         setter,
         &p.key_snap,
-        "Continuo plays only notes of the key's scale. With Key on Auto: of the key that it hears.",
+        "Continuo plays only notes of the scale. With Key on Auto: in the key that it hears.",
     );
     switch(ui, theme, setter, &p.strict, "Forbids parallel fifths and octaves, and notes outside a voice's range.");
     choice(

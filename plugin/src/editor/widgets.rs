@@ -244,14 +244,27 @@ pub fn menu<T: Enum + PartialEq + Copy + 'static>(
     param: &EnumParam<T>,
     text: &str,
 ) {
+    menu_showing(ui, theme, setter, param, None, text);
+}
+
+/// A menu that shows a text of its own, if any, in place of the chosen value.
+pub fn menu_showing<T: Enum + PartialEq + Copy + 'static>(
+    ui: &mut Ui,
+    theme: &Theme,
+    setter: &ParamSetter,
+    param: &EnumParam<T>,
+    shown: Option<&str>,
+    text: &str,
+) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 16.0 + HEIGHT), Sense::hover());
     ui.painter().text(rect.left_top() + vec2(1.0, 0.0), Align2::LEFT_TOP, param.name(), SMALL, theme.faint_ink);
     let row = Rect::from_min_max(rect.left_top() + vec2(0.0, 16.0), rect.max);
     let mut inside = ui.new_child(egui::UiBuilder::new().max_rect(row));
+    let value = T::variants()[param.unmodulated_plain_value().to_index()];
     let shown = egui::ComboBox::from_id_salt(param.name())
         .width(row.width())
         .height(420.0)
-        .selected_text(signed(T::variants()[param.unmodulated_plain_value().to_index()]))
+        .selected_text(signed(shown.unwrap_or(value)))
         .show_ui(&mut inside, |ui| {
             let entry = |ui: &mut Ui, i: usize| {
                 let (name, value) = (T::variants()[i], T::from_index(i));
@@ -267,11 +280,13 @@ pub fn menu<T: Enum + PartialEq + Copy + 'static>(
             };
             entry(ui, 0);
             // The second half goes into the right column.
-            let half = (T::variants().len() - 1) / 2;
+            let half = T::variants().len() / 2;
             egui::Grid::new(param.name()).spacing([18.0, 2.0]).show(ui, |ui| {
                 for i in 1..=half {
                     entry(ui, i);
-                    entry(ui, half + i);
+                    if half + i < T::variants().len() {
+                        entry(ui, half + i);
+                    }
                     ui.end_row();
                 }
             });
@@ -299,6 +314,36 @@ pub fn switch(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, param: &BoolPara
     let knob_colour = if on { theme.on_accent } else { theme.control };
     painter.circle_filled(egui::pos2(knob, track.center().y), 5.0, knob_colour);
     tip(response, param.name(), text, "");
+}
+
+/// A row of narrow switches with short names.
+pub fn switches(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, params: &[&BoolParam], names: &[&str], text: &str) {
+    let (row, whole) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
+    ui.painter().rect_filled(row, ROUND, theme.control);
+    let (widths, font) = cell_widths(ui, names, row.width());
+    let mut left = row.left();
+    for (n, ((param, name), width)) in params.iter().zip(names).zip(widths).enumerate() {
+        let cell = Rect::from_min_size(egui::pos2(left, row.top()), vec2(width, HEIGHT));
+        left += width;
+        let response = ui.interact(cell, whole.id.with(n), Sense::click());
+        control_rects::record(ui.ctx(), || param.name().into(), cell);
+        let on = param.unmodulated_plain_value();
+        let by_key = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        if response.clicked() || by_key {
+            set(setter, *param, !on);
+        }
+        if on || response.hovered() {
+            let fill = if on { theme.accent } else { theme.control_hot };
+            ui.painter().rect_filled(cell.shrink(1.0), CornerRadius::same(3), fill);
+        }
+        if response.has_focus() {
+            ui.painter().rect_stroke(cell, ROUND, Stroke::new(1.0, theme.accent), StrokeKind::Inside);
+        }
+        let ink = if on { theme.on_accent } else { theme.ink };
+        ui.painter().text(cell.center(), Align2::CENTER_CENTER, name, font.clone(), ink);
+        tip(response, param.name(), text, "");
+    }
+    ui.painter().rect_stroke(row, ROUND, Stroke::new(1.0, theme.line), StrokeKind::Inside);
 }
 
 /// A button, lit while it is held. Its parameter turns itself off at once.

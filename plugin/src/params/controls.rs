@@ -6,7 +6,7 @@ use nice_plug::prelude::Enum;
 /// The key to play in: `Auto`, then the keys in the order of [`Controls::key`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum Key {
-    /// The network decides by what it hears.
+    /// The key that the player plays in.
     #[id = "auto"]
     Auto,
     #[id = "c_major"]
@@ -119,18 +119,20 @@ pub enum Register {
     Highest,
 }
 
-/// The controls in the network's form, without a cadence: the audio thread adds it, as only it knows when the cadence
-/// falls.
-pub fn for_network(key: Key, density: Density, register: Register) -> Controls {
-    // `Auto` comes first in each enum.
-    let after_auto = |index: usize| index.checked_sub(1).map(|class| class as u8);
-    Controls {
-        key: after_auto(key as usize),
-        fermata_in: None,
-        density: after_auto(density as usize),
-        register: after_auto(register as usize),
-        ..Controls::default()
-    }
+/// Density and register in the network's form. The audio thread adds the key and the cadence, as only it knows what the
+/// player plays and when the cadence falls.
+pub fn for_network(density: Density, register: Register) -> Controls {
+    Controls { density: after_auto(density as usize), register: after_auto(register as usize), ..Controls::default() }
+}
+
+/// The key in the network's numbers; `None` for `Auto`.
+pub fn key_number(key: Key) -> Option<u8> {
+    after_auto(key as usize)
+}
+
+/// `Auto` comes first in each enum.
+fn after_auto(index: usize) -> Option<u8> {
+    index.checked_sub(1).map(|class| class as u8)
 }
 
 #[cfg(test)]
@@ -141,9 +143,10 @@ mod tests {
 
     #[test]
     fn every_control_has_a_class_in_the_network() {
-        assert_eq!(for_network(Key::Auto, Density::Auto, Register::Auto), Controls::default());
-        let controls = for_network(Key::AMinor, Density::Sparse, Register::Highest);
-        assert_eq!((controls.key, controls.density, controls.register), (Some(21), Some(0), Some(4)));
+        assert_eq!(for_network(Density::Auto, Register::Auto), Controls::default());
+        let controls = for_network(Density::Sparse, Register::Highest);
+        assert_eq!((controls.density, controls.register), (Some(0), Some(4)));
+        assert_eq!([Key::Auto, Key::CMajor, Key::AMinor].map(key_number), [None, Some(0), Some(21)]);
         assert_eq!(Key::variants().len(), 1 + NUM_KEYS);
         assert_eq!((Density::variants().len(), Register::variants().len()), (1 + CONTROL_CLASSES, 1 + CONTROL_CLASSES));
     }

@@ -16,7 +16,9 @@ const SETTINGS: StepSettings = StepSettings {
     pass: 0,
     strict: false,
     controls: Controls::NONE,
+    scale: None,
     snap: false,
+    favours_scale: false,
 };
 
 /// A performer of a stack, which decides voices from the top.

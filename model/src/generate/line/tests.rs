@@ -15,7 +15,9 @@ const SETTINGS: StepSettings = StepSettings {
     pass: 0,
     strict: false,
     controls: Controls::NONE,
+    scale: None,
     snap: false,
+    favours_scale: false,
 };
 /// A phrase that is clearly in C major.
 const SEED: [u8; 10] = [60, 64, 67, 65, 64, 62, 71, 67, 62, 60];

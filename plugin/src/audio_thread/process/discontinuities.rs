@@ -20,6 +20,7 @@ impl AudioThread {
             Motion::Started | Motion::Jumped => self.go_to(time),
             Motion::Halted => {
                 self.turns.forget_phrase();
+                self.heard_key.clear();
                 self.end_everything(time, Origin::PieceStart);
             }
             Motion::Continued | Motion::Stopped => {}
@@ -41,6 +42,10 @@ impl AudioThread {
         self.drop_plans(if time.motion == Motion::Jumped { Origin::SongMemory } else { Origin::PieceStart });
         self.deadline.forget_misses();
         self.turns.go_to(time);
+        if time.motion == Motion::Started {
+            self.heard_key.clear();
+        }
+        self.heard_key.go_to(time, self.turns.next_step());
         self.hands.go_to(self.turns.next_step());
         self.hands.tell_held_again(self.take.now(), &mut self.bridge);
     }
