@@ -2,6 +2,7 @@
 
 mod players_key;
 
+use crate::random::SplitMix64;
 use crate::tokeniser::grid::NUM_VOICES;
 
 pub use players_key::PlayersKey;
@@ -20,6 +21,12 @@ const MINOR: [f64; 12] = [0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214
 const MAJOR_SCALE: u16 = 0b1010_1011_0101;
 /// The union of the natural, harmonic and melodic minor scales.
 const MINOR_SCALE: u16 = 0b1111_1010_1101;
+
+/// The key of a performance that no player has given one, each key equally likely: left to itself, a network at a low
+/// temperature would start in the same few.
+pub fn drawn(rng_seed: u64) -> u8 {
+    SplitMix64::new(rng_seed).next_below(NUM_KEYS) as u8
+}
 
 /// Whether `key` is minor.
 pub fn is_minor(key: u8) -> bool {
@@ -118,6 +125,13 @@ mod tests {
         let home = |key| shift_home(tonic(key), is_minor(key));
         assert_eq!([0, 2, 5, 6, 7, 11].map(home), [0, -2, -5, -6, 5, 1]);
         assert_eq!([21, 12, 16, 15].map(home), [0, -3, 5, -6]); // A, C, E and E flat minor
+    }
+
+    #[test]
+    fn drawn_keys_are_all_keys_and_half_of_them_minor() {
+        let keys: Vec<u8> = (1..=960).map(drawn).collect();
+        assert!((0..NUM_KEYS as u8).all(|key| (20..60).contains(&keys.iter().filter(|k| **k == key).count())));
+        assert!((430..530).contains(&keys.iter().filter(|key| is_minor(**key)).count()));
     }
 
     #[test]

@@ -8,9 +8,10 @@ mod sound;
 use anyhow::{Context, Result};
 use continuo_model::decision::{Decision, Given};
 use continuo_model::generate::{self, Performer, Step, StepSettings, given_of, symbols_of};
+use continuo_model::key;
 use continuo_model::phrase::Phrase;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use continuo_model::tokeniser::step_reader::Controls;
+use continuo_model::tokeniser::step_reader::BarPosition;
 use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::Weights;
 use indicatif::ProgressIterator;
@@ -29,15 +30,16 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         .with_context(|| format!("{}: cannot be created; check the path and its permissions", args.out.display()))?;
     let mut performer = network.performer();
     for n in (0..args.pieces).progress() {
-        let settings = StepSettings {
+        let mut settings = StepSettings {
             sampler,
             rng_seed: args.rng_seed.wrapping_add(u64::from(n)),
-            pass: 0,
             strict: !args.loose,
-            controls: Controls { key: args.key, ..Controls::default() },
             snap: args.snap,
+            ..StepSettings::default()
         };
         let seed = seeds::of_piece(&seeds, settings.rng_seed);
+        // Alone from the start, the network plays in a key of its own, as in the plugin.
+        settings.controls.key = args.key.or_else(|| seed.rows.is_empty().then(|| key::drawn(settings.rng_seed)));
         let phrase = piece(&mut *performer, seed, args.bars.into(), settings);
         outputs::write(&args.out, &format!("piece-{n:03}"), &phrase, args)?;
     }
@@ -70,6 +72,8 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
     let rows: Vec<[Symbol; NUM_VOICES]> = (0..bars * bar_steps)
         .map(|step| {
             let given = seed.rows.get(step).map_or(Given::NOTHING, given_of);
+            let mut settings = settings;
+            settings.controls.bar = bar_position(step % bar_steps, bar_steps);
             let decision = performer.decide(&Step {
                 step_idx: step as i64,
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,
@@ -82,6 +86,11 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
         })
         .collect();
     Phrase::of_rows(&rows, seed.tempo_bpm, seed.time_signature)
+}
+
+/// A position in a bar, both in 16ths; `None` for bars that are too long to count.
+fn bar_position(step_in_bar: usize, bar_steps: usize) -> Option<BarPosition> {
+    Some(BarPosition { step_in_bar: step_in_bar.try_into().ok()?, bar_steps: bar_steps.try_into().ok()? })
 }
 
 /// What each of the four voices does in a decision.

@@ -167,6 +167,11 @@ impl Run {
                 "epoch {}: expected a finite validation loss, got {valid}; lower training.learning_rate",
                 epoch + 1
             );
+            // Weights that have not yet learnt from their own past are no candidates, however low their loss.
+            let own_past = self.recipe.training.own_past.as_ref();
+            if own_past.is_some_and(|own_past| epoch == own_past.after_epochs) {
+                self.progress.best_loss = None;
+            }
             let better = self.progress.best_loss.is_none_or(|best| valid < best);
             if better {
                 (self.progress.best_loss, self.progress.best_epoch) = (Some(valid), epoch + 1);

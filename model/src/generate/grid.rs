@@ -1,5 +1,7 @@
 //! A performance of a grid model: four voices, each of which the player gives or the network draws.
 
+mod colour;
+
 use std::sync::Arc;
 
 use super::rows::{decision_of, symbols_of};
@@ -16,9 +18,9 @@ use crate::vocabulary::{Symbol, Vocabulary};
 use crate::weights_file::Description;
 
 /// How many candidates a stack draws if a given voice is below one that it draws.
-const NUM_CANDIDATES: usize = 12;
+const NUM_CANDIDATES: usize = 16;
 /// How many candidate chords a split network draws below temperature 1.
-const NUM_CHORDS: usize = 8;
+const NUM_CHORDS: usize = 16;
 /// The number of the draw that chooses a candidate; draws below `NUM_VOICES * NUM_CANDIDATES` belong to the voices.
 const CHOOSE: u64 = 1 << 16;
 
@@ -58,6 +60,15 @@ struct Candidate<R> {
     given: f64,
     /// Natural logarithm of the drawn tokens' probability, before temperature and rhythm.
     drawn: f64,
+}
+
+impl<R> Candidate<R> {
+    /// The pitch classes that it sounds after a step that sounded `before`, bit n for class n.
+    fn pitch_classes(&self, before: Row) -> u16 {
+        let sounding =
+            self.row.iter().zip(before).filter_map(|(token, before)| Vocabulary::GRID.sounds(*token, before));
+        sounding.fold(0, |classes, pitch| classes | 1 << (pitch % 12))
+    }
 }
 
 impl<L: GridLayers> Network for GridNetwork<L> {
@@ -115,7 +126,7 @@ impl<L: GridLayers> GridPerformer<L> {
     ///
     /// A network that takes any order decides the given voices first, then the free ones from the top. Below
     /// temperature 1 it draws several chords with one rhythm and prefers those that are likelier as a whole: sharpening
-    /// each voice alone would let one unlikely note spoil a chord.
+    /// each voice alone would let one unlikely note spoil a chord. `colour` keeps this from making the music plain.
     ///
     /// A network with a fixed order cannot take account of a given voice below a free one. It draws several candidates
     /// for the free voices and chooses one with the probability that it gives to the given voices.
@@ -163,7 +174,11 @@ impl<L: GridLayers> GridPerformer<L> {
         }
         plan.holds = Some(holds);
         (1..NUM_CHORDS).for_each(|n| self.draw_candidate(n, step, plan));
-        self.choose(step.step, NUM_CHORDS, |candidate| candidate.drawn * (1.0 / temperature - 1.0))
+        let (before, is_on_beat) = (self.sounding(), step.step.step_in_beat == 0);
+        self.choose(step.step, NUM_CHORDS, |candidate| {
+            let correction = colour::correction(candidate.pitch_classes(before), is_on_beat);
+            (candidate.drawn + correction) * (1.0 / temperature - 1.0)
+        })
     }
 
     /// Makes candidate `n`: decides all voices as planned.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use continuo_model::decision::{Decision, Given, Lanes};
 use continuo_model::generate::{Step, StepSettings};
+use continuo_model::key;
 
 use cadence::Cadence;
 use sequencer::Sequencer;
@@ -228,6 +229,8 @@ impl RequestContext<'_> {
             let minor = tonality.scale.is_minor();
             self.heard_key.at(self.time, step, is_networks, |heard| heard.key(min_steps, minor))
         });
+        // Alone from the start, the network plays in a key of its own.
+        let key = key.or_else(|| (*mode == Mode::Free).then(|| key::drawn(step_settings.rng_seed)));
         step_settings.controls.key = tonality.network_key(key);
         step_settings.scale = tonality.classes(key);
     }
