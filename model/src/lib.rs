@@ -58,6 +58,7 @@ pub mod math;
 pub mod midi_file;
 pub mod organ;
 pub mod phrase;
+pub mod phrasing;
 pub mod random;
 pub mod repetition;
 pub mod rules;

@@ -10,6 +10,7 @@ use continuo_model::decision::{Decision, Given};
 use continuo_model::generate::{self, Performer, Step, StepSettings, given_of, symbols_of};
 use continuo_model::key;
 use continuo_model::phrase::Phrase;
+use continuo_model::phrasing::TurnStep;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::tokeniser::step_reader::BarPosition;
 use continuo_model::vocabulary::Symbol;
@@ -74,6 +75,18 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
             let given = seed.rows.get(step).map_or(Given::NOTHING, given_of);
             let mut settings = settings;
             settings.controls.bar = bar_position(step % bar_steps, bar_steps);
+            if let Some(since_turn) = step.checked_sub(seed.rows.len()) {
+                let (bar, first_bar) = (step / bar_steps, seed.rows.len() / bar_steps);
+                let turn_step = TurnStep {
+                    bar: (bar - first_bar) as i64,
+                    step_in_bar: (step % bar_steps) as i64,
+                    bar_steps: bar_steps as i64,
+                    since_turn: since_turn as i64,
+                };
+                let phrase = turn_step.phrase(None);
+                settings.controls.phrase = Some(phrase.position);
+                settings.controls.fermata_in = phrase.fermata_in;
+            }
             let decision = performer.decide(&Step {
                 step_idx: step as i64,
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,
