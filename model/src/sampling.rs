@@ -51,8 +51,8 @@ fn adapted_temperature(logits: &[f32], sampler: Sampler) -> f32 {
     (sampler.temperature * (1.0 + sampler.entropy * (1.0 - 2.0 * share))).clamp(TEMPERATURES.0, TEMPERATURES.1)
 }
 
-/// The factor of [`prefer`] on the probability of what does not fit. With it the shipped networks leave the player's key
-/// for about 1 % of the time, and for 2 % at temperature 1 (`cargo xtask bench --keys`).
+/// The factor of [`prefer`] on the probability of what does not fit. With it the shipped networks leave the player's
+/// key for at most 1 % of the time on average, and for about 2 % at temperature 1 (`cargo xtask bench --keys`).
 const UNFITTING: f32 = 0.1;
 
 /// Prefers the tokens for which `fits` returns true: masks all others if `strictly`, wherever another choice remains,

@@ -41,9 +41,16 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
     for param in params {
         let name = param.name.as_str();
         let text = |session: &EditorSession, value| session.plugin.param_text(param.id, value);
+        if name == "Custom scale C" {
+            // The notes of a custom scale are there as long as it is chosen.
+            if !session.places()?.contains_key("Scale/Custom") {
+                session.click("Scale")?;
+            }
+            session.click("Scale/Custom").context("a choice")?;
+        }
         let first_choice = format!("{name}/{}", text(&session, 0.0)?);
         let choices = session.places()?;
-        let unfolds = ["Key", "Hear channel"].contains(&name);
+        let unfolds = ["Key", "Scale", "Hear channel"].contains(&name);
         if choices.contains_key(&first_choice) || unfolds {
             // A choice: its last value, its first, and its default.
             for value in [1.0, 0.0, param.default_normalised] {
