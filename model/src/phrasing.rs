@@ -51,8 +51,9 @@ impl TurnStep {
         // After the last chord, the next phrase has begun; a turn that begins just before one leads to the next one.
         let is_joined = is_entry && turn_start > chord - SHORTEST_STEPS && turn_start < chord + length;
         let chord = if step >= chord + length || is_joined { chord + phrase_steps } else { chord };
-        let after_last = chord - phrase_steps + length;
-        let start = if is_joined || (is_entry && turn_start > after_last) { turn_start } else { after_last };
+        let last_chord = chord - phrase_steps;
+        let begins_with_turn = is_entry && turn_start > last_chord - SHORTEST_STEPS;
+        let start = if begins_with_turn { turn_start } else { last_chord + length };
         let left = (chord - step).max(0);
         let beats = |steps: i64| u8::try_from(steps / STEPS_PER_BEAT as i64).unwrap_or(u8::MAX);
         PhraseStep {

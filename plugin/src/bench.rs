@@ -184,6 +184,8 @@ fn settings(piece: &Piece) -> Settings {
         bypass: false,
         voice: 0,
         cadence: false,
+        end: false,
+        phrase_bars: None,
         emit: Lanes::first(4),
         frozen: Lanes::from_fn(|lane| piece.has_frozen_bass && lane == 3),
         lookahead_steps: 2,

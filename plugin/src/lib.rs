@@ -220,6 +220,8 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             panic: p.take_panic(),
             bypass: p.bypass.value(),
             cadence: p.take_cadence(),
+            end: p.take_end(),
+            phrase_bars: p.phrases.value().bars(),
             voice: p.your_voice.value() as usize,
             emit,
             // There are switches for the four voices; all together freeze every lane.

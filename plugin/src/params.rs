@@ -15,7 +15,7 @@ use nice_plug::params::InternalParamMut;
 use nice_plug::prelude::*;
 
 use crate::state::Project;
-pub use choices::{Emit, EnterOn, HearChannel, Input, Loop, Mode, Voice};
+pub use choices::{Emit, EnterOn, HearChannel, Input, Loop, Mode, Phrases, Voice};
 use controls::{Density, Key, Register};
 pub use scales::{CLASS_NAMES, Scale, Tonality};
 
@@ -87,6 +87,13 @@ pub struct ContinuoParams {
     #[id = "cadenc"]
     pub cadence: Arc<BoolParam>,
     cadence_pressed: Arc<AtomicBool>,
+    /// A button: the music closes on the tonic after at least a bar, and falls silent. See [`Self::take_end`].
+    #[id = "end"]
+    pub end: Arc<BoolParam>,
+    end_pressed: Arc<AtomicBool>,
+    /// The length of the network's phrases.
+    #[id = "phrase"]
+    pub phrases: EnumParam<Phrases>,
     /// How often notes start.
     #[id = "densty"]
     pub density: EnumParam<Density>,
@@ -160,6 +167,7 @@ impl ContinuoParams {
             scale: None,
             snap: self.key_snap.value(),
             favours_scale: false,
+            closes: false,
         }
     }
 
@@ -171,6 +179,11 @@ impl ContinuoParams {
     /// Whether Cadence has been pressed since the last call.
     pub fn take_cadence(&self) -> bool {
         self.cadence_pressed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether End has been pressed since the last call.
+    pub fn take_end(&self) -> bool {
+        self.end_pressed.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -237,6 +250,7 @@ impl Default for ContinuoParams {
                 .with_value_to_string(formatters::v2s_f32_rounded(2))
         };
         let (cadence, cadence_pressed) = trigger("Cadence");
+        let (end, end_pressed) = trigger("End");
         let (panic, panic_pressed) = trigger("Panic");
         Self {
             project: Project::default(),
@@ -261,6 +275,9 @@ impl Default for ContinuoParams {
             key_snap: BoolParam::new("Key snap", false),
             cadence,
             cadence_pressed,
+            end,
+            end_pressed,
+            phrases: EnumParam::new("Phrases", Phrases::Auto),
             density: EnumParam::new("Density", Density::Auto),
             register: EnumParam::new("Register", Register::Auto),
             strict: BoolParam::new("Strict parts", true),

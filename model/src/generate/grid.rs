@@ -47,6 +47,8 @@ struct Plan {
     stuck: Option<Stuck>,
     /// The pitch classes that may be drawn, bit n for class n; the others are masked or rare.
     scale: u16,
+    /// The key of the music's last chord, which sounds in this step.
+    closes_in: Option<u8>,
     /// Prescribes a rhythm: which voices hold. The others must not.
     holds: Option<[bool; NUM_VOICES]>,
     /// Whether the candidates need their log probabilities.
@@ -143,7 +145,8 @@ impl<L: GridLayers> GridPerformer<L> {
         let order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
         let first_free = order.iter().position(is_free).unwrap_or(NUM_VOICES);
         let given_below_free = !order[first_free..].iter().all(is_free);
-        let mut plan = Plan { order, stuck, scale, holds: None, weighs: false };
+        let closes_in = settings.controls.key.or_else(|| self.state.key()).filter(|_| settings.closes);
+        let mut plan = Plan { order, stuck, scale, closes_in, holds: None, weighs: false };
         let chosen = if L::ANY_ORDER {
             // A stable sort: the given voices, then the free ones, each from the top.
             plan.order.sort_by_key(is_free);
@@ -246,6 +249,11 @@ fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &
             _ => true,
         };
         sampling::prefer(logits, step.settings.snap, fits);
+    }
+    if let Some(key) = plan.closes_in {
+        // A note that sounds may go on only if it belongs to the chord; the bass has the tonic.
+        let classes = if voice == NUM_VOICES - 1 { 1 << key::tonic(key) } else { key::tonic_triad(key) };
+        sampling::mask(logits, |token| parts.sounds(voice, token).is_some_and(|pitch| key::contains(classes, pitch)));
     }
     if let Some(stuck) = plan.stuck {
         sampling::mask(logits, |token| stuck.allows(voice, token));

@@ -298,6 +298,18 @@ impl Line<'_> {
                 _ => true,
             });
         }
+        if let Some(key) = settings.controls.key.or(key).filter(|_| settings.closes) {
+            let closes = |chord: &[u8]| {
+                let (tonic, triad) = (1 << key::tonic(key), key::tonic_triad(key));
+                let home = |classes| key::transposed(classes, shift.into());
+                let has = |classes, pitch: &u8| key::contains(home(classes), *pitch);
+                chord.first().is_some_and(|lowest| has(tonic, lowest)) && chord.iter().all(|pitch| has(triad, pitch))
+            };
+            sampling::mask(logits, |token| match lexicon.word(token) {
+                Word::Notes(chord) | Word::Classes(chord) => closes(chord.as_slice()),
+                _ => true,
+            });
+        }
         let mut sampler = settings.sampler;
         if restarts > 0 && drawn < FREE_EVENTS {
             sampler.temperature = sampler.temperature.max(1.0);

@@ -9,6 +9,7 @@ use std::time::Instant;
 use continuo_model::decision::{Decision, Given, Lanes};
 use continuo_model::generate::{Step, StepSettings};
 use continuo_model::key;
+use continuo_model::tokeniser::step_reader::PhrasePosition;
 
 use cadence::Cadence;
 use sequencer::Sequencer;
@@ -17,7 +18,7 @@ pub use sequencer::{Due, PlannedStep, Poll};
 use super::frozen::Frozen;
 use super::hands::Hands;
 use super::heard_key::HeardKey;
-use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample};
+use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample, SongStep};
 use super::settings::Settings;
 use super::transport::BlockTime;
 use crate::bridge::{AudioEnd, Origin, Request};
@@ -34,8 +35,8 @@ pub struct Plan {
     cadence: Cadence,
     /// The last step that was requested as an answer to a note, between steps.
     answered: Option<CountedStep>,
-    /// The first step of the network's last turn.
-    turn_start: Option<CountedStep>,
+    /// The first step of the network's last turn, counted and in the song.
+    turn_start: Option<(CountedStep, SongStep)>,
 }
 
 /// What a request depends on besides the plan, and the bridge to the worker.
@@ -81,7 +82,7 @@ impl Plan {
     pub fn follow_cadence(&mut self, settings: &Settings, time: &BlockTime, next_step: CountedStep) {
         let ahead = next_step + settings.lookahead_steps;
         let decided = self.planned_through().map_or(ahead, |planned| planned.max(ahead));
-        self.cadence.follow(settings.cadence, time, decided + 1);
+        self.cadence.follow(settings.cadence, settings.end, time, decided + 1);
     }
 
     /// The last planned step, if any.
@@ -152,8 +153,12 @@ impl Plan {
 
     /// Requests a step in which the network decides every lane. With `attack`, all notes in it start.
     pub fn request_free(&mut self, context: &mut RequestContext, step: CountedStep, attack: bool) {
+        if self.cadence.has_ended(step) {
+            self.rest(step);
+            return;
+        }
         if attack {
-            self.turn_start = Some(step);
+            self.turn_start = Some((step, context.time.song_position(step).song_step));
         }
         self.request(context, step, Given::NOTHING, attack, None);
     }
@@ -184,7 +189,9 @@ impl Plan {
         let position = time.song_position(step);
         let mut step_settings =
             StepSettings { pass: if settings.evolves { position.pass } else { 0 }, ..settings.step };
-        step_settings.controls.fermata_in = self.cadence.steps_from(step);
+        step_settings.controls.bar = time.bar_position(position.song_step);
+        self.set_phrase(context, &mut step_settings, step, given.lanes.is_empty());
+        step_settings.closes = self.cadence.is_last_chord(step);
         context.set_key(&mut step_settings, step, given.lanes.is_empty());
         step_settings.favours_scale = self.stays_near(context, step, given.lanes.is_empty());
         let request = Request {
@@ -205,11 +212,37 @@ impl Plan {
         self.sequencer.request(context.bridge, step, request);
     }
 
+    /// Sets where in its phrase a step lies. A cadence that the player has requested closes the phrase; the next one is
+    /// counted from there. In Harmonise the player makes the phrases.
+    fn set_phrase(
+        &self,
+        context: &RequestContext,
+        step_settings: &mut StepSettings,
+        step: CountedStep,
+        is_networks: bool,
+    ) {
+        let controls = &mut step_settings.controls;
+        if context.settings.mode != Mode::Harmonise
+            && is_networks
+            && let Some(turn_start) = self.turn_start
+        {
+            let (_, start) = self.cadence.over_since(step).map_or(turn_start, |over| over.max(turn_start));
+            let song_step = context.time.song_position(step).song_step;
+            let phrase = context.time.turn_step(start, song_step).phrase(context.settings.phrase_bars);
+            (controls.phrase, controls.fermata_in) = (Some(phrase.position), phrase.fermata_in);
+        }
+        if let Some(steps) = self.cadence.steps_from(step) {
+            controls.fermata_in = Some(steps);
+            let beats_left = steps.div_ceil(STEPS_IN_A_BEAT as u8);
+            controls.phrase = controls.phrase.map(|phrase| PhrasePosition { beats_left, ..phrase });
+        }
+    }
+
     /// Whether pitches outside the scale are to be rare: in harmony that is drawn silently while the player plays, as
     /// all later music continues from it, and in the first bars of the network's turn.
     fn stays_near(&self, context: &RequestContext, step: CountedStep, is_networks: bool) -> bool {
         let bars = KEY_BARS * context.time.bar_beats() * STEPS_IN_A_BEAT;
-        let is_early = self.turn_start.is_none_or(|start| ((step - start) as f64) < bars);
+        let is_early = self.turn_start.is_none_or(|(start, _)| ((step - start) as f64) < bars);
         context.settings.mode != Mode::Harmonise && (is_early || !is_networks)
     }
 

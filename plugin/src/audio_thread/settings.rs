@@ -39,6 +39,10 @@ pub struct Settings {
     pub voice: usize,
     /// When this turns on, the player requests a cadence.
     pub cadence: bool,
+    /// When this turns on, the player requests the last cadence.
+    pub end: bool,
+    /// The bars of a phrase of the network's; `None` for about eight beats.
+    pub phrase_bars: Option<u8>,
     /// The lanes that go out.
     pub emit: Lanes,
     /// The lanes that play the frozen take. If all do, the network decides nothing.

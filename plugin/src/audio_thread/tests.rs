@@ -3,6 +3,7 @@
 mod edges;
 mod late;
 mod parts;
+mod phrases;
 mod starts;
 mod tempo;
 
@@ -40,6 +41,8 @@ fn settings(mode: Mode) -> Settings {
         panic: false,
         bypass: false,
         cadence: false,
+        end: false,
+        phrase_bars: None,
         voice: 0,
         emit: Lanes::ALL,
         frozen: Lanes::NONE,

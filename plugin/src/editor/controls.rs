@@ -159,9 +159,13 @@ fn where_it_goes(
         "What happens when the host loops. Repeat: each pass is the same. Evolve: each pass is new.",
     );
     ui.horizontal(|ui| {
-        let width = (ui.available_width() - ui.spacing().item_spacing.x) / 2.0;
+        let (gap, all) = (ui.spacing().item_spacing.x, ui.available_width());
+        let width = (all - gap) / 2.0;
+        let half = (width - gap) / 2.0;
         let text = "Ends the phrase with a cadence, on the next strong beat that leaves time to lead up to it.";
-        momentary(ui, theme, setter, &p.cadence, width, text);
+        momentary(ui, theme, setter, &p.cadence, half, text);
+        let text = "Ends the music: it closes on the tonic, after a bar or two, and falls silent until you play again.";
+        momentary(ui, theme, setter, &p.end, half, text);
         let text = "Sets the next rng seed, so that all music after the lookahead is new. A host that records \
                     automation plays the change back.";
         if button(ui, theme, "Regenerate", width, text) {

@@ -50,6 +50,35 @@ pub enum EnterOn {
     Beat,
 }
 
+/// The length of the network's phrases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Phrases {
+    /// About eight beats: two bars of 4/4.
+    #[id = "auto"]
+    Auto,
+    #[id = "2"]
+    #[name = "2 bars"]
+    TwoBars,
+    #[id = "4"]
+    #[name = "4 bars"]
+    FourBars,
+    #[id = "8"]
+    #[name = "8 bars"]
+    EightBars,
+}
+
+impl Phrases {
+    /// The bars of a phrase; `None` on Auto.
+    pub fn bars(self) -> Option<u8> {
+        match self {
+            Self::Auto => None,
+            Self::TwoBars => Some(2),
+            Self::FourBars => Some(4),
+            Self::EightBars => Some(8),
+        }
+    }
+}
+
 /// The input channel that the plugin hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum HearChannel {

@@ -19,6 +19,7 @@ const SETTINGS: StepSettings = StepSettings {
     scale: None,
     snap: false,
     favours_scale: false,
+    closes: false,
 };
 
 /// A performer of a stack, which decides voices from the top.

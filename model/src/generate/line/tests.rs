@@ -18,6 +18,7 @@ const SETTINGS: StepSettings = StepSettings {
     scale: None,
     snap: false,
     favours_scale: false,
+    closes: false,
 };
 /// A phrase that is clearly in C major.
 const SEED: [u8; 10] = [60, 64, 67, 65, 64, 62, 71, 67, 62, 60];

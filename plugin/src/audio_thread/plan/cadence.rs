@@ -1,10 +1,12 @@
 //! A cadence that the player requests: where it falls, and how far away each step is. Audio thread.
 
-use crate::audio_thread::positions::CountedStep;
+use crate::audio_thread::positions::{CountedStep, SongStep};
 use crate::audio_thread::transport::BlockTime;
 
 /// The network learns of the cadence at least this many steps ahead, so that it can prepare it.
 const LEAD_STEPS: i64 = 4;
+/// The same for the last cadence of a piece: a bar of 4/4.
+const LAST_LEAD_STEPS: i64 = 16;
 /// The length of a phrase's last chord, in steps.
 const FERMATA_STEPS: i64 = 4;
 /// The network learns of the cadence at most this many steps ahead.
@@ -14,30 +16,75 @@ const HORIZON_STEPS: i64 = 15;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cadence {
     was_on: bool,
-    /// The step on which the fermata begins.
-    at: Option<CountedStep>,
+    end_was_on: bool,
+    fermata: Option<Fermata>,
+}
+
+/// The chord that closes a phrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fermata {
+    /// The step on which it begins.
+    at: CountedStep,
+    /// The step after it.
+    until: CountedStep,
+    /// That step in the song.
+    until_song: SongStep,
+    /// Whether the music ends with it.
+    is_last: bool,
+}
+
+impl Fermata {
+    fn new(time: &BlockTime, at: CountedStep, until: CountedStep, is_last: bool) -> Self {
+        Self { at, until, until_song: time.song_position(until).song_step, is_last }
+    }
 }
 
 impl Cadence {
-    /// Follows the parameter. When it turns on, the cadence falls on the first strong beat that is at least
-    /// `LEAD_STEPS` after `undecided`, the first undecided step.
-    pub fn follow(&mut self, on: bool, time: &BlockTime, undecided: CountedStep) {
-        if on && !self.was_on {
-            let first = undecided + LEAD_STEPS;
-            self.at = first.through(first + 1023).find(|step| time.is_strong(time.song_position(*step).song_step));
+    /// Follows the controls. When Cadence turns on, the cadence falls on the first strong beat that is at least
+    /// `LEAD_STEPS` after `undecided`, the first undecided step. When End turns on, the last cadence falls at least
+    /// `LAST_LEAD_STEPS` after it, and its chord lasts to the end of the bar.
+    pub fn follow(&mut self, on: bool, end: bool, time: &BlockTime, undecided: CountedStep) {
+        let strong = |first: CountedStep| {
+            first.through(first + 1023).find(|step| time.is_strong(time.song_position(*step).song_step))
+        };
+        if end && !self.end_was_on {
+            self.fermata = strong(undecided + LAST_LEAD_STEPS).map(|at| {
+                let begins_bar = |step: &CountedStep| time.begins_bar(time.song_position(*step).song_step);
+                let until = (at + FERMATA_STEPS).through(at + 1023).find(begins_bar);
+                Fermata::new(time, at, until.unwrap_or(at + FERMATA_STEPS), true)
+            });
+        } else if on && !self.was_on {
+            let fermata = strong(undecided + LEAD_STEPS);
+            self.fermata = fermata.map(|at| Fermata::new(time, at, at + FERMATA_STEPS, false));
         }
-        self.was_on = on;
+        (self.was_on, self.end_was_on) = (on, end);
     }
 
     /// The number of steps from `step` to the fermata, 0 during it; `None` without a fermata in reach.
     pub fn steps_from(&self, step: CountedStep) -> Option<u8> {
-        let distance = self.at? - step;
-        (-FERMATA_STEPS < distance && distance <= HORIZON_STEPS).then_some(distance.max(0) as u8)
+        let Fermata { at, until, .. } = self.fermata?;
+        (step < until && at - step <= HORIZON_STEPS).then_some((at - step).max(0) as u8)
+    }
+
+    /// Whether the music's last chord sounds in a step.
+    pub fn is_last_chord(&self, step: CountedStep) -> bool {
+        self.fermata.is_some_and(|fermata| fermata.is_last && fermata.at <= step && step < fermata.until)
+    }
+
+    /// Whether the music has ended before a step.
+    pub fn has_ended(&self, step: CountedStep) -> bool {
+        self.fermata.is_some_and(|fermata| fermata.is_last && fermata.until <= step)
+    }
+
+    /// The step after the fermata, counted and in the song, if it is over by `step`.
+    pub fn over_since(&self, step: CountedStep) -> Option<(CountedStep, SongStep)> {
+        let fermata = self.fermata.filter(|fermata| fermata.until <= step)?;
+        Some((fermata.until, fermata.until_song))
     }
 
     /// Forgets the cadence.
     pub fn clear(&mut self) {
-        self.at = None;
+        self.fermata = None;
     }
 }
 
@@ -70,24 +117,38 @@ mod tests {
     fn it_falls_on_the_next_strong_beat_that_can_be_led_up_to() {
         for (beats, undecided, at) in [(4, 0, 8), (4, 4, 8), (4, 5, 16), (4, 12, 16), (3, 0, 12), (3, 9, 24)] {
             let mut cadence = Cadence::default();
-            cadence.follow(true, &time(beats), step(undecided));
-            assert_eq!(cadence.at, Some(step(at)), "{beats}/4 from {undecided}");
+            cadence.follow(true, false, &time(beats), step(undecided));
+            assert_eq!(cadence.fermata.map(|fermata| fermata.at), Some(step(at)), "{beats}/4 from {undecided}");
         }
     }
 
     #[test]
     fn it_is_counted_down_to_once() {
         let mut cadence = Cadence::default();
-        cadence.follow(false, &time(4), step(0));
+        cadence.follow(false, false, &time(4), step(0));
         assert_eq!(told(&cadence, 0..3), [None; 3]);
-        cadence.follow(true, &time(4), step(0));
-        cadence.follow(true, &time(4), step(3));
+        cadence.follow(true, false, &time(4), step(0));
+        cadence.follow(true, false, &time(4), step(3));
         assert_eq!(told(&cadence, 5..13), [Some(3), Some(2), Some(1), Some(0), Some(0), Some(0), Some(0), None]);
         assert_eq!(told(&cadence, -9..-6), [None, None, Some(15)]);
         cadence.clear();
         assert_eq!(told(&cadence, 5..6), [None]);
-        cadence.follow(false, &time(4), step(20));
-        cadence.follow(true, &time(4), step(20));
-        assert_eq!(cadence.at, Some(step(24)));
+        cadence.follow(false, false, &time(4), step(20));
+        cadence.follow(true, false, &time(4), step(20));
+        assert_eq!(cadence.fermata.map(|fermata| fermata.at), Some(step(24)));
+    }
+
+    #[test]
+    fn the_last_chord_comes_after_a_bar_and_lasts_to_the_end_of_its_bar() {
+        for (beats, undecided, at, until) in [(4, 0, 16, 32), (4, 2, 24, 32), (4, 9, 32, 48), (3, 1, 24, 36)] {
+            let mut cadence = Cadence::default();
+            cadence.follow(false, true, &time(beats), step(undecided));
+            let last: Vec<i64> = (0..60).filter(|number| cadence.is_last_chord(step(*number))).collect();
+            assert_eq!((last[0], last.len() as i64), (at, until - at), "{beats}/4 from {undecided}");
+            assert_eq!((0..60).find(|number| cadence.has_ended(step(*number))), Some(until));
+            assert_eq!(told(&cadence, at - 1..at + 2), [Some(1), Some(0), Some(0)]);
+            cadence.clear();
+            assert!(!cadence.has_ended(step(until)));
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! A block in musical time: its steps, their samples and their positions in the song. Audio thread.
 
+use continuo_model::phrasing::TurnStep;
+use continuo_model::tokeniser::step_reader::BarPosition;
+
 use super::Motion;
 use crate::audio_thread::positions::{
     CountedStep, STEPS_IN_A_BEAT, Sample, SongBeats, SongOffset, SongStep, StepPosition,
@@ -110,6 +113,22 @@ impl BlockTime {
     /// Treats all bars as equally long, so that it does not matter which bar the host reports.
     fn step_in_bar(&self, song_step: SongStep) -> i64 {
         (song_step - self.bar_start_step).rem_euclid(self.bar_steps)
+    }
+
+    /// The position of a song step in its bar; `None` for bars of more than 255 steps.
+    pub fn bar_position(&self, song_step: SongStep) -> Option<BarPosition> {
+        let bar_steps = u8::try_from(self.bar_steps).ok()?;
+        Some(BarPosition { step_in_bar: self.step_in_bar(song_step) as u8, bar_steps })
+    }
+
+    /// A song step in the host's bars, of the turn that began at `start`.
+    pub fn turn_step(&self, start: SongStep, step: SongStep) -> TurnStep {
+        TurnStep {
+            bar: self.bar_of(step) - self.bar_of(start),
+            step_in_bar: self.step_in_bar(step),
+            bar_steps: self.bar_steps,
+            since_turn: step - start,
+        }
     }
 
     /// The number of the bar that contains a song step, from 0, if the metre does not change from here on.
