@@ -161,7 +161,7 @@ struct EvaluateArgs {
     /// Measure the music that the network plays freely, beside the first bars of the pieces.
     #[arg(long, requires = "weights", conflicts_with_all = ["baseline", "play", "given"])]
     free: bool,
-    /// With --play, where the key control comes from.
+    /// With --play or --free, where the key control comes from.
     #[arg(long, value_enum, default_value_t = evaluate::KeySource::Auto)]
     key: evaluate::KeySource,
     /// With --free, how many pieces to generate.
@@ -170,6 +170,9 @@ struct EvaluateArgs {
     /// With --free, the length of each piece in bars of four beats; it compares as much of the composer's pieces.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(4..=1000))]
     bars: u16,
+    /// With --free, do not plan phrases on the bars; the network decides where they end.
+    #[arg(long, requires = "free")]
+    no_phrases: bool,
     /// With --play or --free, the random seed of the first piece. Each further piece adds 1.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
@@ -188,6 +191,9 @@ struct GenerateArgs {
     /// A music file to start from. For four voices: a melody, or music in four parts.
     #[arg(long)]
     seed: Option<PathBuf>,
+    /// The voice that plays the melody of the seed; the soprano by default. The network adds the others.
+    #[arg(long, value_enum, requires = "seed")]
+    voice: Option<seeds::MelodyVoice>,
     /// The training corpus. Each piece starts like a piece chosen at random from its training split.
     #[arg(long, num_args = 1.., conflicts_with = "seed")]
     seed_corpus: Vec<PathBuf>,

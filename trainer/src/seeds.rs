@@ -1,6 +1,7 @@
 //! Seeds of generated music: a file, or the beginnings of pieces in the training corpus.
 
 use anyhow::{Result, ensure};
+use clap::ValueEnum;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::vocabulary::Symbol;
@@ -13,6 +14,19 @@ use crate::{GenerateArgs, kinds};
 
 /// The tempo of music without one.
 const TEMPO_BPM: f64 = 84.0;
+
+/// The voice that plays a melody; as numbers, those of the four voices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MelodyVoice {
+    /// The highest voice.
+    Soprano,
+    /// The second.
+    Alto,
+    /// The third.
+    Tenor,
+    /// The lowest.
+    Bass,
+}
 
 /// The beginning of a piece.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +79,17 @@ impl Seed {
         Self { rows, tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature }
     }
 
+    /// Gives the melody of a seed to another voice.
+    ///
+    /// # Errors
+    /// If the seed is no melody: it already has all voices.
+    fn with_melody_in(mut self, voice: MelodyVoice) -> Result<Self> {
+        let is_melody = self.rows.iter().all(|row| row[1..] == [None; NUM_VOICES - 1]);
+        ensure!(is_melody, "--voice: expected a melody as the seed of a four-voice network, got all four voices");
+        self.rows.iter_mut().for_each(|row| row.swap(0, voice as usize));
+        Ok(self)
+    }
+
     /// Assigns the notes of each event to voices from the top. If the song starts within a bar, rests fill the bar's
     /// beginning.
     pub fn of_song(song: &Song) -> Self {
@@ -86,7 +111,11 @@ impl Seed {
 pub fn read(args: &GenerateArgs, weights: &Weights) -> Result<Vec<Seed>> {
     let kind = kinds::of(&weights.description.config);
     if let Some(path) = &args.seed {
-        return Ok(vec![kind.seed(weights, path)?]);
+        let seed = kind.seed(weights, path)?;
+        return Ok(vec![match args.voice {
+            Some(voice) => seed.with_melody_in(voice)?,
+            None => seed,
+        }]);
     }
     if args.seed_corpus.is_empty() {
         return Ok(vec![Seed::default()]);

@@ -1,29 +1,39 @@
 //! Finds the ends of phrases: a logistic regression over what is heard on a beat, fitted to the fermatas of a corpus.
 
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
+use continuo_model::tokeniser::step_reader::BarPosition;
+use serde::Serialize;
 
 use super::harmony::{beats, is_consonant_triad};
+use crate::critique::chords::Chord;
 use crate::preparation::four_voices::FourVoices;
 
-const NUM_FEATURES: usize = 14;
+const NUM_FEATURES: usize = 11;
 /// Lengths above this, in steps, are alike.
-const LONGEST: usize = 16;
+const LONGEST: usize = 4 * STEPS_PER_BEAT;
+/// Where most of Bach's phrases end.
+const MIDDLE_OF_FOUR_BEATS: BarPosition =
+    BarPosition { step_in_bar: 2 * STEPS_PER_BEAT as u8, bar_steps: 4 * STEPS_PER_BEAT as u8 };
 /// Of two ends closer than this, only the likelier one counts.
 const CLOSEST_STEPS: usize = 4 * STEPS_PER_BEAT;
 const ROUNDS: usize = 400;
-const LEARNING_RATE: f64 = 1.0;
+const LEARNING_RATE: f64 = 8.0;
 
 type Features = [f64; NUM_FEATURES];
 
-/// A fitted detector.
-#[derive(Clone, Debug)]
+/// A fitted detector. The JSON of `evaluate --free` contains it.
+#[derive(Clone, Debug, Serialize)]
 pub struct Detector {
+    /// The weight of each of the [`features`].
     weights: Features,
     /// Beats with a higher score are ends.
     threshold: f64,
 }
 
 impl Detector {
+    /// A detector fitted to the training chorales of `jsb16_plus.json`, for music without fermatas.
+    pub const OF_CHORALES: Self = Self { weights: [0.0; NUM_FEATURES], threshold: 0.0 };
+
     /// Fits a detector to the pieces that have fermatas; `None` if no piece has any.
     pub fn fit(pieces: &[FourVoices]) -> Option<Self> {
         let with: Vec<&FourVoices> = pieces.iter().filter(|piece| piece.fermatas.contains(&true)).collect();
@@ -45,7 +55,7 @@ impl Detector {
                 gradient.iter_mut().zip(features).for_each(|(sum, x)| *sum += error * x);
             }
             let step = LEARNING_RATE / examples.len() as f64;
-            weights.iter_mut().zip(gradient).for_each(|(weight, sum)| *weight += 8.0 * step * sum);
+            weights.iter_mut().zip(gradient).for_each(|(weight, sum)| *weight += step * sum);
         }
         // The threshold with the best F1 on the same pieces.
         let pieces: Vec<FourVoices> = with.into_iter().cloned().collect();
@@ -95,32 +105,28 @@ fn score(weights: &Features, features: &Features) -> f64 {
 /// What is heard on a beat, each from 0 to 1.
 fn features(piece: &FourVoices, starts: &[u8], step: usize) -> Features {
     let is = |condition: bool| f64::from(u8::from(condition));
-    let share = |steps: usize| steps.min(LONGEST) as f64 / LONGEST as f64;
     let all: u8 = (1 << NUM_VOICES) - 1;
-    // From the next step on, how long until any voice, or the soprano, starts a note.
+    // How long from the next step on until one of the voices starts a note.
     let until = |voices: u8| starts[step + 1..].iter().position(|bits| bits & voices != 0).map_or(LONGEST, |n| n + 1);
-    let (quiet, soprano, bass) = (until(all), until(1), until(1 << (NUM_VOICES - 1)));
-    let since = starts[..step].iter().rev().position(|bits| bits & 1 != 0).map_or(LONGEST, |n| n + 1);
     let row = &piece.rows[step];
-    let bar = piece.bars.get(step).copied().flatten();
-    let at = |share_of_bar: u8, bar_steps: u8| {
-        bar.is_some_and(|bar| bar.bar_steps == bar_steps && bar.step_in_bar == share_of_bar)
-    };
+    let is_consonant = is_consonant_triad(row);
+    let next = starts.get(step + STEPS_PER_BEAT).copied().unwrap_or(all);
+    let before = &starts[step.saturating_sub(2 * STEPS_PER_BEAT)..step];
+    let soprano_next = piece.rows.get(step + until(1)).and_then(|row| row[0]);
+    let soprano_moves = row[0].zip(soprano_next).map_or(0, |(now, next)| now.abs_diff(next));
+    let stays = until(all) >= STEPS_PER_BEAT;
     [
         1.0,
-        share(quiet),
-        is(quiet >= STEPS_PER_BEAT),
-        share(soprano),
-        is(soprano >= STEPS_PER_BEAT),
-        is(soprano >= 2 * STEPS_PER_BEAT),
-        share(bass),
-        is(starts[step] == all),
-        starts[step].count_ones() as f64 / NUM_VOICES as f64,
-        is(is_consonant_triad(row)),
-        share(since),
-        is(at(8, 16)),
-        is(at(0, 16) || at(0, 12)),
-        is(step + 2 * STEPS_PER_BEAT >= piece.rows.len()),
+        is(stays && until(1) >= STEPS_PER_BEAT && is_consonant && starts[step] == all),
+        is(stays),
+        is(is_consonant),
+        is(Chord::of(row).is_some_and(|chord| chord.inversion() == 0)),
+        before.iter().filter(|bits| **bits != 0).count() as f64 / (2 * STEPS_PER_BEAT) as f64,
+        f64::from(next.count_ones()) / NUM_VOICES as f64,
+        is(next == all),
+        is((1..=2).contains(&soprano_moves)),
+        is(piece.bars.get(step).copied().flatten() == Some(MIDDLE_OF_FOUR_BEATS)),
+        is(until(1) >= 3 * STEPS_PER_BEAT),
     ]
 }
 
