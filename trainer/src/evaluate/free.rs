@@ -135,3 +135,36 @@ impl fmt::Display for FreeFigures {
         write!(f, "phrase ends: found with an F1 of {:.2} by the fermatas of Bach's pieces", self.phrase_ends_f1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For some steps: the 16th of the bar, beats since the phrase's start / to its last chord, steps to that chord.
+    fn check(playing: &Playing, steps: &[usize], expect: &[&str]) {
+        let word = |step: &usize| {
+            let controls = playing.controls(*step, 7);
+            let bar = controls.bar.unwrap();
+            let phrase = controls.phrase.map_or("-".into(), |p| format!("{}/{}", p.beats_since, p.beats_left));
+            let fermata = controls.fermata_in.map_or("-".into(), |steps| steps.to_string());
+            assert_eq!((bar.bar_steps, controls.density, controls.register), (16, None, None));
+            format!("{} {phrase} {fermata}", bar.step_in_bar)
+        };
+        assert_eq!(steps.iter().map(word).collect::<Vec<_>>(), expect);
+    }
+
+    #[test]
+    fn free_pieces_are_in_bars_of_four_beats_and_phrases_of_eight() {
+        let settings = StepSettings::default();
+        let playing = Playing { pieces: 10, bars: 4, settings, key: KeySource::Auto, phrases: true };
+        check(
+            &playing,
+            &[0, 9, 23, 24, 31, 32, 56],
+            &["0 0/6 -", "9 2/4 15", "7 5/1 1", "8 6/0 0", "15 7/0 0", "0 0/6 -", "8 6/0 0"],
+        );
+        assert_eq!(playing.controls(0, 7).key, Some(key::drawn(7)));
+        let alone = Playing { key: KeySource::None, phrases: false, ..playing };
+        check(&alone, &[0, 24, 33], &["0 - -", "8 - -", "1 - -"]);
+        assert_eq!(alone.controls(0, 7).key, None);
+    }
+}
