@@ -107,12 +107,7 @@ pub fn read(args: &GenerateArgs, weights: &Weights) -> Result<Vec<Seed>> {
     if let Some(path) = &args.seed {
         let seed = kind.seed(weights, path)?;
         let Some(voice) = args.voice else { return Ok(vec![seed]) };
-        let wrong = || {
-            format!(
-                "--voice: expected a melody for a network of four voices, got music in all voices of {}",
-                path.display()
-            )
-        };
+        let wrong = || format!("--voice: expected a melody for four voices, got all voices from {}", path.display());
         return Ok(vec![seed.moved_to(voice).with_context(wrong)?]);
     }
     if args.seed_corpus.is_empty() {

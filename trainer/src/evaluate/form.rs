@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_phrase_lasts_to_the_end_of_its_last_note_and_the_rest_after_it() {
-        let moving = vec!["72* 64* 55* 48* | 72 64 55 48"; 4].join("|");
+        let moving = ["72* 64* 55* 48* | 72 64 55 48"; 4].join("|");
         let last = "74* 65* 57* 50* | 74 65 57 50 | 74 65 57 50 | 74 65 57 50";
         let rest = ". . . . | . . . . ";
         let check = |parts: &[&str], ends: &[usize], expect: &[usize]| {
