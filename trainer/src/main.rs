@@ -171,7 +171,7 @@ struct EvaluateArgs {
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(4..=1000))]
     bars: u16,
     /// With --free, do not plan phrases on the bars; the network decides where they end.
-    #[arg(long, requires = "free")]
+    #[arg(long, requires = "free", conflicts_with = "play")]
     no_phrases: bool,
     /// With --play or --free, the random seed of the first piece. Each further piece adds 1.
     #[arg(long, default_value_t = 1)]
