@@ -36,7 +36,9 @@ impl TryFrom<String> for GivenVoices {
     type Error = String;
 
     fn try_from(letters: String) -> Result<Self, String> {
-        given_voices(&letters).map(Self).map_err(|problem| format!("{problem:#}"))
+        // The error names the option of the command line.
+        let of_recipe = |problem: Error| problem.to_string().replace("--given", "training.own_past.given");
+        given_voices(&letters).map(Self).map_err(of_recipe)
     }
 }
 
@@ -120,8 +122,8 @@ mod tests {
         check(&of("-0.1", given, 1), &format!("{share}expected a number from 0 to 1, got -0.1"));
         check(&of("nan", given, 1), &format!("{share}expected a number from 0 to 1, got NaN"));
         check(&of("1.0", "[]", 1), "training.own_past.given: expected at least one entry, such as \"S\", got none");
-        check(&of("1.0", r#"["SX"]"#, 1), "own_past.given");
-        check(&of("1.0", r#"["SATB"]"#, 1), "own_past.given");
+        check(&of("1.0", r#"["SX"]"#, 1), "training.own_past.given: expected letters of SATB, got `X`");
+        check(&of("1.0", r#"["SATB"]"#, 1), "training.own_past.given: expected at most three voices, got all four");
         check(&of("1.0", given, 0), "training.own_past.round_epochs: expected at least 1, got 0");
         check("share = 1.0\ngiven = [\"S\"]", "missing field `round_epochs`");
         check(&(of("1.0", given, 1) + "\nrounds = 2"), "unknown field `rounds`");
