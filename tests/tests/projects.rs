@@ -249,7 +249,7 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         // An instance with other settings, including parameters that 0.1.0 did not have.
         let mut other = effect(format)?;
         for param in other.params() {
-            if !["Panic", "Cadence", "Bypass"].contains(&param.name.as_str()) {
+            if !["Panic", "Cadence", "End", "Bypass"].contains(&param.name.as_str()) {
                 other.set_param_by_name(&param.name, 1.0 - param.default_normalised)?;
             }
         }
