@@ -29,8 +29,8 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// For music without fermatas: what [`Self::fit`] finds for Bach's training chorales, as printed by `evaluate --free
-    /// --json` on a corpus with fermatas.
+    /// For music without fermatas: what [`Self::fit`] finds for Bach's training chorales, as printed by `evaluate
+    /// --free --json` on a corpus with fermatas.
     pub const OF_CHORALES: Self = Self {
         weights: [-15.8, 3.61, 2.52, 1.88, 7.78, -1.25, 1.61, 1.25, -1.83, -1.64, 2.02, 1.97, -0.79, 2.15, 1.06],
         threshold: -0.9,
