@@ -51,10 +51,12 @@ pub struct StepSettings {
 
 impl StepSettings {
     /// The pitch classes to prefer, all of them if it does not matter. `estimated_key` stands in for the key control.
-    fn preferred_classes(&self, estimated_key: Option<u8>) -> u16 {
-        let of_key = || self.controls.key.or(estimated_key).map(key::scale);
-        let matters = self.snap || self.favours_scale;
-        self.scale.or_else(of_key).filter(|_| matters).unwrap_or(ALL_CLASSES)
+    fn preferred_classes(&self, estimated_key: impl FnOnce() -> Option<u8>) -> u16 {
+        if !self.snap && !self.favours_scale {
+            return ALL_CLASSES;
+        }
+        let of_key = || self.controls.key.or_else(estimated_key).map(key::scale);
+        self.scale.or_else(of_key).unwrap_or(ALL_CLASSES)
     }
 }
 

@@ -73,6 +73,11 @@ pub fn scale(key: u8) -> u16 {
     transposed(if is_minor(key) { MINOR_SCALE } else { MAJOR_SCALE }, tonic(key).into())
 }
 
+/// The pitch classes of some pitches, bit n for class n.
+pub fn classes_of(pitches: impl IntoIterator<Item = u8>) -> u16 {
+    pitches.into_iter().fold(0, |classes, pitch| classes | 1 << (pitch % 12))
+}
+
 /// Whether a set of pitch classes, such as a [`scale`], contains the class of `pitch`.
 pub fn contains(classes: u16, pitch: u8) -> bool {
     classes >> (pitch % 12) & 1 == 1

@@ -75,7 +75,7 @@ pub struct GridState<R> {
     row_len: usize,
     repetition: Repetition,
     key: KeyEstimator,
-    /// What the voices sounded on the last beat.
+    /// The pitches of the voices on the last beat.
     on_beat: [Option<u8>; NUM_VOICES],
     /// For networks that adapt.
     adaptation: Option<Adaptation>,

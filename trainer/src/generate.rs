@@ -89,8 +89,8 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
     Phrase::of_rows(&rows, seed.tempo_bpm, seed.time_signature)
 }
 
-/// What the network is told about the bars at a step: its position in the bar and, from the first step of its own on,
-/// in a phrase of about eight beats, as in the plugin. `bar_steps` is the length of a bar.
+/// The position of a step in its bar and, from the network's first step on, in a phrase of about eight beats, as in the
+/// plugin. `bar_steps` is the length of a bar.
 pub fn in_bars(step: usize, first_step: usize, bar_steps: usize) -> Controls {
     let (bar, step_in_bar) = (step / bar_steps, step % bar_steps);
     let position =

@@ -67,9 +67,8 @@ struct Candidate<R> {
 impl<R> Candidate<R> {
     /// The pitch classes that it sounds after a step that sounded `before`, bit n for class n.
     fn pitch_classes(&self, before: Row) -> u16 {
-        let sounding =
-            self.row.iter().zip(before).filter_map(|(token, before)| Vocabulary::GRID.sounds(*token, before));
-        sounding.fold(0, |classes, pitch| classes | 1 << (pitch % 12))
+        let tokens = self.row.iter().zip(before);
+        key::classes_of(tokens.filter_map(|(token, before)| Vocabulary::GRID.sounds(*token, before)))
     }
 }
 
@@ -139,7 +138,7 @@ impl<L: GridLayers> GridPerformer<L> {
         let Step { step_in_beat, settings, .. } = *step.step;
         self.state.set_step_in_beat(step_in_beat);
         let stuck = self.state.stuck();
-        let scale = settings.preferred_classes(self.state.key());
+        let scale = settings.preferred_classes(|| self.state.key());
         self.network.begin_step(&mut self.state, settings.controls, &mut self.scratch);
         let is_free = |voice: &usize| step.given[*voice].is_none();
         let order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);

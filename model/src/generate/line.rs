@@ -280,7 +280,7 @@ impl Line<'_> {
         let Step { settings, step_idx, attack, .. } = *self.step;
         let LineMemory { shift, drawn, restarts, key, .. } = *self.state.memory;
         let has_events = self.state.memory.events.back(0).is_some();
-        let scale = settings.preferred_classes(key);
+        let scale = settings.preferred_classes(|| key);
         let home_scale = key::transposed(scale, shift.into());
         let lexicon = self.network.lexicon();
         let logits = self.network.logits(self.state, self.scratch);

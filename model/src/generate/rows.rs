@@ -42,7 +42,7 @@ pub fn decision_of(
     decision
 }
 
-/// What the player gives in a step: a symbol for each voice, `None` for the voices that the network decides.
+/// The player's share of a step, from a symbol for each voice; `None` for the voices that the network decides.
 pub fn given_of(row: &[Option<Symbol>; NUM_VOICES]) -> Given {
     let mut given = Given::NOTHING;
     for (lane, symbol) in (0..).zip(row) {

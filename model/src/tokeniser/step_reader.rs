@@ -84,7 +84,8 @@ impl StepFeature {
 
 const NUM_PAIRS: usize = PAIRS.len();
 
-/// What the network is told about a step beside the notes; `None` leaves it to the network.
+/// A step's controls and its position, which the network reads beside the notes; `None` where they are not set or not
+/// known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Controls {
     /// The key: 0 to 11 are the major keys from C up, 12 to 23 the minor keys; see [`crate::key`].
@@ -102,7 +103,7 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// Nothing is told.
+    /// No control is set, and no position known.
     pub const NONE: Self = Self { key: None, fermata_in: None, density: None, register: None, bar: None, phrase: None };
 }
 

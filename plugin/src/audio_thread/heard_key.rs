@@ -9,7 +9,7 @@ use super::transport::BlockTime;
 /// How many steps of the song to remember, as many as the worker does: 64 bars of 4/4.
 const NUM_STEPS: usize = 1024;
 
-/// What has been heard of the player's key. It is a function of what was played before the step that began last, and
+/// Estimates the player's key. The estimate is a function of what was played before the step that began last, and
 /// of the position in the song: at a loop's start and after a jump it is again what it was at that position, so that
 /// the same notes give the same keys in each round.
 pub struct HeardKey {
@@ -20,7 +20,7 @@ pub struct HeardKey {
     begun: CountedStep,
     /// The last key that was heard, at any position.
     last: Option<u8>,
-    /// What had been heard when each song step began.
+    /// The estimator's state at the start of each song step.
     memory: Vec<Option<(SongStep, PlayersKey)>>,
 }
 

@@ -1,5 +1,6 @@
 //! Chords, from pitch classes alone: their class, and where there is one, their root, quality and inversion.
 
+use continuo_model::key;
 use continuo_model::rules::Row;
 use serde::Serialize;
 
@@ -148,20 +149,12 @@ const SHAPES: [Shape; 15] = [
 
 /// The shape of the chord that sounds in a step, and its root. No two shapes share their pitch classes.
 fn known(row: &Row) -> Option<(&'static Shape, u8)> {
-    let classes = row.iter().flatten().fold(0, |classes, pitch| classes | 1 << (pitch % 12));
+    let classes = key::classes_of(row.iter().flatten().copied());
     SHAPES.iter().find_map(|shape| {
-        let root = (0..12).find(|&root| transposed(pitch_classes(shape.semitones), root.into()) == classes)?;
+        let of_shape = key::classes_of(shape.semitones.iter().copied());
+        let root = (0..12).find(|&root| key::transposed(of_shape, root.into()) == classes)?;
         Some((shape, root))
     })
-}
-
-/// Pitch classes as bits, C = bit 0.
-fn pitch_classes(chord: &[u8]) -> u16 {
-    chord.iter().fold(0, |classes, semitones| classes | 1 << semitones)
-}
-
-fn transposed(classes: u16, semitones: u32) -> u16 {
-    (classes << semitones | classes >> (12 - semitones)) & 0xfff
 }
 
 #[cfg(test)]

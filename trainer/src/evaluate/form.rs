@@ -13,8 +13,8 @@ use super::phrase_ends::{Detector, stays};
 use crate::critique::chords::{Chord, Quality};
 use crate::preparation::four_voices::FourVoices;
 
-/// A bar of four beats, in steps.
-const BAR_STEPS: usize = 4 * STEPS_PER_BEAT;
+/// A bar of four beats, in steps: bars of the network's free music.
+pub const BAR_STEPS: usize = 4 * STEPS_PER_BEAT;
 /// A local key is that of so many steps.
 const WINDOW_STEPS: usize = 2 * BAR_STEPS;
 

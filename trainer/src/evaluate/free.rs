@@ -5,21 +5,17 @@ use std::sync::Arc;
 
 use continuo_model::generate::{Network, StepSettings};
 use continuo_model::key;
-use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
 use continuo_model::tokeniser::step_reader::Controls;
 use serde::Serialize;
 
 use super::discriminator::auc;
-use super::form::{Form, figures};
+use super::form::{BAR_STEPS, Form, figures};
 use super::harmony::Harmony;
 use super::performance::{KeySource, perform_all, play_freely};
 use super::phrase_ends::Detector;
 use super::table::table;
 use crate::generate::in_bars;
 use crate::preparation::four_voices::FourVoices;
-
-/// A bar of the generated music, in steps.
-const BAR_STEPS: usize = 4 * STEPS_PER_BEAT;
 
 /// What to play, and how.
 pub struct Playing {

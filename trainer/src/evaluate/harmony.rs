@@ -1,5 +1,6 @@
 //! The harmony on beats: consonant triads, dissonances, parallels from beat to beat, and agreement with the composer.
 
+use continuo_model::key;
 use continuo_model::rules::{self, PAIRS, Row};
 use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
 use serde::Serialize;
@@ -21,9 +22,8 @@ pub fn is_consonant_triad(row: &Row) -> bool {
 /// Whether a step is dissonant: any two sounding pitch classes form a second, a seventh or a tritone. A fourth above
 /// the bass does not count. By this definition a quarter of Bach's beats are dissonant.
 pub fn is_dissonant(row: &Row) -> bool {
-    let classes = row.iter().flatten().fold(0_u16, |classes, pitch| classes | 1 << (pitch % 12));
-    let among = |interval: u16| classes & (classes << interval | classes >> (12 - interval)) & 0xfff != 0;
-    [1, 2, 6].into_iter().any(among)
+    let classes = key::classes_of(row.iter().flatten().copied());
+    [1, 2, 6].into_iter().any(|interval| classes & key::transposed(classes, interval) != 0)
 }
 
 /// The parallel fifths, octaves and unisons between the chords on consecutive beats, whatever lies between them.

@@ -90,8 +90,7 @@ pub fn play_freely(
     settings_of: impl Fn(usize) -> StepSettings,
 ) -> FourVoices {
     let played = play(performer, steps, |step| Step { attack: step == 0, settings: settings_of(step), ..at(step) });
-    let bars = (0..steps).map(|step| settings_of(step).controls.bar).collect();
-    played.like(&FourVoices { metre: (4, 4), bars, ..FourVoices::default() })
+    played.like(&FourVoices { metre: (4, 4), ..FourVoices::default() })
 }
 
 /// A step of a piece whose first step is on a beat.

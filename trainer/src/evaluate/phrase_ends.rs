@@ -50,7 +50,8 @@ impl Detector {
         let weights = regression(&with.iter().flat_map(examples_of).collect::<Vec<_>>());
         // The threshold with the best F1 on the same pieces.
         let candidates = (-30..=20).map(|tenths| Self { weights, threshold: f64::from(tenths) / 10.0 });
-        candidates.max_by(|a, b| a.f1(&with).total_cmp(&b.f1(&with)))
+        let rated = candidates.map(|detector| (detector.f1(&with), detector));
+        rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, detector)| detector)
     }
 
     /// The steps on which the last chords of phrases begin, in order.

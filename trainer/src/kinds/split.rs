@@ -5,7 +5,7 @@ mod features;
 mod own_past;
 mod steps;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

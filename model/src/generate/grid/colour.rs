@@ -14,7 +14,7 @@ const FOR_SEVENTHS: f64 = 2.5;
 /// Added to the log probability of a minor triad. With it a third of the pieces and more are minor.
 const FOR_MINOR: f64 = 1.0;
 
-/// What to add to the log probability of a chord that sounds these pitch classes (bit n for class n).
+/// The amount added to the log probability of a chord that sounds these pitch classes (bit n for class n).
 pub fn correction(classes: u16, is_on_beat: bool) -> f64 {
     let is = |chord: u16| (0..12).any(|root| transposed(chord, root) == classes);
     if is(MINOR_TRIAD) {
@@ -29,10 +29,11 @@ pub fn correction(classes: u16, is_on_beat: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::classes_of;
 
     #[test]
     fn minor_triads_and_sevenths_on_beats_are_corrected() {
-        let of = |pitches: &[u8]| pitches.iter().fold(0, |classes, pitch| classes | 1 << (pitch % 12));
+        let of = |pitches: &[u8]| classes_of(pitches.iter().copied());
         let cases: [(&[u8], f64, f64); 6] = [
             (&[57, 60, 64, 69], FOR_MINOR, FOR_MINOR), // A minor
             (&[52, 59, 55, 71], FOR_MINOR, FOR_MINOR), // E minor

@@ -1,11 +1,12 @@
 //! Tests of grids: reading, transposition within the voices' ranges, windows.
 
 use candle_core::Device;
-use continuo_model::config::{SplitConfig, StackConfig};
+use continuo_model::config::StackConfig;
 use continuo_model::tokeniser::step_reader::StepFeature;
 
 use super::*;
 use crate::corpus::folder::Options as Reading;
+use crate::kinds::split::testing::config;
 
 fn piece(rows: &[[u8; 4]]) -> GridPiece {
     let rows: Vec<_> = rows.iter().map(|row| row.map(Some)).collect();
@@ -43,19 +44,8 @@ fn windows_hold_every_cell_and_pad_short_pieces() {
         epochs: 1,
         patience: 1,
     };
-    let split = SplitConfig {
-        vocab_size: 48,
-        features: vec![StepFeature::Sounding, StepFeature::Beat],
-        embedding: 8,
-        lstm: vec![8],
-        head: 8,
-        head_layers: 1,
-        dropout: 0.0,
-        row_dropout: 0.0,
-        weight_dropout: 0.0,
-    };
     check_windows(&training, StackConfig::chorale(48));
-    check_windows(&training, split);
+    check_windows(&training, config(&[StepFeature::Sounding, StepFeature::Beat]));
 }
 
 fn check_windows(training: &Training, reader: impl ReadsGrids) {

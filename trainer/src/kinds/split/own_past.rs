@@ -88,37 +88,13 @@ fn play_step(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_model::config::{NetworkConfig, SplitConfig};
+    use crate::kinds::split::testing::{config, weights};
     use continuo_model::generate;
     use continuo_model::tokeniser::grid::Grid;
     use continuo_model::tokeniser::step_reader::StepFeature;
-    use continuo_model::weights_file::{Description, FORMAT, Weights};
-    use std::collections::BTreeMap;
 
     fn network() -> Arc<dyn Network> {
-        let config = SplitConfig {
-            vocab_size: Vocabulary::GRID.size(),
-            features: vec![StepFeature::Sounding, StepFeature::Beat],
-            embedding: 8,
-            lstm: vec![8],
-            head: 8,
-            head_layers: 1,
-            dropout: 0.0,
-            row_dropout: 0.0,
-            weight_dropout: 0.0,
-        };
-        let description = Description {
-            format: FORMAT,
-            name: String::new(),
-            config: NetworkConfig::Split(config),
-            vocabulary: Vocabulary::GRID.hash().to_string(),
-            lexicon: None,
-            recipe: String::new(),
-            corpora: Vec::new(),
-            commit: String::new(),
-            figures: BTreeMap::new(),
-        };
-        generate::network(&Weights::untrained(description, 1).unwrap()).unwrap()
+        generate::network(&weights(&config(&[StepFeature::Sounding, StepFeature::Beat]))).unwrap()
     }
 
     fn piece() -> GridPiece {
