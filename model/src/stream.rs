@@ -75,6 +75,8 @@ pub struct GridState<R> {
     row_len: usize,
     repetition: Repetition,
     key: KeyEstimator,
+    /// What the voices sounded on the last beat.
+    on_beat: [Option<u8>; NUM_VOICES],
     /// For networks that adapt.
     adaptation: Option<Adaptation>,
 }
@@ -88,6 +90,7 @@ impl<R: GridReader> GridState<R> {
         (self.row, self.row_len) = (other.row, other.row_len);
         self.repetition = other.repetition;
         self.key = other.key;
+        self.on_beat = other.on_beat;
         if let (Some(to), Some(from)) = (&mut self.adaptation, &other.adaptation) {
             to.copy_from(from);
         }
@@ -101,6 +104,7 @@ impl<R: GridReader> GridState<R> {
         self.row_len = 0;
         self.repetition = Repetition::new();
         self.key = KeyEstimator::default();
+        self.on_beat = [None; NUM_VOICES];
         if let Some(adaptation) = &mut self.adaptation {
             adaptation.reset();
         }
@@ -114,6 +118,11 @@ impl<R: GridReader> GridState<R> {
     /// The pitch of `voice` before its next token.
     pub fn sounding(&self, voice: usize) -> Option<u8> {
         self.reader.sounding(voice)
+    }
+
+    /// The pitches of the voices on the last beat.
+    pub fn on_beat(&self) -> [Option<u8>; NUM_VOICES] {
+        self.on_beat
     }
 
     /// Sets which 16th of the beat the next step is. Callers do so only between two steps.
@@ -142,7 +151,12 @@ impl<R: GridReader> GridState<R> {
         if self.row_len == NUM_VOICES {
             self.repetition.push(self.row);
             self.row_len = 0;
-            self.key.push(std::array::from_fn(|voice| self.sounding(voice)));
+            let sounding = std::array::from_fn(|voice| self.sounding(voice));
+            self.key.push(sounding);
+            // The reader counts the next step already.
+            if self.reader.step_in_beat() == 1 {
+                self.on_beat = sounding;
+            }
         }
     }
 }
@@ -192,6 +206,7 @@ impl<L: GridLayers> GridNetwork<L> {
             row_len: 0,
             repetition: Repetition::new(),
             key: KeyEstimator::default(),
+            on_beat: [None; NUM_VOICES],
             adaptation: self.layers.adaptation().map(Adaptation::new),
         }
     }

@@ -31,6 +31,9 @@ pub trait GridReader: Reader + Default {
     /// The pitch of `voice` (0 = soprano) according to the tokens read so far.
     fn sounding(&self, voice: usize) -> Option<u8>;
 
+    /// Which 16th of the beat the next step is.
+    fn step_in_beat(&self) -> usize;
+
     /// Hides the echo from the network for the next `steps` steps. Readers without an echo ignore it.
     fn hide_echo(&mut self, _steps: usize) {}
 }

@@ -1,9 +1,13 @@
 //! Evaluates weights: by their loss on a corpus, or by what they play, beside the composer's own pieces. Also evaluates
 //! an n-gram on the same music.
 
+mod discriminator;
+mod form;
+mod free;
 mod harmony;
 mod notes;
 mod performance;
+mod phrase_ends;
 mod play;
 mod table;
 
@@ -43,6 +47,13 @@ fn played(path: &Path, args: &EvaluateArgs) -> Result<(String, String)> {
     let music = Music { paths: &args.data, strict: args.strict };
     let pieces = kinds::of(&weights.description.config).pieces(&weights, music, &args.split)?;
     let network = generate::network(&weights).map_err(anyhow::Error::msg)?;
+    if args.free {
+        // Without a training split there is nothing to fit the detector of phrase ends to.
+        let training = kinds::of(&weights.description.config).pieces(&weights, music, "train").unwrap_or_default();
+        let playing = free::Playing { pieces: args.pieces, bars: args.bars, settings };
+        let figures = free::compare(&network, &pieces, &training, &playing);
+        return Ok((serde_json::to_string(&figures)?, figures.to_string()));
+    }
     let given = given_voices(&args.given)?;
     let figures = play::compare(&network, &pieces, given, settings, args.key);
     Ok((serde_json::to_string(&figures)?, figures.to_string()))

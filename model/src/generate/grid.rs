@@ -19,9 +19,9 @@ use crate::vocabulary::{Symbol, Vocabulary};
 use crate::weights_file::Description;
 
 /// How many candidates a stack draws if a given voice is below one that it draws.
-const NUM_CANDIDATES: usize = 16;
+const NUM_CANDIDATES: usize = 20;
 /// How many candidate chords a split network draws below temperature 1.
-const NUM_CHORDS: usize = 16;
+const NUM_CHORDS: usize = 20;
 /// The number of the draw that chooses a candidate; draws below `NUM_VOICES * NUM_CANDIDATES` belong to the voices.
 const CHOOSE: u64 = 1 << 16;
 
@@ -201,7 +201,9 @@ impl<L: GridLayers> GridPerformer<L> {
         let candidate = &mut self.candidates[n];
         candidate.state.copy_from(&self.state);
         (candidate.given, candidate.drawn) = (0.0, 0.0);
-        let mut parts = Parts::new(before);
+        // Passing notes between two beats hide no parallels.
+        let on_beat = (step.step.step_in_beat == 0).then(|| self.state.on_beat());
+        let mut parts = Parts { before, on_beat, now: [None; NUM_VOICES] };
         for voice in plan.order {
             let token = match step.given[voice] {
                 None => {
@@ -300,15 +302,13 @@ fn log_probs_of(logits: &[f32]) -> [f32; Vocabulary::GRID.size()] {
 struct Parts {
     /// In the previous step.
     before: Row,
+    /// On the previous beat, if this step is on a beat.
+    on_beat: Option<Row>,
     /// In this step, for the voices decided so far.
     now: Row,
 }
 
 impl Parts {
-    fn new(before: Row) -> Self {
-        Self { before, now: [None; NUM_VOICES] }
-    }
-
     fn sounds(&self, voice: usize, token: u16) -> Option<u8> {
         Vocabulary::GRID.sounds(token, self.before[voice])
     }
@@ -323,12 +323,14 @@ impl Parts {
         sounds == self.before[voice] || sounds.is_none_or(|pitch| rules::RANGES[voice].contains(&pitch))
     }
 
-    /// Whether `token` would make parallel fifths or octaves with a voice decided before.
+    /// Whether `token` would make parallel fifths or octaves with a voice decided before, from the previous step or
+    /// from beat to beat.
     fn makes_parallel(&self, voice: usize, token: u16) -> bool {
         let mut row = self.now;
         row[voice] = self.sounds(voice, token);
         let mut pairs = rules::PAIRS.into_iter().filter(|&(upper, lower)| upper == voice || lower == voice);
-        pairs.any(|pair| rules::parallel(&self.before, &row, pair).is_some())
+        let from = |before: &Row, pair| rules::parallel(before, &row, pair).is_some();
+        pairs.any(|pair| from(&self.before, pair) || self.on_beat.is_some_and(|on_beat| from(&on_beat, pair)))
     }
 }
 

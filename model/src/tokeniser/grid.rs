@@ -158,6 +158,10 @@ impl GridReader for CellReader {
     fn sounding(&self, voice: usize) -> Option<u8> {
         self.sounding[voice]
     }
+
+    fn step_in_beat(&self) -> usize {
+        self.step_in_beat
+    }
 }
 
 impl Default for CellReader {

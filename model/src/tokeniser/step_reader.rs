@@ -334,6 +334,10 @@ impl GridReader for StepReader {
         self.sounding[voice]
     }
 
+    fn step_in_beat(&self) -> usize {
+        self.step_in_beat
+    }
+
     /// Hides the echo in the current step and the next ones: in a loop it would only predict the loop.
     fn hide_echo(&mut self, steps: usize) {
         self.hidden_steps = steps;

@@ -19,7 +19,7 @@ use crate::takes::Takes;
 
 /// The version of the plugin's behaviour. It counts up when the same settings come to give different music. Projects of
 /// version 0.1.0 have no such number and count as 1.
-const BEHAVIOUR: u32 = 2;
+const BEHAVIOUR: u32 = 3;
 /// How long saving waits for the worker to record the latest notes in the takes.
 const SAVING_PATIENCE: Duration = Duration::from_secs(1);
 

@@ -54,6 +54,6 @@ mod tests {
         assert_eq!(of(1), [(2, 4, 60)]);
         assert_eq!(of(2), [(0, 1, 55), (1, 3, 55), (3, 4, 55)]);
         assert_eq!(of(3), [(0, 1, 48), (1, 4, 50)]);
-        assert_eq!(pitch_classes(&music.rows)[..3], [5.0, 0.0, 3.0]);
+        assert_eq!(pitch_classes(&music.rows)[..3], [6.0, 0.0, 3.0]);
     }
 }

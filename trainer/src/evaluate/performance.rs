@@ -89,7 +89,8 @@ pub fn play_freely(
     settings_of: impl Fn(usize) -> StepSettings,
 ) -> FourVoices {
     let played = play(performer, steps, |step| Step { attack: step == 0, settings: settings_of(step), ..at(step) });
-    played.like(&FourVoices { metre: (4, 4), ..FourVoices::default() })
+    let bars = (0..steps).map(|step| settings_of(step).controls.bar).collect();
+    played.like(&FourVoices { metre: (4, 4), bars, ..FourVoices::default() })
 }
 
 /// A step of a piece whose first step is on a beat.

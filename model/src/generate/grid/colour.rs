@@ -10,7 +10,7 @@ const WITHOUT_FIFTH: u16 = 0b100_0001_0001;
 
 /// Added to the log probability of a dominant seventh on a beat. With it the shipped network plays about as many as
 /// Bach, and no more dissonance (`trainer evaluate --free`).
-const FOR_SEVENTHS: f64 = 3.0;
+const FOR_SEVENTHS: f64 = 2.5;
 /// Added to the log probability of a minor triad. With it a third of the pieces and more are minor.
 const FOR_MINOR: f64 = 1.0;
 

@@ -1,0 +1,147 @@
+//! A discriminator: gradient-boosted trees that tell two groups of pieces apart by their figures, and how well they do
+//! (J. Friedman, "Greedy function approximation: a gradient boosting machine", 2001).
+
+const ROUNDS: usize = 100;
+const DEPTH: usize = 2;
+const LEARNING_RATE: f64 = 0.1;
+const FOLDS: usize = 5;
+/// A leaf has at least this many examples.
+const FEWEST: usize = 4;
+
+/// An example: its figures, and whether it belongs to the first group.
+type Example<'a> = (&'a [f64], bool);
+
+/// A regression tree.
+enum Tree {
+    Leaf(f64),
+    Split { feature: usize, below: f64, low: Box<Tree>, high: Box<Tree> },
+}
+
+impl Tree {
+    /// Fits a tree to residuals, by the lowest squared error.
+    fn fit(examples: &[(&Example, f64, f64)], depth: usize) -> Self {
+        let leaf = || {
+            // A Newton step of the logistic loss.
+            let (sum, curvature) = examples.iter().fold((0.0, 1e-6), |(s, c), (_, r, h)| (s + r, c + h));
+            Self::Leaf(sum / curvature)
+        };
+        if depth == 0 || examples.len() < 2 * FEWEST {
+            return leaf();
+        }
+        let total: f64 = examples.iter().map(|(_, residual, _)| residual).sum();
+        let count = examples.len() as f64;
+        let mut best: Option<(f64, usize, f64)> = None;
+        let mut sorted: Vec<(f64, f64)> = Vec::with_capacity(examples.len());
+        for feature in 0..examples[0].0.0.len() {
+            sorted.clear();
+            sorted.extend(examples.iter().map(|(example, residual, _)| (example.0[feature], *residual)));
+            sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let mut sum = 0.0;
+            for (n, pair) in sorted.windows(2).enumerate() {
+                sum += pair[0].1;
+                let low = n + 1;
+                if pair[0].0 == pair[1].0 || low < FEWEST || sorted.len() - low < FEWEST {
+                    continue;
+                }
+                let low = low as f64;
+                let gain = sum * sum / low + (total - sum) * (total - sum) / (count - low) - total * total / count;
+                if best.is_none_or(|(highest, ..)| gain > highest) {
+                    best = Some((gain, feature, f64::midpoint(pair[0].0, pair[1].0)));
+                }
+            }
+        }
+        let Some((_, feature, below)) = best.filter(|(gain, ..)| *gain > 1e-9) else { return leaf() };
+        let (low, high): (Vec<_>, Vec<_>) = examples.iter().partition(|(example, ..)| example.0[feature] < below);
+        let grow = |examples: Vec<(&Example, f64, f64)>| Box::new(Self::fit(&examples, depth - 1));
+        Self::Split { feature, below, low: grow(low), high: grow(high) }
+    }
+
+    fn value(&self, figures: &[f64]) -> f64 {
+        match self {
+            Self::Leaf(value) => *value,
+            Self::Split { feature, below, low, high } => {
+                if figures[*feature] < *below {
+                    low.value(figures)
+                } else {
+                    high.value(figures)
+                }
+            }
+        }
+    }
+}
+
+/// Scores of `judged` by trees fitted to `examples`.
+fn scores(examples: &[Example], judged: &[&[f64]]) -> Vec<f64> {
+    let mut fitted = vec![0.0; examples.len()];
+    let mut scores = vec![0.0; judged.len()];
+    for _ in 0..ROUNDS {
+        let residuals: Vec<_> = examples
+            .iter()
+            .zip(&fitted)
+            .map(|(example, score)| {
+                let probability = 1.0 / (1.0 + f64::exp(-score));
+                (example, f64::from(u8::from(example.1)) - probability, probability * (1.0 - probability))
+            })
+            .collect();
+        let tree = Tree::fit(&residuals, DEPTH);
+        fitted.iter_mut().zip(examples).for_each(|(score, (x, _))| *score += LEARNING_RATE * tree.value(x));
+        scores.iter_mut().zip(judged).for_each(|(score, x)| *score += LEARNING_RATE * tree.value(x));
+    }
+    scores
+}
+
+/// How well trees tell two groups apart, by cross-validation: the area under the curve of true against false positives,
+/// 0.5 if not at all and 1 if always. NaN if a group has fewer pieces than folds.
+pub fn auc(first: &[Vec<f64>], second: &[Vec<f64>]) -> f64 {
+    if first.len() < FOLDS || second.len() < FOLDS {
+        return f64::NAN;
+    }
+    let group = |pieces: &'_ [Vec<f64>], is_first: bool, fold: usize, held: bool| -> Vec<(usize, bool)> {
+        let of_fold = |n: &usize| (n % FOLDS == fold) == held;
+        (0..pieces.len()).filter(of_fold).map(|n| (n, is_first)).collect()
+    };
+    let figures = |(n, is_first): (usize, bool)| -> &[f64] { if is_first { &first[n] } else { &second[n] } };
+    let (mut areas, mut pairs) = (0.0, 0.0);
+    for fold in 0..FOLDS {
+        let both = |held| [group(first, true, fold, held), group(second, false, fold, held)].concat();
+        let examples: Vec<Example> = both(false).into_iter().map(|at| (figures(at), at.1)).collect();
+        let held = both(true);
+        let scores = scores(&examples, &held.iter().map(|at| figures(*at)).collect::<Vec<_>>());
+        for (a, score_a) in held.iter().zip(&scores).filter(|((_, is_first), _)| *is_first) {
+            let _ = a;
+            for (_, score_b) in held.iter().zip(&scores).filter(|((_, is_first), _)| !is_first) {
+                pairs += 1.0;
+                areas += if score_a > score_b {
+                    1.0
+                } else if score_a == score_b {
+                    0.5
+                } else {
+                    0.0
+                };
+            }
+        }
+    }
+    areas / pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_model::random::SplitMix64;
+
+    /// Pieces with random figures, the second of which is shifted.
+    fn pieces(rng_seed: u64, count: usize, shift: f32) -> Vec<Vec<f64>> {
+        let mut rng = SplitMix64::new(rng_seed);
+        (0..count).map(|_| [0.0, shift, 0.0].map(|shift| f64::from(rng.next_f32() + shift)).to_vec()).collect()
+    }
+
+    #[test]
+    fn different_groups_are_told_apart_and_like_ones_are_not() {
+        assert!(auc(&pieces(1, 60, 0.0), &pieces(2, 80, 1.0)) > 0.99);
+        let alike = auc(&pieces(1, 100, 0.0), &pieces(2, 100, 0.0));
+        assert!((0.38..0.62).contains(&alike), "{alike}");
+        let somewhat = auc(&pieces(1, 100, 0.0), &pieces(2, 100, 0.3));
+        assert!((0.6..0.9).contains(&somewhat), "{somewhat}");
+        assert!(auc(&pieces(1, 4, 0.0), &pieces(2, 80, 0.0)).is_nan());
+    }
+}
