@@ -12,7 +12,7 @@ use continuo_model::key;
 use continuo_model::phrase::Phrase;
 use continuo_model::phrasing::TurnStep;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use continuo_model::tokeniser::step_reader::BarPosition;
+use continuo_model::tokeniser::step_reader::{BarPosition, Controls};
 use continuo_model::vocabulary::Symbol;
 use continuo_model::weights_file::Weights;
 use indicatif::ProgressIterator;
@@ -74,19 +74,7 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
         .map(|step| {
             let given = seed.rows.get(step).map_or(Given::NOTHING, given_of);
             let mut settings = settings;
-            settings.controls.bar = bar_position(step % bar_steps, bar_steps);
-            if let Some(since_turn) = step.checked_sub(seed.rows.len()) {
-                let (bar, first_bar) = (step / bar_steps, seed.rows.len() / bar_steps);
-                let turn_step = TurnStep {
-                    bar: (bar - first_bar) as i64,
-                    step_in_bar: (step % bar_steps) as i64,
-                    bar_steps: bar_steps as i64,
-                    since_turn: since_turn as i64,
-                };
-                let phrase = turn_step.phrase(None);
-                settings.controls.phrase = Some(phrase.position);
-                settings.controls.fermata_in = phrase.fermata_in;
-            }
+            settings.controls = Controls { key: settings.controls.key, ..in_bars(step, seed.rows.len(), bar_steps) };
             let decision = performer.decide(&Step {
                 step_idx: step as i64,
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,
@@ -101,9 +89,27 @@ fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: Step
     Phrase::of_rows(&rows, seed.tempo_bpm, seed.time_signature)
 }
 
-/// A position in a bar, both in 16ths; `None` for bars that are too long to count.
-fn bar_position(step_in_bar: usize, bar_steps: usize) -> Option<BarPosition> {
-    Some(BarPosition { step_in_bar: step_in_bar.try_into().ok()?, bar_steps: bar_steps.try_into().ok()? })
+/// What the network is told about the bars at a step: its position in the bar and, from the first step of its own on,
+/// in a phrase of about eight beats, as in the plugin. `bar_steps` is the length of a bar.
+pub fn in_bars(step: usize, first_step: usize, bar_steps: usize) -> Controls {
+    let (bar, step_in_bar) = (step / bar_steps, step % bar_steps);
+    let position =
+        || Some(BarPosition { step_in_bar: step_in_bar.try_into().ok()?, bar_steps: bar_steps.try_into().ok()? });
+    let phrase = (step >= first_step).then(|| {
+        let turn_step = TurnStep {
+            bar: (bar - first_step / bar_steps) as i64,
+            step_in_bar: step_in_bar as i64,
+            bar_steps: bar_steps as i64,
+            since_turn: (step - first_step) as i64,
+        };
+        turn_step.phrase(None)
+    });
+    Controls {
+        bar: position(),
+        phrase: phrase.map(|phrase| phrase.position),
+        fermata_in: phrase.and_then(|phrase| phrase.fermata_in),
+        ..Controls::NONE
+    }
 }
 
 /// What each of the four voices does in a decision.

@@ -188,6 +188,9 @@ struct GenerateArgs {
     /// A music file to start from. For four voices: a melody, or music in four parts.
     #[arg(long)]
     seed: Option<PathBuf>,
+    /// The voice that a melody is given to; the network decides the others. Soprano by default.
+    #[arg(long, value_enum, requires = "seed")]
+    voice: Option<seeds::Voice>,
     /// The training corpus. Each piece starts like a piece chosen at random from its training split.
     #[arg(long, num_args = 1.., conflicts_with = "seed")]
     seed_corpus: Vec<PathBuf>,

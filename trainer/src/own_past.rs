@@ -33,10 +33,10 @@ pub struct OwnPastOptions {
 pub struct GivenVoices(pub [bool; NUM_VOICES]);
 
 impl TryFrom<String> for GivenVoices {
-    type Error = Error;
+    type Error = String;
 
-    fn try_from(letters: String) -> Result<Self> {
-        given_voices(&letters).map(Self).context("own_past.given")
+    fn try_from(letters: String) -> Result<Self, String> {
+        given_voices(&letters).map(Self).map_err(|problem| format!("{problem:#}"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Seeds of generated music: a file, or the beginnings of pieces in the training corpus.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::vocabulary::Symbol;
@@ -13,6 +13,15 @@ use crate::{GenerateArgs, kinds};
 
 /// The tempo of music without one.
 const TEMPO_BPM: f64 = 84.0;
+
+/// A voice that a melody may be given to, as numbered in rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Voice {
+    Soprano,
+    Alto,
+    Tenor,
+    Bass,
+}
 
 /// The beginning of a piece.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +45,16 @@ impl Seed {
     pub fn bar_steps(&self) -> usize {
         let (count, unit) = self.time_signature;
         (usize::from(count) * 4 * STEPS_PER_BEAT / usize::from(unit)).max(1)
+    }
+
+    /// The seed with its melody in another voice. `None` if it is not a melody alone.
+    fn moved_to(mut self, voice: Voice) -> Option<Self> {
+        for row in &mut self.rows {
+            let [melody @ Some(_), None, None, None] = *row else { return None };
+            *row = [None; NUM_VOICES];
+            row[voice as usize] = melody;
+        }
+        Some(self)
     }
 
     /// All four voices of a piece.
@@ -86,7 +105,10 @@ impl Seed {
 pub fn read(args: &GenerateArgs, weights: &Weights) -> Result<Vec<Seed>> {
     let kind = kinds::of(&weights.description.config);
     if let Some(path) = &args.seed {
-        return Ok(vec![kind.seed(weights, path)?]);
+        let seed = kind.seed(weights, path)?;
+        let Some(voice) = args.voice else { return Ok(vec![seed]) };
+        let wrong = || format!("--voice: expected a melody for four voices, got all voices from {}", path.display());
+        return Ok(vec![seed.moved_to(voice).with_context(wrong)?]);
     }
     if args.seed_corpus.is_empty() {
         return Ok(vec![Seed::default()]);
@@ -124,6 +146,19 @@ mod tests {
             seed.rows.iter().map(|row| row.iter().map(word).collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(rows, ["r r r r", "67 64 60 r", "_ _ _ r", "r r r r", "62 r r r"]);
         assert_eq!((seed.bar_steps(), seed.tempo_bpm), (6, TEMPO_BPM));
+    }
+
+    #[test]
+    fn a_melody_may_be_in_any_voice() {
+        let melody = [Symbol::Pitch(60), Symbol::Hold, Symbol::Rest];
+        let rows = melody.map(|symbol| [Some(symbol), None, None, None]).to_vec();
+        let seed = Seed { rows, ..Seed::default() };
+        assert_eq!(seed.clone().moved_to(Voice::Soprano), Some(seed.clone()));
+        let bass = seed.clone().moved_to(Voice::Bass).unwrap();
+        assert_eq!(bass.rows, melody.map(|symbol| [None, None, None, Some(symbol)]));
+        assert_eq!(bass.moved_to(Voice::Alto), None);
+        let four = Seed { rows: vec![[Some(Symbol::Rest); NUM_VOICES]], ..Seed::default() };
+        assert_eq!(four.moved_to(Voice::Tenor), None);
     }
 
     #[test]

@@ -73,6 +73,8 @@ fn ctrl_c_in_mid_epoch_saves_and_resuming_comes_to_the_same_weights() {
         // The plateau comes at once, so the reduced rate must survive the interruption.
         ("plateau", SPLIT, "schedule = { plateau = { factor = 0.5, patience = 1 } }\n"),
         ("cosine", SPLIT, "schedule = \"cosine\"\n"),
+        // The weights that play the own past are those of the interrupted round.
+        ("own_past", SPLIT, "[training.own_past]\nshare = 0.7\ngiven = [\"S\", \"\"]\nround_epochs = 3\n"),
     ];
     for (name, network, more) in schedules {
         let folder = folder(&format!("ctrl_c_{name}"));
@@ -92,6 +94,7 @@ fn ctrl_c_in_mid_epoch_saves_and_resuming_comes_to_the_same_weights() {
         let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
         assert!(bytes("whole.safetensors") == bytes("broken.safetensors"), "{name}: the weights differ");
         assert!(!folder.join("broken.checkpoint").exists());
+        assert!(!folder.join("broken.own-past.safetensors").exists());
         let whole = table(&folder, "whole.log.csv");
         assert_eq!(whole.len(), 5);
         assert_eq!(whole, table(&folder, "broken.log.csv"), "{name}");
@@ -190,6 +193,57 @@ fn training_starts_from_weights_of_the_same_shape() {
     refuse(SPLIT, "--from first.safetensors: expected a network with the recipe's features, sounding");
     let error = fail(&folder, "train tiny.toml --data corpus.json --from none --out third.safetensors");
     assert!(error.contains("none: cannot be opened"), "{error}");
+}
+
+#[test]
+fn fine_tuning_may_add_features_and_an_own_past() {
+    let folder = folder("more_features");
+    write_corpus(&folder);
+    write_recipe(&folder, SPLIT, 20);
+    succeed(&folder, &format!("{TRAIN} first.safetensors"));
+    let loss = |name: &str| -> f64 {
+        let words = succeed(&folder, &format!("evaluate {name} --data corpus.json"));
+        words.split(' ').next().unwrap().parse().unwrap()
+    };
+    // With a rate this low, one epoch changes nothing: the new features have no effect yet.
+    let wider = SPLIT.replace("features = [", "features = [\"bar\", \"phrase\", ");
+    assert_ne!(wider, SPLIT);
+    write_recipe(&folder, &wider, 1);
+    let path = folder.join("tiny.toml");
+    let recipe = std::fs::read_to_string(&path).unwrap().replace("learning_rate = 0.02", "learning_rate = 1e-9");
+    std::fs::write(&path, &recipe).unwrap();
+    let train = "train tiny.toml --data corpus.json --from first.safetensors --threads 1 --out second.safetensors";
+    succeed(&folder, train);
+    assert!((loss("second.safetensors") - loss("first.safetensors")).abs() < 2e-3);
+
+    let refuse = |own_past: &str, problem: &str| {
+        std::fs::write(&path, format!("{recipe}[training.own_past]\n{own_past}")).unwrap();
+        let error = fail(&folder, train);
+        assert!(error.contains(problem), "{error}");
+    };
+    refuse("share = 2.0\ngiven = [\"S\"]\nround_epochs = 1", "own_past.share: expected a number from 0 to 1, got 2");
+    refuse("share = 0.5\ngiven = []\nround_epochs = 1", "own_past.given: expected at least one entry");
+    refuse("share = 0.5\ngiven = [\"X\"]\nround_epochs = 1", "expected letters of SATB, got `X`");
+    refuse("share = 0.5\ngiven = [\"S\"]\nround_epochs = 0", "own_past.round_epochs: expected at least 1, got 0");
+}
+
+#[test]
+fn what_a_network_plays_is_measured_beside_the_corpus() {
+    let folder = folder("play");
+    write_corpus(&folder);
+    write_recipe(&folder, SPLIT, 5);
+    succeed(&folder, &format!("{TRAIN} tiny.safetensors"));
+    let evaluate = |words: &str| succeed(&folder, &format!("evaluate tiny.safetensors --data corpus.json {words}"));
+    let json = |words: &str| -> serde_json::Value { serde_json::from_str(&evaluate(words)).unwrap() };
+    let played = json("--play --given S --json");
+    // The corpus has consonant triads alone.
+    assert_eq!((&played["given"][0], &played["bach"]["consonant_triads_percent"]), (&"soprano".into(), &100.0.into()));
+    assert!(played["agreement"]["root_percent"].as_f64().unwrap() > 20.0, "{played}");
+    assert!(evaluate("--play --given B").contains("agreement with Bach"));
+    let free = json("--free --pieces 12 --bars 4 --json");
+    assert_eq!((&free["network_pieces"], &free["bach_pieces"]), (&12.into(), &1.into()));
+    assert!(free["network_form"]["minor_percent"].is_number() && free["phrase_ends_f1"].is_null(), "{free}");
+    assert!(evaluate("--free --pieces 12 --bars 4").contains("dominant sevenths per 100 beats"));
 }
 
 #[test]

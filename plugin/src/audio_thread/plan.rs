@@ -255,8 +255,8 @@ impl Plan {
         Some(time.turn_step(start, time.song_position(step).song_step).phrase(settings.phrase_bars))
     }
 
-    /// Sets where in its phrase a step lies. A cadence that the player has requested closes the phrase, unless it closes
-    /// before; the next one is counted from there.
+    /// Sets where in its phrase a step lies. A cadence that the player has requested closes the phrase, unless the plan
+    /// closes it before; the next one is counted from there.
     fn set_phrase(
         &self,
         context: &RequestContext,

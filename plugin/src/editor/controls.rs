@@ -201,14 +201,9 @@ fn when_and_where_to(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &Conti
         &p.enter_on,
         "Where Continuo may begin its turn in Continue, Respond and Free: on a bar line, or on any beat.",
     );
-    choice(
-        ui,
-        theme,
-        setter,
-        &p.phrases,
-        "How long the phrases are that Continuo plays in its turn, on the host's bars. Auto: about eight beats. Each \
-         closes with a cadence. In Harmonise the phrases are yours.",
-    );
+    let text =
+        "How long Continuo's phrases are, in the host's bars. Each closes with a cadence. Auto: about eight beats.";
+    choice(ui, theme, setter, &p.phrases, text);
     switch(
         ui,
         theme,

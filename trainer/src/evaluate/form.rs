@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::harmony::{beats, is_consonant_triad, is_dissonant, percent};
 use super::notes::{notes_of, pitch_classes};
-use super::phrase_ends::Detector;
+use super::phrase_ends::{Detector, stays};
 use crate::critique::chords::{Chord, Quality};
 use crate::preparation::four_voices::FourVoices;
 
@@ -21,7 +21,7 @@ const WINDOW_STEPS: usize = 2 * BAR_STEPS;
 /// The figures of some pieces. A share of 0 cases is NaN here and `null` in JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Form {
-    /// Phrases of exactly eight beats, from one last chord to the next, %.
+    /// Phrases of exactly eight beats, % (see [`phrase_lengths`]).
     pub eight_beats_percent: f64,
     /// Phrases of an odd number of beats, %.
     pub odd_beats_percent: f64,
@@ -73,10 +73,9 @@ impl Form {
         for piece in pieces {
             let Some(home_key) = key_of(&piece.rows) else { continue };
             let ends = detector.map_or_else(Vec::new, |detector| detector.ends(piece));
-            for pair in ends.windows(2) {
-                let length = pair[1] - pair[0];
+            for length in phrase_lengths(piece, &ends) {
                 eight.add(length == 8 * STEPS_PER_BEAT);
-                odd.add(length / STEPS_PER_BEAT % 2 == 1);
+                odd.add(length % (2 * STEPS_PER_BEAT) == STEPS_PER_BEAT);
             }
             for end in ends {
                 if let Some(kind) = cadence(piece, end, home_key) {
@@ -137,6 +136,20 @@ impl Form {
             ("bars that repeat an earlier one, %", 1, self.repeated_bars_percent),
         ]
     }
+}
+
+/// The lengths of the phrases that end with the chords at `ends`, in steps. A phrase starts where the piece or the
+/// phrase before it ends, and lasts to the end of the soprano's last note and of the rest after it.
+fn phrase_lengths(piece: &FourVoices, ends: &[usize]) -> Vec<usize> {
+    let starts = piece.starts();
+    let through = |step: usize| step + stays(piece, &starts, 0, step);
+    let over = |end: &usize| {
+        let over = through(*end);
+        if piece.rows.get(over).is_some_and(|row| row[0].is_none()) { through(over) } else { over }
+    };
+    let first = piece.rows.iter().take_while(|row| row[0].is_none()).count();
+    let borders: Vec<usize> = std::iter::once(first).chain(ends.iter().map(over)).collect();
+    borders.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect()
 }
 
 /// The key of some rows.
@@ -230,6 +243,20 @@ mod tests {
         check("74 67 59 43 | 72 64 57 45", Some(3)); // G, A minor
         check("76 67 59 52 | 72 64 55 48", None); // E minor, C
         assert_eq!(cadence(&chords("74 67 60 43 | 72 64 55 48"), 4, 0), None, "a suspension has no root");
+    }
+
+    #[test]
+    fn a_phrase_lasts_to_the_end_of_its_last_note_and_the_rest_after_it() {
+        let moving = ["72* 64* 55* 48* | 72 64 55 48"; 4].join("|");
+        let last = "74* 65* 57* 50* | 74 65 57 50 | 74 65 57 50 | 74 65 57 50";
+        let rest = ". . . . | . . . . ";
+        let check = |parts: &[&str], ends: &[usize], expect: &[usize]| {
+            assert_eq!(phrase_lengths(&piece(&parts.join("|")), ends), expect, "{parts:?}");
+        };
+        check(&[&moving, last, &moving, last], &[8, 20], &[12, 12]);
+        check(&[rest, &moving, last, rest, &moving, last], &[10, 24], &[14, 12]);
+        check(&[&moving, last, &moving], &[8], &[12]);
+        check(&[&moving], &[], &[]);
     }
 
     #[test]

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use continuo_model::generate::{Network, StepSettings};
 use continuo_model::key;
-use continuo_model::phrasing::TurnStep;
 use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
-use continuo_model::tokeniser::step_reader::{BarPosition, Controls};
+use continuo_model::tokeniser::step_reader::Controls;
 use serde::Serialize;
 
 use super::discriminator::auc;
@@ -16,6 +15,7 @@ use super::harmony::Harmony;
 use super::performance::{perform_all, play_freely};
 use super::phrase_ends::Detector;
 use super::table::table;
+use crate::generate::in_bars;
 use crate::preparation::four_voices::FourVoices;
 
 /// A bar of the generated music, in steps.
@@ -91,22 +91,8 @@ pub fn compare(
 }
 
 /// What the network is told about a step, as the plugin tells it in Free: a key of its own, the bar and the phrase.
-pub fn told(step: usize, rng_seed: u64) -> Controls {
-    let (bar, step_in_bar) = (step / BAR_STEPS, step % BAR_STEPS);
-    let turn_step = TurnStep {
-        bar: bar as i64,
-        step_in_bar: step_in_bar as i64,
-        bar_steps: BAR_STEPS as i64,
-        since_turn: step as i64,
-    };
-    let phrase = turn_step.phrase(None);
-    Controls {
-        key: Some(key::drawn(rng_seed)),
-        bar: Some(BarPosition { step_in_bar: step_in_bar as u8, bar_steps: BAR_STEPS as u8 }),
-        phrase: Some(phrase.position),
-        fermata_in: phrase.fermata_in,
-        ..Controls::NONE
-    }
+fn told(step: usize, rng_seed: u64) -> Controls {
+    Controls { key: Some(key::drawn(rng_seed)), ..in_bars(step, 0, BAR_STEPS) }
 }
 
 impl fmt::Display for FreeFigures {

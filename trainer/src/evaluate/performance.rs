@@ -122,3 +122,90 @@ fn play(performer: &mut dyn Performer, steps: usize, mut step_at: impl FnMut(usi
     }
     played
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preparation::four_voices::tests::piece;
+    use continuo_model::generate::{Checkpoint, symbols_of};
+    use continuo_model::vocabulary::Symbol;
+
+    /// Plays what is given, and records the steps.
+    #[derive(Default)]
+    struct Recorder(Vec<Step>);
+
+    impl Performer for Recorder {
+        fn network(&self) -> &dyn Network {
+            unreachable!("a recorder has no network")
+        }
+
+        fn reset(&mut self) {
+            self.0.clear();
+        }
+
+        fn decide(&mut self, step: &Step) -> Decision {
+            self.0.push(*step);
+            step.given.notes
+        }
+
+        fn checkpoint(&self) -> Checkpoint {
+            Checkpoint::new(())
+        }
+
+        fn save(&self, _: &mut Checkpoint) {}
+
+        fn restore(&mut self, _: &Checkpoint) {}
+    }
+
+    /// Expects a word for each step: what is given to each voice (`?`: nothing), and `!` if all must start.
+    fn check(music: &str, given: &str, expect: &[&str]) {
+        let mut recorder = Recorder::default();
+        let given = crate::kinds::given_voices(given).unwrap();
+        harmonise(&mut recorder, &piece(music), given, StepSettings::default(), KeySource::Auto);
+        let symbol = |symbol: Option<Symbol>| match symbol {
+            None => "?".into(),
+            Some(Symbol::Rest) => "r".into(),
+            Some(Symbol::Hold) => "_".into(),
+            Some(Symbol::Pitch(pitch)) => pitch.to_string(),
+        };
+        let word = |step: &Step| symbols_of(&step.given).map(symbol).join(" ") + if step.attack { " !" } else { "" };
+        assert_eq!(recorder.0.iter().map(word).collect::<Vec<_>>(), expect, "{music}");
+    }
+
+    #[test]
+    fn given_voices_are_struck_held_and_silent_as_written() {
+        let music = "72* 64* 55* 48* | 72 65* 57* 50* | 72* 65 57 50 | . 64* 55* 48* | 71* 62* 55 43*";
+        check(music, "S", &["72 ? ? ? !", "_ ? ? ?", "72 ? ? ?", "r r r r", "71 ? ? ? !"]);
+        check(music, "SB", &["72 ? ? 48 !", "_ ? ? 50", "72 ? ? _", "r ? ? 48", "71 ? ? 43"]);
+        check(music, "", &["? ? ? ? !", "? ? ? ?", "? ? ? ?", "? ? ? ?", "? ? ? ?"]);
+    }
+
+    #[test]
+    fn the_key_is_that_of_the_notes_played_so_far() {
+        let scale = [72, 74, 76, 77, 79, 77, 76, 74, 71, 72, 72, 72].map(|pitch| format!("{pitch}* 66* 54* 49*"));
+        let piece = piece(&scale.join("|"));
+        let keys = |source| {
+            let mut recorder = Recorder::default();
+            harmonise(&mut recorder, &piece, [true, false, false, false], StepSettings::default(), source);
+            recorder.0.iter().map(|step| step.settings.controls.key).collect::<Vec<_>>()
+        };
+        let auto = keys(KeySource::Auto);
+        assert_eq!((auto[0], auto[11]), (None, Some(0)), "{auto:?}");
+        assert!(keys(KeySource::None).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn what_was_played_becomes_a_piece_like_the_other() {
+        let music = piece("72* 64* 55* 48* | 72 65* 57* 50* | . 65 57 50");
+        let played = harmonise(
+            &mut Recorder::default(),
+            &music,
+            [true, false, false, true],
+            StepSettings::default(),
+            KeySource::None,
+        );
+        // A recorder leaves the other voices silent. It starts notes, and holds none of a key that it does not know.
+        assert_eq!((played.rows[0], played.name.as_str()), ([Some(72), None, None, Some(48)], "piece"));
+        assert_eq!(played.attacks, Some(vec![0b1001, 0b1000, 0]));
+    }
+}

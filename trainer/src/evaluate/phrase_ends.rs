@@ -2,16 +2,19 @@
 
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 
-use super::harmony::{beats, is_consonant_triad};
+use super::harmony::beats;
+use crate::critique::chords::{Chord, Quality};
 use crate::preparation::four_voices::FourVoices;
 
-const NUM_FEATURES: usize = 14;
-/// Lengths above this, in steps, are alike.
-const LONGEST: usize = 16;
+const NUM_FEATURES: usize = 15;
 /// Of two ends closer than this, only the likelier one counts.
-const CLOSEST_STEPS: usize = 4 * STEPS_PER_BEAT;
-const ROUNDS: usize = 400;
-const LEARNING_RATE: f64 = 1.0;
+const CLOSEST_STEPS: usize = 3 * STEPS_PER_BEAT;
+/// No phrase ends before this step.
+const EARLIEST_STEP: usize = 2 * STEPS_PER_BEAT;
+/// Rounds of Newton's method.
+const ROUNDS: usize = 12;
+/// The weight of the squared weights in the loss: a small one, so that a feature that never occurs keeps weight 0.
+const RIDGE: f64 = 0.1;
 
 type Features = [f64; NUM_FEATURES];
 
@@ -26,37 +29,26 @@ pub struct Detector {
 impl Detector {
     /// Fits a detector to the pieces that have fermatas; `None` if no piece has any.
     pub fn fit(pieces: &[FourVoices]) -> Option<Self> {
-        let with: Vec<&FourVoices> = pieces.iter().filter(|piece| piece.fermatas.contains(&true)).collect();
-        let beat = |piece: &&FourVoices| -> Vec<(Features, f64)> {
-            let ends = fermata_starts(piece);
-            let label = |step: usize| f64::from(u8::from(ends.contains(&step)));
-            let starts = piece.starts();
-            beats(piece).map(|step| (features(piece, &starts, step), label(step))).collect()
-        };
-        let examples: Vec<(Features, f64)> = with.iter().flat_map(beat).collect();
+        let with: Vec<FourVoices> = pieces.iter().filter(|piece| piece.fermatas.contains(&true)).cloned().collect();
         if with.is_empty() {
             return None;
         }
-        let mut weights = [0.0; NUM_FEATURES];
-        for _ in 0..ROUNDS {
-            let mut gradient = [0.0; NUM_FEATURES];
-            for (features, label) in &examples {
-                let error = label - 1.0 / (1.0 + (-score(&weights, features)).exp());
-                gradient.iter_mut().zip(features).for_each(|(sum, x)| *sum += error * x);
-            }
-            let step = LEARNING_RATE / examples.len() as f64;
-            weights.iter_mut().zip(gradient).for_each(|(weight, sum)| *weight += 8.0 * step * sum);
-        }
+        let examples_of = |piece: &FourVoices| -> Vec<(Features, f64)> {
+            let (ends, starts) = (fermata_starts(piece), piece.starts());
+            let label = |step: usize| f64::from(u8::from(ends.contains(&step)));
+            beats(piece).map(|step| (features(piece, &starts, step), label(step))).collect()
+        };
+        let weights = regression(&with.iter().flat_map(examples_of).collect::<Vec<_>>());
         // The threshold with the best F1 on the same pieces.
-        let pieces: Vec<FourVoices> = with.into_iter().cloned().collect();
         let candidates = (-30..=20).map(|tenths| Self { weights, threshold: f64::from(tenths) / 10.0 });
-        candidates.max_by(|a, b| a.f1(&pieces).total_cmp(&b.f1(&pieces)))
+        candidates.max_by(|a, b| a.f1(&with).total_cmp(&b.f1(&with)))
     }
 
     /// The steps on which the last chords of phrases begin, in order.
     pub fn ends(&self, piece: &FourVoices) -> Vec<usize> {
         let starts = piece.starts();
-        let scored = beats(piece).map(|step| (score(&self.weights, &features(piece, &starts, step)), step));
+        let late = beats(piece).filter(|step| *step >= EARLIEST_STEP);
+        let scored = late.map(|step| (score(&self.weights, &features(piece, &starts, step)), step));
         let mut likely: Vec<(f64, usize)> = scored.filter(|(score, _)| *score > self.threshold).collect();
         likely.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut ends: Vec<usize> = Vec::new();
@@ -92,36 +84,90 @@ fn score(weights: &Features, features: &Features) -> f64 {
     weights.iter().zip(features).map(|(weight, x)| weight * x).sum()
 }
 
-/// What is heard on a beat, each from 0 to 1.
+/// The weights of a logistic regression, by Newton's method (T. Hastie, R. Tibshirani and J. Friedman, *The Elements of
+/// Statistical Learning*, 2009, section 4.4.1).
+fn regression(examples: &[(Features, f64)]) -> Features {
+    let mut weights = [0.0; NUM_FEATURES];
+    for _ in 0..ROUNDS {
+        let mut gradient = weights.map(|weight| -RIDGE * weight);
+        let mut curvature = [[0.0; NUM_FEATURES]; NUM_FEATURES];
+        (0..NUM_FEATURES).for_each(|i| curvature[i][i] = RIDGE);
+        for (features, label) in examples {
+            let probability = 1.0 / (1.0 + f64::exp(-score(&weights, features)));
+            for (i, x) in features.iter().enumerate().filter(|(_, x)| **x != 0.0) {
+                gradient[i] += (label - probability) * x;
+                for (j, y) in features.iter().enumerate() {
+                    curvature[i][j] += probability * (1.0 - probability) * x * y;
+                }
+            }
+        }
+        let change = solve(curvature, gradient);
+        weights.iter_mut().zip(change).for_each(|(weight, change)| *weight += change);
+    }
+    weights
+}
+
+/// Solves `matrix * x = right` for a positive definite matrix, by elimination.
+fn solve(mut matrix: [Features; NUM_FEATURES], mut right: Features) -> Features {
+    for i in 0..NUM_FEATURES {
+        let pivot = matrix[i];
+        for row in i + 1..NUM_FEATURES {
+            let factor = matrix[row][i] / pivot[i];
+            matrix[row].iter_mut().zip(pivot).for_each(|(cell, above)| *cell -= factor * above);
+            right[row] -= factor * right[i];
+        }
+    }
+    for i in (0..NUM_FEATURES).rev() {
+        let known: f64 = (i + 1..NUM_FEATURES).map(|j| matrix[i][j] * right[j]).sum();
+        right[i] = (right[i] - known) / matrix[i][i];
+    }
+    right
+}
+
+/// For how many steps from `step` on a voice does the same: the rest of its note, or of its silence.
+pub fn stays(piece: &FourVoices, starts: &[u8], voice: usize, step: usize) -> usize {
+    let same = |next: &usize| piece.rows[*next][voice] == piece.rows[step][voice] && starts[*next] >> voice & 1 == 0;
+    1 + (step + 1..piece.rows.len()).take_while(same).count()
+}
+
+/// What is heard on a beat, each 0 or 1. Neither the metre nor earlier ends count, so that the detector has no opinion
+/// on how long phrases are.
 fn features(piece: &FourVoices, starts: &[u8], step: usize) -> Features {
-    let is = |condition: bool| f64::from(u8::from(condition));
-    let share = |steps: usize| steps.min(LONGEST) as f64 / LONGEST as f64;
+    let (row, before) = (&piece.rows[step], if step == 0 { [None; NUM_VOICES] } else { piece.rows[step - 1] });
+    let [soprano, alto, tenor, bass] = std::array::from_fn(|voice| stays(piece, starts, voice, step));
+    let still = soprano.min(alto).min(tenor).min(bass);
+    let after = step + soprano;
+    // Semitones up from one pitch to another.
+    let up = |from: Option<u8>, to: Option<u8>| Some(i16::from(to?) - i16::from(from?));
+    let lowest = NUM_VOICES - 1;
+    let bass_up = up(before[lowest], row[lowest]).map(|interval| interval.rem_euclid(12));
+    let next = piece.rows.get(after);
+    let known = |chord: &Chord| matches!(chord.quality, Quality::Major | Quality::Minor | Quality::Open);
+    let chord = Chord::of(row).filter(known);
+    let above_root = |pitch: u8| chord.map(|chord| (pitch + 12 - chord.root) % 12);
+    let dominant_before = [7, 11].iter().all(|class| before.iter().flatten().any(|p| above_root(*p) == Some(*class)));
     let all: u8 = (1 << NUM_VOICES) - 1;
-    // From the next step on, how long until any voice, or the soprano, starts a note.
-    let until = |voices: u8| starts[step + 1..].iter().position(|bits| bits & voices != 0).map_or(LONGEST, |n| n + 1);
-    let (quiet, soprano, bass) = (until(all), until(1), until(1 << (NUM_VOICES - 1)));
-    let since = starts[..step].iter().rev().position(|bits| bits & 1 != 0).map_or(LONGEST, |n| n + 1);
-    let row = &piece.rows[step];
-    let bar = piece.bars.get(step).copied().flatten();
-    let at = |share_of_bar: u8, bar_steps: u8| {
-        bar.is_some_and(|bar| bar.bar_steps == bar_steps && bar.step_in_bar == share_of_bar)
-    };
     [
-        1.0,
-        share(quiet),
-        is(quiet >= STEPS_PER_BEAT),
-        share(soprano),
-        is(soprano >= STEPS_PER_BEAT),
-        is(soprano >= 2 * STEPS_PER_BEAT),
-        share(bass),
-        is(starts[step] == all),
-        starts[step].count_ones() as f64 / NUM_VOICES as f64,
-        is(is_consonant_triad(row)),
-        share(since),
-        is(at(8, 16)),
-        is(at(0, 16) || at(0, 12)),
-        is(step + 2 * STEPS_PER_BEAT >= piece.rows.len()),
+        true,
+        still >= STEPS_PER_BEAT,
+        still >= 2 * STEPS_PER_BEAT,
+        soprano >= 3 * STEPS_PER_BEAT,
+        starts[step] & 1 == 1,
+        starts[step] == all,
+        // Some voice moves within the beat before.
+        starts[step.saturating_sub(STEPS_PER_BEAT - 1)..step].iter().any(|bits| *bits != 0),
+        // The soprano comes down by a step; it goes on by a step; it goes on with a longer note; all go on together.
+        up(before[0], row[0]).is_some_and(|interval| (-2..0).contains(&interval)),
+        next.and_then(|next| up(row[0], next[0])).is_some_and(|interval| (1..=2).contains(&interval.abs())),
+        next.is_some() && stays(piece, starts, 0, after) > soprano,
+        starts.get(after).is_none_or(|bits| *bits == all),
+        chord.is_some_and(|chord| chord.inversion() == 0),
+        row[0].and_then(above_root).is_some_and(|class| matches!(class, 3 | 4)),
+        // The bass falls a fifth from a dominant, or a fourth from anywhere.
+        dominant_before && bass_up == Some(5),
+        bass_up == Some(7),
     ]
+    .map(|is| f64::from(u8::from(is)))
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ enum Act {
     Mode(Mode),
 }
 
+type Acts = &'static [(f64, Act)];
+
 /// A host that plays, and a worker that plays D minor on each beat and C major where the music closes.
 struct Song {
     audio: AudioThread,
@@ -340,9 +342,10 @@ fn the_end_is_a_chord_to_the_end_of_its_bar_and_silence_after_it() {
 
 #[test]
 fn after_the_end_the_network_plays_again_when_the_player_or_the_transport_does() {
-    let plays_on: [(&str, &[(f64, Act)], bool); 4] = [
+    let plays_on: [(&str, Acts, bool); 5] = [
         ("nothing", &[], false),
         ("panic", &[(20.0, Act::Panic)], false),
+        ("buttons", &[(20.0, Act::Cadence), (24.0, Act::End)], false),
         ("a note", &[(20.0, Act::Down(67)), (21.5, Act::Up(67))], true),
         ("a mode", &[(20.0, Act::Mode(Mode::Continue)), (20.1, Act::Mode(Mode::Free))], true),
     ];

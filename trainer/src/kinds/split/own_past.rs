@@ -84,3 +84,71 @@ fn play_step(
     });
     symbols_of(&Given::all(decision)).map(|symbol| Vocabulary::GRID.token(symbol.unwrap_or(Symbol::Rest)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_model::config::{NetworkConfig, SplitConfig};
+    use continuo_model::generate;
+    use continuo_model::tokeniser::grid::Grid;
+    use continuo_model::tokeniser::step_reader::StepFeature;
+    use continuo_model::weights_file::{Description, FORMAT, Weights};
+    use std::collections::BTreeMap;
+
+    fn network() -> Arc<dyn Network> {
+        let config = SplitConfig {
+            vocab_size: Vocabulary::GRID.size(),
+            features: vec![StepFeature::Sounding, StepFeature::Beat],
+            embedding: 8,
+            lstm: vec![8],
+            head: 8,
+            head_layers: 1,
+            dropout: 0.0,
+            row_dropout: 0.0,
+            weight_dropout: 0.0,
+        };
+        let description = Description {
+            format: FORMAT,
+            name: String::new(),
+            config: NetworkConfig::Split(config),
+            vocabulary: Vocabulary::GRID.hash().to_string(),
+            lexicon: None,
+            recipe: String::new(),
+            corpora: Vec::new(),
+            commit: String::new(),
+            figures: BTreeMap::new(),
+        };
+        generate::network(&Weights::untrained(description, 1).unwrap()).unwrap()
+    }
+
+    fn piece() -> GridPiece {
+        let rows: Vec<_> = (0..40_u8).map(|step| [72, 64 + step / 4 % 3, 55, 48 + step / 8].map(Some)).collect();
+        GridPiece { grid: Grid::from_pitches(&rows, None), ..GridPiece::default() }
+    }
+
+    fn play(given: [bool; NUM_VOICES]) -> OwnPast {
+        let controls = [Controls::NONE; 40];
+        OwnPast::play(network(), &piece(), given, &controls, &mut SplitMix64::new(3))
+    }
+
+    #[test]
+    fn given_voices_are_the_pieces_and_the_others_the_networks() {
+        let own = play([true, false, false, true]);
+        let steps = piece().grid.steps;
+        assert!(own.rows.iter().zip(&steps).all(|(own, row)| own[0] == row[0] && own[3] == row[3]));
+        assert!(own.rows.iter().zip(&steps).any(|(own, row)| own[1] != row[1]));
+        assert_eq!(own.rows, play([true, false, false, true]).rows, "the same numbers give the same past");
+    }
+
+    #[test]
+    fn with_nothing_given_stretches_of_the_piece_alternate_with_its_own() {
+        let own = play([false; NUM_VOICES]);
+        assert!(own.given.iter().all(|given| given.iter().all(|voice| *voice == given[0])));
+        let alone: Vec<bool> = own.given.iter().map(|given| !given[0]).collect();
+        assert!(alone.chunk_by(|a, b| a == b).count() >= 3);
+        assert!(alone.chunk_by(|a, b| a == b).all(|stretch| stretch.len() <= LONGEST_ALONE_STEPS));
+        for ((own, row), alone) in own.rows.iter().zip(&piece().grid.steps).zip(&alone) {
+            assert!(*alone || own == row, "{own:?} {row:?}");
+        }
+    }
+}
