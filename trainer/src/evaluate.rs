@@ -48,9 +48,10 @@ fn played(path: &Path, args: &EvaluateArgs) -> Result<(String, String)> {
     let pieces = kinds::of(&weights.description.config).pieces(&weights, music, &args.split)?;
     let network = generate::network(&weights).map_err(anyhow::Error::msg)?;
     if args.free {
-        // Without a training split there is nothing to fit the detector of phrase ends to.
+        // The music may have no training split.
         let training = kinds::of(&weights.description.config).pieces(&weights, music, "train").unwrap_or_default();
-        let playing = free::Playing { pieces: args.pieces, bars: args.bars, settings };
+        let phrases = !args.no_phrases;
+        let playing = free::Playing { pieces: args.pieces, bars: args.bars, settings, key: args.key, phrases };
         let figures = free::compare(&network, &pieces, &training, &playing);
         return Ok((serde_json::to_string(&figures)?, figures.to_string()));
     }

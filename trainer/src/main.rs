@@ -161,7 +161,7 @@ struct EvaluateArgs {
     /// Measure the music that the network plays freely, beside the first bars of the pieces.
     #[arg(long, requires = "weights", conflicts_with_all = ["baseline", "play", "given"])]
     free: bool,
-    /// With --play, where the key control comes from.
+    /// With --play or --free, where the key control comes from.
     #[arg(long, value_enum, default_value_t = evaluate::KeySource::Auto)]
     key: evaluate::KeySource,
     /// With --free, how many pieces to generate.
@@ -170,6 +170,9 @@ struct EvaluateArgs {
     /// With --free, the length of each piece in bars of four beats; it compares as much of the composer's pieces.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(4..=1000))]
     bars: u16,
+    /// With --free, do not plan phrases on the bars; the network decides where they end.
+    #[arg(long, requires = "free", conflicts_with = "play")]
+    no_phrases: bool,
     /// With --play or --free, the random seed of the first piece. Each further piece adds 1.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,

@@ -36,7 +36,9 @@ impl TryFrom<String> for GivenVoices {
     type Error = String;
 
     fn try_from(letters: String) -> Result<Self, String> {
-        given_voices(&letters).map(Self).map_err(|problem| format!("{problem:#}"))
+        // The error names the option of the command line.
+        let of_recipe = |problem: Error| problem.to_string().replace("--given", "training.own_past.given");
+        given_voices(&letters).map(Self).map_err(of_recipe)
     }
 }
 
@@ -94,4 +96,50 @@ pub fn player(
     }
     let weights = Weights::read(path).context("the weights that play the network's own past")?;
     Ok(Some(generate::network(&weights).map_err(Error::msg)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(text: &str) -> Result<OwnPastOptions, String> {
+        let options: OwnPastOptions = toml::from_str(text).map_err(|error| error.message().to_string())?;
+        options.check().map_err(|error| format!("{error:#}"))?;
+        Ok(options)
+    }
+
+    #[test]
+    fn bad_options_are_refused_with_their_name() {
+        let check = |text: &str, expect: &str| {
+            let error = options(text).unwrap_err();
+            assert!(error.contains(expect), "{text}: {error}");
+        };
+        let of = |share: &str, given: &str, rounds: usize| {
+            format!("share = {share}\ngiven = {given}\nround_epochs = {rounds}")
+        };
+        let (share, given) = ("training.own_past.share: ", r#"["S"]"#);
+        check(&of("1.5", given, 1), &format!("{share}expected a number from 0 to 1, got 1.5"));
+        check(&of("-0.1", given, 1), &format!("{share}expected a number from 0 to 1, got -0.1"));
+        check(&of("nan", given, 1), &format!("{share}expected a number from 0 to 1, got NaN"));
+        check(&of("1.0", "[]", 1), "training.own_past.given: expected at least one entry, such as \"S\", got none");
+        check(&of("1.0", r#"["SX"]"#, 1), "training.own_past.given: expected letters of SATB, got `X`");
+        check(&of("1.0", r#"["SATB"]"#, 1), "training.own_past.given: expected at most three voices, got all four");
+        check(&of("1.0", given, 0), "training.own_past.round_epochs: expected at least 1, got 0");
+        check("share = 1.0\ngiven = [\"S\"]", "missing field `round_epochs`");
+        check(&(of("1.0", given, 1) + "\nrounds = 2"), "unknown field `rounds`");
+    }
+
+    #[test]
+    fn voices_are_letters_and_rounds_begin_after_the_first_epochs() {
+        let text = "share = 0.4\ngiven = [\"S\", \"bt\", \"\"]\nafter_epochs = 3\nround_epochs = 2";
+        let options = options(text).unwrap();
+        let given: Vec<_> = options.given.iter().map(|given| given.0).collect();
+        assert_eq!(given, [[true, false, false, false], [false, false, true, true], [false; 4]]);
+        let rounds: Vec<usize> = (0..10).filter(|epoch| options.begins_round(*epoch)).collect();
+        assert_eq!(rounds, [3, 5, 7, 9]);
+        let before = player(Some(&options), 2, false, Path::new("none"), || unreachable!("no round begins"));
+        assert!(before.unwrap().is_none());
+        let resumed = player(Some(&options), 4, true, Path::new("none"), || unreachable!("no round begins"));
+        assert!(resumed.err().unwrap().to_string().contains("the weights that play the network's own past"));
+    }
 }

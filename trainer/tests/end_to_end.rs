@@ -45,6 +45,9 @@ fn check_learning(network: &str, folder: &Path) {
 fn a_run_that_was_broken_off_comes_to_the_same_weights() {
     check_resuming(STACK, &folder("resume"));
     check_resuming(SPLIT, &folder("resume_split"));
+    // Killed between two epochs of a round: the same weights go on playing the past.
+    let own_past = format!("{SPLIT}own_past = {{ share = 0.7, given = [\"S\", \"\"], round_epochs = 5 }}\n");
+    check_resuming(&own_past, &folder("resume_own_past"));
 }
 
 fn check_resuming(network: &str, folder: &Path) {

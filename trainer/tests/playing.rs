@@ -71,13 +71,19 @@ fn free_playing_is_compared_with_the_composer() {
     let found = figures(&folder, &format!("{BACH} --data corpus.json --free --pieces 10 --bars 4"));
     assert_eq!((&found["bach_pieces"], &found["network_pieces"]), (&1.into(), &10.into()));
     check_names(&found["network_harmony"], &HARMONY, &[]);
-    // Without fermatas there is no detector of phrase ends, and a single piece is too few to tell apart.
+    // Without fermatas the stored detector finds phrase ends, unchecked, and a single piece is too few to tell apart.
     let form = found["bach_form"].as_object().unwrap();
-    assert!(form["eight_beats_percent"].is_null() && form["minor_percent"] == 0.0, "{found}");
+    assert!(form["eight_beats_percent"] == 100.0 && form["minor_percent"] == 0.0, "{found}");
+    assert_eq!(found["phrase_ends_detector"]["threshold"], -0.9);
     assert!(found["phrase_ends_f1"].is_null() && found["discriminator_auc"].is_null(), "{found}");
     assert_eq!(found["network_harmony"]["parallels_per_100"], 0.0, "strict parts");
     let table = succeed(&folder, &format!("evaluate {BACH} --data corpus.json --free --pieces 10 --bars 4"));
     assert!(table.starts_with("1 pieces of Bach's, 10 of the network's"), "{table}");
+    assert!(table.contains("these pieces have no fermatas"), "{table}");
+    let unplanned = figures(&folder, &format!("{BACH} --data corpus.json --free --pieces 10 --bars 4 --no-phrases"));
+    assert_ne!(unplanned["network_harmony"], found["network_harmony"]);
+    let keyless = figures(&folder, &format!("{BACH} --data corpus.json --free --pieces 10 --bars 4 --key none"));
+    assert_ne!(keyless["network_harmony"], found["network_harmony"]);
 }
 
 #[test]
@@ -93,6 +99,8 @@ fn errors_say_what_was_expected() {
         (format!("{BACH} --play --temperature 9"), "--temperature: expected 0 to 5"),
         (format!("{BACH} --free --given S"), "cannot be used with"),
         (format!("{BACH} --free --pieces 2"), "--pieces"),
+        (format!("{BACH} --play --no-phrases"), "cannot be used with"),
+        (format!("{BACH} --no-phrases"), "--free"),
         ("--play".to_string(), "<WEIGHTS>"),
     ];
     for (words, problem) in cases {

@@ -281,10 +281,9 @@ impl Plan {
     /// all later music continues from it, and in the first bars of the network's turn.
     fn stays_near(&self, context: &RequestContext, step: CountedStep, is_networks: bool) -> bool {
         let bars = KEY_BARS * context.time.bar_beats() * STEPS_IN_A_BEAT;
+        // By the position in the song, so that each round of a loop is alike.
         let song_step = context.time.song_position(step).song_step;
-        // In the song, so that each round of a loop is drawn alike.
-        let is_early =
-            self.turn_start.is_none_or(|(_, start)| (0.0..bars).contains(&(start.steps_to(song_step) as f64)));
+        let is_early = self.turn_start.is_none_or(|(_, start)| (start.steps_to(song_step) as f64) < bars);
         context.settings.mode != Mode::Harmonise && (is_early || !is_networks)
     }
 

@@ -107,17 +107,11 @@ pub fn auc(first: &[Vec<f64>], second: &[Vec<f64>]) -> f64 {
         let examples: Vec<Example> = both(false).into_iter().map(|at| (figures(at), at.1)).collect();
         let held = both(true);
         let scores = scores(&examples, &held.iter().map(|at| figures(*at)).collect::<Vec<_>>());
-        for (a, score_a) in held.iter().zip(&scores).filter(|((_, is_first), _)| *is_first) {
-            let _ = a;
-            for (_, score_b) in held.iter().zip(&scores).filter(|((_, is_first), _)| !is_first) {
+        let of_group = |first: bool| held.iter().zip(&scores).filter(move |(at, _)| at.1 == first);
+        for (_, a) in of_group(true) {
+            for (_, b) in of_group(false) {
                 pairs += 1.0;
-                areas += if score_a > score_b {
-                    1.0
-                } else if score_a == score_b {
-                    0.5
-                } else {
-                    0.0
-                };
+                areas += if a == b { 0.5 } else { f64::from(u8::from(a > b)) };
             }
         }
     }

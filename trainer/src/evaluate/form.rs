@@ -25,7 +25,7 @@ pub struct Form {
     pub eight_beats_percent: f64,
     /// Phrases of an odd number of beats, %.
     pub odd_beats_percent: f64,
-    /// Ends of phrases with a fifth falling to the last root, %.
+    /// Ends of phrases in which a dominant's root falls by a fifth to the last root, %.
     pub authentic_percent: f64,
     /// Ends on the dominant of the piece's key that are not authentic, %.
     pub half_percent: f64,
@@ -33,6 +33,8 @@ pub struct Form {
     pub plagal_percent: f64,
     /// Ends with the root rising by a second, from a dominant to its substitute, %.
     pub deceptive_percent: f64,
+    /// All other ends on a chord with a root, %.
+    pub other_percent: f64,
     /// Minor pieces, %; see [`key::estimate`].
     pub minor_percent: f64,
     /// Pieces whose first two bars are in the key of the last two, %.
@@ -65,21 +67,21 @@ impl Share {
 }
 
 impl Form {
-    /// The figures of `pieces`; without a detector, those of phrases are NaN.
-    pub fn of(pieces: &[FourVoices], detector: Option<&Detector>) -> Self {
+    /// The figures of `pieces`.
+    pub fn of(pieces: &[FourVoices], detector: &Detector) -> Self {
         let [mut eight, mut odd, mut minor, mut same_key, mut home, mut sevenths, mut repeated] = [Share::default(); 7];
         let (mut leaps, mut recovered) = (Share::default(), Share::default());
-        let mut cadences = [Share::default(); 4];
+        let mut cadences = [Share::default(); 5];
         for piece in pieces {
             let Some(home_key) = key_of(&piece.rows) else { continue };
-            let ends = detector.map_or_else(Vec::new, |detector| detector.ends(piece));
+            let ends = detector.ends(piece);
             for length in phrase_lengths(piece, &ends) {
                 eight.add(length == 8 * STEPS_PER_BEAT);
                 odd.add(length % (2 * STEPS_PER_BEAT) == STEPS_PER_BEAT);
             }
             for end in ends {
-                if let Some(kind) = cadence(piece, end, home_key) {
-                    cadences.iter_mut().enumerate().for_each(|(n, share)| share.add(kind == Some(n)));
+                if let Some(kind) = Cadence::of(piece, end, home_key) {
+                    cadences.iter_mut().enumerate().for_each(|(n, share)| share.add(kind as usize == n));
                 }
             }
             minor.add(key::is_minor(home_key));
@@ -100,7 +102,7 @@ impl Form {
                 }
             }
         }
-        let [authentic, half, plagal, deceptive] = cadences.map(Share::percent);
+        let [authentic, half, plagal, deceptive, other] = cadences.map(Share::percent);
         Self {
             eight_beats_percent: eight.percent(),
             odd_beats_percent: odd.percent(),
@@ -108,6 +110,7 @@ impl Form {
             half_percent: half,
             plagal_percent: plagal,
             deceptive_percent: deceptive,
+            other_percent: other,
             minor_percent: minor.percent(),
             same_key_percent: same_key.percent(),
             at_home_percent: home.percent(),
@@ -119,7 +122,7 @@ impl Form {
     }
 
     /// The figures in the order of the table: label, decimals, figure.
-    pub fn lines(&self) -> [(&'static str, usize, f64); 13] {
+    pub fn lines(&self) -> [(&'static str, usize, f64); 14] {
         [
             ("phrases of eight beats, %", 1, self.eight_beats_percent),
             ("phrases of an odd number of beats, %", 1, self.odd_beats_percent),
@@ -127,6 +130,7 @@ impl Form {
             ("half cadences, % of phrase ends", 1, self.half_percent),
             ("plagal cadences, % of phrase ends", 1, self.plagal_percent),
             ("deceptive cadences, % of phrase ends", 1, self.deceptive_percent),
+            ("other cadences, % of phrase ends", 1, self.other_percent),
             ("minor pieces, %", 1, self.minor_percent),
             ("first key is the last key, % of pieces", 1, self.same_key_percent),
             ("bars in the piece's key, %", 1, self.at_home_percent),
@@ -161,20 +165,38 @@ fn is_dominant_seventh(row: &Row) -> bool {
     Chord::of(row).is_some_and(|chord| chord.quality == Quality::DominantSeventh)
 }
 
-/// The kind of a cadence to the chord of step `end`, from the last beat with another root: authentic, half, plagal,
-/// deceptive, or none of these. `None` if the roots are unknown.
-fn cadence(piece: &FourVoices, end: usize, home_key: u8) -> Option<Option<usize>> {
-    let last = Chord::of(&piece.rows[end])?;
-    let before = (1..=3).filter_map(|beats| Chord::of(&piece.rows[end.checked_sub(beats * STEPS_PER_BEAT / 2)?]));
-    let before = before.into_iter().find(|chord| chord.root != last.root)?;
-    let dominant = (key::tonic(home_key) + 7) % 12;
-    Some(match (before.root + 12 - last.root) % 12 {
-        7 => Some(0),
-        _ if last.root == dominant => Some(1),
-        5 => Some(2),
-        10 | 11 if matches!(before.quality, Quality::Major | Quality::DominantSeventh) => Some(3),
-        _ => None,
-    })
+/// The end of a phrase, from the last chord with another root to the chord on which the phrase ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cadence {
+    /// The root of a dominant (a major triad or a dominant seventh) falls by a fifth.
+    Authentic,
+    /// Not authentic, and the last chord is the dominant of the piece's key.
+    Half,
+    /// The root falls by a fourth.
+    Plagal,
+    /// The root of a dominant rises by a second.
+    Deceptive,
+    /// None of these.
+    Other,
+}
+
+impl Cadence {
+    /// The cadence to the chord of step `end`. The chord before it lies at most a beat and a half away, on an eighth.
+    /// `None` if one of the roots is unknown.
+    fn of(piece: &FourVoices, end: usize, home_key: u8) -> Option<Self> {
+        let last = Chord::of(&piece.rows[end])?;
+        let eighths = (1..=3).filter_map(|eighths| end.checked_sub(eighths * STEPS_PER_BEAT / 2));
+        let before = eighths.filter_map(|step| Chord::of(&piece.rows[step])).find(|chord| chord.root != last.root)?;
+        let is_dominant = matches!(before.quality, Quality::Major | Quality::DominantSeventh);
+        let dominant_of_key = (key::tonic(home_key) + 7) % 12;
+        Some(match (before.root + 12 - last.root) % 12 {
+            7 if is_dominant => Self::Authentic,
+            _ if last.root == dominant_of_key => Self::Half,
+            5 => Self::Plagal,
+            10 | 11 if is_dominant => Self::Deceptive,
+            _ => Self::Other,
+        })
+    }
 }
 
 /// The pitch of each note that differs from the one before it in its voice, between its neighbours.
@@ -233,16 +255,20 @@ mod tests {
 
     #[test]
     fn cadences_have_their_names() {
-        let check = |music: &str, expect: Option<usize>| {
+        let check = |music: &str, expect: Option<Cadence>| {
             let piece = chords(music);
-            assert_eq!(cadence(&piece, piece.rows.len() - STEPS_PER_BEAT, 0), Some(expect), "{music}");
+            assert_eq!(Cadence::of(&piece, piece.rows.len() - STEPS_PER_BEAT, 0), expect, "{music}");
         };
-        check("74 67 59 43 | 72 64 55 48", Some(0)); // G, C
-        check("72 64 55 48 | 74 67 59 43", Some(1)); // C, G
-        check("72 65 57 53 | 72 64 55 48", Some(2)); // F, C
-        check("74 67 59 43 | 72 64 57 45", Some(3)); // G, A minor
-        check("76 67 59 52 | 72 64 55 48", None); // E minor, C
-        assert_eq!(cadence(&chords("74 67 60 43 | 72 64 55 48"), 4, 0), None, "a suspension has no root");
+        check("74 67 59 43 | 72 64 55 48", Some(Cadence::Authentic)); // G, C
+        check("74 66 57 50 | 74 67 59 43", Some(Cadence::Authentic)); // D, G: to the dominant's own tonic
+        check("72 64 55 48 | 74 67 59 43", Some(Cadence::Half)); // C, G
+        check("74 65 57 50 | 74 67 59 43", Some(Cadence::Half)); // D minor, G
+        check("72 65 57 53 | 72 64 55 48", Some(Cadence::Plagal)); // F, C
+        check("74 67 59 43 | 72 64 57 45", Some(Cadence::Deceptive)); // G, A minor
+        check("76 67 59 52 | 72 64 55 48", Some(Cadence::Other)); // E minor, C
+        check("74 67 58 43 | 72 64 55 48", Some(Cadence::Other)); // G minor, C
+        check("74 67 60 43 | 72 64 55 48", None); // a suspension has no root
+        check("72 64 55 48", None);
     }
 
     #[test]
@@ -263,13 +289,12 @@ mod tests {
     fn sevenths_leaps_and_repeated_bars_are_counted() {
         // C, C, G7, C, twice; the soprano leaps a fourth up from G to C, and then steps down once.
         let bar = "67 64 55 48 | 72 64 55 48 | 71 65 55 43 | 72 64 55 48";
-        let form = Form::of(&[chords(&format!("{bar} | {bar}"))], None);
+        let form = Form::of(&[chords(&format!("{bar} | {bar}"))], &Detector::OF_CHORALES);
         assert_eq!((form.dominant_sevenths_per_100, form.repeated_bars_percent), (25.0, 50.0));
         // Soprano: +5 -1 +1 -5 +5 -1 +1; alto +1 -1 +1 -1; bass -5 +5 -5 +5.
         assert_eq!((form.leaps_per_100, form.minor_percent), (100.0 * 7.0 / 15.0, 0.0));
         // Two of the soprano's leaps up are followed by a step down; its leap down and the bass's are not.
         assert_eq!(form.recovered_percent, 100.0 * 2.0 / 6.0);
-        assert!(form.eight_beats_percent.is_nan());
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::seeds::Seed;
 /// Where the key control comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KeySource {
-    /// Estimated from the notes that the given voices have played so far.
+    /// As in the plugin: estimated from the notes that the given voices have played so far; with --free, drawn for each
+    /// piece.
     Auto,
     /// Not set: the network decides.
     None,

@@ -1,6 +1,7 @@
 //! Finds the ends of phrases: a logistic regression over what is heard on a beat, fitted to the fermatas of a corpus.
 
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
+use serde::Serialize;
 
 use super::harmony::beats;
 use crate::critique::chords::{Chord, Quality};
@@ -18,15 +19,23 @@ const RIDGE: f64 = 0.1;
 
 type Features = [f64; NUM_FEATURES];
 
-/// A fitted detector.
-#[derive(Clone, Debug)]
+/// A fitted detector. The JSON of `evaluate --free` contains it.
+#[derive(Clone, Debug, Serialize)]
 pub struct Detector {
+    /// The weight of each of the [`features`].
     weights: Features,
     /// Beats with a higher score are ends.
     threshold: f64,
 }
 
 impl Detector {
+    /// For music without fermatas: what [`Self::fit`] finds for Bach's training chorales, as printed by `evaluate
+    /// --free --json` on a corpus with fermatas.
+    pub const OF_CHORALES: Self = Self {
+        weights: [-15.8, 3.61, 2.52, 1.88, 7.78, -1.25, 1.61, 1.25, -1.83, -1.64, 2.02, 1.97, -0.79, 2.15, 1.06],
+        threshold: -0.9,
+    };
+
     /// Fits a detector to the pieces that have fermatas; `None` if no piece has any.
     pub fn fit(pieces: &[FourVoices]) -> Option<Self> {
         let with: Vec<FourVoices> = pieces.iter().filter(|piece| piece.fermatas.contains(&true)).cloned().collect();
@@ -194,6 +203,11 @@ mod tests {
         others.fermatas.clear();
         assert_eq!(detector.ends(&others), [28, 60, 92]);
         assert!(detector.f1(&[others]).is_nan());
+    }
+
+    #[test]
+    fn the_stored_detector_finds_the_long_chords() {
+        assert_eq!(Detector::OF_CHORALES.ends(&phrases(3)), [28, 60, 92]);
     }
 
     #[test]

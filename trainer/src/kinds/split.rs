@@ -4,6 +4,8 @@ mod controls;
 mod features;
 mod own_past;
 mod steps;
+#[cfg(test)]
+mod testing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

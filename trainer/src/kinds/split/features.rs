@@ -34,3 +34,34 @@ pub fn widened(config: &SplitConfig, start: &Weights) -> Option<Weights> {
     let config = NetworkConfig::Split(SplitConfig { features: config.features.clone(), ..old.clone() });
     Weights::new(Description { config, ..start.description.clone() }, tensors).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::four_voices::{GridPiece, judgement};
+    use crate::kinds::split::testing::{config, weights};
+    use crate::preparation::four_voices::tests::piece;
+    use continuo_model::tokeniser::grid::NUM_VOICES;
+    use continuo_model::tokeniser::step_reader::{BarPosition, StepFeature};
+
+    #[test]
+    fn new_features_change_no_prediction() {
+        use StepFeature::{Bar, Beat, Echo, Held, Phrase, Sounding};
+        let old = config(&[Sounding, Beat]);
+        let start = weights(&old);
+        let mut piece = piece("72* 64* 55* 48* | 72 65* 57* 50* | 71* 62* 55* 43* | 72* 64* 55* 48*");
+        piece.bars = (0..4).map(|step| Some(BarPosition { step_in_bar: step, bar_steps: 16 })).collect();
+        let pieces = [GridPiece::of(&piece).unwrap()];
+        let loss = |weights: &Weights, config: &SplitConfig| {
+            judgement(config.pack(weights), &pieces, [false; NUM_VOICES]).unwrap().loss
+        };
+        for features in [vec![Sounding, Beat], vec![Sounding, Beat, Bar, Phrase], vec![Bar, Sounding, Phrase, Beat]] {
+            let wider = config(&features);
+            let weights = widened(&wider, &start).unwrap();
+            assert_eq!(weights.description.config, NetworkConfig::Split(wider.clone()));
+            assert_eq!(loss(&weights, &wider), loss(&start, &old), "{features:?}");
+        }
+        assert!(widened(&config(&[Sounding, Held, Bar]), &start).is_none(), "it lacks a feature of the start");
+        assert!(widened(&SplitConfig { lstm: vec![9], ..config(&[Sounding, Beat, Echo]) }, &start).is_some());
+    }
+}

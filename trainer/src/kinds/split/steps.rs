@@ -15,6 +15,7 @@ use crate::batches::Batch;
 use crate::kinds::four_voices::GridPiece;
 
 /// A piece as steps: the inputs of each step and its targets.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub struct Steps {
     /// (steps, trunk slots).
     trunk: Vec<u32>,
@@ -161,4 +162,53 @@ pub fn batch(
         targets: Tensor::from_vec(targets, cells, device)?,
         weights: Tensor::from_vec(weights, cells, device)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::split::testing::{config, weights};
+    use crate::preparation::four_voices::tests::piece;
+    use continuo_model::generate;
+    use continuo_model::tokeniser::step_reader::{BarPosition, StepFeature};
+
+    const FEATURES: [StepFeature; 4] = [StepFeature::Sounding, StepFeature::Held, StepFeature::Beat, StepFeature::Bar];
+
+    /// A piece with held and repeated notes and rests.
+    fn grid() -> GridPiece {
+        GridPiece::of(&piece("72* 64* 55* 48* | 72 64* 55 . | 74* . 55* 48* | 74 65* 57* 48 | 72* 65 57 .")).unwrap()
+    }
+
+    #[test]
+    fn a_past_with_all_voices_given_is_the_pieces_own() {
+        let (config, grid) = (config(&FEATURES), grid());
+        let network = generate::network(&weights(&config)).unwrap();
+        let bar = |step| Some(BarPosition { step_in_bar: step, bar_steps: 16 });
+        let controls: Vec<Controls> = (0..5).map(|step| Controls { bar: bar(step), ..Controls::NONE }).collect();
+        let mut rng = SplitMix64::new(1);
+        let own = OwnPast::play(network, &grid, [true; NUM_VOICES], &controls, &mut rng);
+        assert_eq!(own.rows, grid.grid.steps);
+        let ordinary = Steps::read(&config, &grid, &controls, 0.0, &mut rng);
+        assert_eq!(Steps::read_beside(&config, &grid, &controls, &own), ordinary);
+    }
+
+    #[test]
+    fn the_network_learns_the_pieces_notes_beside_its_own_past() {
+        let token = |symbol| Vocabulary::GRID.token(symbol);
+        let pitch = |pitch: u16| u32::from(token(Symbol::Pitch(pitch as u8)));
+        let (rest, hold) = (token(Symbol::Rest), u32::from(token(Symbol::Hold)));
+        let grid = grid();
+        let given = [true, false, false, true];
+        // The network rests in the alto, and otherwise plays what the piece does.
+        let rows = grid.grid.steps.iter().map(|row| [row[0], rest, row[2], row[3]]).collect();
+        let own = OwnPast { rows, given: vec![given; grid.grid.steps.len()] };
+        let steps = Steps::read_beside(&config(&FEATURES), &grid, &[Controls::NONE; 5], &own);
+        // Soprano and bass, which are given, then alto and tenor.
+        assert_eq!(steps.learnt, [false, false, true, true].repeat(5));
+        assert_eq!(steps.targets[..4], [72, 48, 64, 55].map(pitch));
+        assert_eq!(steps.targets[8..12], [pitch(74), pitch(48), rest.into(), pitch(55)]);
+        // Nothing sounds in the alto that it could hold: it starts the note that the piece holds.
+        assert_eq!(steps.targets[16..], [pitch(72), rest.into(), pitch(65), hold]);
+        assert_eq!(steps.before[16..], [Some(74), Some(48), None, Some(57)]);
+    }
 }

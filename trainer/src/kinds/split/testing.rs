@@ -1,0 +1,39 @@
+//! What the tests of split networks share.
+
+use std::collections::BTreeMap;
+
+use continuo_model::config::{NetworkConfig, SplitConfig};
+use continuo_model::tokeniser::step_reader::StepFeature;
+use continuo_model::vocabulary::Vocabulary;
+use continuo_model::weights_file::{Description, FORMAT, Weights};
+
+/// A small network with these features.
+pub fn config(features: &[StepFeature]) -> SplitConfig {
+    SplitConfig {
+        vocab_size: Vocabulary::GRID.size(),
+        features: features.to_vec(),
+        embedding: 8,
+        lstm: vec![8],
+        head: 8,
+        head_layers: 1,
+        dropout: 0.0,
+        row_dropout: 0.0,
+        weight_dropout: 0.0,
+    }
+}
+
+/// Its weights before training.
+pub fn weights(config: &SplitConfig) -> Weights {
+    let description = Description {
+        format: FORMAT,
+        name: String::new(),
+        config: NetworkConfig::Split(config.clone()),
+        vocabulary: Vocabulary::GRID.hash().to_string(),
+        lexicon: None,
+        recipe: String::new(),
+        corpora: Vec::new(),
+        commit: String::new(),
+        figures: BTreeMap::new(),
+    };
+    Weights::untrained(description, 1).unwrap()
+}
