@@ -46,8 +46,8 @@ impl Cadence {
     /// `LEAD_STEPS` after `undecided`, the first undecided step. When End turns on, the last cadence falls at least
     /// `LAST_LEAD_STEPS` after it, and its chord lasts to the end of the bar. No other press postpones that one.
     ///
-    /// `is_planned` says whether the plan closes a phrase on a step. If it does so before, that is the cadence; the last
-    /// one needs `LEAD_STEPS` even so.
+    /// `is_planned` says whether the plan closes a phrase on a step. If it does so before, that is the cadence; the
+    /// last one needs `LEAD_STEPS` even so.
     pub fn follow(
         &mut self,
         on: bool,
