@@ -164,7 +164,8 @@ fn where_it_goes(
         let half = (width - gap) / 2.0;
         let text = "Ends the phrase with a cadence, on the next strong beat that leaves time to lead up to it.";
         momentary(ui, theme, setter, &p.cadence, half, text);
-        let text = "Ends the music: it closes on the tonic, after a bar or two, and falls silent until you play again.";
+        let text = "Ends the music: it closes on the tonic, after a bar or two, and is silent until you play again (in \
+                    Harmonise: release all keys first), the transport starts or jumps, or the mode changes.";
         momentary(ui, theme, setter, &p.end, half, text);
         let text = "Sets the next rng seed, so that all music after the lookahead is new. A host that records \
                     automation plays the change back.";
