@@ -5,6 +5,7 @@
 //! performance. Both are object-safe: code outside a kind's own files never depends on the kind.
 
 mod grid;
+mod last_chord;
 mod line;
 mod rows;
 #[cfg(test)]
@@ -42,8 +43,8 @@ pub struct StepSettings {
     pub scale: Option<u16>,
     /// Whether to avoid pitches outside the scale, wherever another choice remains.
     pub snap: bool,
-    /// Whether the step belongs to the last chord of the music: only the tonic triad, with the tonic in the bass, wherever
-    /// another choice remains. The key is `controls.key`, or else estimated from the music.
+    /// Whether the music closes with this step: all drawn voices start a note of the last chord, the tonic triad with the
+    /// tonic in the bass, wherever another choice remains. The key is `controls.key`, or else estimated from the music.
     pub closes: bool,
     /// Whether pitches outside the scale are rare. Ignored if `snap` is set.
     pub favours_scale: bool,

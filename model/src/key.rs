@@ -62,12 +62,6 @@ pub fn estimate(pitch_classes: &[f64; 12]) -> Option<u8> {
     (0..NUM_KEYS as u8).filter(|_| sounds).min_by(|a, b| far(a).total_cmp(&far(b)))
 }
 
-/// The pitch classes of a key's tonic triad, bit n for class n.
-pub fn tonic_triad(key: u8) -> u16 {
-    let triad = if is_minor(key) { 0b1000_1001 } else { 0b1001_0001 };
-    transposed(triad, tonic(key).into())
-}
-
 /// The pitch classes of a key's scale, bit n for class n. A minor key has those of its three scales.
 pub fn scale(key: u8) -> u16 {
     transposed(if is_minor(key) { MINOR_SCALE } else { MAJOR_SCALE }, tonic(key).into())

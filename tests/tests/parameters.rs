@@ -76,6 +76,8 @@ const TABLE: &[Row] = &[
     ("Custom scale B", ["Off", "On"], CUSTOM, Session::Nothing),
     ("Key snap", ["Off", "On"], &[("Mode", "Free"), ("Key", "C major"), ("Temperature", "2.00")], Session::Nothing),
     ("Cadence", ["Off", "On"], FREE, Session::Later),
+    ("End", ["Off", "On"], FREE, Session::Later),
+    ("Phrases", ["2 bars", "4 bars"], FREE, Session::Nothing),
     ("Density", ["Sparse", "Busy"], FREE, Session::Nothing),
     ("Register", ["Low", "High"], FREE, Session::Nothing),
     ("Strict parts", ["Off", "On"], WILD, Session::Nothing),

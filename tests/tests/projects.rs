@@ -191,7 +191,7 @@ fn panic_acts_at_every_press_and_is_never_saved_as_on() -> Result<()> {
     let _alone = alone();
     for format in Format::BOTH {
         let mut plugin = effect(format)?;
-        let (panic, cadence) = (plugin.param_by_name("Panic")?.id, plugin.param_by_name("Cadence")?.id);
+        let buttons = ["Panic", "Cadence", "End"];
         let stretches = vec![Stretch::play(0.0, 12.0), Stretch::stand(1.0)];
         let mut script = Script { stretches, ..Script::default() }.notes(0, "0 67 2, 3 69 2, 6 71 2, 9 72 2");
         // A pad that always sends 1.
@@ -211,19 +211,23 @@ fn panic_acts_at_every_press_and_is_never_saved_as_on() -> Result<()> {
             let at = (press * BEAT as f64) as u64;
             ensure!(sounding(at - 1) >= 4 && sounding(at) == 0, "{format}: {} then {}", sounding(at - 1), sounding(at));
         }
-        for id in [panic, cadence] {
-            ensure!(plugin.param_value(id)? == 0.0, "{format}: it is off again");
+        for button in buttons {
+            let id = plugin.param_by_name(button)?.id;
+            ensure!(plugin.param_value(id)? == 0.0, "{format}: {button} is off again");
         }
         // Also if the host saves before the next block, or sets the parameter in an inactive instance.
         let at_once = |plugin: &mut HostedPlugin| -> Result<Value> {
-            plugin.set_param_by_name("Panic", 1.0)?;
-            plugin.set_param_by_name("Cadence", 1.0)?;
+            for button in buttons {
+                plugin.set_param_by_name(button, 1.0)?;
+            }
             Ok(saved(plugin, format)?["params"].clone())
         };
         let mut inactive = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
         for params in [at_once(&mut plugin)?, at_once(&mut inactive)?] {
             let off = json!({ "bool": false });
-            ensure!(params["panic"] == off && params["cadenc"] == off, "{format}: {params}");
+            for id in ["panic", "cadenc", "end"] {
+                ensure!(params[id] == off, "{format}: {params}");
+            }
         }
     }
     Ok(())
@@ -249,7 +253,7 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         // An instance with other settings, including parameters that 0.1.0 did not have.
         let mut other = effect(format)?;
         for param in other.params() {
-            if !["Panic", "Cadence", "Bypass"].contains(&param.name.as_str()) {
+            if !["Panic", "Cadence", "End", "Bypass"].contains(&param.name.as_str()) {
                 other.set_param_by_name(&param.name, 1.0 - param.default_normalised)?;
             }
         }

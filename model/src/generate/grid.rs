@@ -4,6 +4,7 @@ mod colour;
 
 use std::sync::Arc;
 
+use super::last_chord;
 use super::rows::{decision_of, symbols_of};
 use super::{Checkpoint, Network, Performer, Step};
 use crate::decision::Decision;
@@ -47,8 +48,8 @@ struct Plan {
     stuck: Option<Stuck>,
     /// The pitch classes that may be drawn, bit n for class n; the others are masked or rare.
     scale: u16,
-    /// The key of the music's last chord, which sounds in this step.
-    closes_in: Option<u8>,
+    /// If the music closes in this step: the key, and the pitches that the player gives.
+    closes: Option<(u8, Row)>,
     /// Prescribes a rhythm: which voices hold. The others must not.
     holds: Option<[bool; NUM_VOICES]>,
     /// Whether the candidates need their log probabilities.
@@ -124,6 +125,15 @@ impl<L: GridLayers> GridPerformer<L> {
         std::array::from_fn(|voice| self.state.sounding(voice))
     }
 
+    /// The pitches that the player sounds in a step.
+    fn given_pitches(&self, step: &GridStep) -> Row {
+        std::array::from_fn(|voice| match step.given[voice] {
+            Some(Symbol::Pitch(pitch)) => Some(pitch),
+            Some(Symbol::Hold) => self.state.sounding(voice),
+            Some(Symbol::Rest) | None => None,
+        })
+    }
+
     /// Decides all voices.
     ///
     /// A network that takes any order decides the given voices first, then the free ones from the top. Below
@@ -145,8 +155,9 @@ impl<L: GridLayers> GridPerformer<L> {
         let order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
         let first_free = order.iter().position(is_free).unwrap_or(NUM_VOICES);
         let given_below_free = !order[first_free..].iter().all(is_free);
-        let closes_in = settings.controls.key.or_else(|| self.state.key()).filter(|_| settings.closes);
-        let mut plan = Plan { order, stuck, scale, closes_in, holds: None, weighs: false };
+        let key = settings.controls.key.or_else(|| self.state.key());
+        let closes = key.filter(|_| settings.closes).map(|key| (key, self.given_pitches(step)));
+        let mut plan = Plan { order, stuck, scale, closes, holds: None, weighs: false };
         let chosen = if L::ANY_ORDER {
             // A stable sort: the given voices, then the free ones, each from the top.
             plan.order.sort_by_key(is_free);
@@ -243,19 +254,19 @@ fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &
     let nothing_to_hold = parts.before[voice].is_none();
     sampling::weigh(logits, rest, step.settings.sampler.rest_weight);
     sampling::weigh(logits, hold, step.settings.sampler.hold_weight);
-    sampling::mask(logits, |token| token != hold || !(nothing_to_hold || step.attack));
-    sampling::mask(logits, |token| token != rest || !step.attack);
+    let starts = step.attack || step.settings.closes;
+    sampling::mask(logits, |token| token != hold || !(nothing_to_hold || starts));
+    sampling::mask(logits, |token| token != rest || !starts);
+    if let Some((key, given)) = plan.closes {
+        let now = std::array::from_fn(|voice| parts.now[voice].or(given[voice]));
+        last_chord::restrict_voice(logits, voice, key, &parts.before, &now);
+    }
     if plan.scale != ALL_CLASSES {
         let fits = |token| match Vocabulary::GRID.symbol(token) {
             Some(Symbol::Pitch(pitch)) => key::contains(plan.scale, pitch),
             _ => true,
         };
         sampling::prefer(logits, step.settings.snap, fits);
-    }
-    if let Some(key) = plan.closes_in {
-        // A note that sounds may go on only if it belongs to the chord; the bass has the tonic.
-        let classes = if voice == NUM_VOICES - 1 { 1 << key::tonic(key) } else { key::tonic_triad(key) };
-        sampling::mask(logits, |token| parts.sounds(voice, token).is_some_and(|pitch| key::contains(classes, pitch)));
     }
     if let Some(stuck) = plan.stuck {
         sampling::mask(logits, |token| stuck.allows(voice, token));

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::last_chord;
 use super::rows::{decision_of, symbols_of};
 use super::{Checkpoint, Network, Performer, Step};
 use crate::config::HomeKey;
@@ -163,7 +164,7 @@ impl Line<'_> {
     fn play(&mut self) -> [Symbol; NUM_VOICES] {
         let melody = self.network.lexicon().grammar() == Grammar::Melody;
         self.state.set_step_in_beat(self.step.step_in_beat);
-        let continues = self.state.memory.steps_left > 0 && !self.step.attack;
+        let continues = self.state.memory.steps_left > 0 && !self.step.attack && !self.step.settings.closes;
         let row = if continues {
             self.state.memory.steps_left -= 1;
             self.held()
@@ -261,11 +262,8 @@ impl Line<'_> {
 
     /// The row in which the notes of a word start.
     fn starts(&mut self, token: u16) -> [Symbol; NUM_VOICES] {
-        let memory = &mut *self.state.memory;
-        let shift = memory.shift;
-        let before = memory.events.last(1, |event| event.pitches.is_some()).next();
-        let before = before.and_then(|event| event.pitches);
-        let (before, len) = all_shifted(before.as_ref().map_or(&[], |chord| chord.as_slice()), shift);
+        let shift = self.state.memory.shift;
+        let (before, len) = self.last_pitches();
         let mut row = [Symbol::Rest; NUM_VOICES];
         if let Some(chord) = self.network.lexicon().pitches(token, &before[..len]) {
             for (symbol, pitch) in row.iter_mut().zip(chord.as_slice().iter().rev()) {
@@ -275,6 +273,13 @@ impl Line<'_> {
         row
     }
 
+    /// The pitches of the last chord or note, transposed to the home key, and how many there are.
+    fn last_pitches(&self) -> ([u8; NUM_VOICES], usize) {
+        let memory = &*self.state.memory;
+        let before = memory.events.last(1, |event| event.pitches.is_some()).next().and_then(|event| event.pitches);
+        all_shifted(before.as_ref().map_or(&[], |chord| chord.as_slice()), memory.shift)
+    }
+
     /// Makes draw `n` of the step: a word for which `fits` returns true. The caller feeds it to the reader.
     fn draw(&mut self, n: u64, fits: impl Fn(&Word) -> bool) -> u16 {
         let Step { settings, step_idx, attack, .. } = *self.step;
@@ -282,6 +287,7 @@ impl Line<'_> {
         let has_events = self.state.memory.events.back(0).is_some();
         let scale = settings.preferred_classes(key);
         let home_scale = key::transposed(scale, shift.into());
+        let (before, len) = self.last_pitches();
         let lexicon = self.network.lexicon();
         let logits = self.network.logits(self.state, self.scratch);
         sampling::mask(logits, |token| fits(&lexicon.word(token)));
@@ -290,23 +296,16 @@ impl Line<'_> {
             let word = lexicon.word(token);
             !(word == Word::Rest && attack || word == Word::Hold && (attack || !has_events))
         });
+        if let Some(key) = settings.controls.key.or(key).filter(|_| settings.closes) {
+            let tonic = (key::tonic(key) as i8 + shift).rem_euclid(12) as u8;
+            let home_key = if key::is_minor(key) { tonic + 12 } else { tonic };
+            last_chord::restrict_word(logits, lexicon, home_key, &before[..len]);
+        }
         if home_scale != ALL_CLASSES {
             sampling::prefer(logits, settings.snap, |token| match lexicon.word(token) {
                 Word::Notes(chord) | Word::Classes(chord) => {
                     chord.as_slice().iter().all(|pitch| key::contains(home_scale, *pitch))
                 }
-                _ => true,
-            });
-        }
-        if let Some(key) = settings.controls.key.or(key).filter(|_| settings.closes) {
-            let closes = |chord: &[u8]| {
-                let (tonic, triad) = (1 << key::tonic(key), key::tonic_triad(key));
-                let home = |classes| key::transposed(classes, shift.into());
-                let has = |classes, pitch: &u8| key::contains(home(classes), *pitch);
-                chord.first().is_some_and(|lowest| has(tonic, lowest)) && chord.iter().all(|pitch| has(triad, pitch))
-            };
-            sampling::mask(logits, |token| match lexicon.word(token) {
-                Word::Notes(chord) | Word::Classes(chord) => closes(chord.as_slice()),
                 _ => true,
             });
         }

@@ -25,7 +25,7 @@ fn check(name: &str, harmonises: bool, follows: &str) {
 
 #[test]
 fn shipped_models_state_what_they_can_do() {
-    check("bach", true, "key fermata density register");
+    check("bach", true, "key fermata density register phrase");
     check("chorale", true, "");
     check("chorale-jsb16", true, "");
     for name in ["bach-chords", "folk", "fugue-major", "fugue-minor", "piano"] {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use continuo_model::decision::{Decision, Given, Lanes};
 use continuo_model::generate::{Step, StepSettings};
 use continuo_model::key;
+use continuo_model::phrasing::PhraseStep;
 use continuo_model::tokeniser::step_reader::PhrasePosition;
 
 use cadence::Cadence;
@@ -18,9 +19,9 @@ pub use sequencer::{Due, PlannedStep, Poll};
 use super::frozen::Frozen;
 use super::hands::Hands;
 use super::heard_key::HeardKey;
-use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample, SongStep};
+use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample};
 use super::settings::Settings;
-use super::transport::BlockTime;
+use super::transport::{BlockTime, TurnStart};
 use crate::bridge::{AudioEnd, Origin, Request};
 use crate::params::Mode;
 
@@ -36,7 +37,7 @@ pub struct Plan {
     /// The last step that was requested as an answer to a note, between steps.
     answered: Option<CountedStep>,
     /// The first step of the network's last turn, counted and in the song.
-    turn_start: Option<(CountedStep, SongStep)>,
+    turn_start: Option<(CountedStep, TurnStart)>,
 }
 
 /// What a request depends on besides the plan, and the bridge to the worker.
@@ -61,7 +62,7 @@ impl Plan {
         Self { sequencer: Sequencer::new(), cadence: Cadence::default(), answered: None, turn_start: None }
     }
 
-    /// Drops everything. The next requested step continues from `origin`.
+    /// Drops everything, except that the end stays the end. The next requested step continues from `origin`.
     pub fn clear(&mut self, origin: Origin) {
         self.sequencer.clear(origin);
         self.cadence.clear();
@@ -78,11 +79,41 @@ impl Plan {
         self.sequencer.forget_from(step);
     }
 
-    /// Follows the cadence control; `next_step` is the step that begins next.
-    pub fn follow_cadence(&mut self, settings: &Settings, time: &BlockTime, next_step: CountedStep) {
+    /// Follows the buttons Cadence and End; `next_step` is the step that begins next. `is_networks` says whether it is
+    /// the network's turn.
+    pub fn follow_cadence(&mut self, settings: &Settings, time: &BlockTime, next_step: CountedStep, is_networks: bool) {
         let ahead = next_step + settings.lookahead_steps;
         let decided = self.planned_through().map_or(ahead, |planned| planned.max(ahead));
-        self.cadence.follow(settings.cadence, settings.end, time, decided + 1);
+        let closes = |step| self.planned_phrase(settings, time, step).is_some_and(|step| step.fermata_in == Some(0));
+        let is_planned = |step: CountedStep| is_networks && closes(step) && !closes(step - 1);
+        let mut cadence = self.cadence;
+        cadence.follow(settings.cadence, settings.end, time, decided + 1, is_planned);
+        self.cadence = cadence;
+    }
+
+    /// Follows the steps: `step` begins. `has_music` says whether there is music that a last chord can end.
+    pub fn begin_step(&mut self, step: CountedStep, has_music: bool) {
+        self.cadence.begin_step(step);
+        if !has_music {
+            self.reopen();
+        }
+    }
+
+    /// If the music has ended, it may go on.
+    pub fn reopen(&mut self) {
+        if self.cadence.has_ended() {
+            self.cadence.reopen();
+        }
+    }
+
+    /// Whether a step comes after the start of the music's last chord, so that nothing is requested for it.
+    pub fn is_after_last(&self, step: CountedStep) -> bool {
+        self.cadence.is_after_last(step)
+    }
+
+    /// Whether the last chord ends on a step.
+    pub fn ends_on(&self, step: CountedStep) -> bool {
+        self.cadence.ends_on(step)
     }
 
     /// The last planned step, if any.
@@ -153,12 +184,9 @@ impl Plan {
 
     /// Requests a step in which the network decides every lane. With `attack`, all notes in it start.
     pub fn request_free(&mut self, context: &mut RequestContext, step: CountedStep, attack: bool) {
-        if self.cadence.has_ended(step) {
-            self.rest(step);
-            return;
-        }
         if attack {
-            self.turn_start = Some((step, context.time.song_position(step).song_step));
+            let time = context.time;
+            self.turn_start = Some((step, time.turn_start(time.song_position(step).song_step)));
         }
         self.request(context, step, Given::NOTHING, attack, None);
     }
@@ -185,13 +213,20 @@ impl Plan {
         attack: bool,
         requested_at: Option<Instant>,
     ) {
+        if self.is_after_last(step) {
+            // The last chord sounds until it ends.
+            if self.ends_on(step) {
+                self.rest(step);
+            }
+            return;
+        }
         let RequestContext { settings, time, .. } = *context;
         let position = time.song_position(step);
         let mut step_settings =
             StepSettings { pass: if settings.evolves { position.pass } else { 0 }, ..settings.step };
         step_settings.controls.bar = time.bar_position(position.song_step);
         self.set_phrase(context, &mut step_settings, step, given.lanes.is_empty());
-        step_settings.closes = self.cadence.is_last_chord(step);
+        step_settings.closes = self.cadence.closes(step);
         context.set_key(&mut step_settings, step, given.lanes.is_empty());
         step_settings.favours_scale = self.stays_near(context, step, given.lanes.is_empty());
         let request = Request {
@@ -212,8 +247,16 @@ impl Plan {
         self.sequencer.request(context.bridge, step, request);
     }
 
-    /// Sets where in its phrase a step lies. A cadence that the player has requested closes the phrase; the next one is
-    /// counted from there. In Harmonise the player makes the phrases.
+    /// Where a step of the network's turn lies in its phrase by plan. In Harmonise the player makes the phrases.
+    fn planned_phrase(&self, settings: &Settings, time: &BlockTime, step: CountedStep) -> Option<PhraseStep> {
+        let turn_start = self.turn_start.filter(|_| settings.mode != Mode::Harmonise)?;
+        let over = self.cadence.over_since(step).filter(|(since, _)| *since > turn_start.0);
+        let (_, start) = over.unwrap_or(turn_start);
+        Some(time.turn_step(start, time.song_position(step).song_step).phrase(settings.phrase_bars))
+    }
+
+    /// Sets where in its phrase a step lies. A cadence that the player has requested closes the phrase, unless it closes
+    /// before; the next one is counted from there.
     fn set_phrase(
         &self,
         context: &RequestContext,
@@ -222,16 +265,12 @@ impl Plan {
         is_networks: bool,
     ) {
         let controls = &mut step_settings.controls;
-        if context.settings.mode != Mode::Harmonise
-            && is_networks
-            && let Some(turn_start) = self.turn_start
-        {
-            let (_, start) = self.cadence.over_since(step).map_or(turn_start, |over| over.max(turn_start));
-            let song_step = context.time.song_position(step).song_step;
-            let phrase = context.time.turn_step(start, song_step).phrase(context.settings.phrase_bars);
+        let planned = self.planned_phrase(context.settings, context.time, step).filter(|_| is_networks);
+        if let Some(phrase) = planned {
             (controls.phrase, controls.fermata_in) = (Some(phrase.position), phrase.fermata_in);
         }
-        if let Some(steps) = self.cadence.steps_from(step) {
+        let closes_before = |steps: u8| controls.fermata_in.is_some_and(|own| own < steps);
+        if let Some(steps) = self.cadence.steps_from(step).filter(|steps| !closes_before(*steps)) {
             controls.fermata_in = Some(steps);
             let beats_left = steps.div_ceil(STEPS_IN_A_BEAT as u8);
             controls.phrase = controls.phrase.map(|phrase| PhrasePosition { beats_left, ..phrase });

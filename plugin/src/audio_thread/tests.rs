@@ -1,6 +1,7 @@
 //! The audio thread without a host: it does not allocate, and it copes with a worker that is late or gone.
 
 mod edges;
+mod form;
 mod late;
 mod parts;
 mod phrases;

@@ -6,7 +6,7 @@ mod clock;
 
 use std::sync::atomic::Ordering;
 
-pub use block_time::BlockTime;
+pub use block_time::{BlockTime, TurnStart};
 pub use clock::{Clock, HostTime, Motion};
 
 use super::positions::Sample;

@@ -181,6 +181,11 @@ impl Turns {
                 self.turn = Turn::Network { first, end: Some(step) };
                 break;
             }
+            if plan.ends_on(step) {
+                plan.rest(step);
+                self.turn = Turn::Network { first, end: Some(step) };
+                break;
+            }
             plan.request_free(context, step, false);
         }
     }
@@ -194,7 +199,7 @@ impl Turns {
         let on_beat = time.step_in_beat(song_step) == 0;
         let may_begin = if settings.enter_on_beat || starts { on_beat } else { time.begins_bar(song_step) };
         let has_heard = self.heard || settings.mode == Mode::Free;
-        if !may_begin || !has_heard || !is_networks_time(context, step) {
+        if !may_begin || !has_heard || plan.is_after_last(step) || !is_networks_time(context, step) {
             return;
         }
         if starts && !context.hands.is_holding() {

@@ -158,13 +158,22 @@ fn where_it_goes(
         &p.looping,
         "What happens when the host loops. Repeat: each pass is the same. Evolve: each pass is new.",
     );
+    choice(
+        ui,
+        theme,
+        setter,
+        &p.phrases,
+        "How long the phrases are that Continuo plays in its turn, on the host's bars. Auto: about eight beats. Each \
+         closes with a cadence. In Harmonise the phrases are yours.",
+    );
     ui.horizontal(|ui| {
         let (gap, all) = (ui.spacing().item_spacing.x, ui.available_width());
         let width = (all - gap) / 2.0;
         let half = (width - gap) / 2.0;
         let text = "Ends the phrase with a cadence, on the next strong beat that leaves time to lead up to it.";
         momentary(ui, theme, setter, &p.cadence, half, text);
-        let text = "Ends the music: it closes on the tonic, after a bar or two, and falls silent until you play again.";
+        let text = "Ends the music: it closes on the tonic, after a bar or two, and is silent until you play again (in \
+                    Harmonise: release all keys first), the transport starts or jumps, or the mode changes.";
         momentary(ui, theme, setter, &p.end, half, text);
         let text = "Sets the next rng seed, so that all music after the lookahead is new. A host that records \
                     automation plays the change back.";

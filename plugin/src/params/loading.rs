@@ -8,7 +8,7 @@ use nice_plug::prelude::*;
 use super::ContinuoParams;
 
 /// The ids of the buttons.
-const BUTTONS: [&str; 2] = ["panic", "cadenc"];
+const BUTTONS: [&str; 3] = ["panic", "cadenc", "end"];
 
 impl ContinuoParams {
     /// Adds parameters that the state lacks, with their defaults; otherwise they would keep their current values.
@@ -48,8 +48,8 @@ mod tests {
         ContinuoParams::complete(&mut state);
         let value = |id: &str| format!("{:?}", state.params[id]);
         assert_eq!(
-            ["temp", "panic", "hrto", "strict", "frz_4"].map(value),
-            ["F32(0.9)", "Bool(false)", "I32(127)", "Bool(true)", "Bool(false)"]
+            ["temp", "panic", "hrto", "strict", "frz_4", "end", "phrase"].map(value),
+            ["F32(0.9)", "Bool(false)", "I32(127)", "Bool(true)", "Bool(false)", "Bool(false)", "I32(0)"]
         );
         assert_eq!(state.params.len(), ContinuoParams::default().param_map().len());
     }

@@ -11,6 +11,7 @@ pub fn set(host: &mut HostedPlugin, options: &Options) -> Result<()> {
     let values = [
         Some(("Mode", Target::Text(name_of(&options.mode)))),
         options.voice.map(|voice| ("Your voice", Target::Text(name_of(&voice)))),
+        options.phrases.as_deref().map(|bars| ("Phrases", Target::Text(phrase_length(bars)))),
         options.rng_seed.map(|number| ("Rng seed", Target::Number(number))),
     ];
     for (name, target) in values.into_iter().flatten() {
@@ -19,6 +20,10 @@ pub fn set(host: &mut HostedPlugin, options: &Options) -> Result<()> {
         host.set_param_by_name(name, normalised)?;
     }
     Ok(())
+}
+
+fn phrase_length(bars: &str) -> String {
+    if bars == "auto" { bars.into() } else { format!("{bars} bars") }
 }
 
 fn name_of(choice: &impl ValueEnum) -> String {

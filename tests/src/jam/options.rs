@@ -27,6 +27,10 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub voice: Option<Voice>,
 
+    /// How many bars the phrases of Continuo's turn last [default: the plugin's own]
+    #[arg(long, value_name = "BARS", value_parser = PossibleValuesParser::new(["auto", "2", "4", "8"]))]
+    pub phrases: Option<String>,
+
     /// Bars in all, your own included [default: 16, or more if the seed is longer]
     #[arg(long, value_name = "N", value_parser = parse_bars)]
     pub bars: Option<u32>,
@@ -149,6 +153,7 @@ mod tests {
             check_error(&format!("--bars {value}"), "expected 1 to 999 bars");
         }
         check_error("--mode sing", "continue, respond, harmonise");
+        check_error("--phrases 3", "auto, 2, 4, 8");
         check_error("--format lv2", "clap, vst3");
         check_error("--rng-seed x", "invalid value 'x'");
         check_error("one.mid two.mid", "two.mid");
@@ -165,7 +170,7 @@ mod tests {
     fn all_options_together() {
         let options = parse(
             "s.mid --mode harmonise --voice tenor --bars 8 --tempo 60.5 --rng-seed 7 --weights w --format vst3 \
-             --class note-effect --block 64 --offline",
+             --class note-effect --block 64 --offline --phrases 4",
         )
         .unwrap();
         assert_eq!(options.seed_phrase, Some(PathBuf::from("s.mid")));
@@ -173,5 +178,6 @@ mod tests {
         assert_eq!((options.bars, options.tempo, options.rng_seed), (Some(8), Some(60.5), Some(7)));
         assert_eq!((options.format, options.class, options.block), (Format::Vst3, Class::NoteEffect, 64));
         assert!(options.offline);
+        assert_eq!(options.phrases.as_deref(), Some("4"));
     }
 }

@@ -63,7 +63,7 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
                 }
                 session.expect_param(name, &text)?;
             }
-        } else if name == "Panic" || name == "Cadence" {
+        } else if ["Panic", "Cadence", "End"].contains(&name) {
             let place = session.middle(name)?;
             session.plugin.take_edits();
             session.desktop.move_to(place)?;

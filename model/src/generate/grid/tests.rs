@@ -240,6 +240,65 @@ fn snapping_keeps_to_the_key_control_or_the_estimated_key() {
     }
 }
 
+/// Checks a chord of which `is_drawn` says which voices the network chose: the last one in `key`.
+fn check_last_chord(key: u8, row: &[Symbol; 4], is_drawn: impl Fn(usize) -> bool) {
+    let degrees = row.map(|symbol| match symbol {
+        Pitch(pitch) => (pitch + 12 - key::tonic(key)) % 12,
+        other => panic!("expected a note, got {other:?} in {row:?}"),
+    });
+    let has = |degree: u8| degrees.contains(&degree);
+    let is_right = |voice: usize| match degrees[voice] {
+        0 => true,
+        4 => !(key::is_minor(key) && has(3)),
+        3 => key::is_minor(key),
+        degree => degree == 7,
+    };
+    assert!((0..4).all(|voice| !is_drawn(voice) || is_right(voice)), "{key}: {row:?}");
+    assert!(has(3) || has(4) || !is_drawn(2), "{key}: {row:?} has no third");
+    assert!(!is_drawn(3) || degrees[3] == 0, "{key}: the bass of {row:?}");
+    assert!(!is_drawn(0) || degrees[0] == 0, "{key}: the soprano of {row:?}");
+}
+
+#[test]
+fn the_last_chord_is_the_tonic_triad_on_the_tonic() {
+    for mut performer in performers() {
+        for (key, rng_seed) in (0..key::NUM_KEYS as u8).flat_map(|key| (0..4).map(move |seed| (key, seed))) {
+            let controls = Controls { key: Some(key), ..Controls::default() };
+            let settings = StepSettings { rng_seed, strict: true, controls, ..SETTINGS };
+            let closing = StepSettings { closes: true, ..settings };
+            performer.reset();
+            let chord = [72, 67, 60, 48].map(|pitch| given(Pitch(pitch)));
+            performer.step(&step(0, chord));
+            for n in 1..4 {
+                performer.step(&Step { settings, ..step(n, [FREE; 4]) });
+            }
+            let saved = performer.state();
+            let row = performer.step(&Step { settings: closing, ..step(4, [FREE; 4]) });
+            check_last_chord(key, &row, |_| true);
+            for voice in 0..4 {
+                // The player's note need not fit.
+                performer.rewind(&saved);
+                let mut row_given = [FREE; 4];
+                row_given[voice] = given(Pitch([70, 63, 58, 49][voice]));
+                let row = performer.step(&Step { settings: closing, ..step(4, row_given) });
+                check_last_chord(key, &row, |other| other != voice);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_key_the_last_chord_is_in_the_estimated_one() {
+    for mut performer in performers() {
+        for n in 0..4 {
+            performer.step(&step(n, [74, 69, 66, 50].map(|pitch| given(Pitch(pitch)))));
+        }
+        assert_eq!(estimated_key(&performer), Some(2));
+        let settings = StepSettings { closes: true, ..SETTINGS };
+        check_last_chord(2, &performer.step(&Step { settings, ..step(4, [FREE; 4]) }), |_| true);
+    }
+}
+
 #[test]
 fn symbol_weights_make_rests_and_holds_rarer() {
     for mut performer in performers() {

@@ -286,6 +286,34 @@ fn snapping_draws_only_notes_of_the_scale() {
 }
 
 #[test]
+fn the_last_note_is_the_tonic_and_starts() {
+    for mut performer in performers() {
+        for (key, control) in [(2, None), (2, Some(2)), (18, Some(18)), (5, Some(5))] {
+            performer.reset();
+            give(&mut performer, &SEED.map(|pitch| pitch + 2));
+            for rng_seed in 0..20 {
+                let controls = Controls { key: control, ..Controls::default() };
+                let settings = StepSettings { rng_seed, controls, ..SETTINGS };
+                let saved = performer.state();
+                // From anywhere, also from within a note.
+                play(&mut performer, 20..26, settings);
+                let row = performer.step(&Step {
+                    settings: StepSettings { closes: true, ..settings },
+                    ..step(26, [None; NUM_VOICES])
+                });
+                performer.rewind(&saved);
+                let mut pitches = row.iter().filter_map(|s| if let Pitch(p) = s { Some(*p) } else { None });
+                let lowest = pitches.clone().min();
+                assert_eq!(lowest.map(|pitch| pitch % 12), Some(key::tonic(key)), "{key}: {row:?}");
+                let third = if key::is_minor(key) { [3, 4] } else { [4, 4] };
+                let degree = |pitch: u8| (pitch + 12 - key::tonic(key)) % 12;
+                assert!(pitches.all(|p| [0, 7].contains(&degree(p)) || third.contains(&degree(p))), "{key}: {row:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn symbol_weights_make_rests_and_long_notes_rarer() {
     for mut performer in performers() {
         let mut count = |rest_weight: f32, hold_weight: f32| {

@@ -1,7 +1,7 @@
 //! A cadence that the player requests: where it falls, and how far away each step is. Audio thread.
 
-use crate::audio_thread::positions::{CountedStep, SongStep};
-use crate::audio_thread::transport::BlockTime;
+use crate::audio_thread::positions::CountedStep;
+use crate::audio_thread::transport::{BlockTime, TurnStart};
 
 /// The network learns of the cadence at least this many steps ahead, so that it can prepare it.
 const LEAD_STEPS: i64 = 4;
@@ -18,6 +18,8 @@ pub struct Cadence {
     was_on: bool,
     end_was_on: bool,
     fermata: Option<Fermata>,
+    /// Whether the last chord has begun. Nothing follows it until [`Self::reopen`].
+    has_ended: bool,
 }
 
 /// The chord that closes a phrase.
@@ -27,35 +29,49 @@ struct Fermata {
     at: CountedStep,
     /// The step after it.
     until: CountedStep,
-    /// That step in the song.
-    until_song: SongStep,
+    /// That step as the start of the music after it.
+    after: TurnStart,
     /// Whether the music ends with it.
     is_last: bool,
 }
 
 impl Fermata {
     fn new(time: &BlockTime, at: CountedStep, until: CountedStep, is_last: bool) -> Self {
-        Self { at, until, until_song: time.song_position(until).song_step, is_last }
+        Self { at, until, after: time.turn_start(time.song_position(until).song_step), is_last }
     }
 }
 
 impl Cadence {
     /// Follows the controls. When Cadence turns on, the cadence falls on the first strong beat that is at least
     /// `LEAD_STEPS` after `undecided`, the first undecided step. When End turns on, the last cadence falls at least
-    /// `LAST_LEAD_STEPS` after it, and its chord lasts to the end of the bar.
-    pub fn follow(&mut self, on: bool, end: bool, time: &BlockTime, undecided: CountedStep) {
+    /// `LAST_LEAD_STEPS` after it, and its chord lasts to the end of the bar. No other press postpones that one.
+    ///
+    /// `is_planned` says whether the plan closes a phrase on a step. If it does before, that is the cadence; the last one
+    /// needs `LEAD_STEPS` even so.
+    pub fn follow(
+        &mut self,
+        on: bool,
+        end: bool,
+        time: &BlockTime,
+        undecided: CountedStep,
+        is_planned: impl Fn(CountedStep) -> bool,
+    ) {
         let strong = |first: CountedStep| {
             first.through(first + 1023).find(|step| time.is_strong(time.song_position(*step).song_step))
         };
-        if end && !self.end_was_on {
+        let planned = |first: CountedStep, at: CountedStep| first.through(at).find(|step| is_planned(*step));
+        if self.last().is_some() {
+            // The music ends with that cadence.
+        } else if end && !self.end_was_on {
             self.fermata = strong(undecided + LAST_LEAD_STEPS).map(|at| {
+                let at = planned(undecided + LEAD_STEPS, at).unwrap_or(at);
                 let begins_bar = |step: &CountedStep| time.begins_bar(time.song_position(*step).song_step);
                 let until = (at + FERMATA_STEPS).through(at + 1023).find(begins_bar);
                 Fermata::new(time, at, until.unwrap_or(at + FERMATA_STEPS), true)
             });
         } else if on && !self.was_on {
-            let fermata = strong(undecided + LEAD_STEPS);
-            self.fermata = fermata.map(|at| Fermata::new(time, at, at + FERMATA_STEPS, false));
+            let fermata = strong(undecided + LEAD_STEPS).filter(|at| planned(undecided, *at).is_none());
+            self.fermata = fermata.map(|at| Fermata::new(time, at, at + FERMATA_STEPS, false)).or(self.fermata);
         }
         (self.was_on, self.end_was_on) = (on, end);
     }
@@ -66,25 +82,51 @@ impl Cadence {
         (step < until && at - step <= HORIZON_STEPS).then_some((at - step).max(0) as u8)
     }
 
-    /// Whether the music's last chord sounds in a step.
-    pub fn is_last_chord(&self, step: CountedStep) -> bool {
-        self.fermata.is_some_and(|fermata| fermata.is_last && fermata.at <= step && step < fermata.until)
+    fn last(&self) -> Option<Fermata> {
+        self.fermata.filter(|fermata| fermata.is_last)
     }
 
-    /// Whether the music has ended before a step.
-    pub fn has_ended(&self, step: CountedStep) -> bool {
-        self.fermata.is_some_and(|fermata| fermata.is_last && fermata.until <= step)
+    /// Whether the music's last chord begins on a step.
+    pub fn closes(&self, step: CountedStep) -> bool {
+        self.last().is_some_and(|last| last.at == step)
     }
 
-    /// The step after the fermata, counted and in the song, if it is over by `step`.
-    pub fn over_since(&self, step: CountedStep) -> Option<(CountedStep, SongStep)> {
+    /// Whether a step comes after the start of the last chord.
+    pub fn is_after_last(&self, step: CountedStep) -> bool {
+        self.last().is_some_and(|last| last.at < step)
+    }
+
+    /// Whether the last chord ends on a step.
+    pub fn ends_on(&self, step: CountedStep) -> bool {
+        self.last().is_some_and(|last| last.until == step)
+    }
+
+    /// Follows the steps: `step` begins.
+    pub fn begin_step(&mut self, step: CountedStep) {
+        self.has_ended |= self.last().is_some_and(|last| last.at <= step);
+    }
+
+    /// Whether the last chord has begun.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// The step after the fermata, counted and as a start, if it is over by `step`.
+    pub fn over_since(&self, step: CountedStep) -> Option<(CountedStep, TurnStart)> {
         let fermata = self.fermata.filter(|fermata| fermata.until <= step)?;
-        Some((fermata.until, fermata.until_song))
+        Some((fermata.until, fermata.after))
     }
 
-    /// Forgets the cadence.
+    /// Forgets a cadence, except that the end stays the end once its chord has begun.
     pub fn clear(&mut self) {
-        self.fermata = None;
+        if !self.has_ended {
+            self.fermata = None;
+        }
+    }
+
+    /// Forgets the cadence, the end too: the music may go on.
+    pub fn reopen(&mut self) {
+        (self.fermata, self.has_ended) = (None, false);
     }
 }
 
@@ -117,7 +159,7 @@ mod tests {
     fn it_falls_on_the_next_strong_beat_that_can_be_led_up_to() {
         for (beats, undecided, at) in [(4, 0, 8), (4, 4, 8), (4, 5, 16), (4, 12, 16), (3, 0, 12), (3, 9, 24)] {
             let mut cadence = Cadence::default();
-            cadence.follow(true, false, &time(beats), step(undecided));
+            cadence.follow(true, false, &time(beats), step(undecided), |_| false);
             assert_eq!(cadence.fermata.map(|fermata| fermata.at), Some(step(at)), "{beats}/4 from {undecided}");
         }
     }
@@ -125,16 +167,16 @@ mod tests {
     #[test]
     fn it_is_counted_down_to_once() {
         let mut cadence = Cadence::default();
-        cadence.follow(false, false, &time(4), step(0));
+        cadence.follow(false, false, &time(4), step(0), |_| false);
         assert_eq!(told(&cadence, 0..3), [None; 3]);
-        cadence.follow(true, false, &time(4), step(0));
-        cadence.follow(true, false, &time(4), step(3));
+        cadence.follow(true, false, &time(4), step(0), |_| false);
+        cadence.follow(true, false, &time(4), step(3), |_| false);
         assert_eq!(told(&cadence, 5..13), [Some(3), Some(2), Some(1), Some(0), Some(0), Some(0), Some(0), None]);
         assert_eq!(told(&cadence, -9..-6), [None, None, Some(15)]);
         cadence.clear();
         assert_eq!(told(&cadence, 5..6), [None]);
-        cadence.follow(false, false, &time(4), step(20));
-        cadence.follow(true, false, &time(4), step(20));
+        cadence.follow(false, false, &time(4), step(20), |_| false);
+        cadence.follow(true, false, &time(4), step(20), |_| false);
         assert_eq!(cadence.fermata.map(|fermata| fermata.at), Some(step(24)));
     }
 
@@ -142,13 +184,47 @@ mod tests {
     fn the_last_chord_comes_after_a_bar_and_lasts_to_the_end_of_its_bar() {
         for (beats, undecided, at, until) in [(4, 0, 16, 32), (4, 2, 24, 32), (4, 9, 32, 48), (3, 1, 24, 36)] {
             let mut cadence = Cadence::default();
-            cadence.follow(false, true, &time(beats), step(undecided));
-            let last: Vec<i64> = (0..60).filter(|number| cadence.is_last_chord(step(*number))).collect();
-            assert_eq!((last[0], last.len() as i64), (at, until - at), "{beats}/4 from {undecided}");
-            assert_eq!((0..60).find(|number| cadence.has_ended(step(*number))), Some(until));
+            cadence.follow(false, true, &time(beats), step(undecided), |_| false);
+            let find = |is: fn(&Cadence, CountedStep) -> bool| -> Vec<i64> {
+                (0..60).filter(|number| is(&cadence, step(*number))).collect()
+            };
+            assert_eq!(find(Cadence::closes), [at], "{beats}/4 from {undecided}");
+            assert_eq!(find(Cadence::ends_on), [until], "{beats}/4 from {undecided}");
+            assert_eq!(find(Cadence::is_after_last), (at + 1..60).collect::<Vec<_>>());
             assert_eq!(told(&cadence, at - 1..at + 2), [Some(1), Some(0), Some(0)]);
             cadence.clear();
-            assert!(!cadence.has_ended(step(until)));
+            assert!(!cadence.is_after_last(step(until)), "before its chord it can be dropped");
         }
+    }
+
+    #[test]
+    fn a_cadence_that_the_plan_closes_with_anyway_is_the_one() {
+        let at = |on, end, planned: i64| {
+            let mut cadence = Cadence::default();
+            cadence.follow(on, end, &time(4), step(20), |at| at == step(planned));
+            cadence.fermata.map(|fermata| fermata.at)
+        };
+        assert_eq!([22, 24, 25].map(|planned| at(true, false, planned)), [None, None, Some(step(24))]);
+        assert_eq!([23, 24, 40, 56].map(|planned| at(false, true, planned)), [40, 24, 40, 40].map(|n| Some(step(n))));
+    }
+
+    #[test]
+    fn the_end_stays_the_end_until_the_music_is_reopened() {
+        let mut cadence = Cadence::default();
+        cadence.follow(false, true, &time(4), step(0), |_| false);
+        let end = cadence.fermata;
+        // No other press postpones it, before or after its chord.
+        cadence.follow(true, false, &time(4), step(8), |_| false);
+        cadence.begin_step(step(15));
+        assert!(!cadence.has_ended());
+        cadence.begin_step(step(16));
+        cadence.clear();
+        cadence.follow(false, true, &time(4), step(90), |_| false);
+        assert!(cadence.has_ended() && cadence.fermata == end && cadence.is_after_last(step(17)));
+        cadence.reopen();
+        assert!(!cadence.has_ended() && cadence.fermata.is_none());
+        cadence.follow(false, false, &time(4), step(90), |_| false);
+        cadence.follow(false, true, &time(4), step(90), |_| false);
+        assert!(cadence.closes(step(112)));
     }
 }

@@ -13,6 +13,9 @@ impl Plan {
     /// `requested_at` is the current time.
     pub fn answer(&mut self, context: &mut RequestContext, current: CountedStep, requested_at: Instant) {
         let onset = context.hands.chord_onset();
+        if self.is_after_last(onset) {
+            return;
+        }
         let ahead = current + context.settings.lookahead_steps;
         if context.hands.chord_is_deferred() {
             self.replan(context);
@@ -22,13 +25,6 @@ impl Plan {
         // After a silence all voices start. The output must not matter here, or `Emit` would change the decisions.
         let attack = !context.hands.sounds_in(onset - 1);
         let Some(played) = context.hands.played_in(onset) else { return };
-        if self.cadence.has_ended(onset) {
-            // The music goes on when the player has released everything and plays again.
-            if !attack {
-                return;
-            }
-            self.cadence.clear();
-        }
         self.request(context, onset, played.given, attack, Some(requested_at));
         self.schedule(onset, context.hands.chord_at() + context.settings.reply_delay_samples);
         self.answered = Some(onset);
@@ -39,7 +35,7 @@ impl Plan {
 
     /// Plans a step as if the player held the present notes.
     fn plan_harmony(&mut self, context: &mut RequestContext, step: CountedStep) {
-        match context.hands.played_in(step).filter(|_| !self.cadence.has_ended(step)) {
+        match context.hands.played_in(step) {
             Some(played) => self.request(context, step, played.given, false, None),
             None => self.rest(step),
         }
@@ -61,7 +57,7 @@ impl Plan {
                 continue;
             }
             let before = self.sequencer.requested(step);
-            let played = context.hands.played_in(step).filter(|_| !self.cadence.has_ended(step));
+            let played = context.hands.played_in(step);
             let given = played.map(|played| context.with_frozen(step, played.given));
             differs |= before.map(|request| request.step.given) != given;
             match (differs, played) {

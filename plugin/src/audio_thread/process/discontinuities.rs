@@ -21,6 +21,7 @@ impl AudioThread {
             Motion::Halted => {
                 self.turns.forget_phrase();
                 self.heard_key.clear();
+                self.plan.reopen();
                 self.end_everything(time, Origin::PieceStart);
             }
             Motion::Continued | Motion::Stopped => {}
@@ -39,6 +40,7 @@ impl AudioThread {
         self.output.end_all(Some(Owner::Generated), time.begin, 1);
         self.output.end_all(Some(Owner::Frozen), time.begin, 1);
         self.voices.clear();
+        self.plan.reopen();
         self.drop_plans(if time.motion == Motion::Jumped { Origin::SongMemory } else { Origin::PieceStart });
         self.deadline.forget_misses();
         self.turns.go_to(time);
@@ -62,11 +64,12 @@ impl AudioThread {
         } else if other_mode {
             self.output.end_all(Some(Owner::Generated), time.begin, 1);
             self.drop_plans(Origin::PreviousStep);
+            self.plan.reopen();
         }
-        if time.new_metre && settings.mode == Mode::Respond && self.turns.follow_metre_change() {
+        if time.new_metre && self.turns.follow_metre_change() {
             self.plan.forget_from(self.turns.next_step());
         }
-        self.plan.follow_cadence(settings, time, self.turns.next_step());
+        self.plan.follow_cadence(settings, time, self.turns.next_step(), self.turns.is_networks());
     }
 
     /// Follows a change of the loop: everything planned past the end of the old or new loop is planned again.
@@ -89,6 +92,14 @@ impl AudioThread {
         self.hands.tell_held_ended(self.take.now(), &mut self.bridge);
         self.hands.clear();
         self.drop_plans(origin);
+    }
+
+    /// Drops the first step of the network's turn: the player keeps the turn. A requested cadence stays.
+    pub(super) fn drop_entry(&mut self) {
+        self.plan.drop_steps();
+        self.voices.fall_silent();
+        self.voices.forget_later();
+        self.turns.yield_to_player();
     }
 
     /// Drops the plan and ends the network's turn. The next requested step continues from `origin`.

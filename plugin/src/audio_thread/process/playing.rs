@@ -162,9 +162,16 @@ impl AudioThread {
             self.turns.note_played(self.hands.chord_onset());
             let network_plays = self.turns.is_networks() || self.plan.has(self.turns.next_step());
             if block.settings.mode != Mode::Harmonise && network_plays {
-                // The player takes the turn: generated notes end and the plan is dropped.
+                // The player takes or keeps the turn: generated notes end and the plan is dropped.
                 self.voices.end_all(&mut self.output, time, happened.at);
-                self.drop_plans(Origin::PreviousStep);
+                if self.turns.entry().is_some() {
+                    self.drop_entry();
+                } else {
+                    self.drop_plans(Origin::PreviousStep);
+                }
+            }
+            if block.settings.mode != Mode::Harmonise {
+                self.plan.reopen();
             }
             self.hands.deal_held();
         }
@@ -217,6 +224,7 @@ impl AudioThread {
         self.voices.end_all(&mut self.output, time, happened.at);
         self.voices.forget_later();
         self.plan.drop_steps();
+        self.plan.reopen();
     }
 
     /// Ends a key's note in the output and in the take.

@@ -79,7 +79,7 @@ impl AudioThread {
     pub(super) fn on_entry(&mut self, block: &Block, time: &BlockTime, at: Sample) {
         let (plan, turns, mut context) = self.request_context(block, time);
         if !turns.enter(plan, &mut context, at) {
-            self.drop_plans(Origin::PreviousStep);
+            self.drop_entry();
         }
     }
 
@@ -90,6 +90,8 @@ impl AudioThread {
         if time.song_position(step).is_loop_start {
             self.on_loop_start(block, time, step, at);
         }
+        let has_music = !block.settings.harmonises() || self.hands.is_holding();
+        self.plan.begin_step(step, has_music);
         if !block.settings.bypass && !self.frozen.is_all() {
             let (plan, turns, mut context) = self.request_context(block, time);
             match block.settings.mode {
@@ -126,6 +128,7 @@ impl AudioThread {
         self.heard_key.clear();
         self.output.end_all(Some(Owner::Generated), at, 1);
         self.hands.forget_released();
+        self.plan.reopen();
         self.drop_plans(Origin::PieceStart);
     }
 

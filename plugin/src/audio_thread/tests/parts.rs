@@ -278,11 +278,11 @@ fn an_event_on_the_sample_where_a_block_is_split_is_the_next_ones() {
 }
 
 thread_local! {
-    static CLOCK: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
+    pub static CLOCK: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
 }
 
 /// A clock that advances by 10 us with each reading.
-fn watch() -> Instant {
+pub fn watch() -> Instant {
     let now = CLOCK.get().expect("a test sets it") + Duration::from_micros(10);
     CLOCK.set(Some(now));
     now

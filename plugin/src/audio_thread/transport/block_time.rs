@@ -61,6 +61,13 @@ pub struct SongPosition {
     pub is_loop_start: bool,
 }
 
+/// Where in the song a turn begins. The bar is numbered in the metre of that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnStart {
+    song_step: SongStep,
+    bar: i64,
+}
+
 impl BlockTime {
     /// Whether time runs, with the host's transport or free-running.
     pub fn runs(&self) -> bool {
@@ -115,19 +122,26 @@ impl BlockTime {
         (song_step - self.bar_start_step).rem_euclid(self.bar_steps)
     }
 
-    /// The position of a song step in its bar; `None` for bars of more than 255 steps.
+    /// The position of a song step in its bar; `None` for bars of more than 255 steps, and if time runs without the
+    /// host's bars.
     pub fn bar_position(&self, song_step: SongStep) -> Option<BarPosition> {
         let bar_steps = u8::try_from(self.bar_steps).ok()?;
-        Some(BarPosition { step_in_bar: self.step_in_bar(song_step) as u8, bar_steps })
+        let known = BarPosition { step_in_bar: self.step_in_bar(song_step) as u8, bar_steps };
+        Some(known).filter(|_| !self.is_free_running)
+    }
+
+    /// Where a turn that begins on a song step begins.
+    pub fn turn_start(&self, song_step: SongStep) -> TurnStart {
+        TurnStart { song_step, bar: self.bar_of(song_step) }
     }
 
     /// A song step in the host's bars, of the turn that began at `start`.
-    pub fn turn_step(&self, start: SongStep, step: SongStep) -> TurnStep {
+    pub fn turn_step(&self, start: TurnStart, step: SongStep) -> TurnStep {
         TurnStep {
-            bar: self.bar_of(step) - self.bar_of(start),
+            bar: self.bar_of(step) - start.bar,
             step_in_bar: self.step_in_bar(step),
             bar_steps: self.bar_steps,
-            since_turn: step - start,
+            since_turn: step - start.song_step,
         }
     }
 
