@@ -75,7 +75,8 @@ const TABLE: &[Row] = &[
     ("Custom scale B flat", ["Off", "On"], CUSTOM, Session::Nothing),
     ("Custom scale B", ["Off", "On"], CUSTOM, Session::Nothing),
     ("Key snap", ["Off", "On"], &[("Mode", "Free"), ("Key", "C major"), ("Temperature", "2.00")], Session::Nothing),
-    ("Cadence", ["Off", "On"], FREE, Session::Later),
+    // On other lengths the phrase may close where Cadence closes it.
+    ("Cadence", ["Off", "On"], &[("Mode", "Free"), ("Phrases", "8 bars")], Session::Later),
     ("End", ["Off", "On"], FREE, Session::Later),
     ("Phrases", ["2 bars", "4 bars"], FREE, Session::Nothing),
     ("Density", ["Sparse", "Busy"], FREE, Session::Nothing),

@@ -21,8 +21,8 @@ pub fn start_from(path: &Path, weights: &Weights, network: &Network, vocabulary:
     let (expected, got) = (network.config(), &weights.description.config);
     ensure!(
         got.sees() == expected.sees(),
-        "--from {name}: expected a network with the recipe's features, {}, or some of them, got one with {}; change the \
-         recipe to its features",
+        "--from {name}: expected a network with the recipe's features, {}, or some of them, got one with {}; change \
+         the recipe to its features",
         listed(&expected.sees()),
         listed(&got.sees())
     );

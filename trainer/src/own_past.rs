@@ -76,8 +76,8 @@ pub fn path_beside(weights: &Path) -> PathBuf {
     weights.with_extension("own-past.safetensors")
 }
 
-/// The network that plays the own past in `epoch`; `None` if the recipe has none by then. At the start of a round it has
-/// the `latest` weights, which are kept at `path` for the rest of the round.
+/// The network that plays the own past in `epoch`; `None` if the recipe has none by then. At the start of a round it
+/// has the `latest` weights, which are kept at `path` for the rest of the round.
 ///
 /// # Errors
 /// If the file cannot be written or read.

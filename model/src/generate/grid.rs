@@ -323,8 +323,8 @@ impl Parts {
         sounds == self.before[voice] || sounds.is_none_or(|pitch| rules::RANGES[voice].contains(&pitch))
     }
 
-    /// Whether `token` would make parallel fifths or octaves with a voice decided before, from the previous step or from
-    /// beat to beat.
+    /// Whether `token` would make parallel fifths or octaves with a voice decided before, from the previous step or
+    /// from beat to beat.
     fn makes_parallel(&self, voice: usize, token: u16) -> bool {
         let mut row = self.now;
         row[voice] = self.sounds(voice, token);
