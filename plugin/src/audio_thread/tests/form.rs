@@ -391,7 +391,9 @@ fn the_end_is_a_chord_to_the_end_of_its_bar_and_silence_after_it() {
 
 #[test]
 fn after_the_end_the_network_plays_again_when_the_player_or_the_transport_does() {
-    let plays_on: [(&str, &[(f64, Act)], bool); 4] = [
+    /// What happens, and whether the network plays again after it.
+    type Case<'a> = (&'a str, &'a [(f64, Act)], bool);
+    let plays_on: [Case; 4] = [
         ("nothing", &[], false),
         ("panic", &[(20.0, Act::Panic)], false),
         ("a note", &[(20.0, Act::Down(67)), (21.5, Act::Up(67))], true),
