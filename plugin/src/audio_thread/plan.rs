@@ -289,7 +289,10 @@ impl Plan {
     /// all later music continues from it, and in the first bars of the network's turn.
     fn stays_near(&self, context: &RequestContext, step: CountedStep, is_networks: bool) -> bool {
         let bars = KEY_BARS * context.time.bar_beats() * STEPS_IN_A_BEAT;
-        let is_early = self.turn_start.is_none_or(|(start, _)| ((step - start) as f64) < bars);
+        let song_step = context.time.song_position(step).song_step;
+        // In the song, so that each round of a loop is drawn alike.
+        let is_early =
+            self.turn_start.is_none_or(|(_, start)| (0.0..bars).contains(&(start.steps_to(song_step) as f64)));
         context.settings.mode != Mode::Harmonise && (is_early || !is_networks)
     }
 

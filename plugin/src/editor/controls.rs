@@ -158,14 +158,6 @@ fn where_it_goes(
         &p.looping,
         "What happens when the host loops. Repeat: each pass is the same. Evolve: each pass is new.",
     );
-    choice(
-        ui,
-        theme,
-        setter,
-        &p.phrases,
-        "How long the phrases are that Continuo plays in its turn, on the host's bars. Auto: about eight beats. Each \
-         closes with a cadence. In Harmonise the phrases are yours.",
-    );
     ui.horizontal(|ui| {
         let (gap, all) = (ui.spacing().item_spacing.x, ui.available_width());
         let width = (all - gap) / 2.0;
@@ -208,6 +200,14 @@ fn when_and_where_to(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &Conti
         setter,
         &p.enter_on,
         "Where Continuo may begin its turn in Continue, Respond and Free: on a bar line, or on any beat.",
+    );
+    choice(
+        ui,
+        theme,
+        setter,
+        &p.phrases,
+        "How long the phrases are that Continuo plays in its turn, on the host's bars. Auto: about eight beats. Each \
+         closes with a cadence. In Harmonise the phrases are yours.",
     );
     switch(
         ui,

@@ -68,6 +68,13 @@ pub struct TurnStart {
     bar: i64,
 }
 
+impl TurnStart {
+    /// Steps from the start of the turn to a song step; negative before it.
+    pub fn steps_to(self, song_step: SongStep) -> i64 {
+        song_step - self.song_step
+    }
+}
+
 impl BlockTime {
     /// Whether time runs, with the host's transport or free-running.
     pub fn runs(&self) -> bool {
@@ -141,7 +148,7 @@ impl BlockTime {
             bar: self.bar_of(step) - start.bar,
             step_in_bar: self.step_in_bar(step),
             bar_steps: self.bar_steps,
-            since_turn: step - start.song_step,
+            since_turn: start.steps_to(step),
         }
     }
 
