@@ -9,7 +9,7 @@ use std::time::Instant;
 use continuo_model::decision::{Decision, Given, Lanes};
 use continuo_model::generate::{Step, StepSettings};
 use continuo_model::key;
-use continuo_model::phrasing::PhraseStep;
+use continuo_model::phrasing::{LAST_CHORD_STEPS, PhraseStep};
 use continuo_model::tokeniser::step_reader::PhrasePosition;
 
 use cadence::Cadence;
@@ -84,10 +84,18 @@ impl Plan {
     pub fn follow_cadence(&mut self, settings: &Settings, time: &BlockTime, next_step: CountedStep, is_networks: bool) {
         let ahead = next_step + settings.lookahead_steps;
         let decided = self.planned_through().map_or(ahead, |planned| planned.max(ahead));
-        let closes = |step| self.planned_phrase(settings, time, step).is_some_and(|step| step.fermata_in == Some(0));
-        let is_planned = |step: CountedStep| is_networks && closes(step) && !closes(step - 1);
+        let is_networks_time = |step| settings.is_networks_bar(time.bar_of(time.song_position(step).song_step));
+        let closes = |step: CountedStep| {
+            let planned = self.planned_phrase(settings, time, step).filter(|_| is_networks && is_networks_time(step));
+            planned.is_some_and(|phrase| phrase.fermata_in == Some(0))
+        };
+        let is_planned = |step: CountedStep| closes(step) && !closes(step - 1);
+        // While the last chord of a phrase sounds, nothing leads up to the next one.
+        let is_chord = |step: &CountedStep| closes(*step) || self.cadence.steps_from(*step) == Some(0);
+        let chord = decided.through(decided + LAST_CHORD_STEPS).take_while(is_chord).last();
+        let undecided = chord.unwrap_or(decided) + 1;
         let mut cadence = self.cadence;
-        cadence.follow(settings.cadence, settings.end, time, decided + 1, is_planned);
+        cadence.follow(settings.cadence, settings.end, time, undecided, is_planned, is_networks_time);
         self.cadence = cadence;
     }
 

@@ -84,6 +84,11 @@ impl Settings {
         self.mode == Mode::Harmonise && !self.bypass
     }
 
+    /// Whether the network may play in a bar of the song. In Respond it may only in its own bars.
+    pub(super) fn is_networks_bar(&self, bar: i64) -> bool {
+        self.mode != Mode::Respond || bar.div_euclid(self.respond_bars).rem_euclid(2) == 1
+    }
+
     /// How the player's keys become voices.
     pub(super) fn by_voice(&self) -> ByVoice {
         if self.input == Input::ByChannel { ByVoice::Channel } else { ByVoice::Dealt(self.voice) }

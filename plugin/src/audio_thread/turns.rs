@@ -225,9 +225,8 @@ impl Turns {
     }
 }
 
-/// Whether the network may play in a step. In Respond it may only in its own bars.
+/// Whether the network may play in a step.
 fn is_networks_time(context: &RequestContext, step: CountedStep) -> bool {
     let RequestContext { settings, time, .. } = context;
-    let bar = time.bar_of(time.song_position(step).song_step);
-    settings.mode != Mode::Respond || bar.div_euclid(settings.respond_bars).rem_euclid(2) == 1
+    settings.is_networks_bar(time.bar_of(time.song_position(step).song_step))
 }

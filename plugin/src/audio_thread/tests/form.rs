@@ -317,6 +317,57 @@ fn cadence_closes_the_phrase_and_the_plan_begins_anew_after_it() {
 }
 
 #[test]
+fn a_second_cadence_leaves_the_phrase_before_it_where_it_began() {
+    let mut song = Song::new(Mode::Free, 480);
+    song.settings.phrase_bars = Some(4);
+    song.play(0.0, 13.4, &[(1.5, Act::Cadence), (7.5, Act::Cadence)]);
+    let closed = "0/14 1/13 2/2:8 3/1:4 4/0:0 0/13 1/12 2/11 3/2:8 4/1:4 5/0:0 0/11 1/10 2/9";
+    assert_eq!(song.beats(), closed);
+}
+
+#[test]
+fn another_press_before_a_cadence_does_not_postpone_it() {
+    for (mode, acts) in [(Mode::Free, vec![]), (Mode::Harmonise, vec![(0.0, Act::Down(67))])] {
+        let fermatas = |presses: &[(f64, Act)]| {
+            let mut song = Song::new(mode, 480);
+            song.settings.phrase_bars = Some(8);
+            song.play(0.0, 9.4, &[&acts, presses].concat());
+            song.fermatas()
+        };
+        assert_eq!(fermatas(&[(1.5, Act::Cadence)]), [16], "{mode:?}");
+        assert_eq!(fermatas(&[(1.5, Act::Cadence), (2.5, Act::Cadence)]), [16], "{mode:?}");
+    }
+}
+
+#[test]
+fn a_press_during_a_last_chord_requests_a_cadence_that_can_be_prepared_after_it() {
+    let mut song = Song::new(Mode::Free, 480);
+    // Without the chord, the next strong beat would be the one on which it ends.
+    song.play(0.0, 11.4, &[(5.5, Act::Cadence)]);
+    assert_eq!(song.beats(), format!("{PHRASE} 0/2:8 1/1:4 2/0:0 0/3:12"));
+}
+
+#[test]
+fn a_press_during_a_requested_last_chord_does_not_shorten_it() {
+    let mut song = Song::new(Mode::Free, 480);
+    song.settings.phrase_bars = Some(8);
+    song.play(0.0, 8.4, &[(1.5, Act::Cadence), (3.9, Act::Cadence)]);
+    let under = song.steps().filter(|step| step.settings.controls.fermata_in == Some(0));
+    assert_eq!(under.map(|step| step.step_idx).collect::<Vec<_>>(), [16, 17, 18, 19, 24, 25, 26, 27]);
+}
+
+#[test]
+fn respond_ends_in_a_turn_of_its_own() {
+    let mut song = Song::new(Mode::Respond, 480);
+    // A bar after the press it is the player's turn.
+    song.play(0.0, 28.0, &[(0.0, Act::Down(67)), (1.0, Act::Up(67)), (5.0, Act::End)]);
+    assert_eq!(song.closes(), [56]);
+    assert_eq!(song.starts(13.0, 28.0), [48, 50, 64, 65, 67, 69]);
+    assert_eq!([15.99, 16.0].map(|beat| song.num_sounding(beat)), [3, 0]);
+    assert!(song.starts(14.0 + 0.01, 28.0).is_empty());
+}
+
+#[test]
 fn the_end_is_a_chord_to_the_end_of_its_bar_and_silence_after_it() {
     for (mode, frames) in [(Mode::Free, 17), (Mode::Free, 480), (Mode::Free, 4096), (Mode::Continue, 480)] {
         let mut song = Song::new(mode, frames);
