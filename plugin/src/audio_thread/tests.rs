@@ -9,7 +9,7 @@ mod starts;
 mod tempo;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use continuo_model::decision::Lanes;
@@ -208,11 +208,13 @@ impl Starved {
 fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
     let mut starved = Starved::new();
     starved.block(&[]);
-    // For the first note the worker runs.
+    // For the first note the worker runs, until the block is over: the block may request several steps.
+    let is_over = Arc::new(AtomicBool::new(false));
     let answering = {
-        let mut end = starved.end.take().unwrap();
+        let (mut end, is_over) = (starved.end.take().unwrap(), is_over.clone());
         std::thread::spawn(move || {
-            while answer_all(&mut end) == 0 {
+            while !is_over.load(Ordering::Acquire) {
+                answer_all(&mut end);
                 std::hint::spin_loop();
             }
             end
@@ -220,6 +222,7 @@ fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
     };
     // The worker gets the time that it needs, however slow the machine.
     let (chord, _) = starved.block_at(Instant::now() + Duration::from_secs(20), &[note(0, 72, true)]);
+    is_over.store(true, Ordering::Release);
     let mut end = answering.join().unwrap();
     assert_eq!(chord.len(), 4, "the note and its answer: {chord:?}");
     answer_all(&mut end);
