@@ -12,7 +12,7 @@ const WITHOUT_FIFTH: u16 = 0b100_0001_0001;
 /// Bach, and no more dissonance (`trainer evaluate --free`).
 const FOR_SEVENTHS: f64 = 2.5;
 /// Added to the log probability of a minor triad. With it a third of the pieces and more are minor.
-const FOR_MINOR: f64 = 1.0;
+const FOR_MINOR: f64 = 1.1;
 
 /// The amount added to the log probability of a chord that sounds these pitch classes (bit n for class n).
 pub fn correction(classes: u16, is_on_beat: bool) -> f64 {
