@@ -6,7 +6,7 @@ mod writing;
 use std::fmt;
 use std::path::Path;
 
-pub use reading::{Change, KeySignature, MidiFile, MidiNote, MidiPart, MidiPiece};
+pub use reading::{Change, KeySignature, MidiFile, MidiNote, MidiPart, MidiPiece, Pedal};
 pub use writing::{Conductor, TICKS_PER_BEAT, TimeChange, time_signature, to_bytes, to_bytes_with, write};
 
 use crate::phrase::Phrase;

@@ -50,7 +50,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         report.weights.push(WeightsFigures::read(path)?);
     }
     if !music.is_empty() {
-        let options = Options { as_written: args.as_written, strict: args.strict };
+        let options = Options { as_written: args.as_written, strict: args.strict, ..Options::default() };
         report.corpus = Some(CorpusFigures::of(folder::read(&music, options)?));
     }
     if args.json {

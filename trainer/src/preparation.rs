@@ -48,7 +48,8 @@ pub struct Prepared {
 /// # Errors
 /// If a path does not exist; with `strict` also at the first file or piece that cannot be read.
 pub fn read(paths: &[PathBuf], options: &Preparation, strict: bool) -> Result<Prepared> {
-    let corpus = folder::read(paths, folder::Options { as_written: options.as_written, strict })?;
+    let corpus =
+        folder::read(paths, folder::Options { as_written: options.as_written, strict, ..folder::Options::default() })?;
     Ok(prepare(corpus, options, &known_groups(paths, options.groups.as_deref())?))
 }
 

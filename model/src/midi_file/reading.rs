@@ -9,13 +9,15 @@ use crate::phrase::{Note, Phrase, Track};
 
 /// General MIDI's channel for drums, counted from 0: its keys are no pitches.
 const DRUMS: u8 = 9;
+/// The controller of the sustain pedal.
+const SUSTAIN: u8 = 64;
 /// The tempo that MIDI assumes until a file says another.
 const DEFAULT_TEMPO_BPM: f64 = 120.0;
 
 /// What a file says. Times are in its own ticks from the start.
 ///
 /// - A **part** is what one track plays on one channel.
-/// - A **note** lasts as long as its key is down: the sustain pedal changes no length. Notes of one key that overlap in
+/// - A **note** lasts as long as its key is down: the sustain pedal changes no length; it stands apart, in `pedals`. Notes of one key that overlap in
 ///   a part end in the order in which they began. If note-offs are missing, a note ends where its key is struck again,
 ///   or with its track. A note without length is left out.
 /// - **Drums** (channel 10) stand apart from the parts: their keys are no pitches.
@@ -45,6 +47,8 @@ pub struct MidiPiece {
     pub keys: Vec<Change<KeySignature>>,
     /// What tracks play on channel 10.
     pub drums: Vec<MidiPart>,
+    /// When the sustain pedal (controller 64, 64 or more) of a channel is down, in order of channel, then time.
+    pub pedals: Vec<Pedal>,
     /// For each track with drums how many strokes it has.
     pub drum_strokes: Vec<usize>,
     /// For each track that lacks note-offs how many.
@@ -73,6 +77,17 @@ pub struct MidiNote {
     pub key: u8,
     /// MIDI velocity, 1 to 127.
     pub velocity: u8,
+}
+
+/// A stretch in which the sustain pedal of a channel is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pedal {
+    /// 0 to 15. The pedal holds for the channel in all tracks.
+    pub channel: u8,
+    /// When it goes down.
+    pub tick: u64,
+    /// When it comes up, later; if it never does, the end of the piece.
+    pub end_tick: u64,
 }
 
 /// Something that holds from a time on.
@@ -110,14 +125,19 @@ impl MidiFile {
             Timing::Timecode(..) => return Err(MidiFileProblem::Smpte),
         };
         let mut pieces = vec![MidiPiece::default()];
+        // For each piece, the moves of its pedals, and where it ends.
+        let mut moves = vec![PedalMoves::default()];
         for (track_idx, events) in tracks.enumerate() {
             if header.format == Format::Sequential && track_idx > 0 {
+                moves.push(PedalMoves::default());
                 pieces.push(MidiPiece { track_idx, ..MidiPiece::default() });
             }
             let piece = pieces.last_mut().expect("there is a first piece");
-            piece.read_track(track_idx, events.map_err(not_midi)?).map_err(not_midi)?;
+            let moves = moves.last_mut().expect("a piece has them");
+            piece.read_track(track_idx, events.map_err(not_midi)?, moves).map_err(not_midi)?;
         }
-        for piece in &mut pieces {
+        for (piece, moves) in pieces.iter_mut().zip(moves) {
+            piece.pedals = moves.into_pedals();
             // Stable: of several at one time, the last track's stays last.
             piece.tempi.sort_by_key(|change| change.tick);
             piece.metres.sort_by_key(|change| change.tick);
@@ -168,6 +188,37 @@ fn first<T: Copy, U>(changes: &[Change<T>], wanted: impl Fn(T) -> Option<U>) -> 
     changes.iter().rev().filter(|change| change.tick == tick).find_map(|change| wanted(change.value))
 }
 
+/// How the sustain pedals of a piece move, in any track.
+#[derive(Default)]
+struct PedalMoves {
+    /// By channel: tick, and whether the pedal is down from then on.
+    by_channel: BTreeMap<u8, Vec<(u64, bool)>>,
+    /// The end of the longest track.
+    end_tick: u64,
+}
+
+impl PedalMoves {
+    fn into_pedals(self) -> Vec<Pedal> {
+        let mut pedals = Vec::new();
+        for (channel, mut moves) in self.by_channel {
+            moves.sort_by_key(|(tick, _)| *tick);
+            moves.push((self.end_tick, false));
+            let mut down: Option<u64> = None;
+            for (end_tick, is_down) in moves {
+                match down {
+                    None if is_down => down = Some(end_tick),
+                    Some(tick) if !is_down => {
+                        down = None;
+                        pedals.extend((end_tick > tick).then_some(Pedal { channel, tick, end_tick }));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        pedals
+    }
+}
+
 /// What strikes and releases the keys of one channel, by key: tick, and the velocity, 0 for a release.
 type Keys = BTreeMap<u8, Vec<(u64, u8)>>;
 
@@ -177,7 +228,7 @@ impl MidiPiece {
         first(&self.tempi, Some)
     }
 
-    fn read_track(&mut self, track_idx: usize, events: EventIter) -> Result<(), midly::Error> {
+    fn read_track(&mut self, track_idx: usize, events: EventIter, moves: &mut PedalMoves) -> Result<(), midly::Error> {
         let mut tick = 0;
         let mut name = String::new();
         let mut channels: BTreeMap<u8, Keys> = BTreeMap::new();
@@ -192,6 +243,11 @@ impl MidiPiece {
                     let (key, velocity) = match message {
                         MidiMessage::NoteOn { key, vel } => (key.as_int(), vel.as_int()),
                         MidiMessage::NoteOff { key, .. } => (key.as_int(), 0),
+                        MidiMessage::Controller { controller, value } if controller.as_int() == SUSTAIN => {
+                            let is_down = value.as_int() >= 64;
+                            moves.by_channel.entry(channel.as_int()).or_default().push((tick, is_down));
+                            continue;
+                        }
                         _ => continue,
                     };
                     drums += usize::from(channel.as_int() == DRUMS && velocity > 0);
@@ -200,6 +256,7 @@ impl MidiPiece {
                 _ => {}
             }
         }
+        moves.end_tick = moves.end_tick.max(tick);
         let is_pitched = |channel: &u8| *channel != DRUMS;
         let num_pitched = channels.keys().filter(|channel| is_pitched(channel)).count();
         if self.title.is_empty() && self.parts.is_empty() && num_pitched == 0 {

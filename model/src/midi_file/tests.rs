@@ -157,6 +157,23 @@ fn overlaps_end_in_order_and_missing_ends_are_mended() {
 fn the_pedal_lengthens_no_note() {
     let track = [0, 0xb0, 64, 127, 0, 0x90, 60, 9, 10, 60, 0, 30, 0xb0, 64, 0];
     assert_eq!(words(&file(0, &[&track])), ["/0 0+1:60"]);
+    assert_eq!(pedals(0, &[&track]), [(0, 0, 40)]);
+}
+
+/// The pedals of the last piece: channel, from, to.
+fn pedals(format: u8, tracks: &[&[u8]]) -> Vec<(u8, u64, u64)> {
+    let pieces = MidiFile::parse(&file(format, tracks)).unwrap().pieces;
+    pieces.last().unwrap().pedals.iter().map(|pedal| (pedal.channel, pedal.tick, pedal.end_tick)).collect()
+}
+
+#[test]
+fn a_pedal_holds_for_its_channel_in_all_tracks() {
+    let down = [5, 0xb0, 64, 64, 10, 64, 100, 5, 64, 63, 1, 64, 0];
+    let left_down = [30, 0xb1, 64, 127, 0, 0xb0, 64, 90, 10, 0x90, 60, 9, 10, 60, 0];
+    assert_eq!(pedals(1, &[&down, &left_down]), [(0, 5, 20), (0, 30, 50), (1, 30, 50)]);
+    assert_eq!(pedals(2, &[&down, &left_down]), [(0, 30, 50), (1, 30, 50)]);
+    // Another controller, and a pedal that comes up at once.
+    assert_eq!(pedals(0, &[&[0, 0xb0, 66, 127, 5, 64, 127, 0, 64, 0, 9, 0x90, 60, 9, 9, 60, 0]]), []);
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub fn read(source: &str, notes: &str, measures: Option<&str>) -> Result<Piece> 
             pitch: pitch.with_context(|| row.expected("a MIDI pitch", field(midi)))?,
             tied_on,
             tied_back,
+            velocity: None,
         });
     }
     for ((staff, voice), part) in parts {

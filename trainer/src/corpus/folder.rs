@@ -21,6 +21,8 @@ pub struct Options {
     pub as_written: bool,
     /// Whether the first file or piece that cannot be read is an error. Otherwise it is skipped.
     pub strict: bool,
+    /// Whether to read drums, and pieces that consist only of drums.
+    pub drums: bool,
 }
 
 /// The content of files and folders.
@@ -100,7 +102,7 @@ impl Corpus {
                 anyhow!("expected {}, got none of them; export the music in one of these formats", format::names());
             return self.skip(source, error, options);
         };
-        let file = File { path, source: &source, bytes: &bytes, played: !options.as_written };
+        let file = File { path, source: &source, bytes: &bytes, played: !options.as_written, drums: options.drums };
         match (format.read)(&file) {
             Ok(pieces) => {
                 *self.files.entry(format.name).or_default() += 1;

@@ -34,6 +34,8 @@ pub struct File<'a> {
     pub bytes: &'a [u8],
     /// Whether to play repeats instead of taking them once, as written.
     pub played: bool,
+    /// Whether to read drums.
+    pub drums: bool,
 }
 
 impl File<'_> {

@@ -166,6 +166,7 @@ impl Reader {
                 pitch: note.pitch,
                 tied_on: note.tied_on,
                 tied_back: note.tied_back,
+                velocity: None,
             }));
         }
         self.now = time;

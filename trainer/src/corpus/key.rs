@@ -148,7 +148,8 @@ mod tests {
     }
 
     fn estimated(pitches: &[u8], fifths: Option<i8>) -> Option<String> {
-        let notes: Vec<_> = pitches.iter().map(|&pitch| Note { onset: 0, duration: 1, pitch }).collect();
+        let notes: Vec<_> =
+            pitches.iter().map(|&pitch| Note { onset: 0, duration: 1, pitch, velocity: None }).collect();
         estimate(&pitch_classes(notes.iter()), fifths).map(|key| key.to_string())
     }
 

@@ -46,14 +46,16 @@ fn read_sheet(source: &str, sheet: &Value) -> Result<Piece> {
         ensure!(length >= 0, "note {idx}: expected a length in ticks, got {length}");
         let length = Beats::new(length, sheet.tpq)?;
         match u8::try_from(pitch) {
-            Ok(pitch @ ..=127) => notes.push(WrittenNote { at: time, length, pitch, tied_on: false, tied_back: false }),
+            Ok(pitch @ ..=127) => {
+                notes.push(WrittenNote { at: time, length, pitch, tied_on: false, tied_back: false, velocity: None })
+            }
             _ => ensure!(pitch == -1, "note {idx}: expected a MIDI pitch or -1, got {pitch}"),
         }
         time = time.plus(length)?;
     }
     let mut music =
         WrittenMusic { source: source.to_string(), title: sheet.title, end: Some(time), ..WrittenMusic::default() };
-    music.parts.push(WrittenPart { name: "Melody".into(), notes });
+    music.parts.push(WrittenPart { name: "Melody".into(), notes, ..WrittenPart::default() });
     // The file does not say where a metre or key changes, so only one that applies throughout is used.
     if let [metre] = sheet.ts.as_slice() {
         music.metres.push((Beats::ZERO, Metre::parse(metre)?));

@@ -15,16 +15,17 @@ pub const FORMAT: Format = Format {
     extensions: &["mid", "midi", "smf"],
     shared_extensions: &[],
     begins: |bytes, _| bytes.starts_with(b"MThd"),
-    read: |file| read(file.source, file.bytes),
+    read: |file| read_with(file.source, file.bytes, file.drums),
 };
 
 /// Reads the piece in a file; in a type 2 file, each track with notes is a piece. [`MidiFile`] describes parts and
-/// notes. A key signature of C major is ignored, because programs write it by default.
+/// notes. A key signature of C major is ignored, because programs write it by default. Drums are left out unless
+/// `drums` is set.
 ///
 /// # Errors
 /// If the bytes are not a MIDI file, are cut short or use SMPTE frames, or a metre or key is invalid; the last with
 /// track and tick.
-pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Result<Piece>>> {
+fn read_with(source: &str, bytes: &[u8], drums: bool) -> Result<Vec<Result<Piece>>> {
     let file = MidiFile::parse(bytes).map_err(|problem| anyhow::anyhow!("{problem}"))?;
     let ticks_per_beat = i64::from(file.ticks_per_beat);
     let several = file.pieces.len() > 1;
@@ -34,8 +35,8 @@ pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Result<Piece>>> {
             0 => source.to_string(),
             idx => format!("{source}#track-{}", idx + 1),
         };
-        let music = written(source, piece, ticks_per_beat)?;
-        if !several || !piece.parts.is_empty() {
+        let music = written(source, piece, ticks_per_beat, drums)?;
+        if !several || !piece.parts.is_empty() || drums && !piece.drums.is_empty() {
             pieces.push(music.into_piece());
         }
     }
@@ -43,15 +44,26 @@ pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Result<Piece>>> {
     Ok(pieces)
 }
 
-fn written(source: String, piece: &MidiPiece, ticks_per_beat: i64) -> Result<WrittenMusic> {
+/// Reads a file without drums.
+#[cfg(test)]
+pub fn read(source: &str, bytes: &[u8]) -> Result<Vec<Result<Piece>>> {
+    read_with(source, bytes, false)
+}
+
+fn written(source: String, piece: &MidiPiece, ticks_per_beat: i64, with_drums: bool) -> Result<WrittenMusic> {
     let beats = |tick: u64| Beats::new(i64::try_from(tick)?, ticks_per_beat);
     let note = |note: &MidiNote| -> Result<WrittenNote> {
         let at = beats(note.tick)?;
         let length = beats(note.end_tick)?.minus(at)?;
-        Ok(WrittenNote { at, length, pitch: note.key, tied_on: false, tied_back: false })
+        Ok(WrittenNote { at, length, pitch: note.key, tied_on: false, tied_back: false, velocity: Some(note.velocity) })
     };
     let part = |part: &MidiPart| -> Result<WrittenPart> {
-        Ok(WrittenPart { name: part.name.clone(), notes: part.notes.iter().map(note).collect::<Result<_>>()? })
+        let of_channel = piece.pedals.iter().filter(|pedal| pedal.channel == part.channel);
+        Ok(WrittenPart {
+            name: part.name.clone(),
+            notes: part.notes.iter().map(note).collect::<Result<_>>()?,
+            pedal: of_channel.map(|pedal| Ok((beats(pedal.tick)?, beats(pedal.end_tick)?))).collect::<Result<_>>()?,
+        })
     };
     let metre = |change: &Change<(u8, u8)>| -> Result<(Beats, Metre)> {
         let (count, power) = change.value;
@@ -66,15 +78,17 @@ fn written(source: String, piece: &MidiPiece, ticks_per_beat: i64) -> Result<Wri
         .missing_note_offs
         .iter()
         .map(|missing| format!("{missing} note-offs are missing; those notes end where their pitch is struck again"));
-    let drums = piece.drum_strokes.iter().map(|drums| format!("{drums} drum strokes on channel 10 are left out"));
+    let left_out = piece.drum_strokes.iter().filter(|_| !with_drums);
+    let left_out = left_out.map(|drums| format!("{drums} drum strokes on channel 10 are left out"));
     Ok(WrittenMusic {
         source,
         title: piece.title.clone(),
         parts: piece.parts.iter().map(part).collect::<Result<_>>()?,
+        drums: if with_drums { piece.drums.iter().map(part).collect::<Result<_>>()? } else { Vec::new() },
         metres: piece.metres.iter().map(metre).collect::<Result<_>>()?,
         written_key: piece.keys.iter().find(chosen).map(written_key).transpose()?,
         tempo_bpm: piece.tempo_bpm(),
-        remarks: missing.chain(drums).collect(),
+        remarks: missing.chain(left_out).collect(),
         ..WrittenMusic::default()
     })
 }
@@ -138,6 +152,28 @@ pub mod tests {
             assert_eq!(piece.remarks, ["1 drum strokes on channel 10 are left out"]);
             assert_eq!(piece.bars.len(), 2);
         }
+    }
+
+    #[test]
+    fn velocities_pedals_and_drums_are_read() {
+        let track = [0, 0x90, 60, 64, 0, 0xb0, 64, 127, 10, 0x90, 60, 0, 0, 0x99, 36, 9, 10, 36, 0, 0, 0xb0, 64, 0];
+        let file = file(0, 10, &[&track]);
+        let piece = &pieces(&file)[0];
+        let beat = super::super::piece::TICKS_PER_BEAT;
+        assert_eq!((piece.parts[0].notes[0].velocity, piece.drums.len()), (Some(64), 0));
+        assert_eq!((piece.parts[0].notes[0].end(), piece.parts[0].pedalled()[0].end()), (beat, 2 * beat));
+        let with_drums = read_with("a.mid", &file, true).unwrap().remove(0).unwrap();
+        assert_eq!((with_drums.parts, with_drums.remarks.len()), (piece.parts.clone(), 0));
+        let stroke = with_drums.drums[0].notes[0];
+        assert_eq!((stroke.onset, stroke.pitch, stroke.velocity), (beat, 36, Some(9)));
+    }
+
+    #[test]
+    fn a_file_of_drums_alone_is_read_only_with_drums() {
+        let file = file(0, 10, &[&[0, 0x99, 36, 9, 10, 36, 0]]);
+        assert_eq!(error(&file), "expected notes, got none");
+        let piece = read_with("a.mid", &file, true).unwrap().remove(0).unwrap();
+        assert_eq!((piece.parts.len(), piece.drums.len()), (0, 1));
     }
 
     #[test]

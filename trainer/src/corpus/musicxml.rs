@@ -102,7 +102,7 @@ pub fn read(source: &str, text: &str, played: bool) -> Result<Piece> {
         let mut parts: Vec<WrittenPart> = (1..=reader.num_staves)
             .map(|staff| {
                 let name = if several { format!("{} staff {staff}", reader.name) } else { reader.name.clone() };
-                WrittenPart { name: name.trim().to_string(), notes: Vec::new() }
+                WrittenPart { name: name.trim().to_string(), ..WrittenPart::default() }
             })
             .collect();
         for (measure, &start) in reader.measures.iter().zip(&starts) {

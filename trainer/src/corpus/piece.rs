@@ -19,6 +19,8 @@ pub struct Piece {
     pub split: Option<String>,
     /// Its parts from the top of the score; each has notes.
     pub parts: Vec<Part>,
+    /// Drums: their pitches are keys of the drum kit. Empty unless [`super::folder::Options::drums`] reads them.
+    pub drums: Vec<Part>,
     /// The first key in the file.
     pub written_key: Option<WrittenKey>,
     /// Its metres, in order; empty if the file gives none.
@@ -47,6 +49,9 @@ pub struct Part {
     pub name: String,
     /// In order of onset, then from the top. Tied notes are one note. No two of the same pitch start together.
     pub notes: Vec<Note>,
+    /// Stretches in which its sustain pedal is down, from and to, in order. They do not lengthen `notes`; see
+    /// [`Part::pedalled`].
+    pub pedal: Vec<(u64, u64)>,
 }
 
 /// A note. Times are in ticks.
@@ -58,6 +63,27 @@ pub struct Note {
     pub duration: u64,
     /// MIDI pitch, 0 to 127, 60 = middle C, as it sounds.
     pub pitch: u8,
+    /// MIDI velocity, 1 to 127; `None` in formats without.
+    pub velocity: Option<u8>,
+}
+
+impl Part {
+    /// The notes with the lengths that the sustain pedal gives them: a note that ends while the pedal is down sounds
+    /// until the pedal comes up or its pitch starts again.
+    pub fn pedalled(&self) -> Vec<Note> {
+        let mut notes = self.notes.clone();
+        let mut next: [Option<u64>; 128] = [None; 128];
+        for note in notes.iter_mut().rev() {
+            let end = note.end();
+            let from = self.pedal.partition_point(|(_, to)| *to <= end);
+            if let Some(&(_, up)) = self.pedal.get(from).filter(|(down, _)| *down <= end) {
+                let again = next[usize::from(note.pitch)].unwrap_or(up);
+                note.duration = up.min(again).max(end) - note.onset;
+            }
+            next[usize::from(note.pitch)] = Some(note.onset);
+        }
+        notes
+    }
 }
 
 impl Note {
@@ -138,6 +164,22 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pedal_holds_notes_until_it_comes_up_or_they_start_again() {
+        let check = |notes: &[(u64, u64, u8)], pedal: &[(u64, u64)], expect: &[u64]| {
+            let note = |&(onset, duration, pitch)| Note { onset, duration, pitch, velocity: None };
+            let part = Part { notes: notes.iter().map(note).collect(), pedal: pedal.into(), ..Part::default() };
+            assert_eq!(part.pedalled().iter().map(Note::end).collect::<Vec<_>>(), expect, "{notes:?} {pedal:?}");
+        };
+        check(&[(0, 2, 60), (4, 2, 64), (8, 2, 60)], &[(1, 7), (9, 20)], &[7, 7, 20]);
+        check(&[(0, 2, 60), (4, 2, 64), (5, 1, 60)], &[(0, 20)], &[5, 20, 20]);
+        // The pedal comes up with the note, or goes down with it; it does not shorten.
+        check(&[(0, 4, 60)], &[(0, 4)], &[4]);
+        check(&[(0, 4, 60)], &[(4, 6)], &[6]);
+        check(&[(0, 4, 60), (2, 1, 60)], &[(3, 6)], &[4, 6]);
+        check(&[(0, 4, 60)], &[], &[4]);
+    }
 
     #[test]
     fn a_pickup_is_a_short_first_bar() {

@@ -26,8 +26,10 @@ pub fn written(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<Writt
     let step = Beats::new(1, STEPS_PER_BEAT as i64)?;
     let mut parts: Vec<WrittenPart> = (0..width)
         .map(|part| match VOICE_NAMES.get(part) {
-            Some(name) if width == VOICE_NAMES.len() => WrittenPart { name: name.to_string(), notes: Vec::new() },
-            _ => WrittenPart { name: format!("Part {}", part + 1), notes: Vec::new() },
+            Some(name) if width == VOICE_NAMES.len() => {
+                WrittenPart { name: name.to_string(), ..WrittenPart::default() }
+            }
+            _ => WrittenPart { name: format!("Part {}", part + 1), ..WrittenPart::default() },
         })
         .collect();
     for (idx, row) in rows.iter().enumerate() {
@@ -41,7 +43,14 @@ pub fn written(rows: &[Vec<Option<u8>>], attacks: Option<&[u8]>) -> Result<Writt
                 let note = parts[part].notes.last_mut().context("a held note follows its start")?;
                 note.length = note.length.plus(step)?;
             } else {
-                parts[part].notes.push(WrittenNote { at, length: step, pitch, tied_on: false, tied_back: false });
+                parts[part].notes.push(WrittenNote {
+                    at,
+                    length: step,
+                    pitch,
+                    tied_on: false,
+                    tied_back: false,
+                    velocity: None,
+                });
             }
         }
     }

@@ -26,6 +26,8 @@ pub struct WrittenNote {
     pub tied_on: bool,
     /// Whether a tie may lead to it.
     pub tied_back: bool,
+    /// As in [`Note`].
+    pub velocity: Option<u8>,
 }
 
 /// A part as written.
@@ -35,6 +37,8 @@ pub struct WrittenPart {
     pub name: String,
     /// In any order.
     pub notes: Vec<WrittenNote>,
+    /// As in [`Part`]; only if the music is played as written.
+    pub pedal: Vec<(Beats, Beats)>,
 }
 
 /// Music as written.
@@ -48,6 +52,8 @@ pub struct WrittenMusic {
     pub split: Option<String>,
     /// From the top of the score. The piece leaves out those without notes.
     pub parts: Vec<WrittenPart>,
+    /// As in [`Piece`]; only if the music is played as written.
+    pub drums: Vec<WrittenPart>,
     /// The times of barlines, in any order; those at the start and the end may be missing.
     pub barlines: Vec<Beats>,
     /// Metres and where they begin, in any order.
@@ -80,40 +86,14 @@ impl WrittenMusic {
         if !self.order.is_empty() {
             self.unfold()?;
         }
-        let (mut num_notes, mut rounded, mut vanished) = (0, 0, 0);
-        let (mut parts, mut length) = (Vec::new(), ticks(self.end.unwrap_or(Beats::ZERO))?);
-        for part in self.parts {
-            let notes = joined(part.notes)?;
-            num_notes += notes.len();
-            let mut part = Part { name: part.name, notes: Vec::with_capacity(notes.len()) };
-            for note in notes {
-                let (onset, onset_fits) = note.at.to_ticks()?;
-                let (end, end_fits) = note.at.plus(note.length)?.to_ticks()?;
-                rounded += usize::from(!onset_fits || !end_fits);
-                if end <= onset {
-                    vanished += 1;
-                    continue;
-                }
-                let note = Note { onset, duration: end - onset, pitch: note.pitch };
-                length = length.max(note.end());
-                part.notes.push(note);
-            }
-            part.notes.sort_by_key(|note| (note.onset, std::cmp::Reverse((note.pitch, note.duration))));
-            part.notes.dedup_by_key(|note| (note.onset, note.pitch));
-            if !part.notes.is_empty() {
-                parts.push(part);
-            }
-        }
-        ensure!(!parts.is_empty(), "expected notes, got none");
+        let mut rounding = Rounding::default();
+        let parts = rounding.parts(self.parts)?;
+        let drums = rounding.parts(self.drums)?;
+        ensure!(!parts.is_empty() || !drums.is_empty(), "expected notes, got none");
+        let length = rounding.end.max(ticks(self.end.unwrap_or(Beats::ZERO))?);
         let mut remarks = self.remarks;
-        if rounded > 0 {
-            remarks.push(format!("{rounded} of {num_notes} notes were between ticks and were rounded to the nearest"));
-        }
-        if vanished > 0 {
-            remarks.push(format!("{vanished} notes of length 0 are left out"));
-        }
-        let stretch = |(from, to)| Ok((ticks(from)?, ticks(to)?));
-        let fermatas = self.fermatas.map(|all| all.into_iter().map(stretch).collect::<Result<_>>()).transpose()?;
+        remarks.extend(rounding.remarks());
+        let fermatas = self.fermatas.map(stretches).transpose()?;
         let metres = metres(&self.metres)?;
         let bars = bars(&self.barlines, &metres, length)?;
         Ok(Piece {
@@ -121,6 +101,7 @@ impl WrittenMusic {
             title: self.title,
             split: self.split,
             parts,
+            drums,
             written_key: self.written_key,
             metres,
             tempo_bpm: self.tempo_bpm,
@@ -136,7 +117,7 @@ impl WrittenMusic {
     /// Lays out the stretches of `order` one after the other.
     fn unfold(&mut self) -> Result<()> {
         let mut parts: Vec<WrittenPart> =
-            self.parts.iter().map(|part| WrittenPart { name: part.name.clone(), notes: Vec::new() }).collect();
+            self.parts.iter().map(|part| WrittenPart { name: part.name.clone(), ..WrittenPart::default() }).collect();
         for part in &mut self.parts {
             part.notes.sort_by_key(|note| note.at);
         }
@@ -173,6 +154,60 @@ impl WrittenMusic {
 
 fn ticks(time: Beats) -> Result<u64> {
     Ok(time.to_ticks()?.0)
+}
+
+fn stretches(all: Vec<(Beats, Beats)>) -> Result<Vec<(u64, u64)>> {
+    all.into_iter().map(|(from, to)| Ok((ticks(from)?, ticks(to)?))).collect()
+}
+
+/// Rounds notes to ticks, and counts what it changes.
+#[derive(Default)]
+struct Rounding {
+    num_notes: usize,
+    rounded: usize,
+    vanished: usize,
+    /// The end of the last note.
+    end: u64,
+}
+
+impl Rounding {
+    /// The parts that have notes.
+    fn parts(&mut self, written: Vec<WrittenPart>) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        for part in written {
+            let notes = self.notes(joined(part.notes)?)?;
+            if !notes.is_empty() {
+                parts.push(Part { name: part.name, notes, pedal: stretches(part.pedal)? });
+            }
+        }
+        Ok(parts)
+    }
+
+    fn notes(&mut self, written: Vec<WrittenNote>) -> Result<Vec<Note>> {
+        self.num_notes += written.len();
+        let mut notes = Vec::with_capacity(written.len());
+        for note in written {
+            let (onset, onset_fits) = note.at.to_ticks()?;
+            let (end, end_fits) = note.at.plus(note.length)?.to_ticks()?;
+            self.rounded += usize::from(!onset_fits || !end_fits);
+            if end <= onset {
+                self.vanished += 1;
+                continue;
+            }
+            notes.push(Note { onset, duration: end - onset, pitch: note.pitch, velocity: note.velocity });
+            self.end = self.end.max(end);
+        }
+        notes.sort_by_key(|note| (note.onset, std::cmp::Reverse((note.pitch, note.duration))));
+        notes.dedup_by_key(|note| (note.onset, note.pitch));
+        Ok(notes)
+    }
+
+    fn remarks(&self) -> impl Iterator<Item = String> {
+        let Self { num_notes, rounded, vanished, .. } = self;
+        let between = || format!("{rounded} of {num_notes} notes were between ticks and were rounded to the nearest");
+        let lost = || format!("{vanished} notes of length 0 are left out");
+        (*rounded > 0).then(between).into_iter().chain((*vanished > 0).then(lost))
+    }
 }
 
 /// Joins tied notes. Ignores a tie that leads to no note.
@@ -278,11 +313,14 @@ mod tests {
     }
 
     fn note(at: i64, length: i64, pitch: u8, tied_on: bool) -> WrittenNote {
-        WrittenNote { at: beats(at, 1), length: beats(length, 1), pitch, tied_on, tied_back: true }
+        WrittenNote { at: beats(at, 1), length: beats(length, 1), pitch, tied_on, tied_back: true, velocity: None }
     }
 
     fn music(notes: &[WrittenNote]) -> WrittenMusic {
-        WrittenMusic { parts: vec![WrittenPart { name: "a".into(), notes: notes.to_vec() }], ..WrittenMusic::default() }
+        WrittenMusic {
+            parts: vec![WrittenPart { name: "a".into(), notes: notes.to_vec(), ..WrittenPart::default() }],
+            ..WrittenMusic::default()
+        }
     }
 
     #[test]

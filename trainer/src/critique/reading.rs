@@ -13,7 +13,7 @@ use crate::preparation::four_voices::FourVoices;
 /// # Errors
 /// If a path does not exist, or there are no pieces; with `strict` also at the first file or piece that cannot be read.
 pub fn read(paths: &[PathBuf], split: Option<&str>, strict: bool) -> Result<Vec<FourVoices>> {
-    let corpus = folder::read(paths, Options { as_written: false, strict })?;
+    let corpus = folder::read(paths, Options { as_written: false, strict, ..Options::default() })?;
     let mut skipped = corpus.skipped;
     let mut pieces = Vec::with_capacity(corpus.pieces.len());
     for piece in corpus.pieces {

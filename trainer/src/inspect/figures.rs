@@ -151,10 +151,10 @@ mod tests {
 
     #[test]
     fn a_corpus_is_counted() {
-        let note = |onset, duration, pitch| Note { onset, duration, pitch };
+        let note = |onset, duration, pitch| Note { onset, duration, pitch, velocity: None };
         let notes = vec![note(0, TICKS_PER_BEAT, 60), note(1, TICKS_PER_BEAT, 64), note(2, TICKS_PER_BEAT / 3, 67)];
         let piece = Piece {
-            parts: vec![Part { name: String::new(), notes }],
+            parts: vec![Part { notes, ..Part::default() }],
             length: 2 * TICKS_PER_BEAT,
             remarks: vec!["corrected".into()],
             source: "a".into(),

@@ -221,7 +221,10 @@ pub fn pieces(weights: &Weights, music: Music, split: &str) -> Result<Vec<FourVo
 /// # Errors
 /// If it cannot be read.
 pub fn seed(path: &Path) -> Result<Seed> {
-    let corpus = folder::read(&[path.to_path_buf()], folder::Options { as_written: false, strict: true })?;
+    let corpus = folder::read(
+        &[path.to_path_buf()],
+        folder::Options { as_written: false, strict: true, ..folder::Options::default() },
+    )?;
     let piece = corpus.pieces.first().with_context(|| format!("{}: expected music, got none", path.display()))?;
     Ok(FourVoices::of(piece, false).map_or_else(|_| Seed::of_melody(piece), |voices| Seed::of_voices(&voices)))
 }

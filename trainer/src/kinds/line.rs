@@ -99,7 +99,10 @@ impl TrainerSide for LineConfig {
     fn seed(&self, weights: &Weights, path: &Path) -> Result<Seed> {
         let options = options_of(&weights.description)?.for_a_seed();
         let paths = [path.to_path_buf()];
-        let corpus = folder::read(&paths, folder::Options { as_written: options.as_written, strict: true })?;
+        let corpus = folder::read(
+            &paths,
+            folder::Options { as_written: options.as_written, strict: true, ..folder::Options::default() },
+        )?;
         let piece = corpus.pieces.first().with_context(|| format!("{}: expected music, got none", path.display()))?;
         let song = preparation::song_of(piece, &options);
         Ok(Seed::of_song(&song.map_err(|reason| anyhow!("{}: {reason}", path.display()))?.0))

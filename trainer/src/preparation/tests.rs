@@ -14,9 +14,9 @@ pub fn piece(name: &str, parts: &[&str]) -> Piece {
     let note = |word: &str| {
         let numbers: Vec<u64> = word.split(['+', ':']).map(|number| number.parse().unwrap()).collect();
         let ticks = TICKS_PER_BEAT / 48;
-        Note { onset: numbers[0] * ticks, duration: numbers[1] * ticks, pitch: numbers[2] as u8 }
+        Note { onset: numbers[0] * ticks, duration: numbers[1] * ticks, pitch: numbers[2] as u8, velocity: None }
     };
-    let part = |text: &&str| Part { name: String::new(), notes: text.split_whitespace().map(note).collect() };
+    let part = |text: &&str| Part { notes: text.split_whitespace().map(note).collect(), ..Part::default() };
     Piece { source: format!("{name}.mid"), parts: parts.iter().map(part).collect(), ..Piece::default() }
 }
 

@@ -76,7 +76,7 @@ impl Voice {
     pub fn new(id: &str, unit: Beats) -> Self {
         Self {
             id: id.to_string(),
-            part: WrittenPart { name: id.to_string(), notes: Vec::new() },
+            part: WrittenPart { name: id.to_string(), ..WrittenPart::default() },
             barlines: Vec::new(),
             metres: Vec::new(),
             signature: [0; 7],
@@ -123,6 +123,7 @@ impl Voice {
                 pitch: pitch.with_context(|| format!("expected a pitch that MIDI has, got {midi}"))?,
                 tied_on: *tied_on,
                 tied_back: true,
+                velocity: None,
             });
         }
         let tied = notes.iter().zip(&spelt).filter(|((_, _, tied), _)| *tied);

@@ -173,7 +173,9 @@ impl Reader {
         let staff = usize::try_from(staff).ok().filter(|staff| (1..=MAX_STAVES).contains(staff));
         let staff = staff.with_context(|| format!("expected a staff from 1 to {MAX_STAVES}"))?;
         self.num_staves = self.num_staves.max(staff);
-        measure.notes.push((staff - 1, WrittenNote { at, length, pitch: midi as u8, tied_on, tied_back: true }));
+        measure
+            .notes
+            .push((staff - 1, WrittenNote { at, length, pitch: midi as u8, tied_on, tied_back: true, velocity: None }));
         Ok(())
     }
 

@@ -77,7 +77,10 @@ enum Side {
 /// # Errors
 /// If a path does not exist; with `strict` also at the first file or piece that cannot be read.
 pub fn read(music: Music, splits: &(String, String), options: &Options) -> Result<Sides> {
-    let corpus = folder::read(music.paths, folder::Options { as_written: options.as_written, strict: music.strict })?;
+    let corpus = folder::read(
+        music.paths,
+        folder::Options { as_written: options.as_written, strict: music.strict, ..folder::Options::default() },
+    )?;
     let report = Report { pieces: corpus.pieces.len(), skipped: corpus.skipped, ..Report::default() };
     let mut sides = Sides { report, ..Sides::default() };
     let (mut pieces, mut identities) = (Vec::new(), Vec::new());

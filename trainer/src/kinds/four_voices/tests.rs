@@ -143,7 +143,7 @@ fn malformed_grid_json_says_where() {
 fn the_same_music_is_the_same_grid_in_every_format() {
     let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/four-voices"));
     let grid = |name: &str| {
-        let corpus = folder::read(&[folder.join(name)], Reading { as_written: false, strict: true }).unwrap();
+        let corpus = folder::read(&[folder.join(name)], Reading { strict: true, ..Reading::default() }).unwrap();
         assert_eq!(corpus.pieces.len(), 1, "{name}");
         GridPiece::of(&FourVoices::of(&corpus.pieces[0], true).unwrap()).unwrap().grid
     };
