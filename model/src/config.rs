@@ -4,6 +4,7 @@
 mod ensemble;
 mod initial;
 mod line;
+mod performance;
 mod split;
 mod stack;
 
@@ -18,6 +19,7 @@ use crate::weights_file::{Description, Weights, WeightsProblem};
 pub use ensemble::EnsembleConfig;
 pub use initial::InitialTensor;
 pub use line::{HomeKey, LineConfig};
+pub use performance::PerformanceConfig;
 pub use split::SplitConfig;
 pub use stack::{Convolution, Feature, FeatureKind, StackConfig};
 
@@ -40,6 +42,8 @@ pub enum NetworkConfig {
     Ensemble(EnsembleConfig),
     /// Predicts one line, a melody or chords, in words of its own lexicon.
     Line(LineConfig),
+    /// Predicts performed notes: onset, lane, key, length and velocity.
+    Performance(PerformanceConfig),
 }
 
 impl NetworkConfig {
@@ -50,6 +54,7 @@ impl NetworkConfig {
             Self::Split(config) => config,
             Self::Ensemble(config) => config,
             Self::Line(config) => config,
+            Self::Performance(config) => config,
         }
     }
 

@@ -7,6 +7,7 @@
 mod grid;
 mod last_chord;
 mod line;
+mod performance;
 mod rows;
 #[cfg(test)]
 mod testing;
@@ -83,6 +84,8 @@ pub struct Step {
 pub struct Capabilities {
     /// Whether it adds lanes to the player's. Otherwise it plays alone, in turn with the player.
     pub harmonises: bool,
+    /// How it hears the player.
+    pub hears: Hearing,
     /// The lanes on which it can play.
     pub lanes: Lanes,
     /// The controls that it was trained to follow.
@@ -93,6 +96,16 @@ pub struct Capabilities {
     pub decides_timing: bool,
     /// The sampler to use by default.
     pub sampler: Sampler,
+}
+
+/// How a model hears the player.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hearing {
+    /// As up to four voices, whose notes start on steps.
+    #[default]
+    Voices,
+    /// As the notes that are played, with their ticks and velocities.
+    Notes,
 }
 
 /// Which [`Controls`] a network was trained to follow.

@@ -56,6 +56,7 @@ pub mod lexicon;
 mod line_memory;
 pub mod math;
 pub mod midi_file;
+pub mod note_tokens;
 pub mod organ;
 pub mod phrase;
 pub mod phrasing;

@@ -1,10 +1,12 @@
 //! Music as notes in beats: what a MIDI file holds, what was played, what was generated.
 
+use crate::decision::{Decision, Edge, TICKS_PER_STEP};
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT, VOICE_NAMES};
 use crate::vocabulary::Symbol;
 
 /// Of notes that come from the grid, which knows no velocities.
 const GRID_VELOCITY: u8 = 80;
+const TICKS_PER_BEAT: f64 = STEPS_PER_BEAT as f64 * TICKS_PER_STEP as f64;
 
 /// A note. Times are in beats, quarter notes from the start of the piece.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,6 +84,47 @@ impl Phrase {
         Self { tempo_bpm, time_signature, tracks: tracks.collect() }
     }
 
+    /// The notes of decisions, one for each step from the start, as a track for each lane. Notes that sound at the end
+    /// last until the end of the last step.
+    pub fn of_decisions(decisions: &[Decision], tempo_bpm: f64, time_signature: (u8, u8)) -> Self {
+        let beats = |step: usize, tick: u8| step as f64 / STEPS_PER_BEAT as f64 + f64::from(tick) / TICKS_PER_BEAT;
+        let mut tracks: Vec<Track> = Vec::new();
+        let mut sounding: Vec<(u8, Note)> = Vec::new();
+        let mut end = |sounding: &mut Vec<(u8, Note)>, at: f64, ends: &dyn Fn(u8, u8) -> bool| {
+            sounding.retain(|&(lane, note)| {
+                if !ends(lane, note.pitch) {
+                    return true;
+                }
+                let lane = usize::from(lane);
+                if tracks.len() <= lane {
+                    tracks.resize_with(lane + 1, Track::default);
+                }
+                tracks[lane].notes.push(Note { length_beats: at - note.start_beats, ..note });
+                false
+            });
+        };
+        for (step, decision) in decisions.iter().enumerate() {
+            for edge in decision.edges() {
+                let at = beats(step, edge.tick());
+                end(&mut sounding, at, &|lane, key| (lane, key) == (edge.lane(), edge.key()));
+                if let Edge::On { lane, key, velocity, .. } = *edge {
+                    let velocity = if velocity == 0 { GRID_VELOCITY } else { velocity };
+                    sounding
+                        .push((lane, Note { pitch: key, velocity, channel: lane, start_beats: at, length_beats: 0.0 }));
+                }
+            }
+            end(&mut sounding, beats(step + 1, 0), &|lane, key| !decision.sounding.contains(lane, key));
+        }
+        end(&mut sounding, beats(decisions.len(), 0), &|_, _| true);
+        for (lane, track) in tracks.iter_mut().enumerate() {
+            track.name = format!("Lane {}", lane + 1);
+            track.notes.retain(|note| note.length_beats > 0.0);
+            let order = |a: &Note, b: &Note| a.start_beats.total_cmp(&b.start_beats).then(a.pitch.cmp(&b.pitch));
+            track.notes.sort_by(order);
+        }
+        Self { tempo_bpm, time_signature, tracks }
+    }
+
     /// All notes of all tracks, in order of start, then from the top.
     pub fn notes(&self) -> Vec<Note> {
         let mut notes: Vec<Note> = self.tracks.iter().flat_map(|track| track.notes.iter().copied()).collect();
@@ -104,6 +147,24 @@ impl Phrase {
 mod tests {
     use super::*;
     use Symbol::{Hold, Pitch, Rest};
+
+    #[test]
+    fn decisions_become_notes_with_ticks_and_velocities() {
+        let mut first = Decision::SILENCE;
+        first.push(Edge::On { lane: 1, key: 50, velocity: 90, tick: 12 });
+        first.push(Edge::On { lane: 0, key: 70, velocity: 0, tick: 0 });
+        let mut second = Decision::holding(first.sounding);
+        second.push(Edge::Off { lane: 1, key: 50, tick: 6 });
+        second.push(Edge::On { lane: 0, key: 70, velocity: 10, tick: 3 });
+        let phrase = Phrase::of_decisions(&[first, second, Decision::SILENCE], 100.0, (4, 4));
+        let notes = |lane: usize| -> Vec<_> {
+            let notes = phrase.tracks[lane].notes.iter();
+            notes.map(|n| (n.pitch, n.velocity, n.start_beats * 96.0, n.length_beats * 96.0)).collect()
+        };
+        // A note that the next decision does not know ends with its step.
+        assert_eq!(notes(0), [(70, 80, 0.0, 27.0), (70, 10, 27.0, 45.0)]);
+        assert_eq!(notes(1), [(50, 90, 12.0, 18.0)]);
+    }
 
     #[test]
     fn rows_become_notes() {

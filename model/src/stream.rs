@@ -8,6 +8,8 @@ mod adaptation;
 mod layers;
 mod line;
 mod matrix;
+mod performance;
+mod residual;
 mod split;
 mod stack;
 mod table;
@@ -25,6 +27,7 @@ use crate::weights_file::Description;
 use adaptation::Adaptation;
 pub use adaptation::Rates;
 pub use line::{LineNetwork, LineState};
+pub use performance::{PerformanceNetwork, PerformanceScratch, TrunkState};
 pub use split::SplitLayers;
 pub use stack::StackLayers;
 

@@ -4,6 +4,7 @@ mod echo;
 pub mod grid;
 mod line_echo;
 pub mod line_reader;
+pub mod note_reader;
 pub mod step_reader;
 
 /// How many lengths of a held note or rest the networks distinguish, in steps; longer ones count as the longest.

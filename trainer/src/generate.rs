@@ -7,7 +7,7 @@ mod sound;
 
 use anyhow::{Context, Result};
 use continuo_model::decision::{Decision, Given};
-use continuo_model::generate::{self, Performer, Step, StepSettings, given_of, symbols_of};
+use continuo_model::generate::{self, Performer, Step, StepSettings, symbols_of};
 use continuo_model::key;
 use continuo_model::phrase::Phrase;
 use continuo_model::phrasing::TurnStep;
@@ -40,7 +40,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         };
         let seed = seeds::of_piece(&seeds, settings.rng_seed);
         // Alone from the start, the network plays in a key of its own, as in the plugin.
-        settings.controls.key = args.key.or_else(|| seed.rows.is_empty().then(|| key::drawn(settings.rng_seed)));
+        settings.controls.key = args.key.or_else(|| (seed.num_steps() == 0).then(|| key::drawn(settings.rng_seed)));
         let phrase = piece(&mut *performer, seed, args.bars.into(), settings);
         outputs::write(&args.out, &format!("piece-{n:03}"), &phrase, args)?;
     }
@@ -70,22 +70,25 @@ pub fn key_of(name: &str) -> Result<u8, String> {
 fn piece(performer: &mut dyn Performer, seed: &Seed, bars: usize, settings: StepSettings) -> Phrase {
     let bar_steps = seed.bar_steps();
     performer.reset();
-    let rows: Vec<[Symbol; NUM_VOICES]> = (0..bars * bar_steps)
+    let decisions: Vec<Decision> = (0..bars * bar_steps)
         .map(|step| {
-            let given = seed.rows.get(step).map_or(Given::NOTHING, given_of);
             let mut settings = settings;
-            settings.controls = Controls { key: settings.controls.key, ..in_bars(step, seed.rows.len(), bar_steps) };
-            let decision = performer.decide(&Step {
+            let controls = in_bars(step, seed.num_steps(), bar_steps);
+            settings.controls = Controls { key: settings.controls.key, ..controls };
+            performer.decide(&Step {
                 step_idx: step as i64,
                 step_in_beat: step % bar_steps % STEPS_PER_BEAT,
-                given,
+                given: seed.given(step),
                 // The network's first step after the seed starts a new phrase.
-                attack: step == seed.rows.len(),
+                attack: step == seed.num_steps(),
                 settings,
-            });
-            row_of(&decision)
+            })
         })
         .collect();
+    if performer.network().capabilities().decides_timing {
+        return Phrase::of_decisions(&decisions, seed.tempo_bpm, seed.time_signature);
+    }
+    let rows: Vec<_> = decisions.iter().map(row_of).collect();
     Phrase::of_rows(&rows, seed.tempo_bpm, seed.time_signature)
 }
 

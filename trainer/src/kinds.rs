@@ -4,6 +4,7 @@
 mod ensemble;
 mod four_voices;
 mod line;
+mod performance;
 mod split;
 mod stack;
 
@@ -30,6 +31,7 @@ pub fn of(config: &NetworkConfig) -> &dyn TrainerSide {
         NetworkConfig::Split(shape) => shape,
         NetworkConfig::Ensemble(shape) => shape,
         NetworkConfig::Line(shape) => shape,
+        NetworkConfig::Performance(shape) => shape,
     }
 }
 

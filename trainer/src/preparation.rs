@@ -6,6 +6,7 @@ pub mod four_voices;
 mod groups;
 mod keys;
 mod options;
+pub mod performed;
 mod quantise;
 mod report;
 mod song;

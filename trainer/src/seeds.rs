@@ -1,6 +1,8 @@
 //! Seeds of generated music: a file, or the beginnings of pieces in the training corpus.
 
 use anyhow::{Context, Result, ensure};
+use continuo_model::decision::{Decision, Edge, Given, Lanes, TICKS_PER_STEP};
+use continuo_model::generate::given_of;
 use continuo_model::random::SplitMix64;
 use continuo_model::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use continuo_model::vocabulary::Symbol;
@@ -8,6 +10,7 @@ use continuo_model::weights_file::Weights;
 
 use crate::corpus::piece::Piece;
 use crate::preparation::four_voices::FourVoices;
+use crate::preparation::performed::PerformedPiece;
 use crate::preparation::{self, Song};
 use crate::{GenerateArgs, kinds};
 
@@ -28,6 +31,8 @@ pub enum Voice {
 pub struct Seed {
     /// What the voices do in the first 16th steps. The network decides where there is `None`.
     pub rows: Vec<[Option<Symbol>; NUM_VOICES]>,
+    /// For a performance model instead: what is played in the first 16th steps.
+    pub performed: Vec<Given>,
     /// Quarter notes per minute.
     pub tempo_bpm: f64,
     /// Beats in a bar, and the note value of a beat.
@@ -36,11 +41,21 @@ pub struct Seed {
 
 impl Default for Seed {
     fn default() -> Self {
-        Self { rows: Vec::new(), tempo_bpm: TEMPO_BPM, time_signature: (4, 4) }
+        Self { rows: Vec::new(), performed: Vec::new(), tempo_bpm: TEMPO_BPM, time_signature: (4, 4) }
     }
 }
 
 impl Seed {
+    /// How many 16th steps it lasts.
+    pub fn num_steps(&self) -> usize {
+        self.rows.len().max(self.performed.len())
+    }
+
+    /// The player's part of a step; nothing after the seed.
+    pub fn given(&self, step: usize) -> Given {
+        self.performed.get(step).copied().or_else(|| self.rows.get(step).map(given_of)).unwrap_or(Given::NOTHING)
+    }
+
     /// 16th steps in a bar.
     pub fn bar_steps(&self) -> usize {
         let (count, unit) = self.time_signature;
@@ -66,7 +81,12 @@ impl Seed {
             Some(_) => Symbol::Hold,
         };
         let rows = (0..piece.rows.len()).map(|step| std::array::from_fn(|voice| Some(symbol(step, voice))));
-        Self { rows: rows.collect(), tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature: piece.metre }
+        Self {
+            rows: rows.collect(),
+            tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM),
+            time_signature: piece.metre,
+            ..Self::default()
+        }
     }
 
     /// The highest notes of a piece as the soprano. The network decides the lower voices.
@@ -81,7 +101,7 @@ impl Seed {
             rows[start][0] = Some(Symbol::Pitch(note.pitch));
         }
         let time_signature = preparation::metre(piece);
-        Self { rows, tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature }
+        Self { rows, tempo_bpm: piece.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature, ..Self::default() }
     }
 
     /// Assigns the notes of each event to voices from the top. If the song starts within a bar, rests fill the bar's
@@ -97,7 +117,26 @@ impl Seed {
             let held = std::array::from_fn(|voice| Some(symbol(Symbol::Hold, voice)));
             rows.extend(std::iter::repeat_n(held, usize::from(event.steps) - 1));
         }
-        Self { rows, tempo_bpm: song.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature: song.metre }
+        Self { rows, tempo_bpm: song.tempo_bpm.unwrap_or(TEMPO_BPM), time_signature: song.metre, ..Self::default() }
+    }
+
+    /// A performed piece, all of it the player's.
+    pub fn of_performed(piece: &PerformedPiece) -> Self {
+        let last = piece.notes.iter().map(|note| note.end).max().unwrap_or(0);
+        let step = |tick: i64| tick.div_euclid(TICKS_PER_STEP.into()) as usize;
+        let mut performed = vec![Given { lanes: Lanes::ALL, notes: Decision::SILENCE }; step(last) + 1];
+        for note in &piece.notes {
+            let tick = |tick: i64| tick.rem_euclid(TICKS_PER_STEP.into()) as u8;
+            let (lane, key, velocity) = (note.lane, note.key, note.velocity.unwrap_or(0));
+            // A step with too many edges has room for no more.
+            performed[step(note.tick)].notes.push(Edge::On { lane, key, velocity, tick: tick(note.tick) });
+            performed[step(note.end)].notes.push(Edge::Off { lane, key, tick: tick(note.end) });
+            for held in step(note.tick)..step(note.end) {
+                performed[held].notes.sounding.insert(lane, key);
+            }
+        }
+        let tempo_bpm = piece.tempo_bpm.unwrap_or(TEMPO_BPM);
+        Self { performed, tempo_bpm, time_signature: piece.metre, ..Self::default() }
     }
 }
 
@@ -116,7 +155,9 @@ pub fn read(args: &GenerateArgs, weights: &Weights) -> Result<Vec<Seed>> {
     let mut seeds = kind.seeds(weights, &args.seed_corpus)?;
     ensure!(!seeds.is_empty(), "--seed-corpus: expected pieces to start from, got none");
     for seed in &mut seeds {
-        seed.rows.truncate(seed.bar_steps() * usize::from(args.seed_bars));
+        let steps = seed.bar_steps() * usize::from(args.seed_bars);
+        seed.rows.truncate(steps);
+        seed.performed.truncate(steps);
     }
     Ok(seeds)
 }

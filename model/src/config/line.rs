@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Tensors, check_dropout, check_features, check_sizes, names, push_dense, push_lstm};
 use crate::decision::Lanes;
-use crate::generate::{Capabilities, FollowedControls, Network};
+use crate::generate::{Capabilities, FollowedControls, Hearing, Network};
 use crate::sampling::Sampler;
 use crate::stream::LineNetwork;
 use crate::tokeniser::grid::NUM_VOICES;
@@ -119,6 +119,7 @@ impl Kind for LineConfig {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             harmonises: false,
+            hears: Hearing::Voices,
             lanes: Lanes::first(NUM_VOICES),
             controls: FollowedControls { key: true, ..FollowedControls::default() },
             decides_velocity: false,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Tensors, check_dropout, check_features, check_sizes, names, push_lstm};
 use crate::decision::Lanes;
-use crate::generate::{Capabilities, FollowedControls, Network};
+use crate::generate::{Capabilities, FollowedControls, Hearing, Network};
 use crate::sampling::Sampler;
 use crate::stream::{GridNetwork, SplitLayers};
 use crate::tokeniser::grid::NUM_VOICES;
@@ -116,6 +116,7 @@ impl Kind for SplitConfig {
         let follows = |feature| self.features.contains(&feature);
         Capabilities {
             harmonises: true,
+            hears: Hearing::Voices,
             lanes: Lanes::first(NUM_VOICES),
             controls: FollowedControls {
                 key: follows(StepFeature::Key),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Tensors, check_dropout, check_sizes, names, push_dense, push_lstm};
 use crate::decision::Lanes;
-use crate::generate::{Capabilities, FollowedControls, Network};
+use crate::generate::{Capabilities, FollowedControls, Hearing, Network};
 use crate::sampling::Sampler;
 use crate::stream::{GridNetwork, StackLayers};
 use crate::tokeniser::HELD_CLASSES;
@@ -182,6 +182,7 @@ impl Kind for StackConfig {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             harmonises: true,
+            hears: Hearing::Voices,
             lanes: Lanes::first(NUM_VOICES),
             controls: FollowedControls::default(),
             decides_velocity: false,

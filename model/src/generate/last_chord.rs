@@ -30,6 +30,11 @@ fn thirds(key: u8, now: &Row) -> u16 {
     }
 }
 
+/// The pitch classes of the tonic triad of `key`, as a set.
+pub(super) fn triad(key: u8) -> u16 {
+    degree(key, 0) | thirds(key, &[None; NUM_VOICES]) | degree(key, 7)
+}
+
 /// Masks what `voice` must not start in the last chord in `key`, wherever another choice remains: the bass takes the
 /// tonic below the other voices, the soprano the nearest tonics, and the tenor the third if no other voice has it.
 /// `before` and `now` hold the pitches of the previous step and those that are known of this one.
@@ -62,7 +67,7 @@ pub(super) fn restrict_voice(logits: &mut [f32], voice: usize, key: u8, before: 
 /// Masks the words of a line that must not be the last in `key`, wherever another choice remains: leaves the tonic, and
 /// chords of the tonic triad on the tonic. `before` holds the pitches of the chord before, upwards.
 pub(super) fn restrict_word(logits: &mut [f32], lexicon: &Lexicon, key: u8, before: &[u8]) {
-    let (tonic, triad) = (degree(key, 0), degree(key, 0) | thirds(key, &[None; NUM_VOICES]) | degree(key, 7));
+    let (tonic, triad) = (degree(key, 0), triad(key));
     let pitches = |token| lexicon.pitches(token, before);
     sampling::mask(logits, |token| {
         pitches(token).is_some_and(|chord| chord.as_slice().iter().all(|pitch| key::contains(triad, *pitch)))

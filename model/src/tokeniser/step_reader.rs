@@ -118,11 +118,11 @@ pub struct BarPosition {
 
 impl BarPosition {
     /// Positions that networks distinguish: those of a bar of four beats, then those of a bar of three.
-    const CLASSES: usize = FOUR_BEATS + THREE_BEATS;
+    pub(super) const CLASSES: usize = FOUR_BEATS + THREE_BEATS;
 
     /// The class of the position. Two beats are the first half of four, six quarters are twice three; other bars are
     /// unknown to the networks.
-    fn class(self) -> Option<usize> {
+    pub(super) fn class(self) -> Option<usize> {
         let step = usize::from(self.step_in_bar);
         match self.bar_steps {
             8 | 16 => Some(step % FOUR_BEATS),

@@ -8,7 +8,9 @@ mod layers;
 mod line;
 mod lstm_sequence;
 pub mod optimisers;
+mod performance;
 mod product;
+mod residual;
 mod split;
 mod stack;
 
@@ -18,6 +20,7 @@ use continuo_model::random::SplitMix64;
 use continuo_model::weights_file::{Description, Weights};
 
 pub use line::LineInputs;
+pub use performance::PerformanceInputs;
 pub use split::SplitInputs;
 pub use stack::StackInputs;
 
@@ -33,6 +36,8 @@ pub enum Inputs {
     Split(SplitInputs),
     /// For a line model.
     Line(LineInputs),
+    /// For a performance model.
+    Performance(PerformanceInputs),
 }
 
 /// The network's tensors as candle variables, and its forward pass.
@@ -123,7 +128,7 @@ impl Network {
     }
 
     /// The logits of every cell, (cells, vocab_size). The cells are (steps, batch), in a split network (steps, batch,
-    /// voices), in a line model (words, batch). The recurrent state starts at zero.
+    /// voices), in a line model (words, batch), in a performance model (attributes, notes, batch). The recurrent state starts at zero.
     ///
     /// # Errors
     /// If the inputs are for another kind of network, or if this is an ensemble: its members are trained one by one.
@@ -132,6 +137,9 @@ impl Network {
             (NetworkConfig::Stack(config), Inputs::Stack(inputs)) => self.forward_stack(config, inputs, &mut training),
             (NetworkConfig::Split(config), Inputs::Split(inputs)) => self.forward_split(config, inputs, &mut training),
             (NetworkConfig::Line(config), Inputs::Line(inputs)) => self.forward_line(config, inputs, &mut training),
+            (NetworkConfig::Performance(config), Inputs::Performance(inputs)) => {
+                self.forward_performance(config, inputs, &mut training)
+            }
             _ => bail!("expected inputs for this kind of network, got inputs for another kind"),
         }
     }

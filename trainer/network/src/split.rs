@@ -8,7 +8,8 @@ use continuo_model::tokeniser::grid::NUM_VOICES;
 use continuo_model::tokeniser::step_reader::HEAD_SLOTS;
 
 use super::affine::affine;
-use super::{Network, Training, drop_out, drop_units};
+use super::residual::{Head, Trunk};
+use super::{Network, Training};
 
 /// The inputs of a split network: a batch of sequences of steps, time first. The voices of each step are in the order
 /// in which the network predicts them.
@@ -35,27 +36,23 @@ impl Network {
         inputs: &SplitInputs,
         training: &mut Option<Training>,
     ) -> Result<Tensor> {
-        let (steps, batch) = (inputs.steps, inputs.batch);
-        let p = config.dropout;
-        let x = self.add_up("trunk.table", &inputs.trunk, config.trunk_slots(), config.row_dropout, training)?;
-        let mut x = drop_units(x, p, steps, training)?;
-        for (i, &units) in config.lstm.iter().enumerate() {
-            let h = self.run_lstm(i, &x, steps, config.weight_dropout, training)?;
-            let h = drop_units(h, p, steps, training)?;
-            x = if x.dim(1)? == units { (x + h)? } else { h };
-        }
-        let trunk = x.matmul(self.var("head.trunk"))?.unsqueeze(1)?; // (steps * batch, 1, head)
-        let cells = steps * batch * NUM_VOICES;
-        let embedded = self.add_up("head.table", &inputs.head, HEAD_SLOTS, config.row_dropout, training)?;
-        let mut z = embedded
-            .reshape((steps * batch, NUM_VOICES, config.head))?
-            .broadcast_add(&trunk)?
-            .reshape((cells, config.head))?;
-        for i in 0..config.head_layers {
-            let a = drop_out(z.relu()?, p, training)?;
-            z = (z + affine(&a, self.var(&format!("head.{i}.weight")), self.var(&format!("head.{i}.bias")))?)?;
-        }
-        let a = drop_out(z.relu()?, p, training)?;
+        let trunk = Trunk {
+            slots: config.trunk_slots(),
+            lstm: &config.lstm,
+            dropout: config.dropout,
+            row_dropout: config.row_dropout,
+            weight_dropout: config.weight_dropout,
+        };
+        let x = self.run_trunk(&trunk, &inputs.trunk, inputs.steps, training)?;
+        let head = Head {
+            slots: HEAD_SLOTS,
+            cells: NUM_VOICES,
+            width: config.head,
+            layers: config.head_layers,
+            dropout: config.dropout,
+            row_dropout: config.row_dropout,
+        };
+        let a = self.run_head(&head, &x, &inputs.head, training)?;
         let logits = affine(&a, self.var("head.out.weight"), self.var("head.out.bias"))?;
         let relative = a.matmul(self.var("head.relative"))?.pad_with_zeros(1, 0, 1)?.contiguous()?;
         logits + relative.gather(&inputs.relative, 1)?

@@ -2,6 +2,7 @@
 
 mod gradients;
 mod parity;
+mod performance;
 
 use continuo_model::config::{Convolution, Feature, FeatureKind, HomeKey, LineConfig, SplitConfig, StackConfig};
 use continuo_model::tokeniser::grid::NUM_VOICES;

@@ -88,6 +88,7 @@ fn written(source: String, piece: &MidiPiece, ticks_per_beat: i64, with_drums: b
         metres: piece.metres.iter().map(metre).collect::<Result<_>>()?,
         written_key: piece.keys.iter().find(chosen).map(written_key).transpose()?,
         tempo_bpm: piece.tempo_bpm(),
+        tempi: piece.tempi.iter().map(|change| Ok((beats(change.tick)?, change.value))).collect::<Result<_>>()?,
         remarks: missing.chain(left_out).collect(),
         ..WrittenMusic::default()
     })

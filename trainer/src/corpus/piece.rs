@@ -27,6 +27,8 @@ pub struct Piece {
     pub metres: Vec<MetreAt>,
     /// The first tempo in the file, quarter notes per minute.
     pub tempo_bpm: Option<f64>,
+    /// All tempi of a MIDI file: from when, and quarter notes per minute; in order.
+    pub tempi: Vec<(u64, f64)>,
     /// The starts of bars, in order: from the file's barlines, otherwise from its metres, otherwise empty. The first
     /// may be a pickup. The halves of a bar that a repeat sign divides are one bar.
     pub bars: Vec<u64>,

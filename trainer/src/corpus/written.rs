@@ -62,6 +62,8 @@ pub struct WrittenMusic {
     pub written_key: Option<WrittenKey>,
     /// As in [`Piece`].
     pub tempo_bpm: Option<f64>,
+    /// As in [`Piece`]; only if the music is played as written.
+    pub tempi: Vec<(Beats, f64)>,
     /// The earliest possible end; notes may end later.
     pub end: Option<Beats>,
     /// Stretches, from and to, in the order in which they are played. If empty, the music is played as written.
@@ -105,6 +107,7 @@ impl WrittenMusic {
             written_key: self.written_key,
             metres,
             tempo_bpm: self.tempo_bpm,
+            tempi: self.tempi.iter().map(|(at, bpm)| Ok((ticks(*at)?, *bpm))).collect::<Result<_>>()?,
             bars,
             length,
             attacks_unknown: self.attacks_unknown,

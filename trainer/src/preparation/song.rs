@@ -159,14 +159,19 @@ pub fn name_of(piece: &Piece) -> String {
     let ending = piece.source.rfind('.').unwrap_or(0);
     let end = piece.source[ending..].find([':', '#']).map_or(piece.source.len(), |at| ending + at);
     let (path, place) = piece.source.split_at(end);
-    let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
-    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let stem = name_of_file(path);
     match (piece.title.as_str(), place) {
         ("", "") => stem.to_string(),
         ("", place) => format!("{stem}{place}"),
         (_, "") => stem.to_string(),
         (title, _) => format!("{stem}/{title}"),
     }
+}
+
+/// A file's name without folders and extension.
+pub fn name_of_file(path: &str) -> &str {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
 #[cfg(test)]

@@ -1,0 +1,124 @@
+//! The network of a performance model: the trunk runs once a note, the head once for each attribute of the next.
+
+use super::matrix::PackedMatrix;
+use super::residual::{Head, Trunk};
+use crate::config::PerformanceConfig;
+use crate::decision::Lanes;
+use crate::note_tokens::{Attribute, NUM_KEYS};
+use crate::tokeniser::note_reader::{Draft, HEAD_SLOTS, INTERVALS, NoteReader, TRUNK_SLOTS, relative_columns};
+use crate::weights_file::{Description, Weights};
+
+/// The network of a performance model, ready to play. It is immutable.
+pub struct PerformanceNetwork {
+    description: Description,
+    config: PerformanceConfig,
+    trunk: Trunk,
+    head: Head,
+    out: [PackedMatrix; Attribute::ALL.len()], // (head, vocabulary); for keys (head, keys + INTERVALS)
+}
+
+/// Scratch space for the vectors between layers.
+#[derive(Clone, Debug)]
+pub struct PerformanceScratch {
+    x: Vec<f32>,
+    y: Vec<f32>,
+}
+
+/// The recurrent state, and what the head sees of it.
+#[derive(Clone, Debug)]
+pub struct TrunkState {
+    values: Vec<f32>,
+    seen: Vec<f32>,
+}
+
+impl TrunkState {
+    /// Copies `other`, a state of the same network. Does not allocate.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.values.copy_from_slice(&other.values);
+        self.seen.copy_from_slice(&other.seen);
+    }
+
+    /// Returns to the start of a piece.
+    pub fn reset(&mut self) {
+        self.values.fill(0.0);
+        self.seen.fill(0.0);
+    }
+}
+
+impl PerformanceNetwork {
+    /// Packs checked weights.
+    pub fn new(weights: &Weights, config: &PerformanceConfig) -> Self {
+        let trunk = Trunk::new(weights, "", config.embedding, &config.lstm);
+        let out = Attribute::ALL.map(|attribute| {
+            let part = |part: &str| weights.tensor(&format!("out.{}.{part}", attribute.name()));
+            if attribute != Attribute::Key {
+                return PackedMatrix::new(part("weight"), part("bias"), config.head);
+            }
+            let rows = part("weight").chunks_exact(NUM_KEYS);
+            let rows = rows.zip(weights.tensor("out.relative").chunks_exact(INTERVALS));
+            let both: Vec<f32> = rows.flat_map(|(by_key, relative)| by_key.iter().chain(relative)).copied().collect();
+            PackedMatrix::new(&both, &[part("bias"), &[0.0; INTERVALS]].concat(), config.head)
+        });
+        Self {
+            head: Head::new(weights, "", trunk.width, config.head, config.head_layers),
+            trunk,
+            out,
+            config: config.clone(),
+            description: weights.description.clone(),
+        }
+    }
+
+    /// The description in the weights file.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The network's shape.
+    pub fn config(&self) -> &PerformanceConfig {
+        &self.config
+    }
+
+    /// A state at the start of a piece.
+    pub fn trunk_state(&self) -> TrunkState {
+        TrunkState { values: vec![0.0; self.trunk.state_len], seen: vec![0.0; self.head.width()] }
+    }
+
+    /// Scratch space for this network.
+    pub fn scratch(&self) -> PerformanceScratch {
+        let widest = self.trunk.widest.max(self.config.head).max(NUM_KEYS + INTERVALS);
+        PerformanceScratch { x: vec![0.0; widest], y: vec![0.0; 2 * widest] }
+    }
+
+    /// Runs the trunk after the reader has read a note, or begun. `own` are the lanes that the network plays.
+    pub fn advance(&self, state: &mut TrunkState, reader: &NoteReader, own: Lanes, scratch: &mut PerformanceScratch) {
+        let mut indices = [0; TRUNK_SLOTS];
+        reader.trunk_indices(own, &mut indices);
+        let PerformanceScratch { x, y } = scratch;
+        self.trunk.run(&indices, &mut state.values, x, y);
+        self.head.see(&x[..self.trunk.width], &mut state.seen);
+    }
+
+    /// The logits of an attribute of the next note, (vocabulary). `draft` has the attributes before it.
+    pub fn logits<'a>(
+        &self,
+        state: &TrunkState,
+        reader: &NoteReader,
+        attribute: Attribute,
+        draft: &Draft,
+        scratch: &'a mut PerformanceScratch,
+    ) -> &'a mut [f32] {
+        let mut indices = [0; HEAD_SLOTS];
+        reader.head_indices(attribute, draft, &mut indices);
+        let PerformanceScratch { x, y } = scratch;
+        self.head.run(&indices, &state.seen, x, y);
+        self.out[attribute as usize].multiply(&x[..self.head.width()], y);
+        if attribute == Attribute::Key {
+            let (by_key, relative) = y.split_at_mut(NUM_KEYS);
+            let columns = relative_columns(reader.reference(draft.token(Attribute::Lane)));
+            for (logit, column) in by_key.iter_mut().zip(columns) {
+                *logit += relative[..INTERVALS].get(column as usize).unwrap_or(&0.0);
+            }
+        }
+        &mut y[..attribute.vocabulary()]
+    }
+}
