@@ -1,7 +1,6 @@
 //! Evaluates weights: by their loss on a corpus, or by what they play, beside the composer's own pieces. Also evaluates
 //! an n-gram on the same music.
 
-mod discriminator;
 mod form;
 mod free;
 mod harmony;
