@@ -31,6 +31,9 @@ pub struct CompareArgs {
     /// a recipe. Near-duplicates count as one work without it.
     #[arg(long, value_name = "TABLE")]
     groups: Option<String>,
+    /// Leave out the first bars of the music: the seed that it continues.
+    #[arg(long, value_name = "BARS", default_value_t = 0)]
+    skip_bars: u16,
     /// Take repeats once, as written, instead of as played.
     #[arg(long)]
     as_written: bool,
@@ -50,8 +53,8 @@ pub struct CompareArgs {
 
 /// Compares what the command line names and prints the report.
 pub fn run(args: &CompareArgs) -> Result<()> {
-    let music = read(&args.music, args)?;
-    let corpus = read(&args.with, args)?;
+    let music = read(&args.music, args, usize::from(args.skip_bars))?;
+    let corpus = read(&args.with, args, 0)?;
     let groups = known_groups(&args.with, args.groups.as_deref())?;
     let report = compare(&music, &corpus, &groups);
     if args.json {
@@ -62,8 +65,8 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reads the pieces that are long enough for a window. Lists skipped files on standard error.
-fn read(paths: &[PathBuf], args: &CompareArgs) -> Result<Vec<Music>> {
+/// Reads the pieces, without their first bars, that are then long enough for a window. Lists skipped files on standard error.
+fn read(paths: &[PathBuf], args: &CompareArgs, skip_bars: usize) -> Result<Vec<Music>> {
     let options = Options { as_written: args.as_written, strict: args.strict, drums: args.drums };
     let corpus = folder::read(paths, options)?;
     let reading = Reading { drums: args.drums, pedal: args.pedal };
@@ -79,7 +82,8 @@ fn read(paths: &[PathBuf], args: &CompareArgs) -> Result<Vec<Music>> {
     let kind = if args.drums { "drum strokes" } else { "notes" };
     ensure!(!pieces.is_empty(), "{}: expected music with {kind}, got none", names());
     let read = pieces.len();
-    let long: Vec<Music> = pieces.into_iter().filter(|piece| piece.bars >= WINDOW_BARS).collect();
+    let long = pieces.into_iter().map(|piece| piece.without_first(skip_bars));
+    let long: Vec<Music> = long.filter(|piece| piece.bars >= WINDOW_BARS).collect();
     ensure!(!long.is_empty(), "{}: expected pieces of at least {WINDOW_BARS} bars, got {read} shorter ones", names());
     if long.len() < read {
         eprintln!("{} of {read} pieces are shorter than {WINDOW_BARS} bars and are left out", read - long.len());

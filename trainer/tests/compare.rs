@@ -42,6 +42,9 @@ fn both_sides_stand_in_one_table() {
     let json: Value = serde_json::from_str(&tiny::succeed(&folder, "compare one.mid --with corpus --json")).unwrap();
     assert_eq!((&json["ratio"]["notes_per_event"], &json["size"]["corpus"]["windows"]), (&0.5.into(), &2.into()));
     assert!(json["auc"].is_null(), "{json}");
+    let rest = tiny::succeed(&folder, "compare one.mid --skip-bars 3 --with corpus --json");
+    let json: Value = serde_json::from_str(&rest).unwrap();
+    assert_eq!(json["size"]["music"]["windows"], 1);
 }
 
 #[test]

@@ -89,6 +89,20 @@ impl Music {
         })
     }
 
+    /// The piece without its first bars.
+    pub fn without_first(mut self, bars: usize) -> Self {
+        let (steps, quarters) = ((bars * BAR_STEPS) as i64, (bars * BAR_QUARTERS) as f64);
+        self.events.retain(|event| event.step() >= steps);
+        for event in &mut self.events {
+            event.start -= quarters;
+            for note in &mut event.notes {
+                (note.start, note.end) = (note.start - quarters, note.end - quarters);
+            }
+        }
+        self.bars = self.bars.saturating_sub(bars);
+        self
+    }
+
     /// Its name and its top line, by which near-duplicates are found.
     pub fn identity(&self) -> Identity {
         let top_line = self.events.iter().map(|event| event.notes[0].pitch).collect();
@@ -153,6 +167,14 @@ pub mod tests {
         assert_eq!(spread.events.iter().map(pitches).collect::<Vec<_>>(), [vec![67, 64, 60], vec![72], vec![60]]);
         assert_eq!(spread.events[2].notes[0].end, 0.75, "the longer of two unisons");
         assert_eq!(spread.events[1].step(), 0);
+    }
+
+    #[test]
+    fn the_first_bars_can_be_left_out() {
+        let rest = music("0+16:60 15.9+16:62 40+24:64").without_first(1);
+        assert_eq!((rest.bars, rest.events.len(), rest.events[1].start), (3, 2, 6.0));
+        assert_eq!(rest.events[1].notes[0].end, 12.0);
+        assert_eq!(music("0+16:60").without_first(2).bars, 0);
     }
 
     #[test]
