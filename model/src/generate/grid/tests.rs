@@ -20,6 +20,7 @@ const SETTINGS: StepSettings = StepSettings {
     snap: false,
     favours_scale: false,
     closes: false,
+    cools_rhythm: false,
 };
 
 /// A performer of a stack, which decides voices from the top.
