@@ -121,7 +121,8 @@ pub trait Network: Send + Sync {
 
     /// What the model can do.
     fn capabilities(&self) -> Capabilities {
-        self.description().config.kind().capabilities()
+        let description = self.description();
+        Capabilities { sampler: description.sampler(), ..description.config.kind().capabilities() }
     }
 
     /// A performance at the start of a piece. Allocates all memory that the performance needs.

@@ -66,6 +66,7 @@ fn with(config: NetworkConfig) -> Performer {
         vocabulary: Vocabulary::GRID.hash().to_string(),
         lexicon: None,
         recipe: String::new(),
+        sampling: None,
         corpora: Vec::new(),
         commit: String::new(),
         figures: Default::default(),

@@ -81,6 +81,7 @@ fn performer_with(words: &str, home_key: HomeKey, scale: f32) -> Performer {
         vocabulary: lexicon.hash().to_string(),
         lexicon: Some(lexicon.spelling()),
         recipe: String::new(),
+        sampling: None,
         corpora: Vec::new(),
         commit: String::new(),
         figures: Default::default(),
