@@ -50,6 +50,10 @@ pub struct StepSettings {
     pub closes: bool,
     /// Whether pitches outside the scale are rare. Ignored if `snap` is set.
     pub favours_scale: bool,
+    /// Line models: whether the sampler's temperature and top-p also apply to rests, holds, durations and the number of
+    /// notes, and only exact repetition counts as stuck. So it was up to behaviour version 3 of projects. Otherwise all
+    /// these are drawn with the probabilities that the network learnt.
+    pub cools_rhythm: bool,
 }
 
 impl StepSettings {
@@ -130,7 +134,8 @@ pub trait Network: Send + Sync {
 
     /// What the model can do.
     fn capabilities(&self) -> Capabilities {
-        self.description().config.kind().capabilities()
+        let description = self.description();
+        Capabilities { sampler: description.sampler(), ..description.config.kind().capabilities() }
     }
 
     /// A performance at the start of a piece. Allocates all memory that the performance needs.

@@ -23,6 +23,16 @@ const STUCK_TIMES: usize = 3;
 const STUCK_EVENTS: usize = 12;
 /// A single repeated event is stuck when it sounds this many times.
 const STUCK_SINGLE: usize = 8;
+/// A pattern this long is a part of a tune, which may come again: eight bars of three quarters, in steps.
+const TUNE_PART: usize = 96;
+/// Events in a row with the same pitches are stuck, whatever their durations, when there are this many.
+const STUCK_PITCH: usize = 12;
+/// So are this many events with a repeated pattern of durations, of up to so many events, and so few different pitches.
+const STUCK_RHYTHM: usize = 24;
+const MAX_RHYTHM_PERIOD: usize = 4;
+const FEW_PITCHES: usize = 3;
+/// A note or a rest of this many steps is stuck: four bars of four quarters.
+const STUCK_STEPS: usize = 64;
 
 /// Notes that start together, or a rest, and the time until the next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +121,8 @@ impl Events {
         }
     }
 
-    /// Whether the last `drawn` events end with a repeated pattern.
-    fn is_stuck(&self, drawn: usize) -> bool {
+    /// Whether the last `drawn` events end with an exactly repeated pattern that lasts less than `longest` steps.
+    fn repeats(&self, drawn: usize, longest: usize) -> bool {
         let times = |period: usize| match period {
             1 => STUCK_SINGLE,
             _ => STUCK_EVENTS.div_ceil(period).max(STUCK_TIMES),
@@ -121,8 +131,29 @@ impl Events {
         let same = |a, b| content(a).is_some() && content(a) == content(b);
         (1..=MAX_PERIOD).any(|period| {
             let times = times(period);
-            period * times <= drawn.min(CAPACITY) && ends_with_pattern(period, times, same)
+            let steps = || (0..period).filter_map(|back| Some(self.back(back)?.steps)).sum::<usize>();
+            period * times <= drawn.min(CAPACITY) && ends_with_pattern(period, times, same) && steps() < longest
         })
+    }
+
+    /// Whether the last `drawn` events change too little: one pitch or chord many times, a pattern of durations on few
+    /// pitches, or an event without end.
+    fn stays(&self, drawn: usize) -> bool {
+        let drawn = drawn.min(CAPACITY);
+        let pitches = |back: usize| self.back(back).and_then(|event| event.pitches);
+        let one_pitch = || (1..STUCK_PITCH).all(|back| pitches(back) == pitches(0));
+        let few_pitches = || {
+            let is_new = |back: &usize| (0..*back).all(|later| pitches(later) != pitches(*back));
+            (0..STUCK_RHYTHM).filter(is_new).count() <= FEW_PITCHES
+        };
+        let steps = |back: usize| self.back(back).map(|event| event.steps);
+        let one_rhythm = || {
+            let same = |period: usize| (0..STUCK_RHYTHM - period).all(|back| steps(back) == steps(back + period));
+            (1..=MAX_RHYTHM_PERIOD).any(same)
+        };
+        drawn >= STUCK_PITCH && one_pitch()
+            || drawn >= STUCK_RHYTHM && few_pitches() && one_rhythm()
+            || drawn >= 1 && steps(0) >= Some(STUCK_STEPS)
     }
 }
 
@@ -222,9 +253,13 @@ impl LineMemory {
         (self.playing, self.steps_left, self.drawn, self.restarts) = (true, 0, 0, 0);
     }
 
-    /// Whether the network repeats itself without end.
-    pub fn is_stuck(&self) -> bool {
-        self.events.is_stuck(self.drawn)
+    /// Whether the network repeats itself without end, or changes too little. A repeated part of a tune is welcome. With
+    /// `only_exactly`, every exact repetition counts and nothing else.
+    pub fn is_stuck(&self, only_exactly: bool) -> bool {
+        if only_exactly {
+            return self.events.repeats(self.drawn, usize::MAX);
+        }
+        self.events.repeats(self.drawn, TUNE_PART) || self.events.stays(self.drawn)
     }
 }
 

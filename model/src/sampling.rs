@@ -151,6 +151,53 @@ pub(crate) fn sample_beside_hold(logits: &mut [f32], hold: u16, sampler: Sampler
     sample(logits, sampler, (coin - holds) / (1.0 - holds))
 }
 
+/// How likely each class of tokens is: the sums of the unnormalised probabilities of its tokens, relative to the
+/// likeliest token.
+pub(crate) fn class_weights<const N: usize>(logits: &[f32], class_of: impl Fn(u16) -> usize) -> [f64; N] {
+    let highest = highest(logits);
+    let mut weights = [0.0; N];
+    for (token, &logit) in (0..).zip(logits) {
+        if logit - highest > -80.0 {
+            weights[class_of(token)] += f64::from(exp(logit - highest));
+        }
+    }
+    weights
+}
+
+/// Draws in two stages: first the class of the token, by `weights` as [`class_weights`] gives them; then the sampler
+/// draws a token of that class. A low temperature then selects likelier notes, but rests and chords stay as frequent as
+/// the network learnt. Classes of which no token is left do not count.
+///
+/// Temperature 0 takes the likeliest token of all. Overwrites `logits`.
+///
+/// # Panics
+/// If there are no logits.
+pub(crate) fn sample_by_class<const N: usize>(
+    logits: &mut [f32],
+    weights: &[f64; N],
+    class_of: impl Fn(u16) -> usize,
+    sampler: Sampler,
+    coin: f64,
+) -> u16 {
+    if sampler.temperature <= 0.0 {
+        return sample(logits, sampler, coin);
+    }
+    let mut left = [false; N];
+    (0..).zip(logits.iter()).for_each(|(token, logit)| left[class_of(token)] |= *logit > f32::NEG_INFINITY);
+    let weight = |class: usize| if left[class] { weights[class] } else { 0.0 };
+    let total: f64 = (0..N).map(weight).sum();
+    let mut coin = coin * total;
+    for class in (0..N).filter(|class| weight(*class) > 0.0) {
+        if coin < weight(class) {
+            mask(logits, |token| class_of(token) == class);
+            return sample(logits, sampler, coin / weight(class));
+        }
+        coin -= weight(class);
+    }
+    // No class is left, or rounding has left a small remainder.
+    sample(logits, sampler, 0.0)
+}
+
 /// Zeroes all but the likeliest entries that together reach `share`; returns the sum of the entries that remain.
 fn keep_top_p(probs: &mut [f32], share: f32) -> f32 {
     let mut kept = 0.0;
@@ -249,6 +296,37 @@ mod tests {
         masked[0] = f32::NEG_INFINITY;
         masked[3] = f32::NEG_INFINITY;
         assert_eq!(sample_beside_hold(&mut masked, 2, Sampler::default(), 0.999), 2);
+    }
+
+    #[test]
+    fn a_low_temperature_keeps_the_classes_as_frequent() {
+        let class_of = |token: u16| usize::from(token % 2);
+        let weights: [f64; 2] = class_weights(&LOGITS, class_of);
+        let count = |temperature, masked: Option<usize>| {
+            let sampler = Sampler { temperature, ..Sampler::PLAIN };
+            let mut counts = [0_i32; 4];
+            for n in 0..1000 {
+                let mut logits = LOGITS;
+                masked.iter().for_each(|token| logits[*token] = f32::NEG_INFINITY);
+                let coin = f64::from(n) / 1000.0;
+                counts[usize::from(sample_by_class(&mut logits, &weights, class_of, sampler, coin))] += 1;
+            }
+            counts
+        };
+        let cases = [
+            (1.0, None, [87, 644, 237, 32]),
+            (0.25, None, [6, 676, 318, 0]),
+            // A class keeps its weight while a token of it is left.
+            (1.0, Some(1), [87, 0, 237, 676]),
+            (0.0, None, [0, 1000, 0, 0]),
+        ];
+        for (temperature, masked, expect) in cases {
+            let counts = count(temperature, masked);
+            assert!(counts.iter().zip(expect).all(|(a, b)| (a - b).abs() <= 1), "{counts:?}, not {expect:?}");
+        }
+        let mut logits = LOGITS;
+        (logits[1], logits[3]) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+        assert_eq!(sample_by_class(&mut logits, &weights, class_of, Sampler::PLAIN, 0.999), 2);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::NetworkConfig;
 use crate::lexicon::Lexicon;
+use crate::sampling::Sampler;
 
 /// The format version that this build reads and writes.
 pub const FORMAT: u32 = 1;
@@ -32,6 +33,9 @@ pub struct Description {
     pub lexicon: Option<String>,
     /// The text of the recipe that the network was trained with.
     pub recipe: String,
+    /// The sampling to use by default; without it [`Sampler::CAREFUL`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<DefaultSampling>,
     /// The training data.
     pub corpora: Vec<Corpus>,
     /// The trainer's commit, or empty.
@@ -40,7 +44,42 @@ pub struct Description {
     pub figures: BTreeMap<String, f64>,
 }
 
+/// The sampling to use by default.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultSampling {
+    /// As [`Sampler::temperature`]; above 0, up to 2.
+    pub temperature: f32,
+    /// As [`Sampler::top_p`].
+    pub top_p: f32,
+}
+
+impl DefaultSampling {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// If one is out of range; the error names it.
+    pub fn check(self) -> Result<(), String> {
+        let Self { temperature, top_p } = self;
+        if !(temperature > 0.0 && temperature <= 2.0) {
+            return Err(format!("sampling.temperature: expected above 0 up to 2, got {temperature}"));
+        }
+        if !(top_p > 0.0 && top_p <= 1.0) {
+            return Err(format!("sampling.top_p: expected above 0 up to 1, got {top_p}"));
+        }
+        Ok(())
+    }
+}
+
 impl Description {
+    /// The sampler to use by default.
+    pub fn sampler(&self) -> Sampler {
+        let DefaultSampling { temperature, top_p } = self
+            .sampling
+            .unwrap_or(DefaultSampling { temperature: Sampler::CAREFUL.temperature, top_p: Sampler::CAREFUL.top_p });
+        Sampler { temperature, top_p, ..Sampler::CAREFUL }
+    }
+
     /// Parses a line model's lexicon.
     ///
     /// # Errors
@@ -289,6 +328,9 @@ impl Weights {
 /// Checks the shape of the network and its vocabulary.
 fn check_description(description: &Description) -> Result<(), WeightsProblem> {
     description.config.check().map_err(WeightsProblem::BadDescription)?;
+    if let Some(sampling) = description.sampling {
+        sampling.check().map_err(WeightsProblem::BadDescription)?;
+    }
     description.config.kind().check_vocabulary(description)
 }
 

@@ -17,9 +17,11 @@ mod weights_list;
 mod widgets;
 mod window;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use continuo_model::sampling::Sampler;
 use egui::{Align2, FontId, RichText, Sense, Ui, pos2, vec2};
 use nice_plug::context::gui::GuiContext;
 use nice_plug::prelude::*;
@@ -185,12 +187,39 @@ impl ContinuoEditor {
         ui.painter().text(right, Align2::RIGHT_CENTER, frozen.words(), font, theme.accent);
     }
 
+    /// The default sampling of weights, if a list has their card.
+    fn sampler_of(&self, path: &Path) -> Option<Sampler> {
+        self.styles.card_of(path).or_else(|| self.weights_list.card_of(path)).map(|card| card.sampler)
+    }
+
+    /// The default sampling of the chosen weights.
+    fn chosen_sampler(&self) -> Sampler {
+        let chosen = self.data.params.project.weights.lock().map(|weights| weights_list::canonical(&weights.path));
+        chosen.ok().and_then(|path| self.sampler_of(&path)).unwrap_or(Sampler::CAREFUL)
+    }
+
+    /// Sets Temperature and Top-p to the defaults of newly chosen weights, where the player has not moved them: where they
+    /// are at the defaults of the weights before.
+    fn sampling_follows(&self, setter: &ParamSetter, before: Sampler, taken: Option<&Path>) {
+        let Some(after) = taken.and_then(|path| self.sampler_of(path)) else { return };
+        let params = &self.data.params;
+        for (param, before, after) in
+            [(&params.temperature, before.temperature, after.temperature), (&params.top_p, before.top_p, after.top_p)]
+        {
+            if styles::follows(param.unmodulated_plain_value(), before, after) {
+                widgets::set(setter, param, after);
+            }
+        }
+    }
+
     fn head(&mut self, ui: &mut Ui, theme: &Theme, setter: &ParamSetter) {
         ui.horizontal(|ui| {
             ui.label(RichText::new("Continuo").size(20.0).strong().color(theme.ink));
             ui.add_space(12.0);
             let plays = self.data.status.lock().map(|status| status.style.clone()).unwrap_or_default();
-            self.styles.show(ui, theme, &self.data.params.project.weights, &plays);
+            let before = self.chosen_sampler();
+            let taken = self.styles.show(ui, theme, &self.data.params.project.weights, &plays);
+            self.sampling_follows(setter, before, taken.as_deref());
             ui.add_space(12.0);
             for (tab, name) in [(Tab::Play, "Play"), (Tab::Takes, "Takes"), (Tab::Weights, "Weights")] {
                 if self.tab_button(ui, theme, tab, name) && self.tab != tab {
@@ -249,7 +278,9 @@ impl ContinuoEditor {
         if self.tab == Tab::Weights {
             let plays = self.data.status.lock().ok().filter(|status| !status.style.is_empty());
             let plays = plays.map(|status| status.path.clone());
-            return self.weights_list.show(ui, theme, &params.project.weights, plays.as_deref());
+            let before = self.chosen_sampler();
+            let taken = self.weights_list.show(ui, theme, &params.project.weights, plays.as_deref());
+            return self.sampling_follows(setter, before, taken.as_deref());
         }
         let Ok(takes) = params.project.takes.lock() else { return };
         if self.tab == Tab::Takes {

@@ -19,6 +19,9 @@ pub use choices::{Emit, EnterOn, HearChannel, Input, Loop, Mode, Phrases, Voice}
 use controls::{Density, Key, Register};
 pub use scales::{CLASS_NAMES, Scale, Tonality};
 
+/// From this behaviour version on, line models draw rhythm as they learnt it.
+const FIRST_LEARNT_RHYTHM: u32 = 4;
+
 /// All parameters. Ids must never change: projects are saved with them.
 #[derive(Params)]
 pub struct ContinuoParams {
@@ -168,6 +171,7 @@ impl ContinuoParams {
             snap: self.key_snap.value(),
             favours_scale: false,
             closes: false,
+            cools_rhythm: self.project.behaviour() < FIRST_LEARNT_RHYTHM,
         }
     }
 

@@ -259,7 +259,7 @@ fn a_project_of_version_0_1_0_loads_the_same_into_any_instance() -> Result<()> {
         }
         play(&mut other, 67)?;
         ensure!(saved(&mut other, format)?["params"] != first["params"], "{format}");
-        ensure!(field(&saved(&mut other, format)?, "behaviour")? == 3, "{format}");
+        ensure!(field(&saved(&mut other, format)?, "behaviour")? == 4, "{format}");
         other.load_state(&state)?;
         let second = saved(&mut other, format)?;
         ensure!(second["params"] == first["params"], "{format}: {} and {}", second["params"], first["params"]);

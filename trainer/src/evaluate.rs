@@ -1,7 +1,6 @@
 //! Evaluates weights: by their loss on a corpus, or by what they play, beside the composer's own pieces. Also evaluates
 //! an n-gram on the same music.
 
-mod discriminator;
 mod form;
 mod free;
 mod harmony;
@@ -37,13 +36,13 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 
 /// The figures of what a network plays: as JSON, and in words.
 fn played(path: &Path, args: &EvaluateArgs) -> Result<(String, String)> {
+    let weights = Weights::read(path)?;
     let settings = StepSettings {
-        sampler: args.sampling.sampler()?,
+        sampler: args.sampling.sampler(&weights.description)?,
         rng_seed: args.rng_seed,
         strict: true,
         ..StepSettings::default()
     };
-    let weights = Weights::read(path)?;
     let music = Music { paths: &args.data, strict: args.strict };
     let pieces = kinds::of(&weights.description.config).pieces(&weights, music, &args.split)?;
     let network = generate::network(&weights).map_err(anyhow::Error::msg)?;

@@ -22,8 +22,8 @@ use crate::seeds::{self, Seed};
 
 /// Generates the pieces that the command line describes and writes them.
 pub fn run(args: &GenerateArgs) -> Result<()> {
-    let sampler = args.sampling.sampler()?;
     let weights = Weights::read(&args.weights)?;
+    let sampler = args.sampling.sampler(&weights.description)?;
     let network =
         generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
     let seeds = seeds::read(args, &weights)?;

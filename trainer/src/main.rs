@@ -14,8 +14,10 @@ mod averaging;
 mod batches;
 mod checkpoint;
 mod combine;
+mod compare;
 mod corpus;
 mod critique;
+mod discriminator;
 mod evaluate;
 mod fine_tuning;
 mod generate;
@@ -71,6 +73,9 @@ enum Command {
     Obey(ObeyArgs),
     /// Count part-writing faults and measure the texture of music in four voices.
     Critique(critique::CritiqueArgs),
+    /// Compare music with a corpus: figures of both side by side, the longest copied run, and how well they can be told
+    /// apart.
+    Compare(compare::CompareArgs),
     /// Summarise music files or weights files.
     Inspect(inspect::InspectArgs),
 }
@@ -272,6 +277,7 @@ fn main() -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(&args),
         Command::Obey(args) => obey::run(&args),
         Command::Critique(args) => critique::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }
 }

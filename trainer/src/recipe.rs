@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use continuo_model::config::NetworkConfig;
-use continuo_model::weights_file::Corpus;
+use continuo_model::weights_file::{Corpus, DefaultSampling};
 pub use continuo_network::optimisers::Rule;
 use serde::Deserialize;
 
@@ -28,6 +28,9 @@ pub struct Recipe {
     pub preparation: Option<toml::Table>,
     /// The shape of the network.
     pub network: NetworkConfig,
+    /// How the weights are sampled by default.
+    #[serde(default)]
+    pub sampling: Option<DefaultSampling>,
     /// How to train.
     pub training: Training,
 }
@@ -102,6 +105,9 @@ impl Recipe {
         let (network, training) = (&self.network, &self.training);
         network.check().map_err(anyhow::Error::msg).context("network")?;
         kinds::of(network).check(self)?;
+        if let Some(sampling) = self.sampling {
+            sampling.check().map_err(anyhow::Error::msg)?;
+        }
         for (what, value) in [
             ("batch", training.batch),
             ("window_steps", training.window_steps),
@@ -160,6 +166,9 @@ mod tests {
         };
         assert_eq!(error("vocab_size = 48", "vocab_size = 47"), "network.vocab_size: expected 48, got 47");
         assert_eq!(error("batch = 32", "batch = 0"), "training.batch: expected at least 1, got 0");
+        let sampling = |top_p: f32| format!("[sampling]\ntemperature = 0.9\ntop_p = {top_p}\n[training]");
+        assert!(toml::from_str::<Recipe>(&text.replace("[training]", &sampling(0.9))).unwrap().check().is_ok());
+        assert_eq!(error("[training]", &sampling(0.0)), "sampling.top_p: expected above 0 up to 1, got 0");
         assert!(error("patience", "patients").contains("unknown field `patients`"));
         assert_eq!(
             error("clip_norm = 1.0", "clip_norm = 1.0\nlabel_smoothing = 1.0"),

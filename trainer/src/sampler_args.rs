@@ -2,16 +2,19 @@
 
 use anyhow::{Result, ensure};
 use continuo_model::sampling::Sampler;
+use continuo_model::weights_file::Description;
 
 /// How the commands that play a network sample its notes.
 #[derive(clap::Args)]
 pub struct SamplerArgs {
-    /// How adventurous the choice of notes is: 0 always takes the likeliest, 1 keeps the network's own probabilities.
-    #[arg(long, default_value_t = Sampler::CAREFUL.temperature)]
-    temperature: f32,
-    /// Sample only from the likeliest notes whose probabilities add up to this share.
-    #[arg(long, default_value_t = Sampler::CAREFUL.top_p)]
-    top_p: f32,
+    /// How adventurous the choice of notes is: 0 always takes the likeliest, 1 keeps the network's own probabilities. By
+    /// default as the weights file states, else 0.6.
+    #[arg(long)]
+    temperature: Option<f32>,
+    /// Sample only from the likeliest notes whose probabilities add up to this share. By default as the weights file
+    /// states, else 0.95.
+    #[arg(long)]
+    top_p: Option<f32>,
     /// How much to lower the temperature when many notes are likely and to raise it when one is nearly certain, 0 to 1.
     #[arg(long, default_value_t = Sampler::CAREFUL.entropy)]
     entropy: f32,
@@ -24,12 +27,14 @@ pub struct SamplerArgs {
 }
 
 impl SamplerArgs {
-    /// The sampler that the options describe.
+    /// The sampler that the options describe; what they leave out is the weights' own default.
     ///
     /// # Errors
     /// If a value is out of range.
-    pub fn sampler(&self) -> Result<Sampler> {
+    pub fn sampler(&self, description: &Description) -> Result<Sampler> {
         let &Self { temperature, top_p, entropy, rests, holds } = self;
+        let own = description.sampler();
+        let (temperature, top_p) = (temperature.unwrap_or(own.temperature), top_p.unwrap_or(own.top_p));
         ensure!((0.0..=5.0).contains(&temperature), "--temperature: expected 0 to 5, got {temperature}");
         ensure!(top_p > 0.0 && top_p <= 1.0, "--top-p: expected above 0 up to 1, got {top_p}");
         ensure!((0.0..=1.0).contains(&entropy), "--entropy: expected 0 to 1, got {entropy}");

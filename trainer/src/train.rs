@@ -271,6 +271,7 @@ impl Run {
             vocabulary,
             lexicon,
             recipe: self.progress.recipe.clone(),
+            sampling: self.recipe.sampling,
             corpora: self.recipe.corpora.clone(),
             commit: commit(),
             figures: BTreeMap::new(),

@@ -126,6 +126,7 @@ mod tests {
             vocabulary: Vocabulary::GRID.hash().to_string(),
             lexicon: None,
             recipe: String::new(),
+            sampling: None,
             corpora: Vec::new(),
             commit: String::new(),
             figures: Default::default(),

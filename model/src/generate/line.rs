@@ -169,7 +169,7 @@ impl Line<'_> {
             self.state.memory.steps_left -= 1;
             self.held()
         } else {
-            if self.state.memory.is_stuck() {
+            if self.state.memory.is_stuck(self.step.settings.cools_rhythm) {
                 self.restart();
             }
             self.draw_event()
@@ -296,6 +296,9 @@ impl Line<'_> {
             let word = lexicon.word(token);
             !(word == Word::Rest && attack || word == Word::Hold && (attack || !has_events))
         });
+        let class_of = |token| class_of(&lexicon.word(token));
+        // Before the scale makes some pitches rare: a chord is likelier to leave it than a single note.
+        let class_weights: [f64; NUM_CLASSES] = sampling::class_weights(logits, class_of);
         if let Some(key) = settings.controls.key.or(key).filter(|_| settings.closes) {
             let tonic = (key::tonic(key) as i8 + shift).rem_euclid(12) as u8;
             let home_key = if key::is_minor(key) { tonic + 12 } else { tonic };
@@ -314,6 +317,12 @@ impl Line<'_> {
             sampler.temperature = sampler.temperature.max(1.0);
         }
         let coin = coin(settings.rng_seed, settings.pass, step_idx, n + DRAWS * u64::from(restarts));
+        if !settings.cools_rhythm {
+            // A draw is either of durations or of all other words.
+            let of_durations = class_weights[DURATIONS] > 0.0 && sampler.temperature > 0.0;
+            let sampler = if of_durations { Sampler::PLAIN } else { sampler };
+            return sampling::sample_by_class(logits, &class_weights, class_of, sampler, coin);
+        }
         match lexicon.grammar() {
             Grammar::Melody => {
                 let hold = lexicon.token(&Word::Hold).expect("the grammar has this word");
@@ -321,6 +330,22 @@ impl Line<'_> {
             }
             Grammar::Events => sampling::sample(logits, sampler, coin),
         }
+    }
+}
+
+/// How many classes of words there are.
+const NUM_CLASSES: usize = 5 + NUM_VOICES;
+/// The class of durations.
+const DURATIONS: usize = 3;
+
+/// The class of a word. Which class comes next is drawn as the network learnt it.
+fn class_of(word: &Word) -> usize {
+    match word {
+        Word::Delimiter => 0,
+        Word::Rest => 1,
+        Word::Hold => 2,
+        Word::Steps(_) => DURATIONS,
+        Word::Notes(chord) | Word::Classes(chord) => DURATIONS + chord.len().min(NUM_VOICES + 1),
     }
 }
 

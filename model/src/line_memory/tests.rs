@@ -69,7 +69,7 @@ fn the_key_is_the_control_or_an_estimate() {
 #[test]
 fn a_pattern_is_stuck_after_at_least_twelve_events() {
     let stuck = |pattern: &str, times: usize, drawn: usize| {
-        heard(vec![pattern; times].join(" ").as_str(), false).events.is_stuck(drawn)
+        heard(vec![pattern; times].join(" ").as_str(), false).events.repeats(drawn, usize::MAX)
     };
     assert!(!stuck("60 62", 5, 64) && stuck("60 62", 6, 64));
     assert!(!stuck("60 62", 6, 11), "the player's events do not count as the network's loop");
@@ -77,6 +77,58 @@ fn a_pattern_is_stuck_after_at_least_twelve_events() {
     assert!(!stuck("60", 7, 64) && stuck("60", 8, 64));
     assert!(stuck("60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75", 3, 64));
     assert!(!stuck("60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76", 3, 64));
+}
+
+/// Whether music of which the network drew all events is stuck.
+fn is_stuck(rows: &str) -> bool {
+    let mut memory = heard(rows, true);
+    memory.drawn = usize::MAX;
+    memory.is_stuck(false)
+}
+
+#[test]
+fn a_part_of_a_tune_may_come_again() {
+    // Eight bars of 3/4, two notes a bar.
+    let part =
+        "60 - - - - - - - 62 - - - 64 - - - - - - - 65 - - - 67 - - - - - - - 69 - - - 71 - - - - - - - 72 - - -";
+    let tune = [part, &part.replace("60", "74")].join(" ");
+    assert!(!is_stuck(&[tune.as_str(); 3].join(" ")) && !is_stuck(&[tune.as_str(); 4].join(" ")));
+    assert!(heard(&[tune.as_str(); 4].join(" "), true).events.repeats(64, usize::MAX), "it was stuck before");
+    assert!(is_stuck(&[part; 3].join(" ")), "four bars are");
+}
+
+#[test]
+fn a_single_pitch_is_stuck_in_any_rhythm() {
+    let rhythm =
+        ["60", "60 -", "60 - -", "60 - - -", "60 - -", "60", "60 -", "60", "60 - - -", "60 - -", "60 -"].join(" ");
+    assert!(is_stuck(&format!("60 - - - {rhythm}")));
+    assert!(!is_stuck(&format!("62 - - - {rhythm}")));
+    let mut memory = heard(&format!("60 - - - {rhythm}"), true);
+    memory.drawn = 11;
+    assert!(!memory.is_stuck(false), "the player's events do not count");
+}
+
+#[test]
+fn a_rhythm_on_few_pitches_is_stuck() {
+    let wander = |pitches: [u8; 4], rhythms: [&str; 2]| -> String {
+        let order = [0, 1, 0, 2, 1, 0, 0, 2, 2, 1, 3, 0, 1, 1, 2, 0, 3, 2, 0, 1, 2, 1, 0, 3];
+        let note = |(n, idx): (usize, &usize)| format!("{} {}", pitches[*idx], rhythms[n % 2]);
+        order.iter().enumerate().map(note).collect::<Vec<_>>().join(" ")
+    };
+    assert!(is_stuck(&wander([60, 62, 64, 60], ["-", "- - -"])));
+    assert!(is_stuck(&wander([60, 62, 64, 60], ["-", "-"])));
+    assert!(!is_stuck(&wander([60, 62, 64, 65], ["-", "-"])), "four pitches");
+    assert!(!is_stuck(&wander([60, 62, 64, 60], ["-", "-"]).replacen("62 -", "62", 1)), "another duration");
+}
+
+#[test]
+fn an_endless_note_is_stuck() {
+    let hold = |steps: usize| format!("62 60{}", " -".repeat(steps - 1));
+    assert!(is_stuck(&hold(64)) && !is_stuck(&hold(63)));
+    assert!(is_stuck(&format!("60{}", " .".repeat(65))));
+    let mut memory = heard(&hold(64), true);
+    memory.drawn = 0;
+    assert!(!memory.is_stuck(false), "the note began before the restart");
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn description(config: NetworkConfig) -> Description {
         vocabulary: Vocabulary::GRID.hash().to_string(),
         lexicon: None,
         recipe: String::new(),
+        sampling: None,
         corpora: Vec::new(),
         commit: String::new(),
         figures: Default::default(),

@@ -13,6 +13,7 @@ fn weights() -> Weights {
         vocabulary: Vocabulary::GRID.hash().to_string(),
         lexicon: None,
         recipe: "test".into(),
+        sampling: None,
         corpora: vec![Corpus { name: "none".into(), licence: "none".into() }],
         commit: String::new(),
         figures: BTreeMap::from([("valid_nats_per_note".into(), 0.5)]),
@@ -32,6 +33,23 @@ fn a_file_comes_back_as_it_was() {
     assert_eq!(again.description, weights.description);
     assert_eq!(again.tensors, weights.tensors);
     assert_eq!(again.to_bytes(), bytes);
+}
+
+#[test]
+fn a_file_may_state_its_own_sampling() {
+    let with = |sampling| Weights { description: Description { sampling, ..weights().description }, ..weights() };
+    assert_eq!(weights().description.sampler(), Sampler::CAREFUL);
+    let warm = with(Some(DefaultSampling { temperature: 0.9, top_p: 1.0 }));
+    let again = Weights::parse("w", &warm.to_bytes()).unwrap();
+    assert_eq!(again.description.sampler(), Sampler { temperature: 0.9, top_p: 1.0, ..Sampler::CAREFUL });
+    let network = crate::generate::network(&again).unwrap();
+    assert_eq!(network.capabilities().sampler, again.description.sampler());
+    // Files without it are as before.
+    assert!(!String::from_utf8_lossy(&weights().to_bytes()).contains("sampling"));
+    for (temperature, top_p, expect) in [(0.0, 1.0, "above 0 up to 2, got 0"), (1.0, 1.5, "above 0 up to 1, got 1.5")] {
+        let error = problem(&with(Some(DefaultSampling { temperature, top_p })).to_bytes());
+        assert!(error.contains(expect), "{error}");
+    }
 }
 
 /// The file of a line model; `Some("")` keeps its own lexicon, other values replace it.

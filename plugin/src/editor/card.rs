@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use continuo_model::sampling::Sampler;
 use continuo_model::weights_file::Description;
 
 /// The longest valid header, bytes.
@@ -18,6 +19,8 @@ pub struct Card {
     pub corpora: Vec<String>,
     /// Names and values of the measured figures.
     pub figures: Vec<(String, String)>,
+    /// The sampling to use by default.
+    pub sampler: Sampler,
 }
 
 impl Card {
@@ -67,7 +70,7 @@ impl Card {
         let parameters = thousands(description.config.num_parameters());
         let mut figures = vec![("plays".into(), plays.into()), ("parameters".into(), parameters)];
         figures.extend(description.figures.iter().map(|(name, value)| (figure_name(name), in_words(*value))));
-        Ok(Self { name: description.name.clone(), corpora: corpora.collect(), figures })
+        Ok(Self { name: description.name.clone(), corpora: corpora.collect(), figures, sampler: description.sampler() })
     }
 }
 
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn the_shipped_weights_have_a_card() {
         let card = Card::of_bytes(SHIPPED[0].bytes).unwrap();
-        assert_eq!(card.name, "Bach chorales");
+        assert_eq!((card.name.as_str(), card.sampler), ("Bach chorales", Sampler::CAREFUL));
         assert!(card.corpora.iter().any(|corpus| corpus.contains("JSB Chorales")), "{card:?}");
         let figure = |name: &str| card.figures.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str());
         assert_eq!(figure("plays"), Some("four voices: all modes"));

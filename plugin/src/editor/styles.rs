@@ -40,8 +40,9 @@ impl Styles {
         Self { own: FolderReader::new(), was_open: false, shows_folder: false, problem: String::new() }
     }
 
-    /// Shows the menu. `plays` is the name of the weights that play; empty if none do.
-    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>, plays: &str) {
+    /// Shows the menu. `plays` is the name of the weights that play; empty if none do. Returns the path of the style that
+    /// the player chooses.
+    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>, plays: &str) -> Option<PathBuf> {
         let chosen = weights.lock().map(|weights| weights_list::canonical(&weights.path)).unwrap_or_default();
         let name = if plays.is_empty() { self.name_of(&chosen) } else { plays.into() };
         let reads = self.own.look();
@@ -68,9 +69,16 @@ impl Styles {
             self.read();
         }
         self.was_open = open;
-        if let Some(path) = taken {
-            weights_list::choose(weights, &path);
+        if let Some(path) = &taken {
+            weights_list::choose(weights, path);
         }
+        taken
+    }
+
+    /// The card of weights, if the menu lists them.
+    pub fn card_of(&self, path: &Path) -> Option<&Card> {
+        let all = shipped().iter().chain(&self.own.folder.files);
+        all.into_iter().find(|(listed, _)| listed == path)?.1.as_ref().ok()
     }
 
     fn name_of(&self, path: &Path) -> String {
@@ -137,6 +145,12 @@ impl Styles {
     }
 }
 
+/// Whether a parameter takes the default of a new style: it is at the default of the style before, which is another.
+pub fn follows(value: f32, before: f32, after: f32) -> bool {
+    // Values come in steps of 0.01.
+    (value - before).abs() < 0.005 && (after - before).abs() >= 0.005
+}
+
 /// The button that opens the menu.
 fn head(ui: &mut Ui, theme: &Theme, name: &str) -> egui::Response {
     let (rect, response) = ui.allocate_exact_size(vec2(WIDTH, widgets::HEIGHT), Sense::click());
@@ -149,4 +163,16 @@ fn head(ui: &mut Ui, theme: &Theme, name: &str) -> egui::Response {
     let triangle = vec![tip, tip + vec2(-5.0, -7.0), tip + vec2(5.0, -7.0)];
     ui.painter().add(Shape::convex_polygon(triangle, theme.ink, Stroke::NONE));
     response.on_hover_text("The style that Continuo has learnt. A new choice plays from the next bar.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_the_player_has_moved_stays() {
+        assert!(follows(0.6, 0.6, 0.9) && follows(0.600_01, 0.6, 0.9));
+        assert!(!follows(0.61, 0.6, 0.9), "the player has moved it");
+        assert!(!follows(0.6, 0.6, 0.6), "nothing to do, so no automation is written");
+    }
 }

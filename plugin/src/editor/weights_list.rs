@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use egui::{Align2, CornerRadius, FontId, RichText, Sense, Ui, vec2};
 
+use super::card::Card;
 use super::control_rects;
 use super::folder::FolderReader;
 use super::styles;
@@ -46,8 +47,15 @@ impl WeightsList {
         Self { reader: FolderReader::new(), typed: String::new(), selected: None, opened: false }
     }
 
-    /// Shows the list on the left, the card on the right. `plays` is the path of the weights that play, if any do.
-    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>, plays: Option<&str>) {
+    /// Shows the list on the left, the card on the right. `plays` is the path of the weights that play, if any do. Returns
+    /// the path of the weights that the player chooses.
+    pub fn show(
+        &mut self,
+        ui: &mut Ui,
+        theme: &Theme,
+        weights: &Mutex<ChosenWeights>,
+        plays: Option<&str>,
+    ) -> Option<PathBuf> {
         let chosen = weights.lock().map(|weights| canonical(&weights.path)).unwrap_or_default();
         let plays = plays.map(canonical);
         if !std::mem::replace(&mut self.opened, true) {
@@ -55,7 +63,7 @@ impl WeightsList {
         }
         self.reader.look();
         let shown = self.selected.clone().or_else(|| plays.clone()).unwrap_or_else(|| chosen.clone());
-        let mut action = None;
+        let (mut action, mut taken) = (None, None);
         let list_width = (ui.available_width() * 0.5).min(560.0);
         ui.horizontal_top(|ui| {
             ui.vertical(|ui| {
@@ -67,28 +75,36 @@ impl WeightsList {
                 self.card(ui, theme, &shown);
                 if shown != chosen && button(ui, theme, "Play these", 110.0, "They play from the next bar.") {
                     choose(weights, &shown);
+                    taken = Some(shown.clone());
                 }
             });
         });
         match action {
             Some(Action::Select(path)) => self.selected = Some(path),
             Some(Action::Open(path)) => self.reader.open(path),
-            Some(Action::Enter(path)) => self.enter(path, weights),
+            Some(Action::Enter(path)) => taken = self.enter(path, weights).or(taken),
             None => {}
         }
+        taken
     }
 
-    /// Plays a weights file (by its extension), or opens a folder.
-    fn enter(&mut self, path: PathBuf, weights: &Mutex<ChosenWeights>) {
+    /// The card of weights in the open folder.
+    pub fn card_of(&self, path: &Path) -> Option<&Card> {
+        self.reader.folder.files.iter().find(|(listed, _)| listed == path)?.1.as_ref().ok()
+    }
+
+    /// Plays a weights file (by its extension) and returns its path, or opens a folder.
+    fn enter(&mut self, path: PathBuf, weights: &Mutex<ChosenWeights>) -> Option<PathBuf> {
         if worker::is_weights_file(&path) {
             choose(weights, &path);
             self.selected = Some(path.clone());
             if let Some(folder) = path.parent().filter(|folder| folder.is_absolute()) {
                 self.reader.open(folder.to_path_buf());
             }
-        } else {
-            self.reader.open(path);
+            return Some(path);
         }
+        self.reader.open(path);
+        None
     }
 
     fn list(&mut self, ui: &mut Ui, theme: &Theme, plays: Option<&Path>, shown: &Path) -> Option<Action> {

@@ -1,5 +1,6 @@
 //! The part of a project beside the parameters: settings, which a preset or a host's undo replaces, and recordings,
-//! which they leave alone. For the host's main thread, the worker and the editor, never the audio thread.
+//! which they leave alone. For the host's main thread, the worker and the editor. The audio thread reads the behaviour version
+//! alone.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -19,7 +20,7 @@ use crate::takes::Takes;
 
 /// The version of the plugin's behaviour. It counts up when the same settings come to give different music. Projects of
 /// version 0.1.0 have no such number and count as 1.
-const BEHAVIOUR: u32 = 3;
+const BEHAVIOUR: u32 = 4;
 /// How long saving waits for the worker to record the latest notes in the takes.
 const SAVING_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -67,6 +68,11 @@ impl Project {
     pub fn connect(&self, worker: SavingEnd) {
         // Each instance has one worker, so this is called once.
         let _ = self.worker.set(worker);
+    }
+
+    /// The version of the plugin's behaviour with which the project began. Any thread.
+    pub fn behaviour(&self) -> u32 {
+        self.behaviour.load(Ordering::Relaxed)
     }
 
     /// Whether there is a recording to lose. A single rng seed is none: the editor adds the current one to the history
@@ -122,7 +128,7 @@ unsafe impl Params for Project {
             // Without recordings no id is saved, so new instances all save the same.
             write(&mut fields, "recording", &*lock(&self.recording));
         }
-        write(&mut fields, "behaviour", &self.behaviour.load(Ordering::Relaxed));
+        write(&mut fields, "behaviour", &self.behaviour());
         fields
     }
 

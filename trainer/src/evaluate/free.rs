@@ -8,12 +8,12 @@ use continuo_model::key;
 use continuo_model::tokeniser::step_reader::Controls;
 use serde::Serialize;
 
-use super::discriminator::auc;
 use super::form::{BAR_STEPS, Form, figures};
 use super::harmony::Harmony;
 use super::performance::{KeySource, perform_all, play_freely};
 use super::phrase_ends::Detector;
 use super::table::table;
+use crate::discriminator::auc;
 use crate::generate::in_bars;
 use crate::preparation::four_voices::FourVoices;
 

@@ -20,6 +20,7 @@ const SETTINGS: StepSettings = StepSettings {
     snap: false,
     favours_scale: false,
     closes: false,
+    cools_rhythm: false,
 };
 
 /// A performer of a stack, which decides voices from the top.
@@ -65,6 +66,7 @@ fn with(config: NetworkConfig) -> Performer {
         vocabulary: Vocabulary::GRID.hash().to_string(),
         lexicon: None,
         recipe: String::new(),
+        sampling: None,
         corpora: Vec::new(),
         commit: String::new(),
         figures: Default::default(),

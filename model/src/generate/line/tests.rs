@@ -19,6 +19,7 @@ const SETTINGS: StepSettings = StepSettings {
     snap: false,
     favours_scale: false,
     closes: false,
+    cools_rhythm: false,
 };
 /// A phrase that is clearly in C major.
 const SEED: [u8; 10] = [60, 64, 67, 65, 64, 62, 71, 67, 62, 60];
@@ -32,16 +33,26 @@ fn melody(home_key: HomeKey) -> Performer {
 }
 
 fn events(home_key: HomeKey) -> Performer {
+    performer(&words_of_events(), home_key)
+}
+
+fn words_of_events() -> String {
     let triads: String = (0..12)
         .map(|root| {
             let chord = crate::lexicon::Chord::normal_order(&[root, root + 4, root + 7]).unwrap();
             format!("{{{}}} ", chord.as_slice().iter().map(u8::to_string).collect::<Vec<_>>().join("."))
         })
         .collect();
-    performer(&format!("/ r {}{triads}60.64 62.65.69 x1 x2 x3 x4 x8", pitches()), home_key)
+    format!("/ r {}{triads}60.64 62.65.69 x1 x2 x3 x4 x8", pitches())
 }
 
 fn performer(words: &str, home_key: HomeKey) -> Performer {
+    // Large weights, so that the earlier music matters.
+    performer_with(words, home_key, 8.0)
+}
+
+/// A performer whose weights, but those of the LSTM, are `scale` times the initial ones.
+fn performer_with(words: &str, home_key: HomeKey, scale: f32) -> Performer {
     let lexicon = Lexicon::parse(words).unwrap();
     let config = NetworkConfig::Line(LineConfig {
         vocab_size: lexicon.len(),
@@ -55,10 +66,9 @@ fn performer(words: &str, home_key: HomeKey) -> Performer {
         context_events: 12,
         home_key,
     });
-    // Large weights, so that the earlier music matters.
     let tensors = config.initial_tensors(3).into_iter().map(|InitialTensor { name, mut values, .. }| {
         if !name.ends_with("bias") {
-            let by = if name.starts_with("lstm") { 1.5 } else { 8.0 };
+            let by = if name.starts_with("lstm") { 1.5 } else { scale };
             values.iter_mut().for_each(|x| *x *= by);
         }
         (name, values)
@@ -71,6 +81,7 @@ fn performer(words: &str, home_key: HomeKey) -> Performer {
         vocabulary: lexicon.hash().to_string(),
         lexicon: Some(lexicon.spelling()),
         recipe: String::new(),
+        sampling: None,
         corpora: Vec::new(),
         commit: String::new(),
         figures: Default::default(),
@@ -314,12 +325,70 @@ fn the_last_note_is_the_tonic_and_starts() {
 }
 
 #[test]
+fn a_low_temperature_cools_pitches_and_not_rhythm() {
+    // These networks are less sure of themselves than the others here.
+    let words = [format!("/ r _ {}", pitches()), words_of_events()];
+    for mut performer in words.map(|words| performer_with(&words, HomeKey::None, 3.0)) {
+        let states: Vec<_> = (1..SEED.len())
+            .map(|count| {
+                performer.reset();
+                give(&mut performer, &SEED[..count]);
+                (2 * count as i64, performer.state())
+            })
+            .collect();
+        // Which kind of word comes: the number of notes that start, or a hold, or a rest; and the top note.
+        let mut drawn = |temperature: f32, cools_rhythm: bool| -> Vec<(usize, bool, Option<u8>)> {
+            let sampler = Sampler { temperature, ..Sampler::PLAIN };
+            let one = |rng_seed: u64| {
+                let (step_idx, state) = &states[rng_seed as usize % states.len()];
+                performer.rewind(state);
+                let settings = StepSettings { sampler, rng_seed, cools_rhythm, ..SETTINGS };
+                let row = performer.step(&Step { settings, ..step(*step_idx, [None; NUM_VOICES]) });
+                let notes: Vec<u8> =
+                    row.iter().filter_map(|s| if let Pitch(p) = s { Some(*p) } else { None }).collect();
+                (notes.len(), row.contains(&Hold), notes.first().copied())
+            };
+            (0..900).map(one).collect()
+        };
+        let kinds = |draws: &[(usize, bool, Option<u8>)]| draws.iter().map(|d| (d.0, d.1)).collect::<Vec<_>>();
+        let tops = |draws: &[(usize, bool, Option<u8>)]| {
+            draws.iter().filter_map(|draw| draw.2).collect::<std::collections::BTreeSet<_>>().len()
+        };
+        let (learnt, cool, all_cool) = (drawn(1.0, false), drawn(0.02, false), drawn(0.02, true));
+        assert_eq!(kinds(&learnt), kinds(&cool));
+        assert!(tops(&cool) < tops(&learnt) / 2, "{} of {} pitches", tops(&cool), tops(&learnt));
+        assert_ne!(kinds(&learnt), kinds(&all_cool));
+    }
+}
+
+#[test]
+fn durations_are_drawn_as_learnt() {
+    let mut performer = events(HomeKey::CMajorAMinor);
+    give(&mut performer, &SEED);
+    let saved = performer.state();
+    let mut lengths = |cools_rhythm: bool| {
+        // So cool that each draw would take the likeliest word.
+        let sampler = Sampler { temperature: 0.01, ..Sampler::PLAIN };
+        let length = |rng_seed| {
+            performer.rewind(&saved);
+            let settings = StepSettings { sampler, rng_seed, cools_rhythm, ..SETTINGS };
+            let rows = play(&mut performer, 20..29, settings);
+            rows[1..].iter().take_while(|row| row.contains(&Hold)).count()
+        };
+        (0..100).map(length).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    // One of the five lengths is rare.
+    let (learnt, cool) = (lengths(false), lengths(true));
+    assert!(learnt >= 4 && cool == 1, "{learnt} {cool}");
+}
+
+#[test]
 fn symbol_weights_make_rests_and_long_notes_rarer() {
     for mut performer in performers() {
         let mut count = |rest_weight: f32, hold_weight: f32| {
             performer.reset();
             let sampler = Sampler { rest_weight, hold_weight, ..Sampler::PLAIN };
-            let rows = play(&mut performer, 0..600, StepSettings { sampler, ..SETTINGS });
+            let rows = play(&mut performer, 0..3000, StepSettings { sampler, ..SETTINGS });
             (rows.iter().filter(|row| row[0] == Rest).count(), starts(&rows))
         };
         let ((rests, notes), (no_rests, _), (_, fewer), (_, more)) =

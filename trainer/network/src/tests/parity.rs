@@ -57,6 +57,7 @@ fn description(network: &Network) -> Description {
         vocabulary: Vocabulary::GRID.hash().to_string(),
         lexicon: None,
         recipe: String::new(),
+        sampling: None,
         corpora: Vec::new(),
         commit: String::new(),
         figures: Default::default(),

@@ -31,6 +31,7 @@ pub fn weights(config: &SplitConfig) -> Weights {
         vocabulary: Vocabulary::GRID.hash().to_string(),
         lexicon: None,
         recipe: String::new(),
+        sampling: None,
         corpora: Vec::new(),
         commit: String::new(),
         figures: BTreeMap::new(),

@@ -1,6 +1,9 @@
 //! A discriminator: gradient-boosted trees that tell two groups of pieces apart by their figures, and how well they do
 //! (J. Friedman, "Greedy function approximation: a gradient boosting machine", 2001).
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 const ROUNDS: usize = 100;
 const DEPTH: usize = 2;
 const LEARNING_RATE: f64 = 0.1;
@@ -96,18 +99,51 @@ pub fn auc(first: &[Vec<f64>], second: &[Vec<f64>]) -> f64 {
     if first.len() < FOLDS || second.len() < FOLDS {
         return f64::NAN;
     }
-    let group = |pieces: &'_ [Vec<f64>], is_first: bool, fold: usize, held: bool| -> Vec<(usize, bool)> {
-        let of_fold = |n: &usize| (n % FOLDS == fold) == held;
-        (0..pieces.len()).filter(of_fold).map(|n| (n, is_first)).collect()
-    };
-    let figures = |(n, is_first): (usize, bool)| -> &[f64] { if is_first { &first[n] } else { &second[n] } };
+    let dealt = |pieces: &[Vec<f64>]| (0..pieces.len()).map(|n| n % FOLDS).collect::<Vec<_>>();
+    auc_in_folds([first, second], [&dealt(first), &dealt(second)])
+}
+
+/// The same for windows of works: the trees never judge a window of a work from which they have learnt another, in
+/// either group. `works` holds for each window the number of its work; both groups number the same works alike. NaN if
+/// a group has fewer works than folds.
+pub fn auc_by_work(groups: [&[Vec<f64>]; 2], works: [&[usize]; 2]) -> f64 {
+    let mut sizes: [BTreeMap<usize, usize>; 2] = Default::default();
+    for (sizes, works) in sizes.iter_mut().zip(works) {
+        works.iter().for_each(|work| *sizes.entry(*work).or_default() += 1);
+    }
+    if sizes.iter().any(|sizes| sizes.len() < FOLDS) {
+        return f64::NAN;
+    }
+    // The largest works first, each to the fold that has the fewest windows of the group where the work is larger.
+    let of = |group: usize, work: usize| sizes[group].get(&work).copied().unwrap_or(0);
+    let mut all: Vec<usize> = sizes.iter().flat_map(BTreeMap::keys).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all.sort_by_key(|work| Reverse(of(0, *work).max(of(1, *work))));
+    let (mut counts, mut fold_of) = ([[0; 2]; FOLDS], BTreeMap::new());
+    for work in all {
+        let group = usize::from(of(1, work) > of(0, work));
+        let fold = (0..FOLDS).min_by_key(|fold| counts[*fold][group]).expect("there are folds");
+        (0..2).for_each(|group| counts[fold][group] += of(group, work));
+        fold_of.insert(work, fold);
+    }
+    let folds = works.map(|works| works.iter().map(|work| fold_of[work]).collect::<Vec<_>>());
+    auc_in_folds(groups, [&folds[0], &folds[1]])
+}
+
+fn auc_in_folds(groups: [&[Vec<f64>]; 2], folds: [&[usize]; 2]) -> f64 {
     let (mut areas, mut pairs) = (0.0, 0.0);
     for fold in 0..FOLDS {
-        let both = |held| [group(first, true, fold, held), group(second, false, fold, held)].concat();
-        let examples: Vec<Example> = both(false).into_iter().map(|at| (figures(at), at.1)).collect();
-        let held = both(true);
-        let scores = scores(&examples, &held.iter().map(|at| figures(*at)).collect::<Vec<_>>());
-        let of_group = |first: bool| held.iter().zip(&scores).filter(move |(at, _)| at.1 == first);
+        let part = |held: bool| -> Vec<Example> {
+            let of_group = |group: usize| {
+                let examples = groups[group].iter().zip(folds[group]).filter(move |(_, of)| (**of == fold) == held);
+                examples.map(move |(figures, _)| (figures.as_slice(), group == 0))
+            };
+            of_group(0).chain(of_group(1)).collect()
+        };
+        let held = part(true);
+        let scores = scores(&part(false), &held.iter().map(|(figures, _)| *figures).collect::<Vec<_>>());
+        let of_group = |first: bool| held.iter().zip(&scores).filter(move |((_, is_first), _)| *is_first == first);
         for (_, a) in of_group(true) {
             for (_, b) in of_group(false) {
                 pairs += 1.0;
@@ -137,5 +173,31 @@ mod tests {
         let somewhat = auc(&pieces(1, 100, 0.0), &pieces(2, 100, 0.3));
         assert!((0.6..0.9).contains(&somewhat), "{somewhat}");
         assert!(auc(&pieces(1, 4, 0.0), &pieces(2, 80, 0.0)).is_nan());
+    }
+
+    #[test]
+    fn windows_of_one_work_stay_in_one_fold() {
+        // The first figure tells each work from the others but says nothing about the group; trees that had heard the
+        // same work before could tell all windows apart.
+        let mut rng = SplitMix64::new(3);
+        let mut group = |first_work: usize| -> (Vec<Vec<f64>>, Vec<usize>) {
+            let place = [0; 30].map(|_| f64::from(rng.next_f32()));
+            let windows = (0..300).map(|n| (vec![place[n / 10]], first_work + n / 10));
+            windows.unzip()
+        };
+        let ((a, works_a), (b, works_b)) = (group(0), group(30));
+        assert!(auc(&a, &b) > 0.9);
+        let by_work = auc_by_work([&a, &b], [&works_a, &works_b]);
+        assert!((0.3..0.7).contains(&by_work), "{by_work}");
+        let few: Vec<usize> = works_b.iter().map(|work| work % 4).collect();
+        assert!(auc_by_work([&a, &b], [&works_a, &few]).is_nan());
+    }
+
+    #[test]
+    fn music_that_both_groups_share_is_not_told_apart() {
+        let (a, works): (Vec<_>, Vec<_>) = pieces(1, 100, 0.0).into_iter().zip((0..100).map(|n| n / 5)).unzip();
+        assert!(auc_by_work([&a, &a], [&works, &works]) <= 0.5);
+        let shifted = pieces(2, 100, 1.0);
+        assert!(auc_by_work([&a, &shifted], [&works, &works]) > 0.99);
     }
 }
