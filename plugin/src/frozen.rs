@@ -102,7 +102,9 @@ impl FrozenPart {
 /// The notes as decisions on the grid of 16ths. Returns the song step of the first note, and a decision for each step
 /// from there.
 fn steps(notes: &[FrozenNote]) -> (i64, Vec<Decision>) {
-    let step = |beats: f64| (beats * STEPS_PER_BEAT as f64).round() as i64;
+    // A swung note belongs to the step that it starts in, however late. The addend is larger than rounding errors and
+    // smaller than a tick.
+    let step = |beats: f64| (beats * STEPS_PER_BEAT as f64 + 0.02).floor() as i64;
     let first = notes.iter().map(|note| step(note.start_beats)).min().unwrap_or(0);
     let last = notes.iter().map(|note| step(note.end_beats)).max().unwrap_or(first);
     // A damaged project may hold notes of any length.

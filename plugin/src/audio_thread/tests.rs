@@ -24,7 +24,7 @@ use super::process::AudioThread;
 use super::settings::{Block, Settings};
 use super::transport::HostTime;
 use crate::bridge::{self, Answer, Shared, WorkerEnd};
-use crate::params::{Input, Mode, Tonality};
+use crate::params::{Feel, Input, Mode, Tonality};
 use crate::worker::{Worker, WorkerShared};
 
 const SAMPLE_RATE: f64 = 48_000.0;
@@ -51,6 +51,7 @@ fn settings(mode: Mode) -> Settings {
         reply_delay_samples: 240,
         chord_window_samples: 240,
         tonality: Tonality::default(),
+        feel: Feel::default(),
         step: StepSettings { rng_seed: 1, ..StepSettings::default() },
     }
 }

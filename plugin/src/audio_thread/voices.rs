@@ -17,6 +17,8 @@ use under_way::StepUnderWay;
 const LEAST_SECONDS: f64 = 0.06;
 /// An answer between steps does not move a lane that moved less than this many steps ago.
 const APART_STEPS: f64 = 0.75;
+/// A lane does not go to a key that it leaves within this many ticks, such as one whose end is humanised.
+const BRIEF_TICKS: u8 = 6;
 /// The rounding error of a sample's position, in steps.
 const ROUNDING_STEPS: f64 = 1e-3;
 
@@ -182,7 +184,11 @@ impl Voices {
         let owes = self.owed[usize::from(lane)].is_some();
         let settles = planned.settles.contains(lane) && !self.missed.contains(lane) || owes;
         if settles && self.sounding[usize::from(lane)] != target.held {
-            self.go_to(playing, lane, target, when);
+            if leaves_soon(planned, lane) {
+                self.rest(playing, lane, when.1);
+            } else {
+                self.go_to(playing, lane, target, when);
+            }
         } else if settles {
             self.settle(lane);
         }
@@ -321,6 +327,12 @@ impl Voices {
     pub fn clear(&mut self) {
         *self = Self { catch_up_at: self.catch_up_at, ..Self::default() };
     }
+}
+
+/// Whether a lane moves on shortly after the start of the step.
+fn leaves_soon(planned: &PlannedStep, lane: u8) -> bool {
+    let starts = |edge: &&Edge| matches!(edge, Edge::On { .. }) && edge.lane() == lane;
+    planned.decision.edges().iter().find(starts).is_some_and(|edge| edge.tick() <= BRIEF_TICKS)
 }
 
 /// The velocities of the keys that start with a step, 1 to 127.

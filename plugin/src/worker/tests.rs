@@ -1,6 +1,7 @@
 //! The worker, with and without its thread.
 
 use continuo_model::decision::{Given, Lanes, Sounding};
+use continuo_model::expression::Expression;
 use continuo_model::generate::{self, Step, StepSettings};
 use continuo_model::lexicon::Lexicon;
 use continuo_model::weights_file::{Description, Weights};
@@ -22,6 +23,7 @@ fn request(id: u64, step_idx: i64) -> Request {
         count: step_idx,
         undo_from: step_idx,
         step,
+        expression: Expression::NONE,
         begins_bar,
         requested_at: None,
     }
