@@ -56,10 +56,20 @@ impl Expression {
     pub const NONE: Self =
         Self { dynamics: 0.0, humanise: 0.0, level: 0.0, accent: 0.0, swing: None, on_grid: Lanes::NONE };
 
+    /// The velocity of a note that starts without a decision about it, 1 to 127: one that the model holds and that does
+    /// not sound. 0 if this leaves velocities as they are.
+    pub fn held_velocity(&self) -> u8 {
+        if self.sets_velocity() { (self.level * 127.0).round().clamp(1.0, 127.0) as u8 } else { 0 }
+    }
+
+    fn sets_velocity(&self) -> bool {
+        self.dynamics > 0.0 || self.humanise > 0.0
+    }
+
     /// Sets the velocities and ticks of the lanes that the model decided in `step`, as far as a model with these
     /// `capabilities` leaves them open. The player's lanes stay as they are.
     pub fn apply(&self, decision: &Decision, step: &Step, capabilities: &Capabilities) -> Decision {
-        let sets_velocity = !capabilities.decides_velocity && (self.dynamics > 0.0 || self.humanise > 0.0);
+        let sets_velocity = !capabilities.decides_velocity && self.sets_velocity();
         let sets_timing = !capabilities.decides_timing && (self.humanise > 0.0 || self.swing.is_some());
         let balance = Balance::of(decision);
         decision.map(|edge| {

@@ -109,22 +109,23 @@ impl Listener {
         estimate(&self.heard_at(time, step).key).or(self.last_key.filter(|_| is_networks))
     }
 
-    /// How loud the player plays, for a step; as last heard if that is unknown at its position.
-    pub fn touch_at(&self, time: &BlockTime, step: CountedStep) -> PlayersTouch {
-        Some(self.heard_at(time, step).touch).filter(PlayersTouch::has_heard).unwrap_or(self.last_touch)
+    /// How loud the player plays, for a step. As for the key, the last one heard will do where the network plays alone.
+    pub fn touch_at(&self, time: &BlockTime, step: CountedStep, is_networks: bool) -> PlayersTouch {
+        let touch = self.heard_at(time, step).touch;
+        if touch.has_heard() || !is_networks { touch } else { self.last_touch }
     }
 
-    /// How the player swings, for a step; as last heard if that is unknown at its position.
-    pub fn swing_at(&self, time: &BlockTime, step: CountedStep) -> Option<Swing> {
-        Some(self.heard_at(time, step).swing).filter(PlayersSwing::has_heard).unwrap_or(self.last_swing).swing()
+    /// How the player swings, for a step; where the network plays alone, as last heard.
+    pub fn swing_at(&self, time: &BlockTime, step: CountedStep, is_networks: bool) -> Option<Swing> {
+        let swing = self.heard_at(time, step).swing;
+        if swing.has_heard() || !is_networks { swing.swing() } else { self.last_swing.swing() }
     }
 
     /// Where a position that the player plays at would be without the player's swing. Steps that are over stay over:
     /// the network has heard them.
     pub fn straightened(&self, time: &BlockTime, position: StepPosition) -> StepPosition {
         let (beat, part_of_beat) = in_beat(time, position);
-        let swing = if self.now.swing.has_heard() { &self.now.swing } else { &self.last_swing };
-        let straight = beat.position() + swing.straightened(part_of_beat) * STEPS_PER_BEAT as f64;
+        let straight = beat.position() + self.now.swing.straightened(part_of_beat) * STEPS_PER_BEAT as f64;
         if straight < position.step().position() { position.step().position() } else { straight }
     }
 

@@ -250,7 +250,7 @@ impl Plan {
                 attack,
                 settings: step_settings,
             },
-            expression: context.expression(step, &step_settings),
+            expression: context.expression(step, &step_settings, given.lanes.is_empty()),
             begins_bar: time.begins_bar(position.song_step),
             requested_at,
         };
@@ -320,12 +320,12 @@ impl RequestContext<'_> {
     }
 
     /// How the notes of a step are played: by the parameters and by how the player plays.
-    fn expression(&self, step: CountedStep, step_settings: &StepSettings) -> Expression {
+    fn expression(&self, step: CountedStep, step_settings: &StepSettings, is_networks: bool) -> Expression {
         let Feel { dynamics, humanise, swing } = self.settings.feel;
-        let touch = self.listener.touch_at(self.time, step);
+        let touch = self.listener.touch_at(self.time, step, is_networks);
         let swing = match swing {
             SwingSource::Off => None,
-            SwingSource::Player => self.listener.swing_at(self.time, step),
+            SwingSource::Player => self.listener.swing_at(self.time, step, is_networks),
             SwingSource::Set(swing) => Some(swing),
         };
         let accent = touch.accent(step_settings.controls.bar.map(|bar| bar.step_in_bar));

@@ -97,7 +97,8 @@ impl Moment {
 impl Target {
     /// The keys that a lane should sound at the start of a step.
     fn of(planned: &PlannedStep, lane: u8) -> Self {
-        let mut target = Self { held: planned.decision.keys_at_start(lane), ..Self::default() };
+        let velocities = Velocities { held: planned.held_velocity, ..Velocities::default() };
+        let mut target = Self { held: planned.decision.keys_at_start(lane), velocities, ..Self::default() };
         for edge in planned.decision.edges().iter().filter(|edge| edge.lane() == lane && edge.tick() == 0) {
             if let Edge::On { key, velocity, .. } = *edge {
                 target.held.remove(key);
@@ -340,6 +341,8 @@ fn leaves_soon(planned: &PlannedStep, lane: u8) -> bool {
 struct Velocities {
     keys: [(u8, u8); MAX_EDGES],
     count: usize,
+    /// That of the other keys.
+    held: u8,
 }
 
 impl Velocities {
@@ -348,9 +351,9 @@ impl Velocities {
         self.count += 1;
     }
 
-    /// A key's velocity; 0 if the model has not decided one.
+    /// A key's velocity; 0 for the player's.
     fn of(&self, key: u8) -> u8 {
-        self.keys[..self.count].iter().find(|(of, _)| *of == key).map_or(0, |(_, velocity)| *velocity)
+        self.keys[..self.count].iter().find(|(of, _)| *of == key).map_or(self.held, |(_, velocity)| *velocity)
     }
 }
 

@@ -22,6 +22,8 @@ pub struct PlannedStep {
     /// The lanes whose held notes start if they do not sound: all lanes if the step continues from an earlier state
     /// than what sounds, and the lanes that the player has just released.
     pub settles: Lanes,
+    /// The velocity of held notes that start, 1 to 127; 0 for the player's.
+    pub held_velocity: u8,
 }
 
 /// When a step is due.
@@ -245,6 +247,7 @@ impl Sequencer {
                 is_answer: planned.request.is_some_and(|request| request.requested_at.is_some()),
                 played: planned.played,
                 settles: planned.settles,
+                held_velocity: planned.request.map_or(0, |request| request.expression.held_velocity()),
             }),
             Content::Requested(_) if can_answer => Poll::Waiting,
             Content::Requested(_) | Content::Refused => Poll::Missing,

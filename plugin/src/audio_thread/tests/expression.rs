@@ -217,6 +217,27 @@ fn each_round_of_a_loop_has_the_same_expression() {
 }
 
 #[test]
+fn the_same_notes_in_each_round_have_the_same_expression() {
+    // The first note falls on the loop's start.
+    let mut phrase = eighths(0.66, 0.7);
+    phrase[0].0 = 0.0;
+    let rounds = [0.0, 16.0, 32.0, 48.0];
+    let all: Vec<Played> =
+        rounds.iter().flat_map(|at| phrase.iter().map(move |(start, end, v)| (start + at, end + at, *v))).collect();
+    let mut host = Host::new(Mode::Harmonise);
+    host.loop_beats = Some(16.0);
+    host.play(64.0, 480, &all);
+    let in_round = |round: u64| -> Vec<(i64, Expression)> {
+        let of_round = host.requested.iter().filter(|(of, step, _)| *of == round && step.step_idx < 60);
+        of_round.map(|(_, step, expression)| (step.step_idx, *expression)).collect()
+    };
+    assert!(in_round(1).len() > 20);
+    assert_eq!(in_round(0), in_round(1));
+    assert_eq!(in_round(2), in_round(1));
+    assert_eq!(in_round(3), in_round(1));
+}
+
+#[test]
 fn a_stop_forgets_how_the_player_played() {
     let fresh = {
         let mut host = Host::new(Mode::Free);
