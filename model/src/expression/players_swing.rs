@@ -127,11 +127,14 @@ impl PlayersSwing {
         eighths.or_else(|| self.sixteenths.ratio().map(|ratio| Swing::new(SwungNotes::Sixteenths, ratio)))
     }
 
-    /// Where a played position would be without swing. Both are parts of a beat, 0 to 1.
-    pub fn straightened(&self, part_of_beat: f64) -> f64 {
+    /// Where a position that is played in a beat would be without swing. Positions are parts of a beat, 0 to 1.
+    pub fn straightened(&self, beat: i64, part_of_beat: f64) -> f64 {
+        let onsets = &self.onsets[..usize::from(self.num_onsets)];
+        let has_half = beat == self.beat && onsets.iter().any(|onset| HALF.contains(onset));
+        let is_triplet = TRIPLET.contains(&part_of_beat) && !has_half;
         match self.swing() {
             Some(swing) => swing.straightened(part_of_beat),
-            None if self.eighths.weight() < ENOUGH && TRIPLET.contains(&part_of_beat) => 0.5,
+            None if self.eighths.weight() < ENOUGH && is_triplet => 0.5,
             None => part_of_beat,
         }
     }
@@ -219,9 +222,13 @@ mod tests {
 
     #[test]
     fn swung_notes_are_heard_as_eighths_from_the_first_one() {
-        let hears = |swing: &PlayersSwing, part: f64| (swing.straightened(part) * 4.0).round() as u8;
+        let hears = |swing: &PlayersSwing, part: f64| (swing.straightened(1, part) * 4.0).round() as u8;
         let nothing = PlayersSwing::default();
         assert_eq!([0.5, 0.6, 0.66, 0.69, 0.73].map(|part| hears(&nothing, part)), [2, 2, 2, 2, 3]);
+        // After a straight eighth it is no swung one.
+        let mut run = PlayersSwing::default();
+        run.push(1, 0.5);
+        assert_eq!([hears(&run, 0.64), (run.straightened(2, 0.64) * 4.0) as u8], [3, 2]);
         let swung = heard("0 72|0 72|0 72");
         assert_eq!([0.36, 0.72, 0.86].map(|part| hears(&swung, part)), [1, 2, 3]);
         let straight = heard("0 50|0 50|0 50");

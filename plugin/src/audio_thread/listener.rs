@@ -125,7 +125,8 @@ impl Listener {
     /// the network has heard them.
     pub fn straightened(&self, time: &BlockTime, position: StepPosition) -> StepPosition {
         let (beat, part_of_beat) = in_beat(time, position);
-        let straight = beat.position() + self.now.swing.straightened(part_of_beat) * STEPS_PER_BEAT as f64;
+        let straight =
+            beat.position() + self.now.swing.straightened(beat.number(), part_of_beat) * STEPS_PER_BEAT as f64;
         if straight < position.step().position() { position.step().position() } else { straight }
     }
 
