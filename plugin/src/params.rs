@@ -313,7 +313,7 @@ impl Default for ContinuoParams {
             dynamics: percentage("Dynamics", 0.5, 0.0, 1.0),
             humanise: percentage("Humanise", 0.25, 0.0, 1.0),
             swing: EnumParam::new("Swing", Swing::Auto),
-            swing_amount: percentage("Swing amount", 0.66, 0.5, 0.75),
+            swing_amount: percentage("Swing amount", 0.67, 0.5, 0.75),
             strict: BoolParam::new("Strict parts", true),
             lookahead_steps: IntParam::new("Lookahead", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" steps"),
             reply_delay_ms: FloatParam::new("Reply delay", 25.0, FloatRange::Linear { min: 0.0, max: 50.0 })

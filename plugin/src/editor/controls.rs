@@ -126,14 +126,21 @@ fn how_it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoPa
         let text = "How much timing and loudness vary, as hands vary them. 0: exactly on the grid.";
         bar(&mut halves[1], theme, setter, &p.humanise, text);
     });
-    ui.columns(2, |halves| {
+    ui.horizontal_top(|ui| {
+        let width = ui.available_width();
         let text = "Auto: Continuo swings as you do. 8ths, 16ths: it swings these by the amount. Off: it plays straight, \
                     and hears your notes as if you did.";
-        menu(&mut halves[0], theme, setter, &p.swing, text);
-        // Level with the menu, which has its name above.
-        halves[1].add_space(16.0);
+        ui.vertical(|ui| {
+            ui.set_width(0.36 * width);
+            menu(ui, theme, setter, &p.swing, text);
+        });
         let text = "How late offbeats are if Swing is set to 8ths or 16ths. 50 %: straight. 67 %: as in triplets.";
-        bar(&mut halves[1], theme, setter, &p.swing_amount, text);
+        ui.vertical(|ui| {
+            // Level with the menu, which has its name above.
+            ui.spacing_mut().item_spacing.y = 0.0;
+            ui.add_space(16.0);
+            bar(ui, theme, setter, &p.swing_amount, text);
+        });
     });
 }
 

@@ -59,7 +59,7 @@ mod tests {
             ["F32(0.9)", "Bool(false)", "I32(127)", "Bool(true)", "Bool(false)", "Bool(false)", "I32(0)"]
         );
         // A project from before there was expression plays without it.
-        assert_eq!(["dynmcs", "human", "swing", "swamt"].map(value), ["F32(0.0)", "F32(0.0)", "I32(1)", "F32(0.66)"]);
+        assert_eq!(["dynmcs", "human", "swing", "swamt"].map(value), ["F32(0.0)", "F32(0.0)", "I32(1)", "F32(0.67)"]);
         assert_eq!(state.params.len(), ContinuoParams::default().param_map().len());
     }
 
