@@ -151,6 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn a_swung_note_belongs_to_the_step_that_it_starts_in() {
+        // Half a beat and two thirds of a step later, a rounding error before a step, and a step and a half.
+        let note = |start_beats: f64| FrozenNote {
+            lane: 1,
+            key: 60,
+            velocity: 0.5,
+            start_beats,
+            end_beats: start_beats + 1.0,
+        };
+        let first_step = |start_beats: f64| steps(&[note(start_beats)]).0;
+        assert_eq!([4.667, 4.999, 4.375].map(first_step), [18, 20, 17]);
+    }
+
+    #[test]
     fn a_part_is_on_the_grid_and_has_no_steps_outside_its_notes() {
         let note =
             |lane, key, start_beats: f64, end_beats| FrozenNote { lane, key, velocity: 0.5, start_beats, end_beats };
