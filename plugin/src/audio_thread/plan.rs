@@ -328,8 +328,11 @@ impl RequestContext<'_> {
             SwingSource::Player => self.listener.swing_at(self.time, step, is_networks),
             SwingSource::Set(swing) => Some(swing),
         };
+        // After the loop's end all lanes settle there; in the first round they start alike.
+        let starts_loop = self.time.starts_loop(self.time.song_position(step).song_step);
+        let on_grid = if starts_loop { Lanes::ALL } else { Lanes::NONE };
         let accent = touch.accent(step_settings.controls.bar.map(|bar| bar.step_in_bar));
-        Expression { dynamics, humanise, level: touch.level(), accent, swing, on_grid: Lanes::NONE }
+        Expression { dynamics, humanise, level: touch.level(), accent, swing, on_grid }
     }
 
     /// Adds the frozen lanes to what is given. The player's own lanes take precedence.

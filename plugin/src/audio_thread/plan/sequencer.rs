@@ -149,7 +149,7 @@ impl Sequencer {
         };
         self.played_in[slot(step)] = Some((step, played));
         // A lane that settles may hold another note than the one that sounds: the new one must not wait within the step.
-        request.expression.on_grid = settles;
+        request.expression.on_grid = request.expression.on_grid | settles;
         request.count = step.number();
         request.undo_from = self.stale_from.map_or(step, |stale| stale.min(step)).number();
         let content = bridge.ask(request).map_or(Content::Refused, Content::Requested);

@@ -214,6 +214,12 @@ fn each_round_of_a_loop_has_the_same_expression() {
     // Where the player played in the first round, the network plays as the player did last.
     assert_eq!(host.expression(1, 8), host.expression(2, 8));
     assert_eq!(host.expression(1, 8).swing, host.expression(0, 60).swing);
+    // The first step of the loop starts alike in every round.
+    let mut host = Host::new(Mode::Free);
+    host.loop_beats = Some(16.0);
+    host.play(40.0, 480, &[]);
+    assert_eq!([0, 1].map(|round| host.expression(round, 0).on_grid), [Lanes::ALL; 2]);
+    assert_eq!([0, 1].map(|round| host.expression(round, 1).on_grid), [Lanes::NONE; 2]);
 }
 
 #[test]
