@@ -1,3 +1,5 @@
+//! What expression changes, and what it leaves alone.
+
 use super::*;
 use crate::decision::Given;
 use crate::generate::FollowedControls;

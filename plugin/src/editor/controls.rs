@@ -128,8 +128,8 @@ fn how_it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoPa
     });
     ui.horizontal_top(|ui| {
         let width = ui.available_width();
-        let text = "Auto: Continuo swings as you do. 8ths, 16ths: it swings these by the amount. Off: it plays straight, \
-                    and hears your notes as if you did.";
+        let text = "Auto: Continuo swings as you do. 8ths, 16ths: it swings these by the amount. Off: it plays \
+                    straight, and hears your notes as if you did.";
         ui.vertical(|ui| {
             ui.set_width(0.36 * width);
             menu(ui, theme, setter, &p.swing, text);

@@ -148,7 +148,7 @@ impl Sequencer {
             before.map_or(Lanes::NONE, |(_, before)| before & !played)
         };
         self.played_in[slot(step)] = Some((step, played));
-        // A lane that settles may hold another note than the one that sounds: the new one must not wait within the step.
+        // A lane that settles may hold another note than the one that sounds: the new one must not wait.
         request.expression.on_grid = request.expression.on_grid | settles;
         request.count = step.number();
         request.undo_from = self.stale_from.map_or(step, |stale| stale.min(step)).number();
