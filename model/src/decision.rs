@@ -230,6 +230,17 @@ impl Decision {
         &self.edges[..usize::from(self.len)]
     }
 
+    /// The same decision with each edge replaced by `with(edge)`, which must keep its lane and key. What sounds after
+    /// the step stays the same.
+    pub fn map(&self, with: impl Fn(Edge) -> Edge) -> Self {
+        let mut mapped = Self::holding(self.sounding);
+        for edge in self.edges() {
+            mapped.push(with(*edge));
+        }
+        mapped.sounding = self.sounding;
+        mapped
+    }
+
     /// The keys of the notes that start in `lane`.
     pub fn starts(&self, lane: u8) -> impl Iterator<Item = u8> + '_ {
         self.edges().iter().filter_map(move |edge| match edge {

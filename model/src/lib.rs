@@ -49,6 +49,7 @@
 
 pub mod config;
 pub mod decision;
+pub mod expression;
 pub mod generate;
 pub mod hash;
 pub mod key;

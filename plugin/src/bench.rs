@@ -15,7 +15,7 @@ use crate::audio_thread::stages::{Stage, StageClock};
 use crate::audio_thread::transport::HostTime;
 use crate::bridge::{self, Answer, WorkerEnd};
 use crate::frozen::FrozenTake;
-use crate::params::{Input, Mode, Tonality};
+use crate::params::{Feel, Input, Mode, Tonality};
 
 const SAMPLE_RATE: f64 = 48_000.0;
 /// Samples in a block.
@@ -192,6 +192,7 @@ fn settings(piece: &Piece) -> Settings {
         reply_delay_samples: 1200,
         chord_window_samples: 1200,
         tonality: Tonality::default(),
+        feel: Feel::default(),
         step: StepSettings { rng_seed: 1, strict: true, ..StepSettings::default() },
     }
 }

@@ -13,6 +13,7 @@ use std::thread::Thread;
 use std::time::Instant;
 
 use continuo_model::decision::Decision;
+use continuo_model::expression::Expression;
 use continuo_model::generate::Step;
 
 use crate::frozen::FrozenPart;
@@ -54,6 +55,8 @@ pub struct Request {
     pub undo_from: i64,
     /// The step to decide, with its position in the song.
     pub step: Step,
+    /// How its notes are played. The performer never hears that.
+    pub expression: Expression,
     /// Whether the step begins a bar.
     pub begins_bar: bool,
     /// If the step answers a played note, when the request was sent; for the figures of the status line.
@@ -65,7 +68,7 @@ pub struct Request {
 pub struct Answer {
     /// The id of the request.
     pub id: u64,
-    /// The notes that start and end, and those that sound afterwards, as the model heard them.
+    /// The notes that start and end, as they play, and those that sound afterwards, as the model heard them.
     pub decision: Decision,
 }
 

@@ -48,7 +48,7 @@ const FRAME: Duration = Duration::from_micros(16_667);
 /// Time between frames while nothing moves.
 const IDLE: Duration = Duration::from_millis(200);
 /// Height of the panel under the roll, points.
-const TAB_HEIGHT: f32 = 310.0;
+const TAB_HEIGHT: f32 = 356.0;
 /// The largest share of the window's height for that panel. In a low window it scrolls.
 const TAB_SHARE: f32 = 0.47;
 const LEGEND_HEIGHT: f32 = 26.0;

@@ -102,7 +102,9 @@ impl FrozenPart {
 /// The notes as decisions on the grid of 16ths. Returns the song step of the first note, and a decision for each step
 /// from there.
 fn steps(notes: &[FrozenNote]) -> (i64, Vec<Decision>) {
-    let step = |beats: f64| (beats * STEPS_PER_BEAT as f64).round() as i64;
+    // A swung note belongs to the step that it starts in, however late. The addend is larger than rounding errors and
+    // smaller than a tick.
+    let step = |beats: f64| (beats * STEPS_PER_BEAT as f64 + 0.02).floor() as i64;
     let first = notes.iter().map(|note| step(note.start_beats)).min().unwrap_or(0);
     let last = notes.iter().map(|note| step(note.end_beats)).max().unwrap_or(first);
     // A damaged project may hold notes of any length.
@@ -146,6 +148,20 @@ mod tests {
         assert_eq!((part.notes[0].start_beats, part.notes[0].end_beats), (4.5, 5.525));
         let steps: Vec<i64> = (10..26).filter(|step| part.step(*step).is_some()).collect();
         assert_eq!(steps, [16, 17, 18, 19]);
+    }
+
+    #[test]
+    fn a_swung_note_belongs_to_the_step_that_it_starts_in() {
+        // Half a beat and two thirds of a step later, a rounding error before a step, and a step and a half.
+        let note = |start_beats: f64| FrozenNote {
+            lane: 1,
+            key: 60,
+            velocity: 0.5,
+            start_beats,
+            end_beats: start_beats + 1.0,
+        };
+        let first_step = |start_beats: f64| steps(&[note(start_beats)]).0;
+        assert_eq!([4.667, 4.999, 4.375].map(first_step), [18, 20, 17]);
     }
 
     #[test]

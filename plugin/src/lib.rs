@@ -230,6 +230,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
             reply_delay_samples,
             chord_window_samples: reply_delay_samples.min((CHORD_SECONDS * f64::from(self.sample_rate)).round() as u64),
             tonality: p.tonality(),
+            feel: p.feel(),
             step: p.step_settings(),
         }
     }

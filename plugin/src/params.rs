@@ -2,6 +2,7 @@
 
 mod choices;
 pub mod controls;
+mod feel;
 mod loading;
 mod scales;
 
@@ -17,6 +18,7 @@ use nice_plug::prelude::*;
 use crate::state::Project;
 pub use choices::{Emit, EnterOn, HearChannel, Input, Loop, Mode, Phrases, Voice};
 use controls::{Density, Key, Register};
+pub use feel::{Feel, Swing, SwingSource};
 pub use scales::{CLASS_NAMES, Scale, Tonality};
 
 /// From this behaviour version on, line models draw rhythm as they learnt it.
@@ -103,6 +105,18 @@ pub struct ContinuoParams {
     /// The register of the voices.
     #[id = "regist"]
     pub register: EnumParam<Register>,
+    /// How much velocities vary with metre, phrase, voice and the player's accents, 0 to 1.
+    #[id = "dynmcs"]
+    pub dynamics: FloatParam,
+    /// How much timing and velocities deviate at random, 0 to 1.
+    #[id = "human"]
+    pub humanise: FloatParam,
+    /// Which notes swing.
+    #[id = "swing"]
+    pub swing: EnumParam<Swing>,
+    /// The first note's share of a swung pair, 0.5 to 0.75, where the player has set it.
+    #[id = "swamt"]
+    pub swing_amount: FloatParam,
     /// Whether parallel fifths and octaves are forbidden.
     #[id = "strict"]
     pub strict: BoolParam,
@@ -172,6 +186,15 @@ impl ContinuoParams {
             favours_scale: false,
             closes: false,
             cools_rhythm: self.project.behaviour() < FIRST_LEARNT_RHYTHM,
+        }
+    }
+
+    /// How decided notes are played.
+    pub fn feel(&self) -> Feel {
+        Feel {
+            dynamics: self.dynamics.value(),
+            humanise: self.humanise.value(),
+            swing: self.swing.value().by(self.swing_amount.value()),
         }
     }
 
@@ -253,6 +276,13 @@ impl Default for ContinuoParams {
                 .with_step_size(0.01)
                 .with_value_to_string(formatters::v2s_f32_rounded(2))
         };
+        let percentage = |name, default, min, max| {
+            FloatParam::new(name, default, FloatRange::Linear { min, max })
+                .with_step_size(0.01)
+                .with_unit(" %")
+                .with_value_to_string(formatters::v2s_f32_percentage(0))
+                .with_string_to_value(formatters::s2v_f32_percentage())
+        };
         let (cadence, cadence_pressed) = trigger("Cadence");
         let (end, end_pressed) = trigger("End");
         let (panic, panic_pressed) = trigger("Panic");
@@ -284,6 +314,10 @@ impl Default for ContinuoParams {
             phrases: EnumParam::new("Phrases", Phrases::Auto),
             density: EnumParam::new("Density", Density::Auto),
             register: EnumParam::new("Register", Register::Auto),
+            dynamics: percentage("Dynamics", 0.5, 0.0, 1.0),
+            humanise: percentage("Humanise", 0.25, 0.0, 1.0),
+            swing: EnumParam::new("Swing", Swing::Auto),
+            swing_amount: percentage("Swing amount", 0.67, 0.5, 0.75),
             strict: BoolParam::new("Strict parts", true),
             lookahead_steps: IntParam::new("Lookahead", 2, IntRange::Linear { min: 1, max: 16 }).with_unit(" steps"),
             reply_delay_ms: FloatParam::new("Reply delay", 25.0, FloatRange::Linear { min: 0.0, max: 50.0 })

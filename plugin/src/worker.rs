@@ -94,7 +94,7 @@ impl WorkerShared {
             status.style.clone_from(&loaded.name);
             status.path.clone_from(&loaded.path);
             status.problem.clone_from(&loaded.problem);
-            status.plays_alone = !loaded.performance.capabilities().harmonises;
+            status.plays_alone = !loaded.performance.capabilities.harmonises;
         }
     }
 
@@ -271,6 +271,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, worker_shared: &WorkerShared, mut fro
 /// A performer and the earlier states to which it can return.
 struct Performance {
     performer: Box<dyn Performer>,
+    capabilities: Capabilities,
     song: SongMemory,
     /// In order of counted steps.
     checkpoints: Vec<Checkpoint>,
@@ -295,6 +296,7 @@ impl Performance {
         let spare = (0..NUM_CHECKPOINTS).map(|_| performer.checkpoint()).collect();
         Self {
             song: SongMemory::new(&*performer),
+            capabilities: performer.network().capabilities(),
             performer,
             checkpoints: Vec::with_capacity(NUM_CHECKPOINTS),
             spare,
@@ -306,11 +308,7 @@ impl Performance {
 
     /// Publishes the lanes that the weights can play, for the audio thread.
     fn publish_lanes(&self, shared: &Shared) {
-        shared.lanes.store(self.capabilities().lanes.bits(), Ordering::Relaxed);
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.performer.network().capabilities()
+        shared.lanes.store(self.capabilities.lanes.bits(), Ordering::Relaxed);
     }
 
     /// Replaces the performance by `next`, which hears the steps before `song_step` and continues from there. Returns
@@ -331,6 +329,8 @@ impl Performance {
         }
         let decision = self.performer.decide(&request.step);
         self.song.keep_step(&request.step, &decision);
+        // The performer goes on from what it decided, so expression changes no note.
+        let decision = request.expression.apply(&decision, &request.step, &self.capabilities);
         Answer { id: request.id, decision }
     }
 

@@ -31,6 +31,16 @@ pub fn choose(plugin: &mut HostedPlugin, name: &str, text: &str) -> Result<()> {
     plugin.set_param_by_name(name, normalised)
 }
 
+/// Turns dynamics, deviations and swing off, so that notes play exactly as decided.
+///
+/// # Errors
+/// If a parameter is missing.
+pub fn without_expression(plugin: &mut HostedPlugin) -> Result<()> {
+    choose(plugin, "Dynamics", "0 %")?;
+    choose(plugin, "Humanise", "0 %")?;
+    choose(plugin, "Swing", "Off")
+}
+
 /// The value of 0 to 1 at which a stepped parameter shows `text`.
 ///
 /// # Errors

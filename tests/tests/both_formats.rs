@@ -6,7 +6,7 @@ use anyhow::Result;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostedPlugin};
 use continuo_tests::host_clock::{BEAT, SAMPLE_RATE};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
-use continuo_tests::session::{self, choose};
+use continuo_tests::session::{self, choose, without_expression};
 use continuo_tests::timeline::VOICE_NAMES;
 
 /// The default reply delay, 25 ms, samples.
@@ -31,6 +31,13 @@ fn run(format: Format, class: Class, mode: &str, blocks: Blocks) -> Result<Sent>
     phrase().run(&mut hosted(format, class, mode)?, SAMPLE_RATE, blocks, Pace::Fast)
 }
 
+/// The same without expression: notes exactly on the grid.
+fn run_plain(mode: &str) -> Result<Sent> {
+    let mut plugin = hosted(Format::Clap, Class::NoteEffect, mode)?;
+    without_expression(&mut plugin)?;
+    phrase().run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)
+}
+
 /// The note-ons as (sample since the transport started, channel, key).
 fn starts(sent: &Sent) -> Vec<(i64, u8, u8)> {
     let since_start = |(at, channel, key)| (at as i64 - BEAT as i64 / 2, channel, key);
@@ -39,7 +46,7 @@ fn starts(sent: &Sent) -> Vec<(i64, u8, u8)> {
 
 #[test]
 fn continue_goes_on_in_four_voices_on_the_grid() -> Result<()> {
-    let sent = run(Format::Clap, Class::NoteEffect, "Continue", Blocks::Of(512))?;
+    let sent = run_plain("Continue")?;
     let (played, generated): (Vec<_>, Vec<_>) = starts(&sent).into_iter().partition(|(at, ..)| *at < 7 * BEAT as i64);
     let keys: Vec<_> = played.iter().map(|(_, channel, key)| (*channel, *key)).collect();
     assert_eq!(keys, [(0, 67), (0, 69), (0, 71), (0, 72), (0, 74), (0, 72), (0, 71)]);
@@ -54,7 +61,7 @@ fn continue_goes_on_in_four_voices_on_the_grid() -> Result<()> {
 
 #[test]
 fn harmonise_answers_each_note_after_the_reply_delay() -> Result<()> {
-    let sent = run(Format::Clap, Class::NoteEffect, "Harmonise", Blocks::Of(512))?;
+    let sent = run_plain("Harmonise")?;
     let starts = starts(&sent);
     let at_first_note: Vec<_> = starts.iter().take_while(|(at, ..)| *at < 2000).collect();
     assert_eq!(at_first_note[0], &(0, 0, 67));

@@ -15,7 +15,7 @@ use continuo_tests::heard::{Heard, notes};
 use continuo_tests::host_clock::{SAMPLE_RATE, STEP};
 use continuo_tests::rack::{Blocks, Pace};
 use continuo_tests::script::{Script, Stretch};
-use continuo_tests::session::{choose, with_weights};
+use continuo_tests::session::{choose, with_weights, without_expression};
 use continuo_tests::{BLESS_VARIABLE, bundles, saved_state};
 
 /// The last behaviour version with which line models cooled their rhythm. Their performances of then are kept as well.
@@ -68,6 +68,7 @@ fn perform(style: &str, mode: &str, format: Format, behaviour: Option<u32>) -> R
     plugin.load_state(&saved_state::write(format, &state))?;
     choose(&mut plugin, "Mode", mode)?;
     choose(&mut plugin, "Rng seed", "1")?;
+    without_expression(&mut plugin)?;
     plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 512, offline: true })?;
     if format == Format::Vst3 {
         // Some wrappers pass on the process mode one activation late.

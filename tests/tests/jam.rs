@@ -111,7 +111,8 @@ fn track_of<'a>(phrase: &'a Phrase, name: &str) -> &'a Track {
 fn a_jam_gives_four_voices_on_the_grid_in_tempo() -> Result<()> {
     let _beside_others = ALONE.read();
     for format in ["clap", "vst3"] {
-        let (phrase, line, out) = jam(&format!("grid_{format}"), &["--offline", "--format", format, "--tempo", "96"])?;
+        let (phrase, line, out) =
+            jam(&format!("grid_{format}"), &["--offline", "--plain", "--format", format, "--tempo", "96"])?;
         assert!((phrase.tempo_bpm - 96.0).abs() < 1e-3);
         assert_eq!(phrase.time_signature, (4, 4));
         let played_until = track_of(&phrase, "Played").notes.last().context("the seed phrase has notes")?.end_beats();

@@ -10,7 +10,7 @@ use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlug
 use continuo_tests::host_clock::{BEAT, SAMPLE_RATE};
 use continuo_tests::saved_state::{self, field, read, set_field, write};
 use continuo_tests::script::{Blocks, Happening, Pace, Script, Sent, Stretch};
-use continuo_tests::session::{MAX_BLOCK, choose, starts};
+use continuo_tests::session::{MAX_BLOCK, choose, starts, without_expression};
 use serde_json::{Value, json};
 
 /// One test at a time: some of them change the process's environment, which the plugin reads.
@@ -142,6 +142,7 @@ fn what_is_generated_is_on_the_grid_in_the_project_and_tells_where_it_was_heard(
         let delay = plugin.param_by_name("Reply delay")?;
         // 20 ms at 120 are 38.4 ticks.
         plugin.set_param_by_name("Reply delay", 0.4)?;
+        without_expression(&mut plugin)?;
         ensure!(plugin.param_text(delay.id, 0.4)? == "20.0 ms");
         let script = Script { stretches: vec![Stretch::play(0.0, 8.0), Stretch::stand(1.0)], ..Script::default() };
         script.notes(0, "0 67 1, 1 69 1, 2 71 2, 4 72 1").run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;

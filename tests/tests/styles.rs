@@ -40,7 +40,7 @@ fn jam(seed: &Path, weights: &Path, mode: &str, name: &str) -> Result<(Phrase, S
         .arg(weights)
         .arg("--out")
         .arg(&out)
-        .args(["--offline", "--mode", mode, "--bars", "12"])
+        .args(["--offline", "--plain", "--mode", mode, "--bars", "12"])
         .output()?;
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     ensure!(output.status.success(), "{}: {text}", weights.display());

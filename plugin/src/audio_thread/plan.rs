@@ -7,6 +7,7 @@ mod sequencer;
 use std::time::Instant;
 
 use continuo_model::decision::{Decision, Given, Lanes};
+use continuo_model::expression::Expression;
 use continuo_model::generate::{Step, StepSettings};
 use continuo_model::key;
 use continuo_model::phrasing::{LAST_CHORD_STEPS, PhraseStep};
@@ -18,12 +19,12 @@ pub use sequencer::{Due, PlannedStep, Poll};
 
 use super::frozen::Frozen;
 use super::hands::Hands;
-use super::heard_key::HeardKey;
+use super::listener::Listener;
 use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample};
 use super::settings::Settings;
 use super::transport::{BlockTime, TurnStart};
 use crate::bridge::{AudioEnd, Origin, Request};
-use crate::params::Mode;
+use crate::params::{Feel, Mode, SwingSource};
 
 /// The number of bars at the start of the network's turn in which pitches outside the scale are rare.
 const KEY_BARS: f64 = 2.0;
@@ -48,8 +49,8 @@ pub struct RequestContext<'a> {
     pub time: &'a BlockTime,
     /// The player's hands.
     pub hands: &'a mut Hands,
-    /// The key that the player plays in.
-    pub heard_key: &'a HeardKey,
+    /// How the player plays.
+    pub listener: &'a Listener,
     /// The frozen lanes.
     pub frozen: &'a Frozen,
     /// The bridge to the worker.
@@ -249,6 +250,7 @@ impl Plan {
                 attack,
                 settings: step_settings,
             },
+            expression: context.expression(step, &step_settings, given.lanes.is_empty()),
             begins_bar: time.begins_bar(position.song_step),
             requested_at,
         };
@@ -309,12 +311,28 @@ impl RequestContext<'_> {
         let min_steps = if *mode == Mode::Harmonise { ENOUGH_TO_HARMONISE } else { 0.0 };
         let key = tonality.key.or_else(|| {
             let minor = tonality.scale.is_minor();
-            self.heard_key.at(self.time, step, is_networks, |heard| heard.key(min_steps, minor))
+            self.listener.key_at(self.time, step, is_networks, |heard| heard.key(min_steps, minor))
         });
         // Alone from the start, the network plays in a key of its own.
         let key = key.or_else(|| (*mode == Mode::Free).then(|| key::drawn(step_settings.rng_seed)));
         step_settings.controls.key = tonality.network_key(key);
         step_settings.scale = tonality.classes(key);
+    }
+
+    /// How the notes of a step are played: by the parameters and by how the player plays.
+    fn expression(&self, step: CountedStep, step_settings: &StepSettings, is_networks: bool) -> Expression {
+        let Feel { dynamics, humanise, swing } = self.settings.feel;
+        let touch = self.listener.touch_at(self.time, step, is_networks);
+        let swing = match swing {
+            SwingSource::Off => None,
+            SwingSource::Player => self.listener.swing_at(self.time, step, is_networks),
+            SwingSource::Set(swing) => Some(swing),
+        };
+        // After the loop's end all lanes settle there; in the first round they start alike.
+        let starts_loop = self.time.starts_loop(self.time.song_position(step).song_step);
+        let on_grid = if starts_loop { Lanes::ALL } else { Lanes::NONE };
+        let accent = touch.accent(step_settings.controls.bar.map(|bar| bar.step_in_bar));
+        Expression { dynamics, humanise, level: touch.level(), accent, swing, on_grid }
     }
 
     /// Adds the frozen lanes to what is given. The player's own lanes take precedence.

@@ -14,8 +14,8 @@ use super::deadline::{Deadline, Watch};
 use super::frozen::Frozen;
 use super::glance;
 use super::hands::Hands;
-use super::heard_key::HeardKey;
 use super::input::Input;
+use super::listener::Listener;
 use super::output::{OutEvents, Output};
 use super::plan::{Plan, RequestContext};
 use super::settings::Block;
@@ -35,7 +35,7 @@ pub struct AudioThread {
     take: TakeClock,
     input: Input,
     hands: Hands,
-    heard_key: HeardKey,
+    listener: Listener,
     turns: Turns,
     plan: Plan,
     deadline: Deadline,
@@ -54,7 +54,7 @@ impl AudioThread {
             take: TakeClock::new(),
             input: Input::new(),
             hands: Hands::new(sample_rate),
-            heard_key: HeardKey::new(),
+            listener: Listener::new(),
             turns: Turns::new(),
             plan: Plan::new(),
             deadline: Deadline::new(sample_rate, watch),
@@ -87,7 +87,7 @@ impl AudioThread {
         self.voices.clear();
         self.deadline.forget_misses();
         self.turns.forget_phrase();
-        self.heard_key.clear();
+        self.listener.clear();
         self.drop_plans(Origin::PieceStart);
     }
 
@@ -168,7 +168,7 @@ impl AudioThread {
             &mut self.take,
             &self.plan,
             self.turns.next_step(),
-            self.heard_key.last(),
+            self.listener.last_key(),
         );
 
         // The clocks move to the next block.
@@ -208,8 +208,8 @@ impl AudioThread {
         block: &'a Block,
         time: &'a BlockTime,
     ) -> (&'a mut Plan, &'a mut Turns, RequestContext<'a>) {
-        let Self { plan, turns, hands, heard_key, frozen, bridge, .. } = self;
-        (plan, turns, RequestContext { settings: &block.settings, time, hands, heard_key, frozen, bridge })
+        let Self { plan, turns, hands, listener, frozen, bridge, .. } = self;
+        (plan, turns, RequestContext { settings: &block.settings, time, hands, listener, frozen, bridge })
     }
 
     /// The voices, with what they need to play.

@@ -9,7 +9,7 @@ use nice_plug::prelude::NoteEvent;
 
 use super::hands::ByVoice;
 use super::transport::HostTime;
-use crate::params::{Input, Mode, Tonality};
+use crate::params::{Feel, Input, Mode, Tonality};
 
 /// Notes struck within this many seconds of the first form one chord; less if the reply delay is shorter.
 pub const CHORD_SECONDS: f64 = 0.025;
@@ -55,6 +55,8 @@ pub struct Settings {
     pub chord_window_samples: u64,
     /// The key and the scale.
     pub tonality: Tonality,
+    /// How decided notes are played.
+    pub feel: Feel,
     /// How the network decides steps.
     pub step: StepSettings,
 }

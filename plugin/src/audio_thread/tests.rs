@@ -1,6 +1,7 @@
 //! The audio thread without a host: it does not allocate, and it copes with a worker that is late or gone.
 
 mod edges;
+mod expression;
 mod form;
 mod late;
 mod parts;
@@ -24,7 +25,7 @@ use super::process::AudioThread;
 use super::settings::{Block, Settings};
 use super::transport::HostTime;
 use crate::bridge::{self, Answer, Shared, WorkerEnd};
-use crate::params::{Input, Mode, Tonality};
+use crate::params::{Feel, Input, Mode, SwingSource, Tonality};
 use crate::worker::{Worker, WorkerShared};
 
 const SAMPLE_RATE: f64 = 48_000.0;
@@ -51,6 +52,7 @@ fn settings(mode: Mode) -> Settings {
         reply_delay_samples: 240,
         chord_window_samples: 240,
         tonality: Tonality::default(),
+        feel: Feel::default(),
         step: StepSettings { rng_seed: 1, ..StepSettings::default() },
     }
 }
@@ -94,6 +96,9 @@ fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
             block.settings.frozen =
                 Lanes::from_fn(|lane| n / 300 % 4 == 3 && !(n / 1200 + u64::from(lane)).is_multiple_of(3));
             block.settings.step.snap = n / 500 % 2 == 1;
+            if n / 450 % 2 == 1 {
+                block.settings.feel = Feel { dynamics: 1.0, humanise: 1.0, swing: SwingSource::Player };
+            }
             block.settings.panic = n % 1000 == 999;
             block.settings.bypass = n / 250 % 9 == 8;
             block.settings.cadence = n / 400 % 2 == 1;

@@ -17,6 +17,8 @@ use under_way::StepUnderWay;
 const LEAST_SECONDS: f64 = 0.06;
 /// An answer between steps does not move a lane that moved less than this many steps ago.
 const APART_STEPS: f64 = 0.75;
+/// A lane does not go to a key that it leaves within this many ticks, such as one whose end is humanised.
+const BRIEF_TICKS: u8 = 6;
 /// The rounding error of a sample's position, in steps.
 const ROUNDING_STEPS: f64 = 1e-3;
 
@@ -95,7 +97,8 @@ impl Moment {
 impl Target {
     /// The keys that a lane should sound at the start of a step.
     fn of(planned: &PlannedStep, lane: u8) -> Self {
-        let mut target = Self { held: planned.decision.keys_at_start(lane), ..Self::default() };
+        let velocities = Velocities { held: planned.held_velocity, ..Velocities::default() };
+        let mut target = Self { held: planned.decision.keys_at_start(lane), velocities, ..Self::default() };
         for edge in planned.decision.edges().iter().filter(|edge| edge.lane() == lane && edge.tick() == 0) {
             if let Edge::On { key, velocity, .. } = *edge {
                 target.held.remove(key);
@@ -182,7 +185,11 @@ impl Voices {
         let owes = self.owed[usize::from(lane)].is_some();
         let settles = planned.settles.contains(lane) && !self.missed.contains(lane) || owes;
         if settles && self.sounding[usize::from(lane)] != target.held {
-            self.go_to(playing, lane, target, when);
+            if leaves_soon(planned, lane) {
+                self.rest(playing, lane, when.1);
+            } else {
+                self.go_to(playing, lane, target, when);
+            }
         } else if settles {
             self.settle(lane);
         }
@@ -323,11 +330,19 @@ impl Voices {
     }
 }
 
+/// Whether a lane moves on shortly after the start of the step.
+fn leaves_soon(planned: &PlannedStep, lane: u8) -> bool {
+    let starts = |edge: &&Edge| matches!(edge, Edge::On { .. }) && edge.lane() == lane;
+    planned.decision.edges().iter().find(starts).is_some_and(|edge| edge.tick() <= BRIEF_TICKS)
+}
+
 /// The velocities of the keys that start with a step, 1 to 127.
 #[derive(Clone, Copy, Debug, Default)]
 struct Velocities {
     keys: [(u8, u8); MAX_EDGES],
     count: usize,
+    /// That of the other keys.
+    held: u8,
 }
 
 impl Velocities {
@@ -336,9 +351,9 @@ impl Velocities {
         self.count += 1;
     }
 
-    /// A key's velocity; 0 if the model has not decided one.
+    /// A key's velocity; 0 for the player's.
     fn of(&self, key: u8) -> u8 {
-        self.keys[..self.count].iter().find(|(of, _)| *of == key).map_or(0, |(_, velocity)| *velocity)
+        self.keys[..self.count].iter().find(|(of, _)| *of == key).map_or(self.held, |(_, velocity)| *velocity)
     }
 }
 

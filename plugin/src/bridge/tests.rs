@@ -2,13 +2,23 @@
 
 use super::*;
 use continuo_model::decision::Edge;
+use continuo_model::expression::Expression;
 use continuo_model::generate::StepSettings;
 
 fn request(id: u64) -> Request {
     let settings = StepSettings { rng_seed: id, pass: id, ..StepSettings::default() };
     let step = Step { step_idx: id as i64, settings, ..Step::default() };
     let count = id as i64;
-    Request { id, origin: Origin::PreviousStep, count, undo_from: count, step, begins_bar: false, requested_at: None }
+    Request {
+        id,
+        origin: Origin::PreviousStep,
+        count,
+        undo_from: count,
+        step,
+        expression: Expression::NONE,
+        begins_bar: false,
+        requested_at: None,
+    }
 }
 
 /// A bridge whose worker counts as running.

@@ -95,14 +95,13 @@ fn it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
         "How often notes start, from long chords to running eighths. Auto: the network decides.",
     );
     choice(ui, theme, setter, &p.register, "How high the voices are together. Auto: the network decides.");
-    bar(
-        ui,
-        theme,
-        setter,
-        &p.temperature,
-        "How adventurous the music is. 0: always the most likely note. 1: as varied as the music that the network \
-         learnt from.",
-    );
+    ui.columns(2, |halves| {
+        let text = "How adventurous the music is. 0: always the most likely note. 1: as varied as the music that the \
+                    network learnt from.";
+        bar(&mut halves[0], theme, setter, &p.temperature, text);
+        let text = "Draws only from the most likely notes, which together reach this probability. Lower is safer.";
+        bar(&mut halves[1], theme, setter, &p.top_p, text);
+    });
     bar(
         ui,
         theme,
@@ -111,12 +110,37 @@ fn it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
         "Adapts the temperature to the network's confidence: lower when many notes are likely, higher when one is \
          nearly certain. 0: off.",
     );
-    let text = "Draws only from the most likely notes, which together reach this probability. Lower is safer.";
-    bar(ui, theme, setter, &p.top_p, text);
     ui.columns(2, |halves| {
         bar(&mut halves[0], theme, setter, &p.rests, "How often Continuo rests. 1: as the network learnt. 0: never.");
         let text = "How long Continuo holds notes. 1: as the network learnt. Lower: shorter notes.";
         bar(&mut halves[1], theme, setter, &p.holds, text);
+    });
+    how_it_plays(ui, theme, setter, p);
+}
+
+fn how_it_plays(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams) {
+    ui.columns(2, |halves| {
+        let text = "How much the loudness follows the bar, the phrase, the voice and your accents. 0: every note is as \
+                    loud as you play.";
+        bar(&mut halves[0], theme, setter, &p.dynamics, text);
+        let text = "How much timing and loudness vary, as hands vary them. 0: exactly on the grid.";
+        bar(&mut halves[1], theme, setter, &p.humanise, text);
+    });
+    ui.horizontal_top(|ui| {
+        let width = ui.available_width();
+        let text = "Auto: Continuo swings as you do. 8ths, 16ths: it swings these by the amount. Off: it plays \
+                    straight, and hears your notes as if you did.";
+        ui.vertical(|ui| {
+            ui.set_width(0.36 * width);
+            menu(ui, theme, setter, &p.swing, text);
+        });
+        let text = "How late offbeats are if Swing is set to 8ths or 16ths. 50 %: straight. 67 %: as in triplets.";
+        ui.vertical(|ui| {
+            // Level with the menu, which has its name above.
+            ui.spacing_mut().item_spacing.y = 0.0;
+            ui.add_space(16.0);
+            bar(ui, theme, setter, &p.swing_amount, text);
+        });
     });
 }
 

@@ -5,15 +5,22 @@ use std::collections::BTreeMap;
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 
-use super::ContinuoParams;
+use super::{ContinuoParams, Swing};
 
 /// The ids of the buttons.
 const BUTTONS: [&str; 3] = ["panic", "cadenc", "end"];
+/// Parameters that differ from their default in a state from before they existed, so that it plays as it did: Dynamics
+/// and Humanise at 0, Swing off.
+const BEFORE: [(&str, ParamValue); 3] =
+    [("dynmcs", ParamValue::F32(0.0)), ("human", ParamValue::F32(0.0)), ("swing", ParamValue::I32(Swing::Off as i32))];
 
 impl ContinuoParams {
-    /// Adds parameters that the state lacks, with their defaults; otherwise they would keep their current values.
-    /// Releases buttons, which version 0.1.0 saved as pressed.
+    /// Adds parameters that the state lacks, with their defaults (or as in [`BEFORE`]); otherwise they would keep their
+    /// current values. Releases buttons, which version 0.1.0 saved as pressed.
     pub fn complete(state: &mut PluginState) {
+        for (id, value) in BEFORE {
+            state.params.entry(id.into()).or_insert(value);
+        }
         for (id, value) in Self::defaults() {
             let saved = state.params.entry(id.clone()).or_insert(value);
             if BUTTONS.contains(&id.as_str()) {
@@ -51,6 +58,8 @@ mod tests {
             ["temp", "panic", "hrto", "strict", "frz_4", "end", "phrase"].map(value),
             ["F32(0.9)", "Bool(false)", "I32(127)", "Bool(true)", "Bool(false)", "Bool(false)", "I32(0)"]
         );
+        // A project from before there was expression plays without it.
+        assert_eq!(["dynmcs", "human", "swing", "swamt"].map(value), ["F32(0.0)", "F32(0.0)", "I32(1)", "F32(0.67)"]);
         assert_eq!(state.params.len(), ContinuoParams::default().param_map().len());
     }
 

@@ -1,6 +1,7 @@
 //! The worker, with and without its thread.
 
-use continuo_model::decision::{Given, Lanes, Sounding};
+use continuo_model::decision::{Edge, Given, Lanes, Sounding};
+use continuo_model::expression::{Expression, Swing, SwungNotes};
 use continuo_model::generate::{self, Step, StepSettings};
 use continuo_model::lexicon::Lexicon;
 use continuo_model::weights_file::{Description, Weights};
@@ -22,9 +23,16 @@ fn request(id: u64, step_idx: i64) -> Request {
         count: step_idx,
         undo_from: step_idx,
         step,
+        expression: Expression::NONE,
         begins_bar,
         requested_at: None,
     }
+}
+
+/// Full dynamics and deviations, and a swing.
+fn expressive() -> Expression {
+    let swing = Some(Swing::new(SwungNotes::Eighths, 0.66));
+    Expression { dynamics: 1.0, humanise: 1.0, level: 0.5, swing, ..Expression::NONE }
 }
 
 fn performance() -> Performance {
@@ -158,6 +166,36 @@ fn grid_and_line_models_hand_over_to_each_other() {
 /// Deciding a step neither allocates nor frees, with any kind of model, as a host may wait for it.
 #[cfg(debug_assertions)]
 #[test]
+fn expression_changes_velocities_and_ticks_and_nothing_else() {
+    for performance in [performance, line_performance] {
+        let played = |expression: Expression| -> Vec<Answer> {
+            let mut performance = performance();
+            // A jump back, and a step that is decided twice.
+            let steps = (0..40).map(|step| (step, step)).chain([(40, 16), (41, 17), (41, 17), (42, 18)]);
+            let decide = |(count, step_idx): (i64, i64)| {
+                let origin = if count == 40 { Origin::SongMemory } else { Origin::PreviousStep };
+                performance.decide(&Request { count, undo_from: count, origin, expression, ..request(0, step_idx) })
+            };
+            steps.map(decide).collect()
+        };
+        let (plain, shaped) = (played(Expression::NONE), played(expressive()));
+        let notes = |answers: &[Answer]| -> Vec<Vec<(u8, u8, bool)>> {
+            let note = |edge: &Edge| (edge.lane(), edge.key(), matches!(edge, Edge::On { .. }));
+            let sorted = |answer: &Answer| {
+                let mut notes: Vec<_> = answer.decision.edges().iter().map(note).collect();
+                notes.sort_unstable();
+                notes
+            };
+            answers.iter().map(sorted).collect()
+        };
+        assert!(notes(&plain) == notes(&shaped) && plain != shaped);
+        assert!(plain.iter().zip(&shaped).all(|(a, b)| a.decision.sounding == b.decision.sounding));
+        assert_eq!(shaped[40].decision, shaped[16].decision, "a jump back plays the same");
+        assert_eq!(shaped[41].decision, shaped[42].decision, "and so does a step that is decided again");
+    }
+}
+
+#[test]
 fn deciding_allocates_nothing() {
     for mut performance in [performance(), line_performance()] {
         for count in 0..200 {
@@ -170,6 +208,7 @@ fn deciding_allocates_nothing() {
                 request.step.given.strike(1, 60 + (count % 7) as u8, 90);
             }
             request.step.settings.snap = count % 3 == 0;
+            request.expression = expressive();
             nice_assert_no_alloc::assert_no_alloc(|| performance.decide(&request));
         }
     }

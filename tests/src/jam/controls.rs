@@ -5,6 +5,7 @@ use clap::ValueEnum;
 
 use super::options::Options;
 use crate::fake_host::{HostedPlugin, ParamInfo};
+use crate::session::without_expression;
 
 /// Sets the parameters that the options name and leaves the others alone.
 pub fn set(host: &mut HostedPlugin, options: &Options) -> Result<()> {
@@ -19,7 +20,7 @@ pub fn set(host: &mut HostedPlugin, options: &Options) -> Result<()> {
         let normalised = target.find(&param, |value| host.param_text(param.id, value))?;
         host.set_param_by_name(name, normalised)?;
     }
-    Ok(())
+    if options.plain { without_expression(host) } else { Ok(()) }
 }
 
 fn phrase_length(bars: &str) -> String {

@@ -43,6 +43,10 @@ pub struct Options {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub rng_seed: Option<i64>,
 
+    /// Play notes exactly as decided: Dynamics and Humanise at 0, Swing off
+    #[arg(long)]
+    pub plain: bool,
+
     /// A weights file in place of those in the plugin
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,

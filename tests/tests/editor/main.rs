@@ -50,7 +50,7 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
         }
         let first_choice = format!("{name}/{}", text(&session, 0.0)?);
         let choices = session.places()?;
-        let unfolds = ["Key", "Scale", "Hear channel"].contains(&name);
+        let unfolds = ["Key", "Scale", "Hear channel", "Swing"].contains(&name);
         if choices.contains_key(&first_choice) || unfolds {
             // A choice: its last value, its first, and its default.
             for value in [1.0, 0.0, param.default_normalised] {

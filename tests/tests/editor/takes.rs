@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use continuo_tests::clip::{self, Clip, ClipNote};
 use continuo_tests::editor_session::{EditorSession, music_folder};
-use continuo_tests::session::{saved_takes, value_of};
+use continuo_tests::session::{saved_takes, value_of, without_expression};
 use continuo_tests::timeline::VOICE_NAMES;
 
 use crate::{TUNE, expect_opened, ruler};
@@ -12,6 +12,7 @@ use crate::{TUNE, expect_opened, ruler};
 fn takes_become_clips() -> Result<()> {
     let mut session = EditorSession::open()?;
     let _ = std::fs::remove_dir_all(music_folder());
+    without_expression(&mut session.plugin)?;
     session.play(TUNE, 0.0, 17.0)?;
     session.stop()?;
     session.play(TUNE, 4.0, 21.9)?;

@@ -50,6 +50,11 @@ impl Setting {
         self
     }
 
+    /// Without expression: every note exactly on the grid.
+    pub fn plain(self) -> Self {
+        self.with("Dynamics", "0 %").with("Humanise", "0 %").with("Swing", "Off")
+    }
+
     /// With another reply delay, up to 50 ms.
     pub fn replying_after(self, reply_ms: f64) -> Self {
         Self { reply_ms, ..self }

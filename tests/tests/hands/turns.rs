@@ -48,7 +48,8 @@ fn free_plays_the_first_beat() -> Result<()> {
                     let what = || format!("{format}, {lookahead}, enters on {enter_on}, from beat {from}, {blocks:?}");
                     let stretches = vec![Stretch::stand(0.5), Stretch::play(from, 8.0), Stretch::stand(1.0)];
                     let script = Script { stretches, ..Script::default() };
-                    let setting = Setting::new(format, "Free").with("Lookahead", lookahead).with("Enter on", enter_on);
+                    let setting =
+                        Setting::new(format, "Free").plain().with("Lookahead", lookahead).with("Enter on", enter_on);
                     let (_, sent) = setting.in_blocks(blocks).run(&script).with_context(what)?;
                     let starts = starts(&sent);
                     ensure!(starts[0].0 == START, "{}: it begins at {:?}", what(), starts.first());
@@ -105,6 +106,7 @@ fn the_answer_to_a_phrase_that_fills_its_bar_begins_on_the_bar() -> Result<()> {
                 for lookahead in ["1 steps", "2 steps", "16 steps"] {
                     let what = || format!("{format}, {mode}, {lookahead}, on {enter_on}, the last key up at {end} ms");
                     let setting = Setting::new(format, mode)
+                        .plain()
                         .with("Respond bars", "2 bars")
                         .with("Enter on", enter_on)
                         .with("Lookahead", lookahead);
@@ -146,7 +148,7 @@ fn a_key_that_is_down_or_struck_by_the_entry_puts_it_off() -> Result<()> {
 #[test]
 fn the_take_holds_a_turns_first_notes_on_the_bar() -> Result<()> {
     for mode in ["Continue", "Respond", "Free"] {
-        let setting = Setting::new(Format::Clap, mode).with("Respond bars", "2 bars");
+        let setting = Setting::new(Format::Clap, mode).plain().with("Respond bars", "2 bars");
         let script = running(16.0).hands(1, &full_phrase(3950.0));
         let (mut plugin, sent) = setting.run(&script)?;
         let count = starts(&sent).len();

@@ -28,6 +28,7 @@ fn performer(lanes: usize) -> NotePerformer {
         corpora: Vec::new(),
         commit: String::new(),
         figures: BTreeMap::new(),
+        sampling: None,
     };
     // An untrained network rests for long; this one prefers short advances.
     let tensor = |tensor: InitialTensor| match tensor.name.as_str() {

@@ -22,6 +22,8 @@ pub struct PlannedStep {
     /// The lanes whose held notes start if they do not sound: all lanes if the step continues from an earlier state
     /// than what sounds, and the lanes that the player has just released.
     pub settles: Lanes,
+    /// The velocity of held notes that start, 1 to 127; 0 for the player's.
+    pub held_velocity: u8,
 }
 
 /// When a step is due.
@@ -146,6 +148,8 @@ impl Sequencer {
             before.map_or(Lanes::NONE, |(_, before)| before & !played)
         };
         self.played_in[slot(step)] = Some((step, played));
+        // A lane that settles may hold another note than the one that sounds: the new one must not wait.
+        request.expression.on_grid = request.expression.on_grid | settles;
         request.count = step.number();
         request.undo_from = self.stale_from.map_or(step, |stale| stale.min(step)).number();
         let content = bridge.ask(request).map_or(Content::Refused, Content::Requested);
@@ -243,6 +247,7 @@ impl Sequencer {
                 is_answer: planned.request.is_some_and(|request| request.requested_at.is_some()),
                 played: planned.played,
                 settles: planned.settles,
+                held_velocity: planned.request.map_or(0, |request| request.expression.held_velocity()),
             }),
             Content::Requested(_) if can_answer => Poll::Waiting,
             Content::Requested(_) | Content::Refused => Poll::Missing,

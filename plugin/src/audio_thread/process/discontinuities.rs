@@ -20,7 +20,7 @@ impl AudioThread {
             Motion::Started | Motion::Jumped => self.go_to(time),
             Motion::Halted => {
                 self.turns.forget_phrase();
-                self.heard_key.clear();
+                self.listener.clear();
                 self.plan.reopen();
                 self.end_everything(time, Origin::PieceStart);
             }
@@ -45,9 +45,9 @@ impl AudioThread {
         self.deadline.forget_misses();
         self.turns.go_to(time);
         if time.motion == Motion::Started {
-            self.heard_key.clear();
+            self.listener.clear();
         }
-        self.heard_key.go_to(time, self.turns.next_step());
+        self.listener.go_to(time, self.turns.next_step());
         self.hands.go_to(self.turns.next_step());
         self.hands.tell_held_again(self.take.now(), &mut self.bridge);
     }

@@ -7,12 +7,14 @@ use super::*;
 use crate::audio_thread::hands::{Out, PlayedKey, Struck};
 use crate::audio_thread::output::{Controller, Lag, Owner, Touch};
 use crate::audio_thread::positions::{Sample, StepPosition};
-use crate::params::Input as PassedAs;
+use crate::params::{Input as PassedAs, SwingSource};
 
 /// The player's events at one sample.
 struct Happened {
     at: Sample,
     position: StepPosition,
+    /// The same without the player's swing: where it counts.
+    straight: StepPosition,
     /// The serial number of the first key struck at this sample.
     first_serial: u32,
     strikes: bool,
@@ -26,10 +28,11 @@ struct Happened {
 }
 
 impl Happened {
-    fn new(hands: &Hands, time: &BlockTime, at: Sample) -> Self {
+    fn new(hands: &Hands, at: Sample, position: StepPosition, straight: StepPosition) -> Self {
         Self {
             at,
-            position: time.position_at(at),
+            position,
+            straight,
             first_serial: hands.next_serial(),
             strikes: false,
             lifted: [(0, 0.0); Hands::num_slots()],
@@ -40,7 +43,7 @@ impl Happened {
     }
 
     fn when(&self) -> (Sample, StepPosition) {
-        (self.at, self.position)
+        (self.at, self.straight)
     }
 
     /// Whether a key was struck at this sample.
@@ -62,7 +65,10 @@ impl AudioThread {
             self.take.follow(block, time, &mut self.bridge);
         }
         let at = time.begin + u64::from(timing);
-        let mut happened = Happened::new(&self.hands, time, at);
+        let position = time.position_at(at);
+        let hears_swing = block.settings.feel.swing != SwingSource::Off;
+        let straight = if hears_swing { self.listener.straightened(time, position) } else { position };
+        let mut happened = Happened::new(&self.hands, at, position, straight);
         for event in events.clone() {
             let event = self.input.all()[event];
             self.take_note(block, time, &event, &mut happened);
@@ -125,6 +131,9 @@ impl AudioThread {
         let earliest = self.plan.answered().filter(|_| block.settings.harmonises()).map(|answered| answered + 1);
         let window = block.settings.chord_window_samples;
         let (slot, gone) = self.hands.strike(struck, happened.when(), window, earliest);
+        if struck.heard {
+            self.listener.strike(time, happened.position, happened.straight.nearest_step(), struck.velocity);
+        }
         self.hands.start_in_take(slot, self.take.at(time, happened.at));
         if let Some(gone) = gone {
             self.end_out(&gone, 0.0, happened.at);

@@ -86,7 +86,7 @@ impl AudioThread {
     /// A step begins. What the player has played so far decides the step that is the lookahead ahead.
     pub(super) fn on_step(&mut self, block: &Block, time: &BlockTime, at: Sample, stages: &mut impl StageClock) {
         let step = self.turns.next_step();
-        self.heard_key.begin_step(time, step, &self.hands);
+        self.listener.begin_step(time, step, &self.hands);
         if time.song_position(step).is_loop_start {
             self.on_loop_start(block, time, step, at);
         }
@@ -125,7 +125,7 @@ impl AudioThread {
     fn end_free_run(&mut self, at: Sample) {
         self.transport.end_free_run();
         self.turns.forget_phrase();
-        self.heard_key.clear();
+        self.listener.clear();
         self.output.end_all(Some(Owner::Generated), at, 1);
         self.hands.forget_released();
         self.plan.reopen();

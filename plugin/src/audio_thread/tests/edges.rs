@@ -191,6 +191,18 @@ fn a_missed_step_holds_what_the_last_one_sounded_at_its_end() {
     assert_eq!(sent[3], "off 60, off 67, off 48, on 69");
 }
 
+/// An answer may move a lane back to the note that it held. Not if the lane leaves that note at once.
+#[test]
+fn a_lane_does_not_go_to_a_note_that_it_leaves_at_once() {
+    let sent = |words: &str| {
+        let mut parts = parts::Parts::new(Mode::Harmonise);
+        parts.settings.emit = !Lanes::first(1);
+        parts.step_with(&[note(0, 90, true)], |step| Some(decided(&[words, ""], step)))
+    };
+    assert_eq!(sent("-5.60@4 +5.62@4"), "on 62");
+    assert!(sent("-5.60@20 +5.62@20").starts_with("on 60"));
+}
+
 /// With a reply delay the last ticks of a step sound after the next step has begun.
 #[test]
 fn a_step_follows_at_once_on_a_note_at_the_end_of_the_step_before() {

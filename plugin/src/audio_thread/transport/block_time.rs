@@ -164,6 +164,11 @@ impl BlockTime {
         step == 0 || (self.bar_steps % 16 == 0 && step % 8 == 0)
     }
 
+    /// Whether the host's loop starts on a song step, in the first round or a later one.
+    pub fn starts_loop(&self, song_step: SongStep) -> bool {
+        self.loop_steps.is_some_and(|(start, _)| start == song_step)
+    }
+
     /// Whether a song step begins a bar.
     pub fn begins_bar(&self, song_step: SongStep) -> bool {
         self.step_in_bar(song_step) == 0

@@ -43,6 +43,7 @@ fn a_performance_model_streams_as_it_trains() {
         corpora: Vec::new(),
         commit: String::new(),
         figures: BTreeMap::new(),
+        sampling: None,
     };
     let streaming = config.pack(&network.to_weights(description).unwrap());
     let (mut state, mut scratch) = (streaming.trunk_state(), streaming.scratch());
