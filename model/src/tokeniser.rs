@@ -4,6 +4,7 @@ mod echo;
 pub mod grid;
 mod line_echo;
 pub mod line_reader;
+mod note_echo;
 pub mod note_reader;
 pub mod step_reader;
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use continuo_model::generate::{Capabilities, Checkpoint as State, Network, Performer};
+use continuo_model::generate::{Capabilities, Checkpoint as State, Hearing, Network, Performer};
 
 use crate::bridge::{Answer, CAPACITY, Origin, Request, Shared, Told, WorkerEnd};
 use crate::frozen::FrozenTake;
@@ -309,6 +309,7 @@ impl Performance {
     /// Publishes the lanes that the weights can play, for the audio thread.
     fn publish_lanes(&self, shared: &Shared) {
         shared.lanes.store(self.capabilities.lanes.bits(), Ordering::Relaxed);
+        shared.hears_notes.store(self.capabilities.hears == Hearing::Notes, Ordering::Relaxed);
     }
 
     /// Replaces the performance by `next`, which hears the steps before `song_step` and continues from there. Returns

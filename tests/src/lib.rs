@@ -1,5 +1,6 @@
 //! Hosts the built bundles as a DAW would and checks what they send. `cargo xtask jam` runs in the same host.
 
+pub mod answers;
 pub mod audio_thread;
 pub mod bundles;
 #[cfg(feature = "judging")]

@@ -5,66 +5,14 @@
 
 use anyhow::{Result, ensure};
 use continuo_model::random::SplitMix64;
-use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
+use continuo_tests::answers::{STANDS, Start, instance, play, session_of, starts};
+use continuo_tests::fake_host::{Format, HostedPlugin};
 use continuo_tests::host_clock::SAMPLE_RATE;
 use continuo_tests::rack::{Blocks, Pace, Sent};
-use continuo_tests::script::{Happening, Script, Stretch};
-use continuo_tests::session::{choose, with_weights, without_expression};
-use continuo_tests::{bundles, session};
+use continuo_tests::script::{Script, Stretch};
+use continuo_tests::session::{choose, without_expression};
 
-/// Beats for which the transport stands at first.
-const STANDS: f64 = 1.0;
 const KEYS: [u8; 16] = [67, 69, 71, 72, 74, 72, 71, 69, 71, 72, 74, 76, 74, 71, 69, 67];
-
-/// A start of a note in the song.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Start {
-    beats: f64,
-    lane: u8,
-    key: u8,
-    /// 1 to 127.
-    velocity: u8,
-}
-
-/// An instance that sends only what the network plays.
-fn instance(format: Format, style: &str, mode: &str, offline: bool) -> Result<HostedPlugin> {
-    let mut plugin = HostedPlugin::load(&bundles::path(format), format, Class::NoteEffect)?;
-    let state = plugin.save_state()?;
-    plugin.load_state(&with_weights(format, &state, &format!("shipped:{style}"))?)?;
-    choose(&mut plugin, "Mode", mode)?;
-    choose(&mut plugin, "Input", "Drop")?;
-    let config = HostConfig { sample_rate: SAMPLE_RATE, max_block_size: session::MAX_BLOCK, offline };
-    plugin.activate(config)?;
-    if format == Format::Vst3 && offline {
-        // Some wrappers pass on the process mode one activation late.
-        plugin.activate(config)?;
-    }
-    Ok(plugin)
-}
-
-/// A session from the song's start.
-fn session_of(beats: f64, tempo_bpm: f64) -> Script {
-    let stretches = [Stretch::stand(STANDS), Stretch::play(0.0, beats), Stretch::stand(2.0)];
-    Script { stretches: stretches.map(|stretch| stretch.at_tempo(tempo_bpm)).into(), ..Script::default() }
-}
-
-/// Adds a note of the player's.
-fn play(script: Script, stretch: usize, key: u8, (start, end): (f64, f64), velocity: f32) -> Script {
-    let on = EventKind::NoteOn { channel: 0, key, velocity };
-    let off = EventKind::NoteOff { channel: 0, key, velocity: 0.0 };
-    script.with(stretch, start, Happening::Event(on)).with(stretch, end, Happening::Event(off))
-}
-
-fn starts(sent: &Sent, tempo_bpm: f64) -> Vec<Start> {
-    let beats = |at: u64| at as f64 / SAMPLE_RATE * tempo_bpm / 60.0 - STANDS;
-    let start = |(at, kind): &(u64, EventKind)| match *kind {
-        EventKind::NoteOn { channel: lane, key, velocity } => {
-            Some(Start { beats: beats(*at), lane, key, velocity: (velocity * 127.0).round() as u8 })
-        }
-        _ => None,
-    };
-    sent.iter().filter_map(start).collect()
-}
 
 /// What the network answers to a tune in quarters of one velocity.
 fn answer_to(plugin: &mut HostedPlugin, quarters: usize, velocity: f32) -> Result<Vec<Start>> {

@@ -126,7 +126,8 @@ impl Kind for PerformanceConfig {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            harmonises: false,
+            // The player's notes are on the first lane; the others go along with it.
+            harmonises: self.lanes > 1,
             hears: Hearing::Notes,
             lanes: Lanes::first(self.lanes),
             controls: FollowedControls { key: !self.drums, ..FollowedControls::default() },

@@ -1,6 +1,7 @@
 //! The reader of performance models: what a network sees after each note, and before each attribute of the next.
 
 use super::grid::STEPS_PER_BEAT;
+use super::note_echo::{ECHO_CLASSES, NoteEcho, NoteTokens};
 use super::step_reader::{BarPosition, NO_INDEX};
 use crate::decision::{Lanes, TICKS_PER_STEP};
 use crate::note_tokens::{Attribute, DURATIONS, MAX_LANES, NUM_ATTRIBUTES, NUM_KEYS, advance_token, duration_token};
@@ -16,6 +17,8 @@ const SEEN_STRUCK: usize = 6;
 const WIDEST: i16 = 36;
 /// The number of intervals.
 pub const INTERVALS: usize = 2 * WIDEST as usize + 1;
+/// The token of a length or velocity that is unknown.
+const UNKNOWN: u8 = u8::MAX;
 /// The key that intervals are counted from before anything has sounded.
 const MIDDLE_C: u8 = 60;
 
@@ -38,7 +41,7 @@ pub const TRUNK_ROWS: usize = 1
     + (1 << MAX_LANES)
     + NUM_KEYS;
 /// Table rows that a head looks up for an attribute.
-pub const HEAD_SLOTS: usize = 11 + SEEN_SOUNDING + SEEN_STRUCK;
+pub const HEAD_SLOTS: usize = 18 + SEEN_SOUNDING + SEEN_STRUCK;
 /// Rows of a head's table.
 pub const HEAD_ROWS: usize = NUM_ATTRIBUTES
     + MAX_ADVANCE as usize
@@ -51,7 +54,15 @@ pub const HEAD_ROWS: usize = NUM_ATTRIBUTES
     + BarPosition::CLASSES
     + NUM_KEYS
     + VELOCITIES
-    + 2 * INTERVALS;
+    + 2 * INTERVALS
+    + 2 * (ECHO_CLASSES + 1)
+    + MAX_ADVANCE as usize
+    + 1
+    + TICKS_PER_STEP as usize
+    + MAX_LANES
+    + NUM_KEYS
+    + INTERVALS
+    + DURATIONS.len();
 const VELOCITIES: usize = Attribute::Velocity.vocabulary();
 
 /// A note, as a network reads it.
@@ -135,6 +146,7 @@ pub struct NoteReader {
     /// The last key and velocity of each lane.
     lanes: [Option<(u8, Option<u8>)>; MAX_LANES],
     sounding: [Option<SoundingNote>; MAX_SOUNDING],
+    echo: NoteEcho,
 }
 
 impl Default for NoteReader {
@@ -146,6 +158,7 @@ impl Default for NoteReader {
             place: (0, Place::default()),
             lanes: [None; MAX_LANES],
             sounding: [None; MAX_SOUNDING],
+            echo: NoteEcho::new(),
         }
     }
 }
@@ -187,7 +200,16 @@ impl NoteReader {
         let step = note.tick.div_euclid(TICKS_PER_STEP.into());
         let lane = usize::from(note.lane);
         self.interval = self.lanes[lane].map(|(key, _)| i16::from(note.key) - i16::from(key));
-        self.last = Some((note, advance_token(step - self.last_step)));
+        let advance = advance_token(step - self.last_step);
+        self.echo.push([
+            advance,
+            note.tick.rem_euclid(TICKS_PER_STEP.into()) as u8,
+            note.lane,
+            note.key,
+            note.duration.map_or(UNKNOWN, duration_token),
+            note.velocity.map_or(UNKNOWN, velocity_token),
+        ]);
+        self.last = Some((note, advance));
         self.last_step = step;
         self.lanes[lane] = Some((note.key, note.velocity));
         self.release(note.lane, note.key, note.tick);
@@ -325,7 +347,28 @@ impl NoteReader {
         rows.look_up_all(INTERVALS, SEEN_SOUNDING, seen.clone().map(from_reference));
         let struck = seen.filter(|note| note.tick == tick).map(from_reference);
         rows.look_up_all(INTERVALS, SEEN_STRUCK, struck.take(SEEN_STRUCK));
+        self.look_up_echo(attribute, draft, reference, &mut rows);
         rows.check(HEAD_ROWS);
+    }
+}
+
+impl NoteReader {
+    /// The note that the echo predicts, how far it can be trusted, and whether the draft agrees with it so far.
+    fn look_up_echo(&self, attribute: Attribute, draft: &Draft, reference: u8, rows: &mut Rows) {
+        let echo = self.echo.next();
+        let agrees = |note: &NoteTokens| (0..attribute as usize).all(|n| note[n] == draft.tokens[n]);
+        let class = echo.map_or(ECHO_CLASSES, |(_, class)| class);
+        let so_far = echo.is_none_or(|(note, _)| agrees(note));
+        rows.look_up(2 * (ECHO_CLASSES + 1), Some(if so_far { class } else { ECHO_CLASSES + 1 + class }));
+        let token = |of: Attribute| echo.map(|(note, _)| note[of as usize]).filter(|token| *token != UNKNOWN);
+        rows.look_up(MAX_ADVANCE as usize + 1, token(Attribute::Advance).map(usize::from));
+        rows.look_up(TICKS_PER_STEP.into(), token(Attribute::Tick).map(usize::from));
+        rows.look_up(MAX_LANES, token(Attribute::Lane).map(usize::from));
+        let key = token(Attribute::Key);
+        rows.look_up(NUM_KEYS, key.map(usize::from));
+        let interval = key.map(|key| interval_row(i16::from(key) - i16::from(reference)));
+        rows.look_up(INTERVALS, interval.filter(|_| attribute > Attribute::Lane));
+        rows.look_up(DURATIONS.len(), token(Attribute::Duration).map(usize::from));
     }
 }
 

@@ -10,6 +10,7 @@ mod dealing;
 mod in_take;
 mod keys;
 mod lines;
+mod notes;
 mod played_step;
 
 use continuo_model::tokeniser::grid::NUM_VOICES;
@@ -19,7 +20,7 @@ use chord::Chord;
 use keys::belongs_to;
 pub use keys::{Out, PlayedKey, Struck};
 use lines::LINE_SECONDS;
-pub use played_step::ByVoice;
+pub use played_step::{ByVoice, PlayedStep};
 
 use super::positions::{CountedStep, Sample, StepPosition};
 
@@ -109,7 +110,7 @@ impl Hands {
         }
         self.last_serial = self.last_serial.wrapping_add(1);
         let onset = if struck.heard { self.chord.onset } else { position.nearest_step() };
-        let key = PlayedKey::new(struck, at, onset, self.last_serial, self.chord.number);
+        let key = PlayedKey::new(struck, (at, position), onset, self.last_serial, self.chord.number);
         let slot = self.free_slot(&key);
         let gone = self.keys[slot].replace(key).filter(|gone| gone.hand);
         self.find_lines(at);
@@ -255,7 +256,7 @@ impl Hands {
         for slot in &mut self.keys {
             slot.take_if(|key| !key.is_held());
             if let Some(key) = slot {
-                (key.onset, key.voice, key.continues) = (step, None, None);
+                (key.onset, key.position, key.voice, key.continues) = (step, step.position(), None, None);
             }
         }
         self.set_timer();

@@ -4,6 +4,7 @@ mod cadence;
 mod harmony;
 mod sequencer;
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use continuo_model::decision::{Decision, Given, Lanes};
@@ -18,7 +19,7 @@ use sequencer::Sequencer;
 pub use sequencer::{Due, PlannedStep, Poll};
 
 use super::frozen::Frozen;
-use super::hands::Hands;
+use super::hands::{Hands, PlayedStep};
 use super::listener::Listener;
 use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample};
 use super::settings::Settings;
@@ -203,8 +204,13 @@ impl Plan {
     /// Requests a step that is over, with the notes that the player played in it, so that the network hears them.
     /// Returns whether there were any; silence makes no request.
     pub fn listen(&mut self, context: &mut RequestContext, step: CountedStep) -> bool {
-        let Some(played) = context.hands.played_in(step) else { return false };
-        self.request(context, step, played.given, false, None);
+        let given = if context.hears_notes() {
+            context.hands.notes_in(step)
+        } else {
+            context.hands.played_in(step).map(|played| played.given)
+        };
+        let Some(given) = given else { return false };
+        self.request(context, step, given, false, None);
         self.give_up(step);
         true
     }
@@ -305,6 +311,17 @@ impl Plan {
 }
 
 impl RequestContext<'_> {
+    /// Whether the model hears notes, not voices.
+    fn hears_notes(&self) -> bool {
+        self.bridge.shared.hears_notes.load(Ordering::Relaxed)
+    }
+
+    /// What the player plays in a step that the network plays too.
+    fn played_in(&mut self, step: CountedStep) -> Option<PlayedStep> {
+        let played = self.hands.played_in(step)?;
+        Some(if self.hears_notes() { played.on_first_lane() } else { played })
+    }
+
     /// Sets the key and the scale of a step: those that the player has set, or else plays in.
     fn set_key(&self, step_settings: &mut StepSettings, step: CountedStep, is_networks: bool) {
         let Settings { tonality, mode, .. } = self.settings;

@@ -65,6 +65,8 @@ pub struct Shared {
     pub reply_p99_us: AtomicF32,
     /// The lanes that the weights can play, as bits.
     pub lanes: AtomicU16,
+    /// Whether the weights hear notes, with ticks, instead of voices on the grid.
+    pub hears_notes: AtomicBool,
     /// Set to end the worker.
     pub stop: AtomicBool,
 }

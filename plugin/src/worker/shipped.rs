@@ -22,6 +22,7 @@ macro_rules! shipped {
 /// here.
 pub static SHIPPED: &[Shipped] = &[
     shipped!("bach"),
+    shipped!("performed-piano"),
     shipped!("chorale"),
     shipped!("folk"),
     shipped!("piano"),

@@ -87,13 +87,14 @@ fn session(performer: &mut NotePerformer, steps: i64, rng_seed: u64) -> Vec<(Ste
 
 #[test]
 fn every_note_ends_and_none_sounds_twice() {
-    let (mut sounding, mut before) = (Sounding::NONE, Lanes::NONE);
+    let (mut sounding, mut before, mut last) = (Sounding::NONE, Lanes::NONE, 0);
     for (n, (step, decision)) in session(&mut performer(2), 3000, 5).iter().enumerate() {
         let given = step.given.lanes;
-        // What either sounded on a lane ends when the lane changes hands.
-        let changed = Lanes::from_fn(|lane| given.contains(lane) != before.contains(lane));
+        // What either sounded on a lane ends when the lane changes hands, and at a jump.
+        let jumps = step.step_idx != last + 1;
+        let changed = Lanes::from_fn(|lane| jumps || given.contains(lane) != before.contains(lane));
         changed.iter().for_each(|lane| sounding.clear_lane(lane));
-        before = given;
+        (before, last) = (given, step.step_idx);
         let mut own = 0;
         for edge in decision.edges().iter().filter(|edge| !given.contains(edge.lane())) {
             match *edge {

@@ -44,6 +44,8 @@ pub struct PlayedKey {
     pub heard: bool,
     /// The sample at which it was struck.
     pub at: Sample,
+    /// Where it was struck.
+    pub position: StepPosition,
     /// Whether a finger holds it.
     pub hand: bool,
     /// Whether only the pedal holds it.
@@ -54,6 +56,8 @@ pub struct PlayedKey {
     pub onset: CountedStep,
     /// The first step that it no longer belongs to, once released.
     pub end: Option<CountedStep>,
+    /// Where it ended, once released.
+    pub ended: Option<StepPosition>,
     /// The serial number; it counts up with each key struck.
     pub serial: u32,
     /// The number of its chord.
@@ -74,7 +78,13 @@ pub struct PlayedKey {
 
 impl PlayedKey {
     /// A key struck at sample `at` that starts on step `onset`.
-    pub fn new(struck: Struck, at: Sample, onset: CountedStep, serial: u32, chord: u32) -> Self {
+    pub fn new(
+        struck: Struck,
+        (at, position): (Sample, StepPosition),
+        onset: CountedStep,
+        serial: u32,
+        chord: u32,
+    ) -> Self {
         let Struck { channel, key, voice_id, velocity, heard } = struck;
         Self {
             channel,
@@ -83,11 +93,13 @@ impl PlayedKey {
             velocity,
             heard,
             at,
+            position,
             hand: true,
             pedal: false,
             lifted: at,
             onset,
             end: None,
+            ended: None,
             serial,
             chord,
             continues: None,
@@ -116,6 +128,7 @@ impl PlayedKey {
     /// Sets the end. Even a very short note fills the step on which it starts.
     pub fn end_at(&mut self, position: StepPosition) {
         self.end = Some(position.nearest_step().max(self.onset + 1));
+        self.ended = Some(position);
     }
 }
 

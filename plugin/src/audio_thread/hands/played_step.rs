@@ -1,6 +1,6 @@
 //! Deals the keys that belong to a step to the voices. Audio thread.
 
-use continuo_model::decision::Given;
+use continuo_model::decision::{Decision, Edge, Given, Lanes};
 use continuo_model::tokeniser::grid::NUM_VOICES;
 
 use super::dealing::{Dealt, Player, deal};
@@ -23,10 +23,23 @@ impl PlayedStep {
         let mut given = Given::NOTHING;
         for (lane, key) in (0..).zip(self.keys) {
             if let Some((key, velocity)) = key {
-                given.strike(lane, key, velocity);
+                given.strike(if self.given.lanes.contains(lane) { lane } else { 0 }, key, velocity);
             }
         }
         given
+    }
+
+    /// The step with all of the player's notes on the first lane, for a model whose other lanes accompany it.
+    pub fn on_first_lane(mut self) -> Self {
+        let mut given = Given { lanes: Lanes::NONE.with(0), notes: Decision::SILENCE };
+        for edge in self.given.notes.edges() {
+            if let Edge::On { key, velocity, tick, .. } = *edge {
+                given.notes.push(Edge::On { lane: 0, key, velocity, tick });
+            }
+        }
+        self.given.notes.sounding.iter().for_each(|(_, key)| given.notes.sounding.insert(0, key));
+        self.given = given;
+        self
     }
 
     /// Whether the player plays all four voices, which leaves nothing to add.

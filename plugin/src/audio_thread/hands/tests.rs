@@ -1,6 +1,7 @@
 //! How hands are heard, as timelines: keys that go down and up, and the notes that belong to each step.
 
 use super::*;
+use continuo_model::decision::Edge;
 use continuo_model::generate::symbols_of;
 use continuo_model::vocabulary::Symbol;
 
@@ -260,4 +261,30 @@ fn channels_are_voices_where_that_is_chosen() {
         hands.played_in(CountedStep::default()).unwrap().keys.map(|key| key.map(|(key, _)| key)),
         [Some(48), None, None, Some(72)]
     );
+}
+
+#[test]
+fn models_that_hear_notes_get_ticks_lengths_and_every_key() {
+    let mut player = Player::new(0);
+    // Six keys; a step is 125 ms. 130 ms is near the step at 125; 200 ms is tick 14 of that step.
+    player.play(
+        "0 on 40, 0 on 52, 0 on 60, 0 on 64, 0 on 67, 0 on 72, 130 off 72, 200 on 74, 300 off 40, 400 off 74",
+        1000.0,
+    );
+    let step = |n: i64| {
+        let given = player.hands.notes_in(CountedStep::new(n)).expect("something sounds");
+        let edges = given.notes.edges().iter().map(|edge| match *edge {
+            Edge::On { key, velocity, tick, .. } => format!("{tick} on {key} {velocity}"),
+            Edge::Off { key, tick, .. } => format!("{tick} off {key}"),
+        });
+        let sounding: Vec<u8> = given.notes.sounding.keys(0).collect();
+        (edges.collect::<Vec<_>>().join(", "), sounding)
+    };
+    let struck = ["40", "52", "60", "64", "67", "72"].map(|key| format!("0 on {key} 64")).join(", ");
+    assert_eq!(step(0), (struck, vec![72, 67, 64, 60, 52, 40]));
+    assert_eq!(step(1), ("0 off 72, 14 on 74 64".into(), vec![74, 67, 64, 60, 52, 40]));
+    assert_eq!(step(2), ("9 off 40".into(), vec![74, 67, 64, 60, 52]));
+    assert_eq!(step(3), ("4 off 74".into(), vec![67, 64, 60, 52]));
+    assert_eq!(step(7), (String::new(), vec![67, 64, 60, 52]));
+    assert!(Player::new(0).hands.notes_in(CountedStep::new(0)).is_none());
 }

@@ -24,7 +24,7 @@ impl Plan {
         }
         // After a silence all voices start. The output must not matter here, or `Emit` would change the decisions.
         let attack = !context.hands.sounds_in(onset - 1);
-        let Some(played) = context.hands.played_in(onset) else { return };
+        let Some(played) = context.played_in(onset) else { return };
         self.request(context, onset, played.given, attack, Some(requested_at));
         self.schedule(onset, context.hands.chord_at() + context.settings.reply_delay_samples);
         self.answered = Some(onset);
@@ -35,7 +35,7 @@ impl Plan {
 
     /// Plans a step as if the player held the present notes.
     fn plan_harmony(&mut self, context: &mut RequestContext, step: CountedStep) {
-        match context.hands.played_in(step) {
+        match context.played_in(step) {
             Some(played) => self.request(context, step, played.given, false, None),
             None => self.rest(step),
         }
@@ -57,7 +57,7 @@ impl Plan {
                 continue;
             }
             let before = self.sequencer.requested(step);
-            let played = context.hands.played_in(step);
+            let played = context.played_in(step);
             let given = played.map(|played| context.with_frozen(step, played.given));
             differs |= before.map(|request| request.step.given) != given;
             match (differs, played) {
@@ -77,7 +77,7 @@ impl Plan {
     pub fn harmonise_step(&mut self, context: &mut RequestContext, step: CountedStep, at: Sample) {
         if self.planned_through().is_none()
             && context.hands.is_holding()
-            && let Some(played) = context.hands.played_in(step)
+            && let Some(played) = context.played_in(step)
         {
             // The mode was turned on while a key was down: the key is answered as if it were struck now.
             self.request(context, step, played.struck(), true, None);
@@ -90,7 +90,7 @@ impl Plan {
         if self.has(step) && !self.sequencer.is_due(step) {
             self.schedule(step, at + context.settings.reply_delay_samples);
         }
-        let is_full = context.hands.played_in(step).is_some_and(|played| played.is_full());
+        let is_full = !context.hears_notes() && context.played_in(step).is_some_and(|played| played.is_full());
         context.bridge.shared.plays_all_voices.store(is_full, Ordering::Relaxed);
     }
 }

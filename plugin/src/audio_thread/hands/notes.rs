@@ -1,0 +1,60 @@
+//! The notes that belong to a step as they were played, for models that hear notes. Audio thread.
+
+use continuo_model::decision::{Decision, Edge, Given, Lanes, TICKS_PER_STEP};
+
+use super::Hands;
+use super::keys::PlayedKey;
+use crate::audio_thread::positions::{CountedStep, StepPosition};
+
+/// A note within this many steps of a step's start is meant to start with it: a sixth, or 20 ms at 120 bpm.
+const NEAR_STEPS: f64 = 1.0 / 6.0;
+/// The lane that the player's notes are given on.
+const LANE: u8 = 0;
+
+/// The step and the tick in it at which a note starts or ends.
+fn place(position: StepPosition) -> (CountedStep, u8) {
+    let nearest = position.nearest_step();
+    if (position - nearest.position()).abs() < NEAR_STEPS {
+        return (nearest, 0);
+    }
+    let step = position.step();
+    let tick = (position - step.position()) * f64::from(TICKS_PER_STEP);
+    (step, (tick as u8).min(TICKS_PER_STEP - 1))
+}
+
+impl Hands {
+    /// What the player plays in `step`, with ticks and velocities; `None` if nothing. All of it is on one lane, and all
+    /// lanes are the player's.
+    pub fn notes_in(&self, step: CountedStep) -> Option<Given> {
+        let mut notes = Decision::SILENCE;
+        for (_, key) in self.heard() {
+            let (starts, start_tick) = place(key.position);
+            let ends =
+                key.ended.map(place).map(|(end, tick)| if end < starts { (starts, start_tick) } else { (end, tick) });
+            if starts == step {
+                let velocity = velocity(key);
+                notes.push(Edge::On { lane: LANE, key: key.key, velocity, tick: start_tick });
+            }
+            match ends {
+                Some((end, tick)) if end == step => {
+                    notes.push(Edge::Off { lane: LANE, key: key.key, tick });
+                }
+                _ => {}
+            }
+        }
+        // The edges alone do not tell what goes on, nor which of two notes of a key does.
+        notes.sounding.clear_lane(LANE);
+        for (_, key) in self.heard() {
+            let goes_on = key.ended.is_none_or(|ended| place(ended).0 > step);
+            if place(key.position).0 <= step && goes_on {
+                notes.sounding.insert(LANE, key.key);
+            }
+        }
+        let is_silent = notes.edges().is_empty() && notes.sounding.is_silent(LANE);
+        (!is_silent).then_some(Given { lanes: Lanes::ALL, notes })
+    }
+}
+
+fn velocity(key: &PlayedKey) -> u8 {
+    (key.velocity * 127.0).round().clamp(1.0, 127.0) as u8
+}
