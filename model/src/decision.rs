@@ -7,6 +7,8 @@ pub use keys::Keys;
 
 /// The number of lanes: musical parts, each of which the plugin sends on the MIDI channel of the same number.
 pub const NUM_LANES: usize = 16;
+/// The lane of given notes that belong to no lane in particular, where all lanes are given.
+pub const ANY_LANE: u8 = NUM_LANES as u8 - 1;
 /// Ticks in a step, 96 in a quarter note: 32nds and triplets fall on whole ticks.
 pub const TICKS_PER_STEP: u8 = 24;
 /// The most edges in a decision: enough for ten fingers that lift and strike within one step.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{Checkpoint, Network, Performer, Step, last_chord};
-use crate::decision::{Decision, Edge, Given, Lanes, TICKS_PER_STEP};
+use crate::decision::{ANY_LANE, Decision, Edge, Given, Lanes, TICKS_PER_STEP};
 use crate::key::{self, ALL_CLASSES};
 use crate::note_tokens::{Attribute, DURATIONS, MAX_ADVANCE, velocity_of};
 use crate::random::coin;
@@ -23,6 +23,11 @@ const MAX_GAP: i64 = 32;
 const MAX_REST: i64 = 16;
 /// A last chord lasts at least this many ticks: two quarters.
 const LAST_TICKS: u16 = 192;
+/// The weight of a pitch class that each further note leaves: half after 70 notes.
+const FADING: f64 = 0.99;
+/// The factor on the probability of a pitch outside of the key throughout. Without it a small network strays from its
+/// key: a fifth of its notes lie outside of the scale, where composers have a twelfth.
+const OUT_OF_KEY: f32 = 0.3;
 /// Onsets, lanes, lengths and velocities are drawn as the network has learnt them, without the least likely.
 const AS_LEARNT: Sampler = Sampler { top_p: 0.98, ..Sampler::PLAIN };
 const STEP: i64 = TICKS_PER_STEP as i64;
@@ -53,6 +58,10 @@ struct Memory {
     own: Lanes,
     /// The next onset: a draft with advance and tick.
     next: Option<Draft>,
+    /// How much each pitch class has sounded of late; index 0 = C.
+    classes: [f64; 12],
+    /// The key of the music when the network took over from the player.
+    key: Option<u8>,
     /// The network's sounding notes.
     playing: [Option<Playing>; MAX_SOUNDING],
 }
@@ -73,6 +82,8 @@ impl Memory {
             last_step: None,
             own: network_lanes(network),
             next: None,
+            classes: [0.0; 12],
+            key: None,
             playing: [None; MAX_SOUNDING],
         }
     }
@@ -111,11 +122,14 @@ impl NotePerformer {
         let all = network_lanes(network);
         let own = all & !step.given.lanes;
         let start = step.step_idx * STEP;
-        let Memory { reader, last_step, own: plays, next, playing } = &mut self.state.memory;
+        let Memory { reader, last_step, own: plays, next, playing, classes, key } = &mut self.state.memory;
         let place = Place { step_in_beat: Some(step.step_in_beat as u8), bar: step.settings.controls.bar };
         reader.set_place(step.step_idx, place);
         if !own.is_empty() {
             *plays = own;
+        }
+        if !step.given.lanes.is_empty() {
+            *key = key::estimate(classes);
         }
         match *last_step {
             None => {
@@ -213,6 +227,7 @@ impl NoteStep<'_> {
             self.decision.sounding.insert(*lane, *key);
         }
         self.copy_given();
+        self.release_given();
         self.read_and_draw();
         self.release_given();
         self.end_notes();
@@ -273,11 +288,10 @@ impl NoteStep<'_> {
         }
     }
 
-    /// The lane that a given note counts for: its own, or, if the player gives all lanes, the one whose last key is
-    /// nearest.
+    /// The lane that a given note counts for: its own, or for [`ANY_LANE`] the one whose last key is nearest.
     fn lane_of_given(&self, lane: u8, key: u8) -> u8 {
         let lanes = self.network.config().lanes as u8;
-        if !self.own.is_empty() || self.network.config().drums {
+        if lane != ANY_LANE {
             return lane.min(lanes - 1);
         }
         // Before they have played, lanes lie an octave and a fifth apart, from the top.
@@ -291,17 +305,18 @@ impl NoteStep<'_> {
         let given = self.step.given;
         let is_given = |lane: u8| self.own.is_empty() || given.lanes.contains(lane);
         let end = self.start + STEP;
-        let sounds = |key: u8| given.lanes.iter().any(|lane| given.notes.sounding.contains(lane, key));
+        let sounding = &given.notes.sounding;
+        let sounds = |lane: u8, key: u8| sounding.contains(lane, key) || sounding.contains(ANY_LANE, key);
         let reader = &mut self.state.memory.reader;
         for edge in given.notes.edges() {
             if let Edge::Off { lane, key, tick } = *edge
                 && given.lanes.contains(lane)
-                && !sounds(key)
             {
-                reader.release_where(self.start + i64::from(tick), |of, other| is_given(of) && other == key);
+                let is_it = |of: u8, other: u8| is_given(of) && (lane == ANY_LANE || of == lane) && other == key;
+                reader.release_where(self.start + i64::from(tick), is_it);
             }
         }
-        reader.release_held_where(end, |lane, key| is_given(lane) && !sounds(key));
+        reader.release_held_where(end, |lane, key| is_given(lane) && !sounds(lane, key));
         if given.lanes.is_empty() {
             // The player has left: what was held has ended.
             reader.release_held_where(self.start, |_, _| true);
@@ -310,6 +325,8 @@ impl NoteStep<'_> {
 
     fn read(&mut self, note: NoteEvent) {
         let memory = &mut self.state.memory;
+        memory.classes.iter_mut().for_each(|class| *class *= FADING);
+        memory.classes[usize::from(note.key % 12)] += 1.0;
         memory.reader.feed(note, note.duration.map(|ticks| note.tick + ticks));
         memory.next = None;
         self.network.advance(&mut self.state.trunk, &memory.reader, memory.own, self.scratch);
@@ -353,8 +370,10 @@ impl NoteStep<'_> {
         }
         let lane = draft.token(Attribute::Lane);
         let (low, high) = config.range(lane);
-        let classes = if config.drums { ALL_CLASSES } else { settings.preferred_classes(|| None) };
-        let closing = settings.controls.key.filter(|_| settings.closes && !config.drums).map(last_chord::triad);
+        let key = settings.controls.key.or(self.state.memory.key).filter(|_| !config.drums);
+        let classes = if config.drums { ALL_CLASSES } else { settings.preferred_classes(|| key) };
+        let scale = key.map_or(ALL_CLASSES, |key| settings.scale.unwrap_or(key::scale(key)));
+        let closing = key.filter(|_| settings.closes).map(last_chord::triad);
         self.draw(Attribute::Key, &mut draft, settings.sampler, |logits| {
             sampling::mask(logits, |key| (u16::from(low)..=u16::from(high)).contains(&key));
             sampling::mask(logits, |key| !reader.is_struck(key as u8, tick));
@@ -362,6 +381,9 @@ impl NoteStep<'_> {
                 sampling::mask(logits, |key| key::contains(triad, key as u8));
             } else if classes != ALL_CLASSES {
                 sampling::prefer(logits, settings.snap, |key| key::contains(classes, key as u8));
+            } else {
+                let others = (0_u8..).zip(logits).filter(|(key, _)| !key::contains(scale, *key));
+                others.for_each(|(_, logit)| *logit += OUT_OF_KEY.ln());
             }
         });
         let key = draft.token(Attribute::Key);

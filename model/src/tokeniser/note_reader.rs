@@ -227,10 +227,12 @@ impl NoteReader {
         self.release_where(tick, |of_lane, of_key| (of_lane, of_key) == (lane, key));
     }
 
-    /// Ends the sounding notes, as (lane, key), for which `ends` returns true.
+    /// Ends the notes that started before `tick` and, as (lane, key), for which `ends` returns true.
     pub fn release_where(&mut self, tick: i64, ends: impl Fn(u8, u8) -> bool) {
-        for note in self.sounding.iter_mut().flatten().filter(|note| ends(note.lane, note.key)) {
-            note.end = Some(note.end.map_or(tick, |end| end.min(tick)));
+        for note in self.sounding.iter_mut().flatten() {
+            if note.tick < tick && ends(note.lane, note.key) {
+                note.end = Some(note.end.map_or(tick, |end| end.min(tick)));
+            }
         }
     }
 
