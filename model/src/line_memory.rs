@@ -253,8 +253,8 @@ impl LineMemory {
         (self.playing, self.steps_left, self.drawn, self.restarts) = (true, 0, 0, 0);
     }
 
-    /// Whether the network repeats itself without end, or changes too little. A repeated part of a tune is welcome. With
-    /// `only_exactly`, every exact repetition counts and nothing else.
+    /// Whether the network repeats itself without end, or changes too little. A repeated part of a tune is welcome.
+    /// With `only_exactly`, every exact repetition counts and nothing else.
     pub fn is_stuck(&self, only_exactly: bool) -> bool {
         if only_exactly {
             return self.events.repeats(self.drawn, usize::MAX);

@@ -198,8 +198,8 @@ impl ContinuoEditor {
         chosen.ok().and_then(|path| self.sampler_of(&path)).unwrap_or(Sampler::CAREFUL)
     }
 
-    /// Sets Temperature and Top-p to the defaults of newly chosen weights, where the player has not moved them: where they
-    /// are at the defaults of the weights before.
+    /// Sets Temperature and Top-p to the defaults of newly chosen weights, where the player has not moved them: where
+    /// they are at the defaults of the weights before.
     fn sampling_follows(&self, setter: &ParamSetter, before: Sampler, taken: Option<&Path>) {
         let Some(after) = taken.and_then(|path| self.sampler_of(path)) else { return };
         let params = &self.data.params;

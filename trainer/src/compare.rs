@@ -65,7 +65,8 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reads the pieces, without their first bars, that are then long enough for a window. Lists skipped files on standard error.
+/// Reads the pieces, without their first bars, that are then long enough for a window. Lists skipped files on standard
+/// error.
 fn read(paths: &[PathBuf], args: &CompareArgs, skip_bars: usize) -> Result<Vec<Music>> {
     let options = Options { as_written: args.as_written, strict: args.strict, drums: args.drums };
     let corpus = folder::read(paths, options)?;

@@ -7,8 +7,8 @@ use continuo_model::weights_file::Description;
 /// How the commands that play a network sample its notes.
 #[derive(clap::Args)]
 pub struct SamplerArgs {
-    /// How adventurous the choice of notes is: 0 always takes the likeliest, 1 keeps the network's own probabilities. By
-    /// default as the weights file states, else 0.6.
+    /// How adventurous the choice of notes is: 0 always takes the likeliest, 1 keeps the network's own probabilities.
+    /// By default as the weights file states, else 0.6.
     #[arg(long)]
     temperature: Option<f32>,
     /// Sample only from the likeliest notes whose probabilities add up to this share. By default as the weights file

@@ -377,11 +377,13 @@ impl NoteStep<'_> {
         self.draw(Attribute::Key, &mut draft, settings.sampler, |logits| {
             sampling::mask(logits, |key| (u16::from(low)..=u16::from(high)).contains(&key));
             sampling::mask(logits, |key| !reader.is_struck(key as u8, tick));
-            if let Some(triad) = closing {
-                sampling::mask(logits, |key| key::contains(triad, key as u8));
-            } else if classes != ALL_CLASSES {
+            if classes != ALL_CLASSES {
                 sampling::prefer(logits, settings.snap, |key| key::contains(classes, key as u8));
-            } else {
+            }
+            if let Some(triad) = closing {
+                // Within the scale if it is strict.
+                sampling::mask(logits, |key| key::contains(triad, key as u8));
+            } else if classes == ALL_CLASSES {
                 let others = (0_u8..).zip(logits).filter(|(key, _)| !key::contains(scale, *key));
                 others.for_each(|(_, logit)| *logit += OUT_OF_KEY.ln());
             }

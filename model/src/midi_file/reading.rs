@@ -17,9 +17,9 @@ const DEFAULT_TEMPO_BPM: f64 = 120.0;
 /// What a file says. Times are in its own ticks from the start.
 ///
 /// - A **part** is what one track plays on one channel.
-/// - A **note** lasts as long as its key is down: the sustain pedal changes no length; it stands apart, in `pedals`. Notes of one key that overlap in
-///   a part end in the order in which they began. If note-offs are missing, a note ends where its key is struck again,
-///   or with its track. A note without length is left out.
+/// - A **note** lasts as long as its key is down: the sustain pedal changes no length; it stands apart, in `pedals`.
+///   Notes of one key that overlap in a part end in the order in which they began. If note-offs are missing, a note
+///   ends where its key is struck again, or with its track. A note without length is left out.
 /// - **Drums** (channel 10) stand apart from the parts: their keys are no pitches.
 /// - **Tempo, metre and key** may stand in any track and hold for all of the piece.
 #[derive(Clone, Debug, PartialEq)]

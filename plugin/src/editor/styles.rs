@@ -40,8 +40,8 @@ impl Styles {
         Self { own: FolderReader::new(), was_open: false, shows_folder: false, problem: String::new() }
     }
 
-    /// Shows the menu. `plays` is the name of the weights that play; empty if none do. Returns the path of the style that
-    /// the player chooses.
+    /// Shows the menu. `plays` is the name of the weights that play; empty if none do. Returns the path of the style
+    /// that the player chooses.
     pub fn show(&mut self, ui: &mut Ui, theme: &Theme, weights: &Mutex<ChosenWeights>, plays: &str) -> Option<PathBuf> {
         let chosen = weights.lock().map(|weights| weights_list::canonical(&weights.path)).unwrap_or_default();
         let name = if plays.is_empty() { self.name_of(&chosen) } else { plays.into() };

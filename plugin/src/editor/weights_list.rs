@@ -47,8 +47,8 @@ impl WeightsList {
         Self { reader: FolderReader::new(), typed: String::new(), selected: None, opened: false }
     }
 
-    /// Shows the list on the left, the card on the right. `plays` is the path of the weights that play, if any do. Returns
-    /// the path of the weights that the player chooses.
+    /// Shows the list on the left, the card on the right. `plays` is the path of the weights that play, if any do.
+    /// Returns the path of the weights that the player chooses.
     pub fn show(
         &mut self,
         ui: &mut Ui,

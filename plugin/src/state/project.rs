@@ -1,6 +1,6 @@
 //! The part of a project beside the parameters: settings, which a preset or a host's undo replaces, and recordings,
-//! which they leave alone. For the host's main thread, the worker and the editor. The audio thread reads the behaviour version
-//! alone.
+//! which they leave alone. For the host's main thread, the worker and the editor. The audio thread reads the behaviour
+//! version alone.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};

@@ -76,7 +76,7 @@ mod tests {
             assert_eq!(Shipped::of_path(&shipped.path()).unwrap().map(|found| found.name), Some(shipped.name));
             styles.push(loaded.name);
         }
-        assert_eq!(styles[..2], ["Bach chorales", "Chorale"]);
+        assert_eq!(styles[..2], ["Bach chorales", "Piano, performed"]);
         let all = styles.len();
         styles.sort();
         styles.dedup();
@@ -91,6 +91,6 @@ mod tests {
         assert_eq!(found("shipped:chorale"), Ok(Some("chorale")));
         assert_eq!(found("music/folk.safetensors"), Ok(None));
         let problem = found("shipped:polka").unwrap_err();
-        assert!(problem.starts_with("shipped:polka: expected one of bach, chorale"), "{problem}");
+        assert!(problem.starts_with("shipped:polka: expected one of bach, performed-piano, chorale"), "{problem}");
     }
 }

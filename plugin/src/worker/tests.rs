@@ -36,7 +36,12 @@ fn expressive() -> Expression {
 }
 
 fn performance() -> Performance {
-    let weights = Weights::parse(&SHIPPED[0].source(), SHIPPED[0].bytes).unwrap();
+    shipped("bach")
+}
+
+fn shipped(name: &str) -> Performance {
+    let shipped = SHIPPED.iter().find(|shipped| shipped.name == name).unwrap();
+    let weights = Weights::parse(&shipped.source(), shipped.bytes).unwrap();
     Performance::new(generate::network(&weights).unwrap())
 }
 
@@ -67,6 +72,7 @@ fn line_performance() -> Performance {
 fn a_repeated_request_undoes_its_step_and_all_after() {
     request_again(performance());
     request_again(line_performance());
+    request_again(shipped("performed-piano"));
 }
 
 fn request_again(mut performance: Performance) {
@@ -197,7 +203,7 @@ fn expression_changes_velocities_and_ticks_and_nothing_else() {
 
 #[test]
 fn deciding_allocates_nothing() {
-    for mut performance in [performance(), line_performance()] {
+    for mut performance in [performance(), line_performance(), shipped("performed-piano")] {
         for count in 0..200 {
             let mut request = Request {
                 origin: if count == 150 { Origin::SongMemory } else { Origin::PreviousStep },

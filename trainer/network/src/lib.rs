@@ -128,7 +128,8 @@ impl Network {
     }
 
     /// The logits of every cell, (cells, vocab_size). The cells are (steps, batch), in a split network (steps, batch,
-    /// voices), in a line model (words, batch), in a performance model (attributes, notes, batch). The recurrent state starts at zero.
+    /// voices), in a line model (words, batch), in a performance model (attributes, notes, batch). The recurrent state
+    /// starts at zero.
     ///
     /// # Errors
     /// If the inputs are for another kind of network, or if this is an ensemble: its members are trained one by one.

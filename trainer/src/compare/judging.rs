@@ -72,7 +72,8 @@ impl Side {
     }
 }
 
-/// How many figures the trees judge by: all, or all but those of velocities unless each side has more than one velocity.
+/// How many figures the trees judge by: all, or all but those of velocities unless each side has more than one
+/// velocity.
 pub fn num_features(sides: [&Side; 2]) -> usize {
     let velocities = sides.iter().all(|side| side.has_several_velocities());
     NAMES.len() - if velocities { 0 } else { NUM_VELOCITY }

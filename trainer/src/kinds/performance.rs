@@ -68,7 +68,7 @@ impl TrainerSide for PerformanceConfig {
         );
         ensure!(
             recipe.training.any_order == 0.0 && !(self.drums && recipe.training.transpose),
-            "training.any_order and transpose: expected no any_order for a performance model, and no transpose for drums"
+            "training: expected no any_order for a performance model, and no transpose for drums"
         );
         own_past::check_unused(recipe)
     }

@@ -290,6 +290,25 @@ fn the_last_chord_is_the_tonic_triad_on_the_tonic() {
 }
 
 #[test]
+fn a_strict_scale_holds_in_the_last_chord_too() {
+    for mut performer in performers() {
+        // C sharp, F sharp and A flat: no note of the tonic triad of C. Then the tonic is missing alone.
+        for scale in [1 << 1 | 1 << 6 | 1 << 8, 1 << 2 | 1 << 4 | 1 << 7] {
+            performer.reset();
+            let controls = Controls { key: Some(0), ..Controls::NONE };
+            let settings = StepSettings { controls, scale: Some(scale), snap: true, strict: false, ..SETTINGS };
+            performer.step(&Step { settings, ..step(0, [FREE; 4]) });
+            let row =
+                performer.step(&Step { settings: StepSettings { closes: true, ..settings }, ..step(1, [FREE; 4]) });
+            for symbol in row {
+                let Pitch(pitch) = symbol else { panic!("expected a note, got {symbol:?}") };
+                assert!(key::contains(scale, pitch), "{pitch} is not in the scale: {row:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn without_a_key_the_last_chord_is_in_the_estimated_one() {
     for mut performer in performers() {
         for n in 0..4 {

@@ -420,20 +420,62 @@ fn after_the_end_the_network_plays_again_when_the_player_or_the_transport_does()
 }
 
 #[test]
-fn a_player_who_plays_before_the_end_takes_it_back() {
-    let mut song = Song::new(Mode::Free, 480);
-    song.play(0.0, 24.0, &[(2.5, Act::End), (4.2, Act::Down(67)), (5.5, Act::Up(67))]);
-    assert!(song.closes().is_empty());
-    assert!(!song.starts(20.0, 24.0).is_empty());
+fn a_player_who_plays_before_the_end_puts_it_off_to_the_next_turn() {
+    for mode in [Mode::Free, Mode::Continue] {
+        for frames in [100, 480, 4096] {
+            let mut song = Song::new(mode, frames);
+            // The network plays from beat 4; End is pressed, and a note comes before the last chord.
+            let acts =
+                [(0.0, Act::Down(67)), (1.5, Act::Up(67)), (6.2, Act::End), (8.2, Act::Down(69)), (9.5, Act::Up(69))];
+            song.play(0.0, 40.0, &acts);
+            // The next turn begins on beat 12, and the music ends a bar later.
+            assert_eq!(song.closes(), [64], "{mode:?}, {frames}");
+            assert_eq!(song.starts(16.0, 40.0), [48, 64, 67], "{mode:?}, {frames}");
+            assert_eq!([19.9, 20.0].map(|beat| song.num_sounding(beat)), [3, 0], "{mode:?}, {frames}");
+        }
+    }
 }
 
 #[test]
-fn the_end_in_a_turn_of_the_players_is_an_end_without_a_chord() {
+fn the_end_in_a_turn_of_the_players_waits_for_the_networks() {
+    for frames in [100, 480, 4096] {
+        let mut song = Song::new(Mode::Continue, frames);
+        // The phrase goes on for longer than it takes to end.
+        let acts =
+            [(0.0, Act::Down(67)), (1.5, Act::End), (6.0, Act::Down(71)), (6.2, Act::Up(67)), (10.5, Act::Up(71))];
+        song.play(0.0, 40.0, &acts);
+        assert_eq!(song.closes(), [64], "blocks of {frames}");
+        assert_eq!(song.starts(16.0, 40.0), [48, 64, 67], "blocks of {frames}");
+    }
+}
+
+#[test]
+fn a_stop_forgets_an_end_that_waits() {
     let mut song = Song::new(Mode::Continue, 480);
-    // The note is held over the strong beat.
-    song.play(0.0, 32.0, &[(0.0, Act::Down(67)), (1.5, Act::End), (10.5, Act::Up(67))]);
-    assert!(song.closes().iter().all(|step| *step < 42));
-    assert!(song.starts(0.0, 32.0).is_empty());
+    song.play(0.0, 4.0, &[(0.0, Act::Down(67)), (1.5, Act::End), (3.5, Act::Up(67))]);
+    // A jump.
+    song.play(16.0, 48.0, &[(16.0, Act::Down(67)), (17.5, Act::Up(67))]);
+    assert!(song.closes().is_empty());
+    assert!(!song.starts(40.0, 48.0).is_empty());
+}
+
+#[test]
+fn in_respond_buttons_in_the_players_turn_close_the_networks() {
+    for (acts, closes) in [
+        (vec![(4.5, Act::Cadence), (5.0, Act::End)], Some(56)),
+        (vec![(5.0, Act::End), (5.5, Act::Cadence)], Some(56)),
+        (vec![(5.0, Act::Cadence)], None),
+    ] {
+        let mut song = Song::new(Mode::Respond, 480);
+        // Turns of a bar: the network has beats 4 to 8 and 12 to 16, the player 8 to 12. The buttons come at 8 and later.
+        let acts = acts.into_iter().map(|(beat, act)| (beat + 4.0, act));
+        let acts: Vec<_> = [(0.0, Act::Down(67)), (1.0, Act::Up(67))].into_iter().chain(acts).collect();
+        song.play(0.0, 28.0, &acts);
+        let closed = song.closes();
+        assert_eq!(closed, closes.map_or(vec![], |at| vec![at]), "{closed:?}");
+        let told = |step: &Step| step.settings.controls.fermata_in == Some(0) && (48..64).contains(&step.step_idx);
+        assert!(song.steps().any(told), "the cadence falls into the network's turn");
+    }
 }
 
 #[test]
