@@ -131,9 +131,8 @@ impl Seed {
             // A step with too many edges has room for no more.
             performed[step(note.tick)].notes.push(Edge::On { lane, key, velocity, tick: tick(note.tick) });
             performed[step(note.end)].notes.push(Edge::Off { lane, key, tick: tick(note.end) });
-            for held in step(note.tick)..step(note.end) {
-                performed[held].notes.sounding.insert(lane, key);
-            }
+            let held = &mut performed[step(note.tick)..step(note.end)];
+            held.iter_mut().for_each(|given| given.notes.sounding.insert(lane, key));
         }
         let tempo_bpm = piece.tempo_bpm.unwrap_or(TEMPO_BPM);
         Self { performed, tempo_bpm, time_signature: piece.metre, ..Self::default() }

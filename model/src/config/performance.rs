@@ -133,7 +133,7 @@ impl Kind for PerformanceConfig {
             controls: FollowedControls { key: !self.drums, ..FollowedControls::default() },
             decides_velocity: self.velocities,
             decides_timing: true,
-            sampler: Sampler { temperature: 0.9, top_p: 0.97, ..Sampler::PLAIN },
+            sampler: Sampler::CAREFUL,
         }
     }
 

@@ -37,6 +37,8 @@ const UNIT: &str = "nats per note";
 const VALID_NOTES: usize = 400;
 /// The most that velocities are shifted in training.
 const LOUDER: usize = 24;
+/// How many held-out pieces are listed by name.
+const NAMED: usize = 50;
 /// The keys of a piano: no piece is transposed beyond.
 const PIANO: (i16, i16) = (21, 108);
 
@@ -109,7 +111,8 @@ impl TrainerSide for PerformanceConfig {
     }
 
     fn seeds(&self, weights: &Weights, paths: &[PathBuf]) -> Result<Vec<Seed>> {
-        let pieces = Pieces::read(Music { paths, strict: false }, &options_of(&weights.description)?)?;
+        let options = Performed { groups: None, ..options_of(&weights.description)? };
+        let pieces = Pieces::read(Music { paths, strict: false }, &options)?;
         Ok(pieces.train.iter().map(Seed::of_performed).collect())
     }
 }
@@ -173,6 +176,12 @@ impl Pieces {
             valid.len(),
             notes(&valid)
         );
+        for piece in valid.iter().take(NAMED) {
+            report += &format!("\n  held out: {}", piece.name);
+        }
+        if valid.len() > NAMED {
+            report += &format!("\n  and {} more", valid.len() - NAMED);
+        }
         Ok(Self { train, valid, report })
     }
 }
