@@ -191,7 +191,7 @@ impl KeyJam {
         let sum = |outside: bool| -> u64 {
             all.iter().filter(|note| !outside || !key::contains(scale, note.key)).map(time).sum()
         };
-        ensure!(sum(false) > 8 * BEAT, "{self:?}: the network plays hardly anything");
+        ensure!(sum(false) > BEAT, "{self:?}: the network plays hardly anything");
         Ok(sum(true) as f64 / sum(false) as f64)
     }
 }

@@ -97,14 +97,7 @@ impl Plan {
         let chord = decided.through(decided + LAST_CHORD_STEPS).take_while(is_chord).last();
         let undecided = chord.unwrap_or(decided) + 1;
         let mut cadence = self.cadence;
-        // In Harmonise there are no turns, and in Respond those to come are known.
-        let turn = match settings.mode {
-            Mode::Harmonise => Some(undecided),
-            Mode::Respond => Some(self.turn_start.filter(|_| is_networks).map_or(undecided, |(first, _)| first)),
-            Mode::Continue | Mode::Free => self.turn_start.filter(|_| is_networks).map(|(first, _)| first),
-        };
-        let buttons = (settings.cadence, settings.end);
-        cadence.follow(buttons, time, undecided, turn, is_planned, is_networks_time);
+        cadence.follow(settings.cadence, settings.end, time, undecided, is_planned, is_networks_time);
         self.cadence = cadence;
     }
 
@@ -114,16 +107,6 @@ impl Plan {
         if !has_music {
             self.reopen();
         }
-    }
-
-    /// Whether the music is to end, but its last chord has not begun.
-    pub fn is_to_end(&self) -> bool {
-        self.cadence.is_to_end()
-    }
-
-    /// Puts the end off to the network's next turn.
-    pub fn put_off_end(&mut self) {
-        self.cadence.put_off_end();
     }
 
     /// If the music has ended, it may go on.

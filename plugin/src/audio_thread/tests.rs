@@ -1,13 +1,11 @@
 //! The audio thread without a host: it does not allocate, and it copes with a worker that is late or gone.
 
 mod edges;
-mod ends;
 mod expression;
 mod form;
 mod late;
 mod parts;
 mod phrases;
-mod song;
 mod starts;
 mod tempo;
 

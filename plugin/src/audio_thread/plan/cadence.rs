@@ -22,8 +22,6 @@ pub struct Cadence {
     before: Option<Fermata>,
     /// Whether the last chord has begun. Nothing follows it until [`Self::reopen`].
     has_ended: bool,
-    /// Whether End waits for the network's next turn.
-    end_waits: bool,
 }
 
 /// The chord that closes a phrase.
@@ -48,59 +46,47 @@ impl Fermata {
 impl Cadence {
     /// Follows the controls. When Cadence turns on, the cadence falls on the first strong beat that is at least
     /// `LEAD_STEPS` after `undecided`, the first undecided step. When End turns on, the last cadence falls at least
-    /// `LAST_LEAD_STEPS` after it, and its chord lasts to the end of the bar. No other press postpones that one. Both
-    /// fall where `is_networks_time`, if possible for the steps that lead up to them too.
+    /// `LAST_LEAD_STEPS` after it, and its chord lasts to the end of the bar. No other press postpones that one. It
+    /// falls where `is_networks_time`, if possible for the steps that lead up to it too.
     ///
-    /// `is_planned` says whether the plan closes a phrase on a step. If it does before, or an earlier press does, that
-    /// is the cadence; the last one needs `LEAD_STEPS` even so.
-    ///
-    /// Without a `turn`, End waits for one, and then counts from its first step.
+    /// `is_planned` says whether the plan closes a phrase on a step. If it does before, or an earlier press does, that is
+    /// the cadence; the last one needs `LEAD_STEPS` even so.
     pub fn follow(
         &mut self,
-        (on, end): (bool, bool),
+        on: bool,
+        end: bool,
         time: &BlockTime,
         undecided: CountedStep,
-        turn: Option<CountedStep>,
         is_planned: impl Fn(CountedStep) -> bool,
         is_networks_time: impl Fn(CountedStep) -> bool,
     ) {
-        let presses = (on && !self.was_on, end && !self.end_was_on);
-        (self.was_on, self.end_was_on) = (on, end);
         let strong = |first: CountedStep| {
             first.through(first + 1023).filter(|step| time.is_strong(time.song_position(*step).song_step))
         };
-        let led_up_to = |at: &CountedStep, lead: i64| (*at - lead).through(*at).all(&is_networks_time);
-        let first_strong = |first: CountedStep| {
-            let fits = |lead| strong(first).find(|at| led_up_to(at, lead));
-            fits(LEAD_STEPS).or_else(|| fits(0))
-        };
         let requested = self.fermata.map(|fermata| fermata.at);
-        let closes = |step: &CountedStep| is_planned(*step) || requested == Some(*step) && is_networks_time(*step);
+        let closes = |step: &CountedStep| is_planned(*step) || requested == Some(*step);
         let planned = |first: CountedStep, at: CountedStep| first.through(at).find(closes);
         if self.last().is_some() {
             // The music ends with that cadence.
-        } else if presses.1 || self.end_waits {
-            let Some(turn) = turn else {
-                self.end_waits = true;
-                return;
-            };
-            let from = if self.end_waits { turn + LAST_LEAD_STEPS } else { undecided + LAST_LEAD_STEPS };
-            self.end_waits = false;
-            let fermata = first_strong(from.max(undecided)).map(|at| {
+        } else if end && !self.end_was_on {
+            let led_up_to = |at: &CountedStep, lead: i64| (*at - lead).through(*at).all(&is_networks_time);
+            let fits = |lead| strong(undecided + LAST_LEAD_STEPS).find(|at| led_up_to(at, lead));
+            let fermata = fits(LEAD_STEPS).or_else(|| fits(0)).map(|at| {
                 let at = planned(undecided + LEAD_STEPS, at).unwrap_or(at);
                 let begins_bar = |step: &CountedStep| time.begins_bar(time.song_position(*step).song_step);
                 let until = (at + FERMATA_STEPS).through(at + 1023).find(begins_bar);
                 Fermata::new(time, at, until.unwrap_or(at + FERMATA_STEPS), true)
             });
             self.replace(fermata, undecided);
-        } else if presses.0 {
-            let fermata = first_strong(undecided + LEAD_STEPS).filter(|at| planned(undecided, *at).is_none());
+        } else if on && !self.was_on {
+            let fermata = strong(undecided + LEAD_STEPS).next().filter(|at| planned(undecided, *at).is_none());
             self.replace(fermata.map(|at| Fermata::new(time, at, at + FERMATA_STEPS, false)), undecided);
         }
+        (self.was_on, self.end_was_on) = (on, end);
     }
 
-    /// Replaces the fermata by another one, if any. A fermata that begins before `undecided` is remembered: it is
-    /// played to its end, and the phrase after it is counted from there.
+    /// Replaces the fermata by another one, if any. A fermata that begins before `undecided` is remembered: it is played
+    /// to its end, and the phrase after it is counted from there.
     fn replace(&mut self, fermata: Option<Fermata>, undecided: CountedStep) {
         if fermata.is_some() {
             let before = std::mem::replace(&mut self.fermata, fermata);
@@ -156,26 +142,14 @@ impl Cadence {
 
     /// Forgets a cadence, except that the end stays the end once its chord has begun.
     pub fn clear(&mut self) {
-        self.end_waits = false;
         if !self.has_ended {
             (self.fermata, self.before) = (None, None);
         }
     }
 
-    /// Whether the music is to end, but its last chord has not begun.
-    pub fn is_to_end(&self) -> bool {
-        self.end_waits || !self.has_ended && self.last().is_some()
-    }
-
-    /// Puts the end off to the network's next turn.
-    pub fn put_off_end(&mut self) {
-        self.clear();
-        self.end_waits = true;
-    }
-
     /// Forgets the cadence, the end too: the music may go on.
     pub fn reopen(&mut self) {
-        (self.fermata, self.before, self.has_ended, self.end_waits) = (None, None, false, false);
+        (self.fermata, self.before, self.has_ended) = (None, None, false);
     }
 }
 
@@ -208,7 +182,7 @@ mod tests {
     fn it_falls_on_the_next_strong_beat_that_can_be_led_up_to() {
         for (beats, undecided, at) in [(4, 0, 8), (4, 4, 8), (4, 5, 16), (4, 12, 16), (3, 0, 12), (3, 9, 24)] {
             let mut cadence = Cadence::default();
-            cadence.follow((true, false), &time(beats), step(undecided), Some(step(0)), |_| false, |_| true);
+            cadence.follow(true, false, &time(beats), step(undecided), |_| false, |_| true);
             assert_eq!(cadence.fermata.map(|fermata| fermata.at), Some(step(at)), "{beats}/4 from {undecided}");
         }
     }
@@ -216,16 +190,16 @@ mod tests {
     #[test]
     fn it_is_counted_down_to_once() {
         let mut cadence = Cadence::default();
-        cadence.follow((false, false), &time(4), step(0), Some(step(0)), |_| false, |_| true);
+        cadence.follow(false, false, &time(4), step(0), |_| false, |_| true);
         assert_eq!(told(&cadence, 0..3), [None; 3]);
-        cadence.follow((true, false), &time(4), step(0), Some(step(0)), |_| false, |_| true);
-        cadence.follow((true, false), &time(4), step(3), Some(step(0)), |_| false, |_| true);
+        cadence.follow(true, false, &time(4), step(0), |_| false, |_| true);
+        cadence.follow(true, false, &time(4), step(3), |_| false, |_| true);
         assert_eq!(told(&cadence, 5..13), [Some(3), Some(2), Some(1), Some(0), Some(0), Some(0), Some(0), None]);
         assert_eq!(told(&cadence, -9..-6), [None, None, Some(15)]);
         cadence.clear();
         assert_eq!(told(&cadence, 5..6), [None]);
-        cadence.follow((false, false), &time(4), step(20), Some(step(0)), |_| false, |_| true);
-        cadence.follow((true, false), &time(4), step(20), Some(step(0)), |_| false, |_| true);
+        cadence.follow(false, false, &time(4), step(20), |_| false, |_| true);
+        cadence.follow(true, false, &time(4), step(20), |_| false, |_| true);
         assert_eq!(cadence.fermata.map(|fermata| fermata.at), Some(step(24)));
     }
 
@@ -233,7 +207,7 @@ mod tests {
     fn the_last_chord_comes_after_a_bar_and_lasts_to_the_end_of_its_bar() {
         for (beats, undecided, at, until) in [(4, 0, 16, 32), (4, 2, 24, 32), (4, 9, 32, 48), (3, 1, 24, 36)] {
             let mut cadence = Cadence::default();
-            cadence.follow((false, true), &time(beats), step(undecided), Some(step(0)), |_| false, |_| true);
+            cadence.follow(false, true, &time(beats), step(undecided), |_| false, |_| true);
             let find = |is: fn(&Cadence, CountedStep) -> bool| -> Vec<i64> {
                 (0..60).filter(|number| is(&cadence, step(*number))).collect()
             };
@@ -250,7 +224,7 @@ mod tests {
     fn a_cadence_that_the_plan_closes_with_anyway_is_the_one() {
         let at = |on, end, planned: i64| {
             let mut cadence = Cadence::default();
-            cadence.follow((on, end), &time(4), step(20), Some(step(0)), |at| at == step(planned), |_| true);
+            cadence.follow(on, end, &time(4), step(20), |at| at == step(planned), |_| true);
             cadence.fermata.map(|fermata| fermata.at)
         };
         assert_eq!([22, 24, 25].map(|planned| at(true, false, planned)), [None, None, Some(step(24))]);
@@ -260,20 +234,20 @@ mod tests {
     #[test]
     fn the_end_stays_the_end_until_the_music_is_reopened() {
         let mut cadence = Cadence::default();
-        cadence.follow((false, true), &time(4), step(0), Some(step(0)), |_| false, |_| true);
+        cadence.follow(false, true, &time(4), step(0), |_| false, |_| true);
         let end = cadence.fermata;
         // No other press postpones it, before or after its chord.
-        cadence.follow((true, false), &time(4), step(8), Some(step(0)), |_| false, |_| true);
+        cadence.follow(true, false, &time(4), step(8), |_| false, |_| true);
         cadence.begin_step(step(15));
         assert!(!cadence.has_ended());
         cadence.begin_step(step(16));
         cadence.clear();
-        cadence.follow((false, true), &time(4), step(90), Some(step(0)), |_| false, |_| true);
+        cadence.follow(false, true, &time(4), step(90), |_| false, |_| true);
         assert!(cadence.has_ended() && cadence.fermata == end && cadence.is_after_last(step(17)));
         cadence.reopen();
         assert!(!cadence.has_ended() && cadence.fermata.is_none());
-        cadence.follow((false, false), &time(4), step(90), Some(step(0)), |_| false, |_| true);
-        cadence.follow((false, true), &time(4), step(90), Some(step(0)), |_| false, |_| true);
+        cadence.follow(false, false, &time(4), step(90), |_| false, |_| true);
+        cadence.follow(false, true, &time(4), step(90), |_| false, |_| true);
         assert!(cadence.closes(step(112)));
     }
 }

@@ -94,13 +94,9 @@ impl AudioThread {
         self.drop_plans(origin);
     }
 
-    /// Drops the first step of the network's turn: the player keeps the turn. A requested cadence stays; the end waits
-    /// for the next turn.
+    /// Drops the first step of the network's turn: the player keeps the turn. A requested cadence stays.
     pub(super) fn drop_entry(&mut self) {
         self.plan.drop_steps();
-        if self.plan.is_to_end() {
-            self.plan.put_off_end();
-        }
         self.voices.fall_silent();
         self.voices.forget_later();
         self.turns.yield_to_player();

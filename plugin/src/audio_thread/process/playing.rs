@@ -169,7 +169,6 @@ impl AudioThread {
         let hears = self.hands.keys().any(|(_, key)| key.heard && happened.struck(key));
         if hears {
             self.turns.note_played(self.hands.chord_onset());
-            let is_to_end = self.plan.is_to_end();
             let network_plays = self.turns.is_networks() || self.plan.has(self.turns.next_step());
             if block.settings.mode != Mode::Harmonise && network_plays {
                 // The player takes or keeps the turn: generated notes end and the plan is dropped.
@@ -182,9 +181,6 @@ impl AudioThread {
             }
             if block.settings.mode != Mode::Harmonise {
                 self.plan.reopen();
-                if is_to_end {
-                    self.plan.put_off_end();
-                }
             }
             self.hands.deal_held();
         }

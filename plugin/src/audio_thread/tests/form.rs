@@ -1,12 +1,181 @@
-//! Form: the bars, phrases and cadences that requests carry.
+//! Form: the bars, phrases and cadences that requests carry, and the end of the music.
 
 use std::collections::BTreeMap;
 
 use continuo_model::generate::Step;
-use continuo_model::tokeniser::step_reader::BarPosition;
+use continuo_model::tokeniser::step_reader::{BarPosition, Controls};
 
-use super::song::*;
+use super::parts::{CLOCK, watch};
 use super::*;
+
+/// Samples in a beat at 120 bpm.
+const BEAT: f64 = 24_000.0;
+
+/// What happens at a beat of the song.
+#[derive(Clone, Copy)]
+enum Act {
+    /// A key goes down.
+    Down(u8),
+    /// A key comes up.
+    Up(u8),
+    Cadence,
+    End,
+    Panic,
+    Mode(Mode),
+}
+
+type Acts = &'static [(f64, Act)];
+
+/// A host that plays, and a worker that plays D minor on each beat and C major where the music closes.
+struct Song {
+    audio: AudioThread,
+    worker: WorkerEnd,
+    settings: Settings,
+    /// The longest block, in samples.
+    frames: usize,
+    beats_in_bar: i32,
+    loop_range_beats: Option<(f64, f64)>,
+    host_plays: bool,
+    /// The time of the next block: a live host plays each block when it is due.
+    now: Instant,
+    /// The decided steps, by count.
+    requested: BTreeMap<i64, Step>,
+    /// The song position in beats of each generated note-on or note-off, its key, and whether it is a note-on.
+    sent: Vec<(f64, u8, bool)>,
+}
+
+impl Song {
+    fn new(mode: Mode, frames: usize) -> Self {
+        let (audio_end, worker, _) = bridge::new();
+        audio_end.shared.worker_runs.store(true, Ordering::Release);
+        let now = Instant::now();
+        CLOCK.set(Some(now));
+        Self {
+            audio: AudioThread::new(audio_end, SAMPLE_RATE, 4096, watch).with_own_budget(),
+            worker,
+            settings: settings(mode),
+            frames,
+            beats_in_bar: 4,
+            loop_range_beats: None,
+            host_plays: true,
+            now,
+            requested: BTreeMap::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    /// Plays from beat to beat. The acts are at song positions in beats, in order; a block ends at each, as the wrapper
+    /// splits blocks at parameters.
+    fn play(&mut self, from: f64, to: f64, acts: &[(f64, Act)]) {
+        let [mut at, end] = [from, to].map(|beats| (beats * BEAT).round() as i64);
+        while at < end {
+            let act_at = |(beats, _): &(f64, Act)| (beats * BEAT).round() as i64;
+            let next_act = acts.iter().map(act_at).find(|act| *act > at).unwrap_or(end);
+            let frames = (self.frames as i64).min(end - at).min(next_act - at) as usize;
+            let mut settings = self.settings;
+            for (_, act) in acts.iter().filter(|act| act_at(act) == at) {
+                match *act {
+                    Act::Down(key) => self.audio.hear(note(0, key, true)),
+                    Act::Up(key) => self.audio.hear(note(0, key, false)),
+                    Act::Cadence => settings.cadence = true,
+                    Act::End => settings.end = true,
+                    Act::Panic => settings.panic = true,
+                    Act::Mode(mode) => (settings.mode, self.settings.mode) = (mode, mode),
+                }
+            }
+            self.block(at as f64 / BEAT, frames, settings);
+            at += frames as i64;
+        }
+    }
+
+    fn block(&mut self, pos_beats: f64, frames: usize, settings: Settings) {
+        let bar_beats = f64::from(self.beats_in_bar);
+        let host = HostTime {
+            playing: self.host_plays,
+            tempo_bpm: Some(120.0),
+            pos_beats: Some(pos_beats),
+            time_signature: Some((self.beats_in_bar, 4)),
+            bar_start_beats: Some((pos_beats / bar_beats).floor() * bar_beats),
+            loop_range_beats: self.loop_range_beats,
+            pos_samples: None,
+        };
+        let block = Block { host, frames, settings, now: self.now, says_offline: false };
+        CLOCK.set(Some(self.now));
+        self.now += Duration::from_secs_f64(frames as f64 / SAMPLE_RATE);
+        let sent = &mut self.sent;
+        self.audio.process(&block, &mut (), |event| {
+            let (timing, on, channel, key) = match event {
+                NoteEvent::NoteOn { timing, channel, key, .. } => (timing, true, channel, key),
+                NoteEvent::NoteOff { timing, channel, key, .. } => (timing, false, channel, key),
+                _ => return true,
+            };
+            if channel != Channel::Number(0) {
+                sent.push((pos_beats + f64::from(timing) / BEAT, key.number().unwrap(), on));
+            }
+            true
+        });
+        while let Some(request) = self.worker.request() {
+            self.requested.retain(|count, _| *count < request.undo_from);
+            self.requested.insert(request.count, request.step);
+            let closes = request.step.settings.closes;
+            let keys = if closes { [72, 67, 64, 48] } else { [74, 69, 65, 50] };
+            let starts = closes || request.step.attack || request.step.step_in_beat == 0;
+            let symbols = keys.map(|key| if starts { Symbol::Pitch(key) } else { Symbol::Hold });
+            let before = if starts { [None; 4] } else { keys.map(Some) };
+            self.worker.answer(Answer { id: request.id, decision: decision_of(symbols, before, keys.map(Some)) });
+        }
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.requested.values()
+    }
+
+    /// The controls on each beat, as text.
+    fn beats(&self) -> String {
+        let on_beats = self.steps().filter(|step| step.step_in_beat == 0);
+        on_beats.map(|step| form(&step.settings.controls)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The song steps on which a fermata begins.
+    fn fermatas(&self) -> Vec<i64> {
+        let under = |step: &&Step| step.settings.controls.fermata_in == Some(0);
+        let mut steps: Vec<_> = self.steps().filter(under).map(|step| step.step_idx).collect();
+        let all = steps.clone();
+        steps.retain(|step| !all.contains(&(step - 1)));
+        steps
+    }
+
+    /// The song steps on which the music closes.
+    fn closes(&self) -> Vec<i64> {
+        self.steps().filter(|step| step.settings.closes).map(|step| step.step_idx).collect()
+    }
+
+    fn last_requested(&self) -> i64 {
+        *self.requested.keys().next_back().expect("a step is requested")
+    }
+
+    /// The keys of the generated notes that start from beat `from` to `to`, without repetitions.
+    fn starts(&self, from: f64, to: f64) -> Vec<u8> {
+        let mut keys: Vec<_> =
+            self.sent.iter().filter(|(at, _, on)| *on && (from..to).contains(at)).map(|(_, key, _)| *key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// How many generated notes sound after beat `at`.
+    fn num_sounding(&self, at: f64) -> i32 {
+        let until = self.sent.iter().filter(|(when, ..)| *when <= at);
+        until.map(|(_, _, on)| if *on { 1 } else { -1 }).sum()
+    }
+}
+
+/// The position in the phrase, as whole beats since its start and to its close; `-` without a phrase; and the distance
+/// to a fermata in reach.
+fn form(controls: &Controls) -> String {
+    let phrase = controls.phrase.map_or("-".into(), |phrase| format!("{}/{}", phrase.beats_since, phrase.beats_left));
+    phrase + &controls.fermata_in.map_or(String::new(), |steps| format!(":{steps}"))
+}
 
 /// A phrase of two bars in 4/4.
 const PHRASE: &str = "0/6 1/5 2/4 3/3:12 4/2:8 5/1:4 6/0:0 7/0:0";
@@ -185,4 +354,117 @@ fn a_press_during_a_requested_last_chord_does_not_shorten_it() {
     song.play(0.0, 8.4, &[(1.5, Act::Cadence), (3.9, Act::Cadence)]);
     let under = song.steps().filter(|step| step.settings.controls.fermata_in == Some(0));
     assert_eq!(under.map(|step| step.step_idx).collect::<Vec<_>>(), [16, 17, 18, 19, 24, 25, 26, 27]);
+}
+
+#[test]
+fn respond_ends_in_a_turn_of_its_own() {
+    let mut song = Song::new(Mode::Respond, 480);
+    // A bar after the press it is the player's turn.
+    song.play(0.0, 28.0, &[(0.0, Act::Down(67)), (1.0, Act::Up(67)), (5.0, Act::End)]);
+    assert_eq!(song.closes(), [56]);
+    assert_eq!(song.starts(13.0, 28.0), [48, 50, 64, 65, 67, 69]);
+    assert_eq!([15.99, 16.0].map(|beat| song.num_sounding(beat)), [3, 0]);
+    assert!(song.starts(14.0 + 0.01, 28.0).is_empty());
+}
+
+#[test]
+fn the_end_is_a_chord_to_the_end_of_its_bar_and_silence_after_it() {
+    for (mode, frames) in [(Mode::Free, 17), (Mode::Free, 480), (Mode::Free, 4096), (Mode::Continue, 480)] {
+        let mut song = Song::new(mode, frames);
+        let mut acts = vec![(0.0, Act::Down(67)), (2.2, Act::Up(67))];
+        if mode == Mode::Free {
+            acts.clear();
+        }
+        acts.push((5.4, Act::End));
+        song.play(0.0, 40.0, &acts);
+        // The phrase closes on beat 10 in Continue, which has not been a bar; in Free sooner.
+        let at = *song.closes().first().expect("the music closes");
+        assert_eq!(song.closes(), [at], "{mode:?}");
+        let (chord, end) = (at as f64 / 4.0, (at / 16 * 16 + 16) as f64 / 4.0);
+        assert!((10.0..=12.0).contains(&chord), "{mode:?}: beat {chord}");
+        assert_eq!(song.last_requested(), at, "{mode:?}");
+        assert_eq!(song.starts(chord - 1.0, chord), [50, 65, 69], "{mode:?}");
+        assert_eq!(song.starts(chord, 40.0), [48, 64, 67], "{mode:?}");
+        assert_eq!([chord, end - 0.01, end, 39.0].map(|beat| song.num_sounding(beat)), [3, 3, 0, 0], "{mode:?}");
+        let left: Vec<_> = song.steps().filter_map(|step| step.settings.controls.fermata_in).collect();
+        assert!(left.ends_with(&[4, 3, 2, 1, 0]), "{mode:?}: {left:?}");
+    }
+}
+
+#[test]
+fn after_the_end_the_network_plays_again_when_the_player_or_the_transport_does() {
+    let plays_on: [(&str, Acts, bool); 5] = [
+        ("nothing", &[], false),
+        ("panic", &[(20.0, Act::Panic)], false),
+        ("buttons", &[(20.0, Act::Cadence), (24.0, Act::End)], false),
+        ("a note", &[(20.0, Act::Down(67)), (21.5, Act::Up(67))], true),
+        ("a mode", &[(20.0, Act::Mode(Mode::Continue)), (20.1, Act::Mode(Mode::Free))], true),
+    ];
+    for (name, acts, plays) in plays_on {
+        let mut song = Song::new(Mode::Free, 480);
+        song.play(0.0, 36.0, &[&[(2.5, Act::End)], acts].concat());
+        assert_eq!(!song.starts(20.0, 36.0).is_empty(), plays, "after {name}");
+        assert_eq!(song.closes().len(), 1);
+        // And if the transport jumps.
+        song.play(64.0, 70.0, &[]);
+        assert!(!song.starts(64.0, 70.0).is_empty(), "after {name} and a jump");
+        // And if it stops and starts.
+        song.play(70.0, 90.0, &[(70.5, Act::End)]);
+        assert!(song.starts(84.0, 90.0).is_empty());
+        song.host_plays = false;
+        song.play(90.0, 90.1, &[]);
+        song.host_plays = true;
+        song.play(90.1, 99.0, &[]);
+        assert!(!song.starts(90.0, 99.0).is_empty(), "after {name} and a start");
+    }
+}
+
+#[test]
+fn a_player_who_plays_before_the_end_takes_it_back() {
+    let mut song = Song::new(Mode::Free, 480);
+    song.play(0.0, 24.0, &[(2.5, Act::End), (4.2, Act::Down(67)), (5.5, Act::Up(67))]);
+    assert!(song.closes().is_empty());
+    assert!(!song.starts(20.0, 24.0).is_empty());
+}
+
+#[test]
+fn the_end_in_a_turn_of_the_players_is_an_end_without_a_chord() {
+    let mut song = Song::new(Mode::Continue, 480);
+    // The note is held over the strong beat.
+    song.play(0.0, 32.0, &[(0.0, Act::Down(67)), (1.5, Act::End), (10.5, Act::Up(67))]);
+    assert!(song.closes().iter().all(|step| *step < 42));
+    assert!(song.starts(0.0, 32.0).is_empty());
+}
+
+#[test]
+fn harmonise_ends_until_all_keys_are_up_and_one_is_struck() {
+    for frames in [17, 480] {
+        let mut song = Song::new(Mode::Harmonise, frames);
+        let acts = [
+            (0.0, Act::Down(67)),
+            (1.5, Act::End),
+            // Another key, played legato, and a key within the last chord.
+            (9.5, Act::Down(69)),
+            (9.6, Act::Up(67)),
+            (13.0, Act::Down(71)),
+            (13.1, Act::Up(69)),
+            (18.0, Act::Up(71)),
+            (19.0, Act::Down(72)),
+            (22.0, Act::Up(72)),
+        ];
+        song.play(0.0, 24.0, &acts);
+        assert_eq!(song.closes(), [32], "blocks of {frames}");
+        assert_eq!(song.starts(8.0, 8.5), [48, 64, 67], "blocks of {frames}");
+        assert!(song.starts(8.5, 19.0).is_empty(), "blocks of {frames}");
+        assert_eq!([11.99, 12.2, 18.5].map(|beat| song.num_sounding(beat)), [3, 0, 0], "blocks of {frames}");
+        assert_eq!(song.starts(19.0, 20.0), [50, 65, 69], "blocks of {frames}");
+        assert_eq!(song.num_sounding(23.0), 0);
+    }
+}
+
+#[test]
+fn harmonise_without_a_key_at_the_last_cadence_goes_on() {
+    let mut song = Song::new(Mode::Harmonise, 480);
+    song.play(0.0, 16.0, &[(0.0, Act::Down(67)), (1.5, Act::End), (5.2, Act::Up(67)), (10.0, Act::Down(67))]);
+    assert_eq!(song.starts(10.0, 16.0), [50, 65, 69]);
 }
