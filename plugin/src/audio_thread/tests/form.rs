@@ -420,20 +420,93 @@ fn after_the_end_the_network_plays_again_when_the_player_or_the_transport_does()
 }
 
 #[test]
-fn a_player_who_plays_before_the_end_takes_it_back() {
-    let mut song = Song::new(Mode::Free, 480);
-    song.play(0.0, 24.0, &[(2.5, Act::End), (4.2, Act::Down(67)), (5.5, Act::Up(67))]);
-    assert!(song.closes().is_empty());
-    assert!(!song.starts(20.0, 24.0).is_empty());
+fn a_player_who_plays_before_the_end_gets_it_in_the_networks_next_turn() {
+    for frames in [17, 480, 4096] {
+        for again in [None, Some((4.6, Act::End))] {
+            let mut song = Song::new(Mode::Free, frames);
+            let mut acts = vec![(2.5, Act::End), (4.2, Act::Down(67))];
+            acts.extend(again);
+            acts.push((5.5, Act::Up(67)));
+            song.play(0.0, 40.0, &acts);
+            // The turn begins on beat 8.
+            assert_eq!(song.closes(), [48], "blocks of {frames}");
+            assert_eq!(song.starts(12.0, 40.0), [48, 64, 67], "blocks of {frames}");
+        }
+    }
 }
 
 #[test]
-fn the_end_in_a_turn_of_the_players_is_an_end_without_a_chord() {
+fn the_end_pressed_in_the_players_turn_closes_the_networks_next_one() {
+    // One long note, or a note between the press and the chord.
+    let long: Acts = &[(0.0, Act::Down(67)), (1.5, Act::End), (10.5, Act::Up(67))];
+    let notes: Acts =
+        &[(0.0, Act::Down(67)), (1.0, Act::Up(67)), (1.5, Act::End), (2.2, Act::Down(69)), (10.5, Act::Up(69))];
+    for (mode, acts) in [Mode::Continue, Mode::Free].into_iter().flat_map(|mode| [(mode, long), (mode, notes)]) {
+        let mut song = Song::new(mode, 480);
+        song.play(0.0, 36.0, &[acts, &[(24.5, Act::Down(67)), (25.5, Act::Up(67))]].concat());
+        // The turn begins on beat 12.
+        assert_eq!(song.closes(), [64], "{mode:?}");
+        assert!(!song.starts(12.0, 16.0).is_empty(), "{mode:?}");
+        assert_eq!(song.starts(16.0, 24.0), [48, 64, 67], "{mode:?}");
+        assert_eq!(song.num_sounding(24.0), 0, "{mode:?}");
+        assert_eq!(song.starts(24.0, 36.0), [50, 65, 69], "{mode:?}: after the end, playing reopens the music");
+    }
+}
+
+#[test]
+fn the_end_waits_while_the_player_keeps_the_turn() {
     let mut song = Song::new(Mode::Continue, 480);
-    // The note is held over the strong beat.
-    song.play(0.0, 32.0, &[(0.0, Act::Down(67)), (1.5, Act::End), (10.5, Act::Up(67))]);
-    assert!(song.closes().iter().all(|step| *step < 42));
-    assert!(song.starts(0.0, 32.0).is_empty());
+    // The second note falls just after the bar line on which the network's turn would begin.
+    let acts = [(0.0, Act::Down(67)), (1.0, Act::Up(67)), (1.5, Act::End), (4.02, Act::Down(67)), (5.0, Act::Up(67))];
+    song.play(0.0, 24.0, &acts);
+    assert_eq!(song.closes(), [48]);
+}
+
+#[test]
+fn respond_places_the_end_in_its_own_bars_after_a_cadence_in_the_players() {
+    for (respond_bars, at) in [(1, 24), (2, 48)] {
+        let mut song = Song::new(Mode::Respond, 480);
+        song.settings.respond_bars = respond_bars;
+        let acts = [(0.0, Act::Down(67)), (0.6, Act::Cadence), (1.0, Act::Up(67)), (1.5, Act::End)];
+        song.play(0.0, 40.0, &acts);
+        assert_eq!(song.closes(), [at], "{respond_bars} bars");
+        assert_eq!(song.starts(at as f64 / 4.0, 40.0), [48, 64, 67], "{respond_bars} bars");
+    }
+}
+
+#[test]
+fn a_cadence_pressed_in_the_players_turn_falls_in_the_networks_next_one() {
+    let fermatas = |mode: Mode, respond_bars: i64, press: &[(f64, Act)]| {
+        let mut song = Song::new(mode, 480);
+        song.settings.respond_bars = respond_bars;
+        song.play(0.0, 15.4, &[&[(0.0, Act::Down(67)), (1.0, Act::Up(67))], press].concat());
+        song.fermatas()
+    };
+    let press = [(1.5, Act::Cadence)];
+    assert!(fermatas(Mode::Respond, 1, &[]).is_empty());
+    assert_eq!(fermatas(Mode::Respond, 1, &press), [24]);
+    assert_eq!(fermatas(Mode::Respond, 2, &[]), [56]);
+    assert_eq!(fermatas(Mode::Respond, 2, &press), [40, 56]);
+    assert_eq!(fermatas(Mode::Continue, 1, &[]), [40]);
+    assert_eq!(fermatas(Mode::Continue, 1, &press), [24, 40]);
+}
+
+#[test]
+fn panic_a_mode_and_a_jump_forget_an_end_that_waits() {
+    let closes = |act: Option<Act>, then: f64| {
+        let mut song = Song::new(Mode::Continue, 480);
+        let mut acts = vec![(0.0, Act::Down(67)), (1.5, Act::End), (2.0, Act::Up(67))];
+        acts.extend(act.map(|act| (2.5, act)));
+        acts.push((2.7, Act::Mode(Mode::Continue)));
+        song.play(0.0, 3.0, &acts);
+        song.play(then, then + 21.0, &[(then + 0.1, Act::Down(67)), (then + 0.8, Act::Up(67))]);
+        assert!(!song.starts(then, then + 21.0).is_empty());
+        song.closes().len()
+    };
+    assert_eq!(closes(None, 3.0), 1);
+    assert_eq!(closes(Some(Act::Panic), 3.0), 0);
+    assert_eq!(closes(Some(Act::Mode(Mode::Free)), 3.0), 0);
+    assert_eq!(closes(None, 63.0), 0);
 }
 
 #[test]
