@@ -256,16 +256,17 @@ fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &
     let starts = step.attack || step.settings.closes;
     sampling::mask(logits, |token| token != hold || !(nothing_to_hold || starts));
     sampling::mask(logits, |token| token != rest || !starts);
-    if let Some((key, given)) = plan.closes {
-        let now = std::array::from_fn(|voice| parts.now[voice].or(given[voice]));
-        last_chord::restrict_voice(logits, voice, key, &parts.before, &now);
-    }
     if plan.scale != ALL_CLASSES {
         let fits = |token| match Vocabulary::GRID.symbol(token) {
             Some(Symbol::Pitch(pitch)) => key::contains(plan.scale, pitch),
             _ => true,
         };
         sampling::prefer(logits, step.settings.snap, fits);
+    }
+    // After the scale: a last chord whose notes Key snap rules out gives way.
+    if let Some((key, given)) = plan.closes {
+        let now = std::array::from_fn(|voice| parts.now[voice].or(given[voice]));
+        last_chord::restrict_voice(logits, voice, key, &parts.before, &now);
     }
     if let Some(stuck) = plan.stuck {
         sampling::mask(logits, |token| stuck.allows(voice, token));

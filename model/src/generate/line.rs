@@ -299,11 +299,6 @@ impl Line<'_> {
         let class_of = |token| class_of(&lexicon.word(token));
         // Before the scale makes some pitches rare: a chord is likelier to leave it than a single note.
         let class_weights: [f64; NUM_CLASSES] = sampling::class_weights(logits, class_of);
-        if let Some(key) = settings.controls.key.or(key).filter(|_| settings.closes) {
-            let tonic = (key::tonic(key) as i8 + shift).rem_euclid(12) as u8;
-            let home_key = if key::is_minor(key) { tonic + 12 } else { tonic };
-            last_chord::restrict_word(logits, lexicon, home_key, &before[..len]);
-        }
         if home_scale != ALL_CLASSES {
             sampling::prefer(logits, settings.snap, |token| match lexicon.word(token) {
                 Word::Notes(chord) | Word::Classes(chord) => {
@@ -311,6 +306,12 @@ impl Line<'_> {
                 }
                 _ => true,
             });
+        }
+        // After the scale: a last chord whose notes Key snap rules out gives way.
+        if let Some(key) = settings.controls.key.or(key).filter(|_| settings.closes) {
+            let tonic = (key::tonic(key) as i8 + shift).rem_euclid(12) as u8;
+            let home_key = if key::is_minor(key) { tonic + 12 } else { tonic };
+            last_chord::restrict_word(logits, lexicon, home_key, &before[..len]);
         }
         let mut sampler = settings.sampler;
         if restarts > 0 && drawn < FREE_EVENTS {

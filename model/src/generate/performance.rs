@@ -358,10 +358,12 @@ impl NoteStep<'_> {
         self.draw(Attribute::Key, &mut draft, settings.sampler, |logits| {
             sampling::mask(logits, |key| (u16::from(low)..=u16::from(high)).contains(&key));
             sampling::mask(logits, |key| !reader.is_struck(key as u8, tick));
+            if classes != ALL_CLASSES {
+                sampling::prefer(logits, settings.snap, |key| key::contains(classes, key as u8));
+            }
+            // After the scale: a last chord whose notes Key snap rules out gives way.
             if let Some(triad) = closing {
                 sampling::mask(logits, |key| key::contains(triad, key as u8));
-            } else if classes != ALL_CLASSES {
-                sampling::prefer(logits, settings.snap, |key| key::contains(classes, key as u8));
             }
         });
         let key = draft.token(Attribute::Key);

@@ -290,6 +290,25 @@ fn the_last_chord_is_the_tonic_triad_on_the_tonic() {
 }
 
 #[test]
+fn snapped_to_a_scale_the_last_chord_stays_in_it() {
+    // Without the tonic; with nothing of the triad on it; and with the tonic but without a third.
+    for scale in [0b1010_1011_0100, 0b100_0000_0100, 0b1_0000_0001] {
+        for (mut performer, rng_seed) in (0..8).flat_map(|seed| performers().map(|performer| (performer, seed))) {
+            let controls = Controls { key: Some(0), ..Controls::default() };
+            let settings = StepSettings { rng_seed, controls, scale: Some(scale), snap: true, ..SETTINGS };
+            let closing = StepSettings { closes: true, ..settings };
+            performer.step(&step(0, [72, 67, 60, 48].map(|pitch| given(Pitch(pitch)))));
+            let row = performer.step(&Step { settings: closing, ..step(4, [FREE; 4]) });
+            for symbol in row {
+                let Pitch(pitch) = symbol else { panic!("expected a note, got {symbol:?} in {row:?}") };
+                let triad = scale & 0b1001_0001;
+                assert!(key::contains(if triad == 0 { scale } else { triad }, pitch), "{scale:b}: {row:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn without_a_key_the_last_chord_is_in_the_estimated_one() {
     for mut performer in performers() {
         for n in 0..4 {
