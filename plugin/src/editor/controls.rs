@@ -228,7 +228,7 @@ fn when_and_where_to(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &Conti
         "Where Continuo may begin its turn in Continue, Respond and Free: on a bar line, or on any beat.",
     );
     let text =
-        "How long Continuo's phrases are, in the host's bars. Each closes on a held chord. Auto: at least eight beats.";
+        "How long Continuo's phrases are, in the host's bars. They close on held chords. Auto: at least eight beats.";
     choice(ui, theme, setter, &p.phrases, text);
     switch(
         ui,
