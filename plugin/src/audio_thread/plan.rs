@@ -295,8 +295,7 @@ impl Plan {
     }
 
     /// Where a step of the network's turn lies in its phrase by plan. In Harmonise the player makes the phrases.
-    fn planned_phrase(&self, context: (&Settings, &BlockTime), at: StepAt) -> Option<PhraseStep> {
-        let (settings, time) = context;
+    fn planned_phrase(&self, settings: &Settings, time: &BlockTime, at: StepAt) -> Option<PhraseStep> {
         let turn_start = self.turn_start.filter(|_| at.is_networks && settings.mode != Mode::Harmonise)?;
         let over = self.cadence.over_since(at.step).filter(|(since, _)| *since > turn_start.0);
         let (_, start) = over.unwrap_or(turn_start);
@@ -306,14 +305,14 @@ impl Plan {
     /// Whether the last chord of a phrase sounds in a step of the network's turn by plan.
     fn plan_closes(&self, settings: &Settings, time: &BlockTime, step: CountedStep) -> bool {
         let at = StepAt { step, song_step: time.song_position(step).song_step, is_networks: true };
-        self.planned_phrase((settings, time), at).is_some_and(|phrase| phrase.fermata_in == Some(0))
+        self.planned_phrase(settings, time, at).is_some_and(|phrase| phrase.fermata_in == Some(0))
     }
 
     /// Sets where in its phrase a step lies. A cadence that the player has requested closes the phrase, unless the plan
     /// closes it before; the next one is counted from there.
     fn set_phrase(&self, context: &RequestContext, step_settings: &mut StepSettings, at: StepAt) {
         let controls = &mut step_settings.controls;
-        if let Some(phrase) = self.planned_phrase((context.settings, context.time), at) {
+        if let Some(phrase) = self.planned_phrase(context.settings, context.time, at) {
             (controls.phrase, controls.fermata_in) = (Some(phrase.position), phrase.fermata_in);
         }
         let closes_before = |steps: u8| controls.fermata_in.is_some_and(|own| own < steps);
