@@ -45,8 +45,8 @@ pub struct StepSettings {
     /// Whether to avoid pitches outside the scale, wherever another choice remains.
     pub snap: bool,
     /// Whether the music closes with this step: all drawn voices start a note of the last chord, the tonic triad with
-    /// the tonic in the bass, wherever another choice remains. The key is `controls.key`, or else estimated from the
-    /// music.
+    /// the tonic in the bass, wherever another choice remains; of notes that `snap` rules out, none. The key is
+    /// `controls.key`, or else estimated from the music.
     pub closes: bool,
     /// Whether pitches outside the scale are rare. Ignored if `snap` is set.
     pub favours_scale: bool,

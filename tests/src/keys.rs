@@ -22,8 +22,10 @@ pub const MODES: [&str; 3] = ["Continue", "Respond", "Free"];
 pub const RNG_SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 /// The transpositions of the whole table, in semitones.
 pub const TRANSPOSITIONS: std::ops::RangeInclusive<i8> = -5..=6;
-/// The largest share outside the key: on average, and in nine of ten jams.
-pub const BOUNDS: (f64, f64) = (0.08, 0.15);
+/// The largest share outside the key of *Bach chorales*: on average, and in nine of ten jams.
+pub const BOUNDS: (f64, f64) = (0.02, 0.15);
+/// Its generated notes sound for at least this long in each jam, beats, all notes added up.
+pub const LEAST_BEATS: f64 = 8.0;
 
 /// The length of a bar, beats.
 const BAR_BEATS: f64 = 4.0;
@@ -168,12 +170,12 @@ impl KeyJam {
         script
     }
 
-    /// Plays it; returns the share of the generated notes' sounding time outside the key, in the first two bars of the
-    /// network's turn.
+    /// Plays it; returns the sounding time of the generated notes in the first two bars of the network's turn, in
+    /// beats, and the share of it outside the key.
     ///
     /// # Errors
     /// If the plugin fails, or plays nothing after the phrase.
-    fn share_outside(self, plugin: &mut HostedPlugin) -> Result<f64> {
+    fn share_outside(self, plugin: &mut HostedPlugin) -> Result<(f64, f64)> {
         choose(plugin, "Mode", self.mode)?;
         choose(plugin, "Rng seed", &self.rng_seed.to_string())?;
         let phrase = &PHRASES[self.phrase];
@@ -191,8 +193,8 @@ impl KeyJam {
         let sum = |outside: bool| -> u64 {
             all.iter().filter(|note| !outside || !key::contains(scale, note.key)).map(time).sum()
         };
-        ensure!(sum(false) > BEAT, "{self:?}: the network plays hardly anything");
-        Ok(sum(true) as f64 / sum(false) as f64)
+        ensure!(sum(false) > 0, "{self:?}: the network plays nothing");
+        Ok((sum(false) as f64 / BEAT as f64, sum(true) as f64 / sum(false) as f64))
     }
 }
 
@@ -200,6 +202,8 @@ impl KeyJam {
 #[derive(Clone, Debug, Default)]
 pub struct Shares {
     jams: Vec<(KeyJam, f64)>,
+    /// The sounding time of the jam with the least, beats.
+    fewest_beats: f64,
 }
 
 impl Shares {
@@ -220,8 +224,19 @@ impl Shares {
             plugin.set_param_by_name("Temperature", temperature / MAX_TEMPERATURE)?;
         }
         plugin.activate(HostConfig { sample_rate: SAMPLE_RATE, max_block_size: 512, offline: true })?;
-        let share = |jam: KeyJam| Ok((jam, jam.share_outside(&mut plugin)?));
-        Ok(Self { jams: jams.map(share).collect::<Result<_>>()? })
+        let mut fewest_beats = f64::INFINITY;
+        let share = |jam: KeyJam| {
+            let (beats, share) = jam.share_outside(&mut plugin)?;
+            fewest_beats = beats.min(fewest_beats);
+            Ok((jam, share))
+        };
+        let jams = jams.map(share).collect::<Result<_>>()?;
+        Ok(Self { jams, fewest_beats })
+    }
+
+    /// The sounding time of the generated notes in the jam with the least, beats, all notes added up.
+    pub fn fewest_beats(&self) -> f64 {
+        self.fewest_beats
     }
 
     /// The average share.
@@ -238,8 +253,10 @@ impl Shares {
 
     /// The average share of each phrase, by its name.
     pub fn by_phrase(&self) -> Vec<(&'static str, f64)> {
-        let of =
-            |phrase: usize| Self { jams: self.jams.iter().filter(|(jam, _)| jam.phrase == phrase).copied().collect() };
+        let of = |phrase: usize| {
+            let jams = self.jams.iter().filter(|(jam, _)| jam.phrase == phrase).copied().collect();
+            Self { jams, fewest_beats: self.fewest_beats }
+        };
         (0..PHRASES.len()).map(|phrase| (PHRASES[phrase].name, of(phrase).mean())).collect()
     }
 

@@ -7,7 +7,7 @@ use continuo_model::key;
 use continuo_tests::fake_host::{Class, Format, HostedPlugin};
 use continuo_tests::heard::{Heard, notes};
 use continuo_tests::host_clock::{BEAT, SAMPLE_RATE};
-use continuo_tests::keys::{BOUNDS, KeyJam, MODES, Shares};
+use continuo_tests::keys::{BOUNDS, KeyJam, LEAST_BEATS, MODES, Shares};
 use continuo_tests::rack::{Blocks, Pace};
 use continuo_tests::script::{Script, Stretch};
 use continuo_tests::session::{choose, hosted};
@@ -43,6 +43,8 @@ fn check(mode: &'static str) -> Result<()> {
     let (mean, most) = (shares.mean(), shares.nine_of_ten());
     let found = format!("{mode}: outside the key for {mean:.3} on average and {most:.3} in nine of ten jams");
     ensure!(mean < BOUNDS.0 && most < BOUNDS.1, "{found}; the worst: {:?}", shares.worst());
+    let beats = shares.fewest_beats();
+    ensure!(beats >= LEAST_BEATS, "{mode}: a jam with {beats} beats of notes tells nothing");
     Ok(())
 }
 

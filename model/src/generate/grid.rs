@@ -263,7 +263,7 @@ fn restrict(logits: &mut [f32], voice: usize, step: &Step, plan: &Plan, parts: &
         };
         sampling::prefer(logits, step.settings.snap, fits);
     }
-    // Within the scale if it is strict.
+    // After the scale: a last chord whose notes Key snap rules out gives way.
     if let Some((key, given)) = plan.closes {
         let now = std::array::from_fn(|voice| parts.now[voice].or(given[voice]));
         last_chord::restrict_voice(logits, voice, key, &parts.before, &now);

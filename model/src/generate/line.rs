@@ -307,7 +307,7 @@ impl Line<'_> {
                 _ => true,
             });
         }
-        // Within the scale if it is strict.
+        // After the scale: a last chord whose notes Key snap rules out gives way.
         if let Some(key) = settings.controls.key.or(key).filter(|_| settings.closes) {
             let tonic = (key::tonic(key) as i8 + shift).rem_euclid(12) as u8;
             let home_key = if key::is_minor(key) { tonic + 12 } else { tonic };

@@ -21,7 +21,7 @@ pub use sequencer::{Due, PlannedStep, Poll};
 use super::frozen::Frozen;
 use super::hands::{Hands, PlayedStep};
 use super::listener::Listener;
-use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample};
+use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample, SongStep};
 use super::settings::Settings;
 use super::transport::{BlockTime, TurnStart};
 use crate::bridge::{AudioEnd, Origin, Request};
@@ -58,6 +58,20 @@ pub struct RequestContext<'a> {
     pub bridge: &'a mut AudioEnd,
 }
 
+/// A step that is requested.
+#[derive(Clone, Copy)]
+struct StepAt {
+    step: CountedStep,
+    song_step: SongStep,
+    /// Whether the network decides every lane.
+    is_networks: bool,
+}
+
+/// Whether the network may play in a step.
+pub fn is_networks_time(settings: &Settings, time: &BlockTime, step: CountedStep) -> bool {
+    settings.is_networks_bar(time.bar_of(time.song_position(step).song_step))
+}
+
 impl Plan {
     /// An empty plan.
     pub fn new() -> Self {
@@ -76,28 +90,48 @@ impl Plan {
         self.sequencer.clear(Origin::PreviousStep);
     }
 
+    /// Drops the network's turn; `next_step` is the step that begins next. A cadence to come waits for its next turn.
+    pub fn drop_turn(&mut self, next_step: CountedStep) {
+        self.postpone_cadence(next_step);
+        self.sequencer.clear(Origin::PreviousStep);
+        self.answered = None;
+    }
+
+    /// The network's turn is over before `next_step`: a cadence to come waits for its next turn.
+    pub fn postpone_cadence(&mut self, next_step: CountedStep) {
+        self.cadence.postpone(next_step);
+    }
+
     /// Drops the steps from `step` on, so that they are planned again.
     pub fn forget_from(&mut self, step: CountedStep) {
         self.sequencer.forget_from(step);
     }
 
     /// Follows the buttons Cadence and End; `next_step` is the step that begins next. `is_networks` says whether it is
-    /// the network's turn.
+    /// the network's turn; in Harmonise it always plays.
     pub fn follow_cadence(&mut self, settings: &Settings, time: &BlockTime, next_step: CountedStep, is_networks: bool) {
         let ahead = next_step + settings.lookahead_steps;
         let decided = self.planned_through().map_or(ahead, |planned| planned.max(ahead));
-        let is_networks_time = |step| settings.is_networks_bar(time.bar_of(time.song_position(step).song_step));
-        let closes = |step: CountedStep| {
-            let planned = self.planned_phrase(settings, time, step).filter(|_| is_networks && is_networks_time(step));
-            planned.is_some_and(|phrase| phrase.fermata_in == Some(0))
-        };
-        let is_planned = |step: CountedStep| closes(step) && !closes(step - 1);
+        let plays = is_networks || settings.mode == Mode::Harmonise;
+        let is_networks_time = |step| plays && is_networks_time(settings, time, step);
+        let closes = |step| is_networks_time(step) && self.plan_closes(settings, time, step);
         // While the last chord of a phrase sounds, nothing leads up to the next one.
         let is_chord = |step: &CountedStep| closes(*step) || self.cadence.steps_from(*step) == Some(0);
         let chord = decided.through(decided + LAST_CHORD_STEPS).take_while(is_chord).last();
         let undecided = chord.unwrap_or(decided) + 1;
+        let is_planned = |step: CountedStep| closes(step) && !closes(step - 1);
         let mut cadence = self.cadence;
         cadence.follow(settings.cadence, settings.end, time, undecided, is_planned, is_networks_time);
+        self.cadence = cadence;
+    }
+
+    /// Begins the network's turn on `step`: a cadence that the player has requested before falls in it.
+    fn begin_turn(&mut self, settings: &Settings, time: &BlockTime, step: CountedStep) {
+        self.turn_start = Some((step, time.turn_start(time.song_position(step).song_step)));
+        let closes = |step| self.plan_closes(settings, time, step);
+        let is_planned = |step: CountedStep| closes(step) && !closes(step - 1);
+        let mut cadence = self.cadence;
+        cadence.begin_turn(time, step, is_planned, |step| is_networks_time(settings, time, step));
         self.cadence = cadence;
     }
 
@@ -192,13 +226,15 @@ impl Plan {
         self.sequencer.pop_overdue();
     }
 
-    /// Requests a step in which the network decides every lane. With `attack`, all notes in it start.
-    pub fn request_free(&mut self, context: &mut RequestContext, step: CountedStep, attack: bool) {
-        if attack {
-            let time = context.time;
-            self.turn_start = Some((step, time.turn_start(time.song_position(step).song_step)));
-        }
-        self.request(context, step, Given::NOTHING, attack, None);
+    /// Requests a step in which the network decides every lane.
+    pub fn request_free(&mut self, context: &mut RequestContext, step: CountedStep) {
+        self.request(context, step, Given::NOTHING, false, None);
+    }
+
+    /// Requests the first step of the network's turn, in which all notes start.
+    pub fn request_entry(&mut self, context: &mut RequestContext, step: CountedStep) {
+        self.begin_turn(context.settings, context.time, step);
+        self.request(context, step, Given::NOTHING, true, None);
     }
 
     /// Requests a step that is over, with the notes that the player played in it, so that the network hears them.
@@ -237,13 +273,14 @@ impl Plan {
         }
         let RequestContext { settings, time, .. } = *context;
         let position = time.song_position(step);
+        let at = StepAt { step, song_step: position.song_step, is_networks: given.lanes.is_empty() };
         let mut step_settings =
             StepSettings { pass: if settings.evolves { position.pass } else { 0 }, ..settings.step };
         step_settings.controls.bar = time.bar_position(position.song_step);
-        self.set_phrase(context, &mut step_settings, step, given.lanes.is_empty());
+        self.set_phrase(context, &mut step_settings, at);
         step_settings.closes = self.cadence.closes(step);
-        context.set_key(&mut step_settings, step, given.lanes.is_empty());
-        step_settings.favours_scale = self.stays_near(context, step, given.lanes.is_empty());
+        context.set_key(&mut step_settings, at);
+        step_settings.favours_scale = self.stays_near(context, at);
         let request = Request {
             id: 0,
             origin: if position.is_loop_start { Origin::SongMemory } else { Origin::PreviousStep },
@@ -256,7 +293,7 @@ impl Plan {
                 attack,
                 settings: step_settings,
             },
-            expression: context.expression(step, &step_settings, given.lanes.is_empty()),
+            expression: context.expression(at, &step_settings),
             begins_bar: time.begins_bar(position.song_step),
             requested_at,
         };
@@ -264,29 +301,28 @@ impl Plan {
     }
 
     /// Where a step of the network's turn lies in its phrase by plan. In Harmonise the player makes the phrases.
-    fn planned_phrase(&self, settings: &Settings, time: &BlockTime, step: CountedStep) -> Option<PhraseStep> {
-        let turn_start = self.turn_start.filter(|_| settings.mode != Mode::Harmonise)?;
-        let over = self.cadence.over_since(step).filter(|(since, _)| *since > turn_start.0);
+    fn planned_phrase(&self, settings: &Settings, time: &BlockTime, at: StepAt) -> Option<PhraseStep> {
+        let turn_start = self.turn_start.filter(|_| at.is_networks && settings.mode != Mode::Harmonise)?;
+        let over = self.cadence.over_since(at.step).filter(|(since, _)| *since > turn_start.0);
         let (_, start) = over.unwrap_or(turn_start);
-        Some(time.turn_step(start, time.song_position(step).song_step).phrase(settings.phrase_bars))
+        Some(time.turn_step(start, at.song_step).phrase(settings.phrase_bars))
+    }
+
+    /// Whether the last chord of a phrase sounds in a step of the network's turn by plan.
+    fn plan_closes(&self, settings: &Settings, time: &BlockTime, step: CountedStep) -> bool {
+        let at = StepAt { step, song_step: time.song_position(step).song_step, is_networks: true };
+        self.planned_phrase(settings, time, at).is_some_and(|phrase| phrase.fermata_in == Some(0))
     }
 
     /// Sets where in its phrase a step lies. A cadence that the player has requested closes the phrase, unless the plan
     /// closes it before; the next one is counted from there.
-    fn set_phrase(
-        &self,
-        context: &RequestContext,
-        step_settings: &mut StepSettings,
-        step: CountedStep,
-        is_networks: bool,
-    ) {
+    fn set_phrase(&self, context: &RequestContext, step_settings: &mut StepSettings, at: StepAt) {
         let controls = &mut step_settings.controls;
-        let planned = self.planned_phrase(context.settings, context.time, step).filter(|_| is_networks);
-        if let Some(phrase) = planned {
+        if let Some(phrase) = self.planned_phrase(context.settings, context.time, at) {
             (controls.phrase, controls.fermata_in) = (Some(phrase.position), phrase.fermata_in);
         }
         let closes_before = |steps: u8| controls.fermata_in.is_some_and(|own| own < steps);
-        if let Some(steps) = self.cadence.steps_from(step).filter(|steps| !closes_before(*steps)) {
+        if let Some(steps) = self.cadence.steps_from(at.step).filter(|steps| !closes_before(*steps)) {
             controls.fermata_in = Some(steps);
             let beats_left = steps.div_ceil(STEPS_IN_A_BEAT as u8);
             controls.phrase = controls.phrase.map(|phrase| PhrasePosition { beats_left, ..phrase });
@@ -295,12 +331,11 @@ impl Plan {
 
     /// Whether pitches outside the scale are to be rare: in harmony that is drawn silently while the player plays, as
     /// all later music continues from it, and in the first bars of the network's turn.
-    fn stays_near(&self, context: &RequestContext, step: CountedStep, is_networks: bool) -> bool {
+    fn stays_near(&self, context: &RequestContext, at: StepAt) -> bool {
         let bars = KEY_BARS * context.time.bar_beats() * STEPS_IN_A_BEAT;
         // By the position in the song, so that each round of a loop is alike.
-        let song_step = context.time.song_position(step).song_step;
-        let is_early = self.turn_start.is_none_or(|(_, start)| (start.steps_to(song_step) as f64) < bars);
-        context.settings.mode != Mode::Harmonise && (is_early || !is_networks)
+        let is_early = self.turn_start.is_none_or(|(_, start)| (start.steps_to(at.song_step) as f64) < bars);
+        context.settings.mode != Mode::Harmonise && (is_early || !at.is_networks)
     }
 
     /// How many steps are planned and have not been played.
@@ -323,12 +358,12 @@ impl RequestContext<'_> {
     }
 
     /// Sets the key and the scale of a step: those that the player has set, or else plays in.
-    fn set_key(&self, step_settings: &mut StepSettings, step: CountedStep, is_networks: bool) {
+    fn set_key(&self, step_settings: &mut StepSettings, at: StepAt) {
         let Settings { tonality, mode, .. } = self.settings;
         let min_steps = if *mode == Mode::Harmonise { ENOUGH_TO_HARMONISE } else { 0.0 };
         let key = tonality.key.or_else(|| {
             let minor = tonality.scale.is_minor();
-            self.listener.key_at(self.time, step, is_networks, |heard| heard.key(min_steps, minor))
+            self.listener.key_at(self.time, at.step, at.is_networks, |heard| heard.key(min_steps, minor))
         });
         // Alone from the start, the network plays in a key of its own.
         let key = key.or_else(|| (*mode == Mode::Free).then(|| key::drawn(step_settings.rng_seed)));
@@ -337,16 +372,16 @@ impl RequestContext<'_> {
     }
 
     /// How the notes of a step are played: by the parameters and by how the player plays.
-    fn expression(&self, step: CountedStep, step_settings: &StepSettings, is_networks: bool) -> Expression {
+    fn expression(&self, at: StepAt, step_settings: &StepSettings) -> Expression {
         let Feel { dynamics, humanise, swing } = self.settings.feel;
-        let touch = self.listener.touch_at(self.time, step, is_networks);
+        let touch = self.listener.touch_at(self.time, at.step, at.is_networks);
         let swing = match swing {
             SwingSource::Off => None,
-            SwingSource::Player => self.listener.swing_at(self.time, step, is_networks),
+            SwingSource::Player => self.listener.swing_at(self.time, at.step, at.is_networks),
             SwingSource::Set(swing) => Some(swing),
         };
         // After the loop's end all lanes settle there; in the first round they start alike.
-        let starts_loop = self.time.starts_loop(self.time.song_position(step).song_step);
+        let starts_loop = self.time.starts_loop(at.song_step);
         let on_grid = if starts_loop { Lanes::ALL } else { Lanes::NONE };
         let accent = touch.accent(step_settings.controls.bar.map(|bar| bar.step_in_bar));
         Expression { dynamics, humanise, level: touch.level(), accent, swing, on_grid }

@@ -41,7 +41,7 @@ pub struct Settings {
     pub cadence: bool,
     /// When this turns on, the player requests the last cadence.
     pub end: bool,
-    /// The bars of a phrase of the network's; `None` for about eight beats.
+    /// The bars of a phrase of the network's; `None` for eight quarter notes or more.
     pub phrase_bars: Option<u8>,
     /// The lanes that go out.
     pub emit: Lanes,

@@ -6,6 +6,7 @@ mod form;
 mod late;
 mod parts;
 mod phrases;
+mod song;
 mod starts;
 mod tempo;
 
@@ -172,7 +173,7 @@ impl Starved {
         let shared = audio_end.shared.clone();
         shared.worker_runs.store(true, Ordering::Release);
         Self {
-            audio: AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now),
+            audio: AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now).with_own_budget(),
             end: Some(end),
             shared,
             began: Instant::now(),

@@ -1,6 +1,6 @@
 //! Whose turn it is, the player's or the network's, and which step begins next. Audio thread.
 
-use super::plan::{Plan, RequestContext};
+use super::plan::{Plan, RequestContext, is_networks_time};
 use super::positions::{CountedStep, Sample};
 use super::settings::Settings;
 use super::transport::{BlockTime, Motion};
@@ -156,6 +156,7 @@ impl Turns {
         if let Turn::Network { first, end } = self.turn {
             if end == Some(step) {
                 self.turn = Turn::Player;
+                plan.postpone_cadence(step);
             } else {
                 self.play_on(plan, context, step.max(first));
             }
@@ -175,7 +176,7 @@ impl Turns {
         let Turn::Network { first, end: None } = self.turn else { return };
         let planned = plan.planned_through().map_or(step - 1, |planned| planned.max(step - 1));
         for step in (planned + 1).through(step + context.settings.lookahead_steps) {
-            if !is_networks_time(context, step) {
+            if !is_networks_time(context.settings, context.time, step) {
                 // A rest in all lanes ends the turn's notes.
                 plan.rest(step);
                 self.turn = Turn::Network { first, end: Some(step) };
@@ -186,7 +187,7 @@ impl Turns {
                 self.turn = Turn::Network { first, end: Some(step) };
                 break;
             }
-            plan.request_free(context, step, false);
+            plan.request_free(context, step);
         }
     }
 
@@ -199,7 +200,7 @@ impl Turns {
         let on_beat = time.step_in_beat(song_step) == 0;
         let may_begin = if settings.enter_on_beat || starts { on_beat } else { time.begins_bar(song_step) };
         let has_heard = self.heard || settings.mode == Mode::Free;
-        if !may_begin || !has_heard || plan.is_after_last(step) || !is_networks_time(context, step) {
+        if !may_begin || !has_heard || plan.is_after_last(step) || !is_networks_time(settings, time, step) {
             return;
         }
         if starts && !context.hands.is_holding() {
@@ -209,7 +210,7 @@ impl Turns {
             let entry = (ENTRY_SECONDS * time.sample_rate).min(0.9 * time.samples_per_step).round() as u64;
             self.turn = Turn::Entering { step, at: at + entry };
         }
-        plan.request_free(context, step, true);
+        plan.request_entry(context, step);
     }
 
     /// Begins the network's turn at the cut-off, sample `at`, unless the player holds a key. Returns whether it begins.
@@ -223,10 +224,4 @@ impl Turns {
         self.play_on(plan, context, step + 1);
         true
     }
-}
-
-/// Whether the network may play in a step.
-fn is_networks_time(context: &RequestContext, step: CountedStep) -> bool {
-    let RequestContext { settings, time, .. } = context;
-    settings.is_networks_bar(time.bar_of(time.song_position(step).song_step))
 }

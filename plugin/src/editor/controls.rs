@@ -186,10 +186,12 @@ fn where_it_goes(
         let (gap, all) = (ui.spacing().item_spacing.x, ui.available_width());
         let width = (all - gap) / 2.0;
         let half = (width - gap) / 2.0;
-        let text = "Ends the phrase with a cadence, on the next strong beat that leaves time to lead up to it.";
+        let text = "Ends the phrase with a cadence, on the next strong beat that leaves time to lead up to it. While \
+                    you play (except in Harmonise): in the next turn of the network's.";
         momentary(ui, theme, setter, &p.cadence, half, text);
         let text = "Ends the music: it closes on the tonic, after a bar or two, and is silent until you play again (in \
-                    Harmonise: release all keys first), the transport starts or jumps, or the mode changes.";
+                    Harmonise: release all keys first), the transport starts or jumps, or the mode changes. While you \
+                    play (except in Harmonise): in the next turn of the network's.";
         momentary(ui, theme, setter, &p.end, half, text);
         let text = "Sets the next rng seed, so that all music after the lookahead is new. A host that records \
                     automation plays the change back.";
@@ -226,7 +228,7 @@ fn when_and_where_to(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &Conti
         "Where Continuo may begin its turn in Continue, Respond and Free: on a bar line, or on any beat.",
     );
     let text =
-        "How long Continuo's phrases are, in the host's bars. Each closes with a cadence. Auto: about eight beats.";
+        "How long Continuo's phrases are, in the host's bars. They close on held chords. Auto: at least eight beats.";
     choice(ui, theme, setter, &p.phrases, text);
     switch(
         ui,

@@ -325,6 +325,32 @@ fn the_last_note_is_the_tonic_and_starts() {
 }
 
 #[test]
+fn snapped_to_a_scale_the_last_notes_stay_in_it() {
+    // Without the tonic, C; with nothing of the triad on it.
+    for scale in [0b1010_1011_0100, 0b100_0000_0100] {
+        for mut performer in [melody(HomeKey::None), events(HomeKey::None)] {
+            let controls = Controls { key: Some(0), ..Controls::default() };
+            let settings = StepSettings { controls, scale: Some(scale), snap: true, closes: true, ..SETTINGS };
+            let allowed = if scale & 0b1001_0001 == 0 { scale } else { scale & 0b1001_0001 };
+            let mut count = 0;
+            for rng_seed in 0..16 {
+                performer.reset();
+                give(&mut performer, &SEED);
+                let row = performer
+                    .step(&Step { settings: StepSettings { rng_seed, ..settings }, ..step(20, [None; NUM_VOICES]) });
+                for symbol in row {
+                    if let Pitch(pitch) = symbol {
+                        count += 1;
+                        assert!(key::contains(allowed, pitch), "{scale:b}: {row:?}");
+                    }
+                }
+            }
+            assert!(count > 8, "{scale:b}: {count} notes");
+        }
+    }
+}
+
+#[test]
 fn a_low_temperature_cools_pitches_and_not_rhythm() {
     // These networks are less sure of themselves than the others here.
     let words = [format!("/ r _ {}", pitches()), words_of_events()];

@@ -199,3 +199,22 @@ fn the_scale_and_the_last_chord_hold() {
     let last: Vec<u8> = decision.starts(0).collect();
     assert!(!last.is_empty() && last.iter().all(|key| [0, 4, 7].contains(&(key % 12))), "{last:?}");
 }
+
+#[test]
+fn snapped_to_a_scale_the_last_notes_stay_in_it() {
+    // Without the tonic, C; with nothing of the triad on it.
+    for (scale, allowed) in [(0b1010_1011_0100, 0b1001_0000), (0b100_0000_0100, 0b100_0000_0100)] {
+        let mut num_notes = 0;
+        for rng_seed in 0..16 {
+            let mut performer = performer(1);
+            let mut step = step(0, Given::NOTHING, rng_seed);
+            step.settings.controls.key = Some(0);
+            (step.settings.scale, step.settings.snap, step.settings.closes) = (Some(scale), true, true);
+            let last: Vec<u8> = performer.decide(&step).starts(0).collect();
+            num_notes += last.len();
+            // A very full chord may need more notes than there are.
+            assert!(last.iter().take(6).all(|key| key::contains(allowed, *key)), "{scale:b}: {last:?}");
+        }
+        assert!(num_notes > 8, "{scale:b}: {num_notes} notes");
+    }
+}

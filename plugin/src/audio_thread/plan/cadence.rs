@@ -1,4 +1,5 @@
-//! A cadence that the player requests: where it falls, and how far away each step is. Audio thread.
+//! A cadence that the player requests: where it falls, and how far away each step is. A request that finds no room in
+//! the network's turn waits for its next one. Audio thread.
 
 use crate::audio_thread::positions::CountedStep;
 use crate::audio_thread::transport::{BlockTime, TurnStart};
@@ -12,11 +13,22 @@ const FERMATA_STEPS: i64 = 4;
 /// The network learns of the cadence at most this many steps ahead.
 const HORIZON_STEPS: i64 = 15;
 
+/// What the player has requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// A cadence.
+    Cadence,
+    /// The last cadence of the piece.
+    End,
+}
+
 /// The cadence in progress, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cadence {
     was_on: bool,
     end_was_on: bool,
+    /// The request that waits for the network's next turn.
+    waiting: Option<Wanted>,
     fermata: Option<Fermata>,
     /// The fermata before it, which has begun.
     before: Option<Fermata>,
@@ -46,11 +58,12 @@ impl Fermata {
 impl Cadence {
     /// Follows the controls. When Cadence turns on, the cadence falls on the first strong beat that is at least
     /// `LEAD_STEPS` after `undecided`, the first undecided step. When End turns on, the last cadence falls at least
-    /// `LAST_LEAD_STEPS` after it, and its chord lasts to the end of the bar. No other press postpones that one. It
-    /// falls where `is_networks_time`, if possible for the steps that lead up to it too.
+    /// `LAST_LEAD_STEPS` after it, and its chord lasts to the end of the bar. No other press postpones that one.
     ///
-    /// `is_planned` says whether the plan closes a phrase on a step. If it does before, or an earlier press does, that is
-    /// the cadence; the last one needs `LEAD_STEPS` even so.
+    /// Either falls in the turn of the network's that `undecided` lies in, or else waits for [`Self::begin_turn`].
+    /// `is_networks_time` says whether the network plays in a step, and `is_planned` whether the plan closes a phrase
+    /// there. If the plan or an earlier press closes one before, that is the cadence; the last one needs `LEAD_STEPS`
+    /// even so.
     pub fn follow(
         &mut self,
         on: bool,
@@ -60,33 +73,80 @@ impl Cadence {
         is_planned: impl Fn(CountedStep) -> bool,
         is_networks_time: impl Fn(CountedStep) -> bool,
     ) {
-        let strong = |first: CountedStep| {
-            first.through(first + 1023).filter(|step| time.is_strong(time.song_position(*step).song_step))
-        };
-        let requested = self.fermata.map(|fermata| fermata.at);
-        let closes = |step: &CountedStep| is_planned(*step) || requested == Some(*step);
-        let planned = |first: CountedStep, at: CountedStep| first.through(at).find(closes);
-        if self.last().is_some() {
-            // The music ends with that cadence.
-        } else if end && !self.end_was_on {
-            let led_up_to = |at: &CountedStep, lead: i64| (*at - lead).through(*at).all(&is_networks_time);
-            let fits = |lead| strong(undecided + LAST_LEAD_STEPS).find(|at| led_up_to(at, lead));
-            let fermata = fits(LEAD_STEPS).or_else(|| fits(0)).map(|at| {
-                let at = planned(undecided + LEAD_STEPS, at).unwrap_or(at);
-                let begins_bar = |step: &CountedStep| time.begins_bar(time.song_position(*step).song_step);
-                let until = (at + FERMATA_STEPS).through(at + 1023).find(begins_bar);
-                Fermata::new(time, at, until.unwrap_or(at + FERMATA_STEPS), true)
-            });
-            self.replace(fermata, undecided);
-        } else if on && !self.was_on {
-            let fermata = strong(undecided + LEAD_STEPS).next().filter(|at| planned(undecided, *at).is_none());
-            self.replace(fermata.map(|at| Fermata::new(time, at, at + FERMATA_STEPS, false)), undecided);
-        }
+        let (cadence_pressed, end_pressed) = (on && !self.was_on, end && !self.end_was_on);
         (self.was_on, self.end_was_on) = (on, end);
+        if self.last().is_some() || self.waiting == Some(Wanted::End) {
+            // The music ends with that cadence.
+        } else if end_pressed {
+            self.waiting = Some(Wanted::End);
+            self.place(time, undecided, &[LAST_LEAD_STEPS], is_planned, is_networks_time);
+        } else if cadence_pressed {
+            self.waiting = Some(Wanted::Cadence);
+            self.place(time, undecided, &[LEAD_STEPS], is_planned, is_networks_time);
+        }
     }
 
-    /// Replaces the fermata by another one, if any. A fermata that begins before `undecided` is remembered: it is played
-    /// to its end, and the phrase after it is counted from there.
+    /// The network's turn begins on `first`, and none of it is decided: a request that waits falls in this turn, as far
+    /// from its start as if it were made now. In a turn too short for that it falls on the first strong beat that can
+    /// be led up to, or on the first of all.
+    pub fn begin_turn(
+        &mut self,
+        time: &BlockTime,
+        first: CountedStep,
+        is_planned: impl Fn(CountedStep) -> bool,
+        is_networks_time: impl Fn(CountedStep) -> bool,
+    ) {
+        let leads = [LAST_LEAD_STEPS, LEAD_STEPS, 0];
+        let leads = if self.waiting == Some(Wanted::End) { &leads[..] } else { &leads[1..] };
+        self.place(time, first, leads, is_planned, is_networks_time);
+    }
+
+    /// Places the request that waits on a strong beat that is at least a lead after `undecided`, with the first of
+    /// `leads` for which there is one before the turn is over.
+    fn place(
+        &mut self,
+        time: &BlockTime,
+        undecided: CountedStep,
+        leads: &[i64],
+        is_planned: impl Fn(CountedStep) -> bool,
+        is_networks_time: impl Fn(CountedStep) -> bool,
+    ) {
+        let Some(wanted) = self.waiting else { return };
+        let turn = || undecided.through(undecided + 1023).take_while(|step| is_networks_time(*step));
+        let is_strong = |step: &CountedStep| time.is_strong(time.song_position(*step).song_step);
+        let strong = |lead: i64| turn().find(|step| *step >= undecided + lead && is_strong(step));
+        let Some(at) = leads.iter().find_map(|lead| strong(*lead)) else { return };
+        let requested = self.fermata.map(|fermata| fermata.at);
+        let closes = |step: &CountedStep| is_planned(*step) || requested == Some(*step);
+        let planned = |first: CountedStep| first.through(at).find(closes);
+        let fermata = match wanted {
+            Wanted::Cadence if planned(undecided).is_some() => None,
+            Wanted::Cadence => Some(Fermata::new(time, at, at + FERMATA_STEPS, false)),
+            Wanted::End => {
+                let at = planned(undecided + LEAD_STEPS).unwrap_or(at);
+                let begins_bar = |step: &CountedStep| time.begins_bar(time.song_position(*step).song_step);
+                let until = (at + FERMATA_STEPS).through(at + 1023).find(begins_bar);
+                Some(Fermata::new(time, at, until.unwrap_or(at + FERMATA_STEPS), true))
+            }
+        };
+        self.waiting = None;
+        self.replace(fermata, undecided);
+    }
+
+    /// The network's turn is over, or given up, before `next_step`. A cadence that has not begun waits for the next
+    /// turn.
+    pub fn postpone(&mut self, next_step: CountedStep) {
+        if self.has_ended {
+            return;
+        }
+        if let Some(fermata) = self.fermata.filter(|fermata| fermata.at >= next_step) {
+            self.waiting = Some(if fermata.is_last { Wanted::End } else { Wanted::Cadence });
+        }
+        (self.fermata, self.before) = (None, None);
+    }
+
+    /// Replaces the fermata by another one, if any. A fermata that begins before `undecided` is remembered: it is
+    /// played to its end, and the phrase after it is counted from there.
     fn replace(&mut self, fermata: Option<Fermata>, undecided: CountedStep) {
         if fermata.is_some() {
             let before = std::mem::replace(&mut self.fermata, fermata);
@@ -143,13 +203,13 @@ impl Cadence {
     /// Forgets a cadence, except that the end stays the end once its chord has begun.
     pub fn clear(&mut self) {
         if !self.has_ended {
-            (self.fermata, self.before) = (None, None);
+            (self.waiting, self.fermata, self.before) = (None, None, None);
         }
     }
 
     /// Forgets the cadence, the end too: the music may go on.
     pub fn reopen(&mut self) {
-        (self.fermata, self.before, self.has_ended) = (None, None, false);
+        (self.waiting, self.fermata, self.before, self.has_ended) = (None, None, None, false);
     }
 }
 
@@ -249,5 +309,54 @@ mod tests {
         cadence.follow(false, false, &time(4), step(90), |_| false, |_| true);
         cadence.follow(false, true, &time(4), step(90), |_| false, |_| true);
         assert!(cadence.closes(step(112)));
+    }
+    /// A cadence that is requested in the player's bars; the network's turn lasts from step 16 to step `until`.
+    fn in_turn(end: bool, beats: i32, until: i64) -> Cadence {
+        let mut cadence = Cadence::default();
+        cadence.follow(!end, end, &time(beats), step(3), |_| false, |_| false);
+        assert!(cadence.waiting.is_some() && cadence.fermata.is_none());
+        cadence.begin_turn(&time(beats), step(16), |_| false, |at| (step(16)..step(until)).contains(&at));
+        cadence
+    }
+
+    #[test]
+    fn a_press_in_the_players_turn_waits_for_the_networks() {
+        let at = |end, beats, until| in_turn(end, beats, until).fermata.map(|fermata| fermata.at.number());
+        assert_eq!([at(false, 4, 999), at(false, 4, 32)], [Some(24), Some(24)]);
+        assert_eq!([at(true, 4, 999), at(true, 4, 32), at(true, 4, 28)], [Some(32), Some(24), Some(24)]);
+        // The only strong beat begins the turn, or there is none.
+        assert_eq!([at(true, 4, 20), at(true, 3, 24)], [Some(16), None]);
+        assert_eq!(in_turn(true, 3, 24).waiting, Some(Wanted::End));
+    }
+
+    #[test]
+    fn a_cadence_falls_in_the_turn_in_which_it_is_pressed_or_waits() {
+        for (end, until, at) in
+            [(false, 28, None), (false, 40, Some(step(32))), (true, 40, None), (true, 48, Some(step(40)))]
+        {
+            let mut cadence = Cadence::default();
+            // The next turn begins on step 64.
+            let is_networks_time = |at: CountedStep| at < step(until) || at >= step(64);
+            cadence.follow(!end, end, &time(4), step(21), |_| false, is_networks_time);
+            assert_eq!(cadence.fermata.map(|fermata| fermata.at), at, "{end} {until}");
+            assert_eq!(cadence.waiting.is_some(), at.is_none(), "{end} {until}");
+        }
+    }
+
+    #[test]
+    fn a_cadence_that_has_not_begun_is_postponed() {
+        for end in [false, true] {
+            let mut cadence = in_turn(end, 4, 32);
+            cadence.postpone(step(24));
+            assert!(cadence.waiting.is_some() && cadence.fermata.is_none());
+            cadence.begin_turn(&time(4), step(48), |_| false, |at| at < step(64));
+            assert_eq!(cadence.fermata.map(|fermata| fermata.at), Some(step(56)));
+            let placed = cadence;
+            cadence.begin_step(step(56));
+            cadence.postpone(step(57));
+            assert!(
+                cadence.waiting.is_none() && cadence.has_ended() == end && (cadence.fermata == placed.fermata) == end
+            );
+        }
     }
 }

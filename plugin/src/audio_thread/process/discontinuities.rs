@@ -83,7 +83,7 @@ impl AudioThread {
             self.plan.forget_from(from);
         } else {
             self.output.end_all(Some(Owner::Generated), time.begin, 1);
-            self.drop_plans(Origin::PreviousStep);
+            self.drop_turn();
         }
     }
 
@@ -94,9 +94,9 @@ impl AudioThread {
         self.drop_plans(origin);
     }
 
-    /// Drops the first step of the network's turn: the player keeps the turn. A requested cadence stays.
-    pub(super) fn drop_entry(&mut self) {
-        self.plan.drop_steps();
+    /// Drops the network's turn or its first step: the player has the turn. A cadence to come waits for the next turn.
+    pub(super) fn drop_turn(&mut self) {
+        self.plan.drop_turn(self.turns.next_step());
         self.voices.fall_silent();
         self.voices.forget_later();
         self.turns.yield_to_player();

@@ -173,11 +173,7 @@ impl AudioThread {
             if block.settings.mode != Mode::Harmonise && network_plays {
                 // The player takes or keeps the turn: generated notes end and the plan is dropped.
                 self.voices.end_all(&mut self.output, time, happened.at);
-                if self.turns.entry().is_some() {
-                    self.drop_entry();
-                } else {
-                    self.drop_plans(Origin::PreviousStep);
-                }
+                self.drop_turn();
             }
             if block.settings.mode != Mode::Harmonise {
                 self.plan.reopen();

@@ -79,7 +79,7 @@ impl AudioThread {
     pub(super) fn on_entry(&mut self, block: &Block, time: &BlockTime, at: Sample) {
         let (plan, turns, mut context) = self.request_context(block, time);
         if !turns.enter(plan, &mut context, at) {
-            self.drop_entry();
+            self.drop_turn();
         }
     }
 

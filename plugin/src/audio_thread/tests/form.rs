@@ -3,179 +3,10 @@
 use std::collections::BTreeMap;
 
 use continuo_model::generate::Step;
-use continuo_model::tokeniser::step_reader::{BarPosition, Controls};
+use continuo_model::tokeniser::step_reader::BarPosition;
 
-use super::parts::{CLOCK, watch};
+use super::song::*;
 use super::*;
-
-/// Samples in a beat at 120 bpm.
-const BEAT: f64 = 24_000.0;
-
-/// What happens at a beat of the song.
-#[derive(Clone, Copy)]
-enum Act {
-    /// A key goes down.
-    Down(u8),
-    /// A key comes up.
-    Up(u8),
-    Cadence,
-    End,
-    Panic,
-    Mode(Mode),
-}
-
-type Acts = &'static [(f64, Act)];
-
-/// A host that plays, and a worker that plays D minor on each beat and C major where the music closes.
-struct Song {
-    audio: AudioThread,
-    worker: WorkerEnd,
-    settings: Settings,
-    /// The longest block, in samples.
-    frames: usize,
-    beats_in_bar: i32,
-    loop_range_beats: Option<(f64, f64)>,
-    host_plays: bool,
-    /// The time of the next block: a live host plays each block when it is due.
-    now: Instant,
-    /// The decided steps, by count.
-    requested: BTreeMap<i64, Step>,
-    /// The song position in beats of each generated note-on or note-off, its key, and whether it is a note-on.
-    sent: Vec<(f64, u8, bool)>,
-}
-
-impl Song {
-    fn new(mode: Mode, frames: usize) -> Self {
-        let (audio_end, worker, _) = bridge::new();
-        audio_end.shared.worker_runs.store(true, Ordering::Release);
-        let now = Instant::now();
-        CLOCK.set(Some(now));
-        Self {
-            audio: AudioThread::new(audio_end, SAMPLE_RATE, 4096, watch).with_own_budget(),
-            worker,
-            settings: settings(mode),
-            frames,
-            beats_in_bar: 4,
-            loop_range_beats: None,
-            host_plays: true,
-            now,
-            requested: BTreeMap::new(),
-            sent: Vec::new(),
-        }
-    }
-
-    /// Plays from beat to beat. The acts are at song positions in beats, in order; a block ends at each, as the wrapper
-    /// splits blocks at parameters.
-    fn play(&mut self, from: f64, to: f64, acts: &[(f64, Act)]) {
-        let [mut at, end] = [from, to].map(|beats| (beats * BEAT).round() as i64);
-        while at < end {
-            let act_at = |(beats, _): &(f64, Act)| (beats * BEAT).round() as i64;
-            let next_act = acts.iter().map(act_at).find(|act| *act > at).unwrap_or(end);
-            let frames = (self.frames as i64).min(end - at).min(next_act - at) as usize;
-            let mut settings = self.settings;
-            for (_, act) in acts.iter().filter(|act| act_at(act) == at) {
-                match *act {
-                    Act::Down(key) => self.audio.hear(note(0, key, true)),
-                    Act::Up(key) => self.audio.hear(note(0, key, false)),
-                    Act::Cadence => settings.cadence = true,
-                    Act::End => settings.end = true,
-                    Act::Panic => settings.panic = true,
-                    Act::Mode(mode) => (settings.mode, self.settings.mode) = (mode, mode),
-                }
-            }
-            self.block(at as f64 / BEAT, frames, settings);
-            at += frames as i64;
-        }
-    }
-
-    fn block(&mut self, pos_beats: f64, frames: usize, settings: Settings) {
-        let bar_beats = f64::from(self.beats_in_bar);
-        let host = HostTime {
-            playing: self.host_plays,
-            tempo_bpm: Some(120.0),
-            pos_beats: Some(pos_beats),
-            time_signature: Some((self.beats_in_bar, 4)),
-            bar_start_beats: Some((pos_beats / bar_beats).floor() * bar_beats),
-            loop_range_beats: self.loop_range_beats,
-            pos_samples: None,
-        };
-        let block = Block { host, frames, settings, now: self.now, says_offline: false };
-        CLOCK.set(Some(self.now));
-        self.now += Duration::from_secs_f64(frames as f64 / SAMPLE_RATE);
-        let sent = &mut self.sent;
-        self.audio.process(&block, &mut (), |event| {
-            let (timing, on, channel, key) = match event {
-                NoteEvent::NoteOn { timing, channel, key, .. } => (timing, true, channel, key),
-                NoteEvent::NoteOff { timing, channel, key, .. } => (timing, false, channel, key),
-                _ => return true,
-            };
-            if channel != Channel::Number(0) {
-                sent.push((pos_beats + f64::from(timing) / BEAT, key.number().unwrap(), on));
-            }
-            true
-        });
-        while let Some(request) = self.worker.request() {
-            self.requested.retain(|count, _| *count < request.undo_from);
-            self.requested.insert(request.count, request.step);
-            let closes = request.step.settings.closes;
-            let keys = if closes { [72, 67, 64, 48] } else { [74, 69, 65, 50] };
-            let starts = closes || request.step.attack || request.step.step_in_beat == 0;
-            let symbols = keys.map(|key| if starts { Symbol::Pitch(key) } else { Symbol::Hold });
-            let before = if starts { [None; 4] } else { keys.map(Some) };
-            self.worker.answer(Answer { id: request.id, decision: decision_of(symbols, before, keys.map(Some)) });
-        }
-    }
-
-    fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.requested.values()
-    }
-
-    /// The controls on each beat, as text.
-    fn beats(&self) -> String {
-        let on_beats = self.steps().filter(|step| step.step_in_beat == 0);
-        on_beats.map(|step| form(&step.settings.controls)).collect::<Vec<_>>().join(" ")
-    }
-
-    /// The song steps on which a fermata begins.
-    fn fermatas(&self) -> Vec<i64> {
-        let under = |step: &&Step| step.settings.controls.fermata_in == Some(0);
-        let mut steps: Vec<_> = self.steps().filter(under).map(|step| step.step_idx).collect();
-        let all = steps.clone();
-        steps.retain(|step| !all.contains(&(step - 1)));
-        steps
-    }
-
-    /// The song steps on which the music closes.
-    fn closes(&self) -> Vec<i64> {
-        self.steps().filter(|step| step.settings.closes).map(|step| step.step_idx).collect()
-    }
-
-    fn last_requested(&self) -> i64 {
-        *self.requested.keys().next_back().expect("a step is requested")
-    }
-
-    /// The keys of the generated notes that start from beat `from` to `to`, without repetitions.
-    fn starts(&self, from: f64, to: f64) -> Vec<u8> {
-        let mut keys: Vec<_> =
-            self.sent.iter().filter(|(at, _, on)| *on && (from..to).contains(at)).map(|(_, key, _)| *key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    }
-
-    /// How many generated notes sound after beat `at`.
-    fn num_sounding(&self, at: f64) -> i32 {
-        let until = self.sent.iter().filter(|(when, ..)| *when <= at);
-        until.map(|(_, _, on)| if *on { 1 } else { -1 }).sum()
-    }
-}
-
-/// The position in the phrase, as whole beats since its start and to its close; `-` without a phrase; and the distance
-/// to a fermata in reach.
-fn form(controls: &Controls) -> String {
-    let phrase = controls.phrase.map_or("-".into(), |phrase| format!("{}/{}", phrase.beats_since, phrase.beats_left));
-    phrase + &controls.fermata_in.map_or(String::new(), |steps| format!(":{steps}"))
-}
 
 /// A phrase of two bars in 4/4.
 const PHRASE: &str = "0/6 1/5 2/4 3/3:12 4/2:8 5/1:4 6/0:0 7/0:0";
@@ -420,20 +251,93 @@ fn after_the_end_the_network_plays_again_when_the_player_or_the_transport_does()
 }
 
 #[test]
-fn a_player_who_plays_before_the_end_takes_it_back() {
-    let mut song = Song::new(Mode::Free, 480);
-    song.play(0.0, 24.0, &[(2.5, Act::End), (4.2, Act::Down(67)), (5.5, Act::Up(67))]);
-    assert!(song.closes().is_empty());
-    assert!(!song.starts(20.0, 24.0).is_empty());
+fn a_player_who_plays_before_the_end_gets_it_in_the_networks_next_turn() {
+    for frames in [17, 480, 4096] {
+        for again in [None, Some((4.6, Act::End))] {
+            let mut song = Song::new(Mode::Free, frames);
+            let mut acts = vec![(2.5, Act::End), (4.2, Act::Down(67))];
+            acts.extend(again);
+            acts.push((5.5, Act::Up(67)));
+            song.play(0.0, 40.0, &acts);
+            // The turn begins on beat 8.
+            assert_eq!(song.closes(), [48], "blocks of {frames}");
+            assert_eq!(song.starts(12.0, 40.0), [48, 64, 67], "blocks of {frames}");
+        }
+    }
 }
 
 #[test]
-fn the_end_in_a_turn_of_the_players_is_an_end_without_a_chord() {
+fn the_end_pressed_in_the_players_turn_closes_the_networks_next_one() {
+    // One long note, or a note between the press and the chord.
+    let long: Acts = &[(0.0, Act::Down(67)), (1.5, Act::End), (10.5, Act::Up(67))];
+    let notes: Acts =
+        &[(0.0, Act::Down(67)), (1.0, Act::Up(67)), (1.5, Act::End), (2.2, Act::Down(69)), (10.5, Act::Up(69))];
+    for (mode, acts) in [Mode::Continue, Mode::Free].into_iter().flat_map(|mode| [(mode, long), (mode, notes)]) {
+        let mut song = Song::new(mode, 480);
+        song.play(0.0, 36.0, &[acts, &[(24.5, Act::Down(67)), (25.5, Act::Up(67))]].concat());
+        // The turn begins on beat 12.
+        assert_eq!(song.closes(), [64], "{mode:?}");
+        assert!(!song.starts(12.0, 16.0).is_empty(), "{mode:?}");
+        assert_eq!(song.starts(16.0, 24.0), [48, 64, 67], "{mode:?}");
+        assert_eq!(song.num_sounding(24.0), 0, "{mode:?}");
+        assert_eq!(song.starts(24.0, 36.0), [50, 65, 69], "{mode:?}: after the end, playing reopens the music");
+    }
+}
+
+#[test]
+fn the_end_waits_while_the_player_keeps_the_turn() {
     let mut song = Song::new(Mode::Continue, 480);
-    // The note is held over the strong beat.
-    song.play(0.0, 32.0, &[(0.0, Act::Down(67)), (1.5, Act::End), (10.5, Act::Up(67))]);
-    assert!(song.closes().iter().all(|step| *step < 42));
-    assert!(song.starts(0.0, 32.0).is_empty());
+    // The second note falls just after the bar line on which the network's turn would begin.
+    let acts = [(0.0, Act::Down(67)), (1.0, Act::Up(67)), (1.5, Act::End), (4.02, Act::Down(67)), (5.0, Act::Up(67))];
+    song.play(0.0, 24.0, &acts);
+    assert_eq!(song.closes(), [48]);
+}
+
+#[test]
+fn respond_places_the_end_in_its_own_bars_after_a_cadence_in_the_players() {
+    for (respond_bars, at) in [(1, 24), (2, 48)] {
+        let mut song = Song::new(Mode::Respond, 480);
+        song.settings.respond_bars = respond_bars;
+        let acts = [(0.0, Act::Down(67)), (0.6, Act::Cadence), (1.0, Act::Up(67)), (1.5, Act::End)];
+        song.play(0.0, 40.0, &acts);
+        assert_eq!(song.closes(), [at], "{respond_bars} bars");
+        assert_eq!(song.starts(at as f64 / 4.0, 40.0), [48, 64, 67], "{respond_bars} bars");
+    }
+}
+
+#[test]
+fn a_cadence_pressed_in_the_players_turn_falls_in_the_networks_next_one() {
+    let fermatas = |mode: Mode, respond_bars: i64, press: &[(f64, Act)]| {
+        let mut song = Song::new(mode, 480);
+        song.settings.respond_bars = respond_bars;
+        song.play(0.0, 15.4, &[&[(0.0, Act::Down(67)), (1.0, Act::Up(67))], press].concat());
+        song.fermatas()
+    };
+    let press = [(1.5, Act::Cadence)];
+    assert!(fermatas(Mode::Respond, 1, &[]).is_empty());
+    assert_eq!(fermatas(Mode::Respond, 1, &press), [24]);
+    assert_eq!(fermatas(Mode::Respond, 2, &[]), [56]);
+    assert_eq!(fermatas(Mode::Respond, 2, &press), [40, 56]);
+    assert_eq!(fermatas(Mode::Continue, 1, &[]), [40]);
+    assert_eq!(fermatas(Mode::Continue, 1, &press), [24, 40]);
+}
+
+#[test]
+fn panic_a_mode_and_a_jump_forget_an_end_that_waits() {
+    let closes = |act: Option<Act>, then: f64| {
+        let mut song = Song::new(Mode::Continue, 480);
+        let mut acts = vec![(0.0, Act::Down(67)), (1.5, Act::End), (2.0, Act::Up(67))];
+        acts.extend(act.map(|act| (2.5, act)));
+        acts.push((2.7, Act::Mode(Mode::Continue)));
+        song.play(0.0, 3.0, &acts);
+        song.play(then, then + 21.0, &[(then + 0.1, Act::Down(67)), (then + 0.8, Act::Up(67))]);
+        assert!(!song.starts(then, then + 21.0).is_empty());
+        song.closes().len()
+    };
+    assert_eq!(closes(None, 3.0), 1);
+    assert_eq!(closes(Some(Act::Panic), 3.0), 0);
+    assert_eq!(closes(Some(Act::Mode(Mode::Free)), 3.0), 0);
+    assert_eq!(closes(None, 63.0), 0);
 }
 
 #[test]
