@@ -23,6 +23,7 @@ pub use performance::KeySource;
 
 /// Evaluates as the command line describes and prints the result.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
+    args.sampling.check()?;
     let (json, words) = match (&args.weights, args.play || args.free) {
         (Some(path), true) => played(path, args).with_context(|| path.display().to_string())?,
         _ => {
@@ -38,7 +39,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 fn played(path: &Path, args: &EvaluateArgs) -> Result<(String, String)> {
     let weights = Weights::read(path)?;
     let settings = StepSettings {
-        sampler: args.sampling.sampler(&weights.description)?,
+        sampler: args.sampling.sampler(&weights.description),
         rng_seed: args.rng_seed,
         strict: true,
         ..StepSettings::default()

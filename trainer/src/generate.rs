@@ -22,8 +22,9 @@ use crate::seeds::{self, Seed};
 
 /// Generates the pieces that the command line describes and writes them.
 pub fn run(args: &GenerateArgs) -> Result<()> {
+    args.sampling.check()?;
     let weights = Weights::read(&args.weights)?;
-    let sampler = args.sampling.sampler(&weights.description)?;
+    let sampler = args.sampling.sampler(&weights.description);
     let network =
         generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
     let seeds = seeds::read(args, &weights)?;

@@ -45,8 +45,9 @@ pub struct Obedience {
 /// Measures as the command line describes and prints the result.
 pub fn run(args: &ObeyArgs) -> Result<()> {
     ensure!(args.bars >= 4, "--bars: expected at least 4, got {}", args.bars);
+    args.sampling.check()?;
     let weights = Weights::read(&args.weights)?;
-    let sampler = args.sampling.sampler(&weights.description)?;
+    let sampler = args.sampling.sampler(&weights.description);
     let network =
         generate::network(&weights).map_err(anyhow::Error::msg).with_context(|| args.weights.display().to_string())?;
     let controls = network.capabilities().controls;

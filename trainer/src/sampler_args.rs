@@ -27,20 +27,34 @@ pub struct SamplerArgs {
 }
 
 impl SamplerArgs {
-    /// The sampler that the options describe; what they leave out is the weights' own default.
+    /// Checks the options. Commands call it before they read any file.
     ///
     /// # Errors
     /// If a value is out of range.
-    pub fn sampler(&self, description: &Description) -> Result<Sampler> {
+    pub fn check(&self) -> Result<()> {
         let &Self { temperature, top_p, entropy, rests, holds } = self;
-        let own = description.sampler();
-        let (temperature, top_p) = (temperature.unwrap_or(own.temperature), top_p.unwrap_or(own.top_p));
-        ensure!((0.0..=5.0).contains(&temperature), "--temperature: expected 0 to 5, got {temperature}");
-        ensure!(top_p > 0.0 && top_p <= 1.0, "--top-p: expected above 0 up to 1, got {top_p}");
+        if let Some(temperature) = temperature {
+            ensure!((0.0..=5.0).contains(&temperature), "--temperature: expected 0 to 5, got {temperature}");
+        }
+        if let Some(top_p) = top_p {
+            ensure!(top_p > 0.0 && top_p <= 1.0, "--top-p: expected above 0 up to 1, got {top_p}");
+        }
         ensure!((0.0..=1.0).contains(&entropy), "--entropy: expected 0 to 1, got {entropy}");
         for (name, weight) in [("--rests", rests), ("--holds", holds)] {
             ensure!((0.0..=2.0).contains(&weight), "{name}: expected 0 to 2, got {weight}");
         }
-        Ok(Sampler { temperature, top_p, entropy, rest_weight: rests, hold_weight: holds })
+        Ok(())
+    }
+
+    /// The sampler that the options describe; what they leave out is the weights' own default.
+    pub fn sampler(&self, description: &Description) -> Sampler {
+        let own = description.sampler();
+        Sampler {
+            temperature: self.temperature.unwrap_or(own.temperature),
+            top_p: self.top_p.unwrap_or(own.top_p),
+            entropy: self.entropy,
+            rest_weight: self.rests,
+            hold_weight: self.holds,
+        }
     }
 }
