@@ -159,6 +159,15 @@ fn answer_all(end: &mut WorkerEnd) -> u64 {
     answered
 }
 
+thread_local! {
+    /// Where the clock of a [`Starved`] stands, if it does.
+    static STANDS_AT: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
+}
+
+fn patient_clock() -> Instant {
+    STANDS_AT.get().unwrap_or_else(Instant::now)
+}
+
 struct Starved {
     audio: AudioThread,
     end: Option<WorkerEnd>,
@@ -173,7 +182,7 @@ impl Starved {
         let shared = audio_end.shared.clone();
         shared.worker_runs.store(true, Ordering::Release);
         Self {
-            audio: AudioThread::new(audio_end, SAMPLE_RATE, 4096, Instant::now).with_own_budget(),
+            audio: AudioThread::new(audio_end, SAMPLE_RATE, 4096, patient_clock).with_own_budget(),
             end: Some(end),
             shared,
             began: Instant::now(),
@@ -183,14 +192,9 @@ impl Starved {
 
     /// Plays a block of Harmonise in real time. Returns the notes sent, as (is on, channel, key), and how long it took.
     fn block(&mut self, input: &[NoteEvent<()>]) -> (Vec<(bool, u8, u8)>, Duration) {
-        self.block_at(Instant::now(), input)
-    }
-
-    /// The same at the time `now`, which may be ahead of the clock and so allows a longer wait for the worker.
-    fn block_at(&mut self, now: Instant, input: &[NoteEvent<()>]) -> (Vec<(bool, u8, u8)>, Duration) {
         let began = Instant::now();
         let mut block = block(Mode::Harmonise, self.n, self.began);
-        block.now = now;
+        block.now = patient_clock();
         input.iter().for_each(|event| self.audio.hear(*event));
         let mut sent = Vec::new();
         self.audio.process(&block, &mut (), |event| {
@@ -226,8 +230,10 @@ fn a_late_worker_holds_what_sounds_and_is_never_played_late() {
             end
         })
     };
-    // The worker gets the time that it needs, however slow the machine.
-    let (chord, _) = starved.block_at(Instant::now() + Duration::from_secs(20), &[note(0, 72, true)]);
+    // The clock stands, so the worker gets the time that it needs, however slow the machine.
+    STANDS_AT.set(Some(Instant::now()));
+    let (chord, _) = starved.block(&[note(0, 72, true)]);
+    STANDS_AT.set(None);
     is_over.store(true, Ordering::Release);
     let mut end = answering.join().unwrap();
     assert_eq!(chord.len(), 4, "the note and its answer: {chord:?}");
