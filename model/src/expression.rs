@@ -23,11 +23,11 @@ const LEADING: f32 = 0.5;
 const UNEVEN: f32 = 0.08;
 /// Full dynamics change a velocity by at most these factors.
 const DYNAMIC_RANGE: (f32, f32) = (0.4, 1.5);
-/// What full dynamics add on a downbeat, as a share of the player's level.
+/// Full dynamics raise a downbeat by this share of the player's level.
 const METRE: f32 = 0.16;
-/// What they add in the middle of a phrase, and take away at its ends.
+/// They raise the middle of a phrase by this share, and lower its ends by as much.
 const ARCH: f32 = 0.08;
-/// What they add to the highest lane, to the lowest one and to those in between.
+/// They change the highest lane, the lowest one and those in between by these shares.
 const BALANCE: [f32; 3] = [0.1, 0.02, -0.08];
 /// An accent of the player's counts at most this much.
 const ACCENT: f32 = 0.4;
@@ -157,7 +157,7 @@ impl Balance {
         [self.highest, self.lowest].contains(&Some(lane))
     }
 
-    /// What full dynamics add to a lane. A lane alone has nothing to be balanced with.
+    /// The share by which full dynamics change a lane; none if it plays alone.
     fn share(&self, lane: u8) -> f32 {
         let [highest, lowest, between] = BALANCE;
         match Some(lane) {

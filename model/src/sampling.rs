@@ -61,9 +61,14 @@ pub(crate) fn prefer(logits: &mut [f32], strictly: bool, fits: impl Fn(u16) -> b
     if strictly {
         mask(logits, fits);
     } else {
-        let others = (0_u16..).zip(logits).filter(|(token, _)| !fits(*token));
-        others.for_each(|(_, logit)| *logit += UNFITTING.ln());
+        make_rare(logits, UNFITTING, fits);
     }
+}
+
+/// Multiplies the unnormalised probability of each token for which `fits` returns false by `factor`, above 0.
+pub(crate) fn make_rare(logits: &mut [f32], factor: f32, fits: impl Fn(u16) -> bool) {
+    let others = (0_u16..).zip(logits).filter(|(token, _)| !fits(*token));
+    others.for_each(|(_, logit)| *logit += factor.ln());
 }
 
 /// Multiplies the unnormalised probability of a token by `weight`. A weight of 0 masks the token, unless it is the only

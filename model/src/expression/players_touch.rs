@@ -1,6 +1,6 @@
 //! How loud the player plays: on average, and on each 16th of the bar.
 
-/// 16ths of a bar that are told apart; in longer bars, those that are this far apart share their accents.
+/// How many 16ths of a bar have accents of their own; in longer bars, 16ths that are this far apart share theirs.
 const NUM_PLACES: usize = 32;
 /// The average covers about this many notes.
 const NUM_NOTES: u8 = 6;

@@ -1,4 +1,4 @@
-//! What expression changes, and what it leaves alone.
+//! Expression changes the network's notes as documented, and nothing else.
 
 use super::*;
 use crate::decision::Given;

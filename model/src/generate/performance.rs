@@ -230,11 +230,12 @@ impl NoteStep<'_> {
             self.decision.sounding.insert(*lane, *key);
         }
         self.copy_given();
+        // Before any note is read, the notes of earlier steps end; then those that are struck in this one.
         self.release_given();
         self.read_and_draw();
         self.release_given();
         self.end_notes();
-        // What the player holds is told by `given`, not by its edges.
+        // `given` lists what the player holds; its edges alone would miss what is held from before.
         for lane in given.lanes.iter() {
             self.decision.sounding.clear_lane(lane);
             given.notes.sounding.keys(lane).for_each(|key| self.decision.sounding.insert(lane, key));
@@ -341,7 +342,7 @@ impl NoteStep<'_> {
         if let Some(draft) = self.state.memory.next.filter(|_| !must_start) {
             return draft;
         }
-        let reader = self.state.memory.reader;
+        let reader = &self.state.memory.reader;
         let first_tick = reader.last_tick().max(self.start);
         let (last_step, first_step) = (reader.last_step(), first_tick.div_euclid(STEP));
         let longest = if self.own == network_lanes(self.network) { MAX_REST } else { MAX_ADVANCE };
@@ -365,8 +366,9 @@ impl NoteStep<'_> {
         let Step { settings, .. } = self.step;
         let config = self.network.config();
         let own = self.own;
-        let reader = self.state.memory.reader;
+        let reader = &self.state.memory.reader;
         let tick = reader.tick_of(&draft);
+        let struck = reader.struck(tick);
         if config.lanes > 1 {
             self.draw(Attribute::Lane, &mut draft, AS_LEARNT, |logits| {
                 sampling::mask(logits, |lane| own.contains(lane as u8));
@@ -380,7 +382,7 @@ impl NoteStep<'_> {
         let closing = key.filter(|_| settings.closes).map(last_chord::triad);
         self.draw(Attribute::Key, &mut draft, settings.sampler, |logits| {
             sampling::mask(logits, |key| (u16::from(low)..=u16::from(high)).contains(&key));
-            sampling::mask(logits, |key| !reader.is_struck(key as u8, tick));
+            sampling::mask(logits, |key| !struck.contains(key as u8));
             if classes != ALL_CLASSES {
                 sampling::prefer(logits, settings.snap, |key| key::contains(classes, key as u8));
             }
@@ -388,8 +390,7 @@ impl NoteStep<'_> {
                 // Within the scale if it is strict.
                 sampling::mask(logits, |key| key::contains(triad, key as u8));
             } else if classes == ALL_CLASSES {
-                let others = (0_u8..).zip(logits).filter(|(key, _)| !key::contains(scale, *key));
-                others.for_each(|(_, logit)| *logit += OUT_OF_KEY.ln());
+                sampling::make_rare(logits, OUT_OF_KEY, |key| key::contains(scale, key as u8));
             }
         });
         let key = draft.token(Attribute::Key);

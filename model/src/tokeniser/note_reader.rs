@@ -3,7 +3,7 @@
 use super::grid::STEPS_PER_BEAT;
 use super::note_echo::{ECHO_CLASSES, NoteEcho, NoteTokens};
 use super::step_reader::{BarPosition, NO_INDEX};
-use crate::decision::{Lanes, TICKS_PER_STEP};
+use crate::decision::{Keys, Lanes, TICKS_PER_STEP};
 use crate::note_tokens::{Attribute, DURATIONS, MAX_LANES, NUM_ATTRIBUTES, NUM_KEYS, advance_token, duration_token};
 use crate::note_tokens::{MAX_ADVANCE, velocity_token};
 
@@ -248,9 +248,11 @@ impl NoteReader {
         self.sounding_at(tick).any(|note| (note.lane, note.key) == (lane, key))
     }
 
-    /// Whether a note of any lane starts at `tick` with this key.
-    pub fn is_struck(&self, key: u8, tick: i64) -> bool {
-        self.sounding.iter().flatten().any(|note| (note.tick, note.key) == (tick, key))
+    /// The keys of the notes, of any lane, that start at `tick`.
+    pub fn struck(&self, tick: i64) -> Keys {
+        let mut keys = Keys::NONE;
+        self.sounding.iter().flatten().filter(|note| note.tick == tick).for_each(|note| keys.insert(note.key));
+        keys
     }
 
     fn sounding_at(&self, tick: i64) -> impl Iterator<Item = SoundingNote> + '_ {

@@ -90,7 +90,7 @@ fn every_note_ends_and_none_sounds_twice() {
     let (mut sounding, mut before, mut last) = (Sounding::NONE, Lanes::NONE, 0);
     for (n, (step, decision)) in session(&mut performer(2), 3000, 5).iter().enumerate() {
         let given = step.given.lanes;
-        // What either sounded on a lane ends when the lane changes hands, and at a jump.
+        // A lane's notes end when it passes from the player to the network or back, and at a jump.
         let jumps = step.step_idx != last + 1;
         let changed = Lanes::from_fn(|lane| jumps || given.contains(lane) != before.contains(lane));
         changed.iter().for_each(|lane| sounding.clear_lane(lane));

@@ -56,7 +56,7 @@ fn what_sounds_is_seen_until_it_ends() {
     reader.release_where(35, |lane, key| (lane, key) == (0, 60));
     feed(&mut reader, note(50, 1, 41, Some(10)));
     assert_eq!(sounding(&reader), 2);
-    assert!(reader.sounds(1, 40, 50) && !reader.sounds(0, 60, 50) && reader.is_struck(41, 50));
+    assert!(reader.sounds(1, 40, 50) && !reader.sounds(0, 60, 50) && reader.struck(50).contains(41));
     reader.skip_to(100);
     assert_eq!((sounding(&reader), reader.last_tick()), (0, 2400));
 }

@@ -111,6 +111,11 @@ impl PlayedKey {
         }
     }
 
+    /// The velocity as MIDI has it, 1 to 127.
+    pub fn midi_velocity(&self) -> u8 {
+        (self.velocity * 127.0).round().clamp(1.0, 127.0) as u8
+    }
+
     /// Whether a finger or the pedal holds it.
     pub fn is_held(&self) -> bool {
         self.hand || self.pedal

@@ -2,7 +2,6 @@
 
 use continuo_model::decision::{ANY_LANE, Decision, Edge, Given, Lanes, TICKS_PER_STEP};
 
-use super::keys::PlayedKey;
 use super::{Hands, MAX_KEYS};
 use crate::audio_thread::positions::{CountedStep, StepPosition};
 
@@ -21,8 +20,8 @@ fn place(position: StepPosition) -> (CountedStep, u8) {
 }
 
 impl Hands {
-    /// What the player plays in `step`, with ticks and velocities; `None` if nothing. All lanes are the
-    /// player's, and the notes belong to none in particular.
+    /// What the player plays in `step`, with ticks and velocities; `None` if nothing. All lanes are the player's,
+    /// and the notes belong to none in particular.
     pub fn notes_in(&self, step: CountedStep) -> Option<Given> {
         let mut notes = Decision::SILENCE;
         // Of keys that start together the highest comes first, in whichever order they were struck.
@@ -39,7 +38,7 @@ impl Hands {
             let ends =
                 key.ended.map(place).map(|(end, tick)| if end < starts { (starts, start_tick) } else { (end, tick) });
             if starts == step {
-                let velocity = velocity(key);
+                let velocity = key.midi_velocity();
                 notes.push(Edge::On { lane: ANY_LANE, key: key.key, velocity, tick: start_tick });
             }
             match ends {
@@ -60,8 +59,4 @@ impl Hands {
         let is_silent = notes.edges().is_empty() && notes.sounding.is_silent(ANY_LANE);
         (!is_silent).then_some(Given { lanes: Lanes::ALL, notes })
     }
-}
-
-fn velocity(key: &PlayedKey) -> u8 {
-    (key.velocity * 127.0).round().clamp(1.0, 127.0) as u8
 }

@@ -84,7 +84,7 @@ impl Hands {
                 key.voice = Some((voice, step));
             }
             let starts = key.onset >= step || key.voice.is_some_and(|(_, since)| since >= step);
-            let velocity = (key.velocity * 127.0).round().clamp(1.0, 127.0) as u8;
+            let velocity = key.midi_velocity();
             played.keys[voice] = Some((key.key, velocity));
             if starts {
                 played.given.strike(voice as u8, key.key, velocity);
