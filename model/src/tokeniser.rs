@@ -6,6 +6,7 @@ mod line_echo;
 pub mod line_reader;
 mod note_echo;
 pub mod note_reader;
+mod pattern;
 pub mod step_reader;
 
 /// How many lengths of a held note or rest the networks distinguish, in steps; longer ones count as the longest.

@@ -52,6 +52,29 @@ pub struct DefaultSampling {
     pub temperature: f32,
     /// As [`Sampler::top_p`].
     pub top_p: f32,
+    /// For a performance model: what its other draws need to make music like that it learnt from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<NoteSampling>,
+}
+
+/// How a performance model draws what is not a pitch, and which pitches it shuns.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoteSampling {
+    /// The temperature of the steps between onsets, of lanes, lengths and velocities; above 0, up to 2. 1 draws them as
+    /// learnt.
+    pub rhythm: f32,
+    /// Added to the log probability that the next note starts within the same step, -5 to 5. Below 0 makes chords
+    /// smaller.
+    pub within_step: f32,
+    /// The factor on the probability of a pitch outside of the key, above 0, up to 1.
+    pub out_of_key: f32,
+}
+
+impl Default for NoteSampling {
+    fn default() -> Self {
+        Self { rhythm: 1.0, within_step: 0.0, out_of_key: 1.0 }
+    }
 }
 
 impl DefaultSampling {
@@ -60,12 +83,22 @@ impl DefaultSampling {
     /// # Errors
     /// If one is out of range; the error names it.
     pub fn check(self) -> Result<(), String> {
-        let Self { temperature, top_p } = self;
+        let Self { temperature, top_p, notes } = self;
+        let NoteSampling { rhythm, within_step, out_of_key } = notes.unwrap_or_default();
         if !(temperature > 0.0 && temperature <= 2.0) {
             return Err(format!("sampling.temperature: expected above 0 up to 2, got {temperature}"));
         }
         if !(top_p > 0.0 && top_p <= 1.0) {
             return Err(format!("sampling.top_p: expected above 0 up to 1, got {top_p}"));
+        }
+        if !(rhythm > 0.0 && rhythm <= 2.0) {
+            return Err(format!("sampling.notes.rhythm: expected above 0 up to 2, got {rhythm}"));
+        }
+        if !(-5.0..=5.0).contains(&within_step) {
+            return Err(format!("sampling.notes.within_step: expected -5 to 5, got {within_step}"));
+        }
+        if !(out_of_key > 0.0 && out_of_key <= 1.0) {
+            return Err(format!("sampling.notes.out_of_key: expected above 0 up to 1, got {out_of_key}"));
         }
         Ok(())
     }
@@ -74,10 +107,13 @@ impl DefaultSampling {
 impl Description {
     /// The sampler to use by default.
     pub fn sampler(&self) -> Sampler {
-        let DefaultSampling { temperature, top_p } = self
-            .sampling
-            .unwrap_or(DefaultSampling { temperature: Sampler::CAREFUL.temperature, top_p: Sampler::CAREFUL.top_p });
+        let Some(DefaultSampling { temperature, top_p, .. }) = self.sampling else { return Sampler::CAREFUL };
         Sampler { temperature, top_p, ..Sampler::CAREFUL }
+    }
+
+    /// How a performance model draws what is not a pitch.
+    pub fn note_sampling(&self) -> NoteSampling {
+        self.sampling.and_then(|sampling| sampling.notes).unwrap_or_default()
     }
 
     /// Parses a line model's lexicon.

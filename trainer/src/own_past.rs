@@ -18,13 +18,18 @@ use crate::recipe::Recipe;
 pub struct OwnPastOptions {
     /// Share of the pieces, drawn in each epoch, whose past is the network's own; 0 to 1.
     pub share: f32,
-    /// What the piece gives, as letters of SATB, one of these for each piece; empty for nothing.
+    /// For a split network: what the piece gives, as letters of SATB, one of these for each piece; empty for nothing.
+    #[serde(default)]
     pub given: Vec<GivenVoices>,
     /// The epochs before the first with an own past, for training from random weights.
     #[serde(default)]
     pub after_epochs: usize,
     /// For how many epochs the same weights play. A round ends with the latest weights.
     pub round_epochs: usize,
+    /// Whether to keep the weights of the last epoch instead of those with the best validation loss, which is that of
+    /// hearing the pieces alone.
+    #[serde(default)]
+    pub keep_last: bool,
 }
 
 /// Given voices, such as `SB`.
@@ -50,10 +55,6 @@ impl OwnPastOptions {
     pub fn check(&self) -> Result<()> {
         let share = self.share;
         ensure!((0.0..=1.0).contains(&share), "training.own_past.share: expected a number from 0 to 1, got {share}");
-        ensure!(
-            !self.given.is_empty(),
-            "training.own_past.given: expected at least one entry, such as \"S\", got none"
-        );
         ensure!(self.round_epochs > 0, "training.own_past.round_epochs: expected at least 1, got 0");
         Ok(())
     }
@@ -69,7 +70,10 @@ impl OwnPastOptions {
 /// # Errors
 /// If a recipe has the option.
 pub fn check_unused(recipe: &Recipe) -> Result<()> {
-    ensure!(recipe.training.own_past.is_none(), "training.own_past: expected none, except for a split network");
+    ensure!(
+        recipe.training.own_past.is_none(),
+        "training.own_past: expected none, except for split networks and performance models"
+    );
     Ok(())
 }
 
@@ -121,7 +125,6 @@ mod tests {
         check(&of("1.5", given, 1), &format!("{share}expected a number from 0 to 1, got 1.5"));
         check(&of("-0.1", given, 1), &format!("{share}expected a number from 0 to 1, got -0.1"));
         check(&of("nan", given, 1), &format!("{share}expected a number from 0 to 1, got NaN"));
-        check(&of("1.0", "[]", 1), "training.own_past.given: expected at least one entry, such as \"S\", got none");
         check(&of("1.0", r#"["SX"]"#, 1), "training.own_past.given: expected letters of SATB, got `X`");
         check(&of("1.0", r#"["SATB"]"#, 1), "training.own_past.given: expected at most three voices, got all four");
         check(&of("1.0", given, 0), "training.own_past.round_epochs: expected at least 1, got 0");

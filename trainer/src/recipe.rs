@@ -107,6 +107,10 @@ impl Recipe {
         kinds::of(network).check(self)?;
         if let Some(sampling) = self.sampling {
             sampling.check().map_err(anyhow::Error::msg)?;
+            ensure!(
+                sampling.notes.is_none() || matches!(network, NetworkConfig::Performance(_)),
+                "sampling.notes: expected none, except for a performance model"
+            );
         }
         for (what, value) in [
             ("batch", training.batch),
@@ -169,6 +173,8 @@ mod tests {
         let sampling = |top_p: f32| format!("[sampling]\ntemperature = 0.9\ntop_p = {top_p}\n[training]");
         assert!(toml::from_str::<Recipe>(&text.replace("[training]", &sampling(0.9))).unwrap().check().is_ok());
         assert_eq!(error("[training]", &sampling(0.0)), "sampling.top_p: expected above 0 up to 1, got 0");
+        let notes = sampling(0.9).replace("[training]", "[sampling.notes]\nrhythm = 0.9\n[training]");
+        assert_eq!(error("[training]", &notes), "sampling.notes: expected none, except for a performance model");
         assert!(error("patience", "patients").contains("unknown field `patients`"));
         assert_eq!(
             error("clip_norm = 1.0", "clip_norm = 1.0\nlabel_smoothing = 1.0"),

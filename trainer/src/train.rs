@@ -172,7 +172,8 @@ impl Run {
             if own_past.is_some_and(|own_past| epoch == own_past.after_epochs) {
                 self.progress.best_loss = None;
             }
-            let better = self.progress.best_loss.is_none_or(|best| valid < best);
+            let keeps_last = own_past.is_some_and(|own_past| own_past.keep_last && epoch >= own_past.after_epochs);
+            let better = keeps_last || self.progress.best_loss.is_none_or(|best| valid < best);
             if better {
                 (self.progress.best_loss, self.progress.best_epoch) = (Some(valid), epoch + 1);
                 weights.write(&self.out)?;
@@ -184,7 +185,11 @@ impl Run {
             training_log::write(&self.out, &self.progress.log, &self.recipe.name, self.material.unit())?;
             (self.progress.epochs_done, self.progress.begun) = (epoch + 1, None);
             self.save()?;
-            let note = if better { "  best so far" } else { "" };
+            let note = match better {
+                true if keeps_last => "  kept",
+                true => "  best so far",
+                false => "",
+            };
             println!(
                 "epoch {:>3}/{epochs}  train {train:.4}  valid {valid:.4}  rate {rate:.1e}  {tokens_per_second:.0} \
                  tokens/s  {seconds:.1} s{note}",

@@ -25,13 +25,7 @@ const MAX_REST: i64 = 16;
 const LAST_TICKS: u16 = 192;
 /// The weight of a pitch class that each further note leaves: half after 70 notes.
 const FADING: f64 = 0.99;
-/// The factor on the probability of a pitch outside of the key throughout. Without it a small network strays from its
-/// key: a fifth of its notes lie outside of the scale, where composers have a twelfth.
-const OUT_OF_KEY: f32 = 0.3;
-/// Added to the log probability that the next note starts within the same step. Without it chords grow once the network
-/// hears its own: 3.0 notes start together where composers have 2.4 (`trainer compare`).
-const WITHIN_STEP: f32 = -0.35;
-/// Onsets, lanes, lengths and velocities are drawn as the network has learnt them, without the least likely.
+/// What is not a key is drawn as learnt, without the least likely.
 const AS_LEARNT: Sampler = Sampler { top_p: 0.98, ..Sampler::PLAIN };
 const STEP: i64 = TICKS_PER_STEP as i64;
 
@@ -57,8 +51,6 @@ struct Memory {
     reader: NoteReader,
     /// The last decided step.
     last_step: Option<i64>,
-    /// The lanes that the network plays.
-    own: Lanes,
     /// The next onset: a draft with advance and tick.
     next: Option<Draft>,
     /// How much each pitch class has sounded of late; index 0 = C.
@@ -80,15 +72,9 @@ struct Playing {
 
 impl Memory {
     fn new(network: &PerformanceNetwork) -> Self {
-        Self {
-            reader: NoteReader::default(),
-            last_step: None,
-            own: network_lanes(network),
-            next: None,
-            classes: [0.0; 12],
-            key: None,
-            playing: [None; MAX_SOUNDING],
-        }
+        let mut reader = NoteReader::default();
+        reader.set_own(network_lanes(network));
+        Self { reader, last_step: None, next: None, classes: [0.0; 12], key: None, playing: [None; MAX_SOUNDING] }
     }
 }
 
@@ -125,11 +111,11 @@ impl NotePerformer {
         let all = network_lanes(network);
         let own = all & !step.given.lanes;
         let start = step.step_idx * STEP;
-        let Memory { reader, last_step, own: plays, next, playing, classes, key } = &mut self.state.memory;
+        let Memory { reader, last_step, next, playing, classes, key } = &mut self.state.memory;
         let place = Place { step_in_beat: Some(step.step_in_beat as u8), bar: step.settings.controls.bar };
         reader.set_place(step.step_idx, place);
         if !own.is_empty() {
-            *plays = own;
+            reader.set_own(own);
         }
         if !step.given.lanes.is_empty() {
             *key = key::estimate(classes);
@@ -137,7 +123,7 @@ impl NotePerformer {
         match *last_step {
             None => {
                 reader.begin_at(step.step_idx);
-                network.advance(&mut self.state.trunk, reader, *plays, &mut self.scratch);
+                network.advance(&mut self.state.trunk, reader, &mut self.scratch);
             }
             Some(last) if last + 1 != step.step_idx => {
                 // Nothing was decided in between: silence, or another place of the song.
@@ -278,7 +264,7 @@ impl NoteStep<'_> {
                 struck.next();
                 let tick = (self.start + i64::from(tick)).max(self.state.memory.reader.last_tick());
                 let lane = self.lane_of_given(lane, key);
-                let velocity = (velocity > 0).then_some(velocity);
+                let velocity = (velocity > 0 && self.network.config().velocities).then_some(velocity);
                 self.read(NoteEvent { tick, lane, key, duration: None, velocity });
             } else if let Some(draft) = onset.filter(|_| is_due && drawn < MAX_NOTES) {
                 if !self.draw_note(draft) {
@@ -321,9 +307,9 @@ impl NoteStep<'_> {
             }
         }
         reader.release_held_where(end, |lane, key| is_given(lane) && !sounds(lane, key));
-        if given.lanes.is_empty() {
-            // The player has left: what was held has ended.
-            reader.release_held_where(self.start, |_, _| true);
+        if !self.own.is_empty() {
+            // Where the network plays the player has left: what was held has ended.
+            reader.release_held_where(self.start, |lane, _| !given.lanes.contains(lane));
         }
     }
 
@@ -333,7 +319,7 @@ impl NoteStep<'_> {
         memory.classes[usize::from(note.key % 12)] += 1.0;
         memory.reader.feed(note, note.duration.map(|ticks| note.tick + ticks));
         memory.next = None;
-        self.network.advance(&mut self.state.trunk, &memory.reader, memory.own, self.scratch);
+        self.network.advance(&mut self.state.trunk, &memory.reader, self.scratch);
     }
 
     /// The network's next onset. The first of a step that must start a note lies within the step.
@@ -348,8 +334,9 @@ impl NoteStep<'_> {
         let longest = if self.own == network_lanes(self.network) { MAX_REST } else { MAX_ADVANCE };
         let latest = if must_start { self.step.step_idx } else { first_step + longest };
         let mut draft = Draft::default();
-        self.draw(Attribute::Advance, &mut draft, AS_LEARNT, |logits| {
-            logits[0] += WITHIN_STEP;
+        let (rhythm, sampling) = (self.rhythm(), self.network.sampling());
+        self.draw(Attribute::Advance, &mut draft, rhythm, |logits| {
+            logits[0] += sampling.within_step;
             sampling::mask(logits, |token| (first_step..=latest).contains(&(last_step + i64::from(token))));
         });
         let is_first_step = last_step + i64::from(draft.token(Attribute::Advance)) == first_step;
@@ -369,8 +356,9 @@ impl NoteStep<'_> {
         let reader = &self.state.memory.reader;
         let tick = reader.tick_of(&draft);
         let struck = reader.struck(tick);
+        let (rhythm, out_of_key) = (self.rhythm(), self.network.sampling().out_of_key);
         if config.lanes > 1 {
-            self.draw(Attribute::Lane, &mut draft, AS_LEARNT, |logits| {
+            self.draw(Attribute::Lane, &mut draft, rhythm, |logits| {
                 sampling::mask(logits, |lane| own.contains(lane as u8));
             });
         }
@@ -390,18 +378,18 @@ impl NoteStep<'_> {
                 // Within the scale if it is strict.
                 sampling::mask(logits, |key| key::contains(triad, key as u8));
             } else if classes == ALL_CLASSES {
-                sampling::make_rare(logits, OUT_OF_KEY, |key| key::contains(scale, key as u8));
+                sampling::make_rare(logits, out_of_key, |key| key::contains(scale, key as u8));
             }
         });
         let key = draft.token(Attribute::Key);
-        self.draw(Attribute::Duration, &mut draft, AS_LEARNT, |logits| {
+        self.draw(Attribute::Duration, &mut draft, rhythm, |logits| {
             if settings.closes {
                 sampling::mask(logits, |token| DURATIONS[usize::from(token)] >= LAST_TICKS);
             }
         });
         let duration = i64::from(DURATIONS[usize::from(draft.token(Attribute::Duration))]);
         let velocity = config.velocities.then(|| {
-            self.draw(Attribute::Velocity, &mut draft, AS_LEARNT, |_| {});
+            self.draw(Attribute::Velocity, &mut draft, rhythm, |_| {});
             velocity_of(draft.token(Attribute::Velocity))
         });
         if !self.start_note(lane, key, (tick, tick + duration), velocity.unwrap_or(0)) {
@@ -425,6 +413,11 @@ impl NoteStep<'_> {
             playing[slot] = Some(Playing { lane, key, end });
         }
         has_room
+    }
+
+    /// How steps, lanes, lengths and velocities are drawn.
+    fn rhythm(&self) -> Sampler {
+        Sampler { temperature: self.network.sampling().rhythm, ..AS_LEARNT }
     }
 
     /// Draws an attribute of the draft, once `restrict` has masked what it must not be.

@@ -3,14 +3,14 @@
 use super::matrix::PackedMatrix;
 use super::residual::{Head, Trunk};
 use crate::config::PerformanceConfig;
-use crate::decision::Lanes;
 use crate::note_tokens::{Attribute, NUM_KEYS};
 use crate::tokeniser::note_reader::{Draft, HEAD_SLOTS, INTERVALS, NoteReader, TRUNK_SLOTS, relative_columns};
-use crate::weights_file::{Description, Weights};
+use crate::weights_file::{Description, NoteSampling, Weights};
 
 /// The network of a performance model, ready to play. It is immutable.
 pub struct PerformanceNetwork {
     description: Description,
+    sampling: NoteSampling,
     config: PerformanceConfig,
     trunk: Trunk,
     head: Head,
@@ -64,6 +64,7 @@ impl PerformanceNetwork {
             trunk,
             out,
             config: config.clone(),
+            sampling: weights.description.note_sampling(),
             description: weights.description.clone(),
         }
     }
@@ -71,6 +72,11 @@ impl PerformanceNetwork {
     /// The description in the weights file.
     pub fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// How what is not a pitch is drawn.
+    pub fn sampling(&self) -> NoteSampling {
+        self.sampling
     }
 
     /// The network's shape.
@@ -89,10 +95,10 @@ impl PerformanceNetwork {
         PerformanceScratch { x: vec![0.0; widest], y: vec![0.0; 2 * widest] }
     }
 
-    /// Runs the trunk after the reader has read a note, or begun. `own` are the lanes that the network plays.
-    pub fn advance(&self, state: &mut TrunkState, reader: &NoteReader, own: Lanes, scratch: &mut PerformanceScratch) {
+    /// Runs the trunk after the reader has read a note, or begun.
+    pub fn advance(&self, state: &mut TrunkState, reader: &NoteReader, scratch: &mut PerformanceScratch) {
         let mut indices = [0; TRUNK_SLOTS];
-        reader.trunk_indices(own, &mut indices);
+        reader.trunk_indices(&mut indices);
         let PerformanceScratch { x, y } = scratch;
         self.trunk.run(&indices, &mut state.values, x, y);
         self.head.see(&x[..self.trunk.width], &mut state.seen);

@@ -2,6 +2,7 @@
 
 use super::grid::STEPS_PER_BEAT;
 use super::note_echo::{ECHO_CLASSES, NoteEcho, NoteTokens};
+use super::pattern::{Pattern, PatternNote};
 use super::step_reader::{BarPosition, NO_INDEX};
 use crate::decision::{Keys, Lanes, TICKS_PER_STEP};
 use crate::note_tokens::{Attribute, DURATIONS, MAX_LANES, NUM_ATTRIBUTES, NUM_KEYS, advance_token, duration_token};
@@ -19,6 +20,10 @@ const WIDEST: i16 = 36;
 pub const INTERVALS: usize = 2 * WIDEST as usize + 1;
 /// The token of a length or velocity that is unknown.
 const UNKNOWN: u8 = u8::MAX;
+/// The periods of the pattern: a beat and a bar.
+const PERIODS: usize = 2;
+/// The steps of a bar whose length is unknown.
+const COMMON_BAR: i64 = 16;
 /// The key that intervals are counted from before anything has sounded.
 const MIDDLE_C: u8 = 60;
 
@@ -41,7 +46,7 @@ pub const TRUNK_ROWS: usize = 1
     + (1 << MAX_LANES)
     + NUM_KEYS;
 /// Table rows that a head looks up for an attribute.
-pub const HEAD_SLOTS: usize = 18 + SEEN_SOUNDING + SEEN_STRUCK;
+pub const HEAD_SLOTS: usize = 18 + SEEN_SOUNDING + SEEN_STRUCK + 9 * PERIODS;
 /// Rows of a head's table.
 pub const HEAD_ROWS: usize = NUM_ATTRIBUTES
     + MAX_ADVANCE as usize
@@ -62,7 +67,18 @@ pub const HEAD_ROWS: usize = NUM_ATTRIBUTES
     + MAX_LANES
     + NUM_KEYS
     + INTERVALS
-    + DURATIONS.len();
+    + DURATIONS.len()
+    + PERIODS * PATTERN_ROWS;
+/// Rows for the pattern's note of one period.
+const PATTERN_ROWS: usize = 2
+    + MAX_ADVANCE as usize
+    + 1
+    + TICKS_PER_STEP as usize
+    + MAX_LANES
+    + NUM_KEYS
+    + 2 * INTERVALS
+    + DURATIONS.len()
+    + VELOCITIES;
 const VELOCITIES: usize = Attribute::Velocity.vocabulary();
 
 /// A note, as a network reads it.
@@ -141,12 +157,15 @@ pub struct NoteReader {
     interval: Option<i16>,
     /// The step of the last note, or at which the piece or the network's part of it begins.
     last_step: i64,
+    /// The lanes that the network plays.
+    own: Lanes,
     /// A step whose place is known, and its place.
     place: (i64, Place),
     /// The last key and velocity of each lane.
     lanes: [Option<(u8, Option<u8>)>; MAX_LANES],
     sounding: [Option<SoundingNote>; MAX_SOUNDING],
     echo: NoteEcho,
+    pattern: Pattern,
 }
 
 impl Default for NoteReader {
@@ -155,10 +174,12 @@ impl Default for NoteReader {
             last: None,
             interval: None,
             last_step: 0,
+            own: Lanes::ALL,
             place: (0, Place::default()),
             lanes: [None; MAX_LANES],
             sounding: [None; MAX_SOUNDING],
             echo: NoteEcho::new(),
+            pattern: Pattern::new(),
         }
     }
 }
@@ -169,15 +190,21 @@ impl NoteReader {
         self.place = (step, place);
     }
 
+    /// Sets the lanes that the network plays.
+    pub fn set_own(&mut self, own: Lanes) {
+        self.own = own;
+    }
+
     /// Starts a piece at `step`, from which the advance to the first note is counted.
     pub fn begin_at(&mut self, step: i64) {
-        *self = Self { last_step: step, place: self.place, ..Self::default() };
+        *self = Self { last_step: step, own: self.own, place: self.place, ..Self::default() };
     }
 
     /// Counts the advance to the next note from `step`: the music before it is too far away, or lies elsewhere.
     pub fn skip_to(&mut self, step: i64) {
         self.last_step = step;
         self.sounding = [None; MAX_SOUNDING];
+        self.pattern = Pattern::new();
     }
 
     /// The step from which the advance to the next note is counted.
@@ -201,14 +228,16 @@ impl NoteReader {
         let lane = usize::from(note.lane);
         self.interval = self.lanes[lane].map(|(key, _)| i16::from(note.key) - i16::from(key));
         let advance = advance_token(step - self.last_step);
-        self.echo.push([
+        let tokens = [
             advance,
             note.tick.rem_euclid(TICKS_PER_STEP.into()) as u8,
             note.lane,
             note.key,
             note.duration.map_or(UNKNOWN, duration_token),
             note.velocity.map_or(UNKNOWN, velocity_token),
-        ]);
+        ];
+        self.echo.push(tokens);
+        self.pattern.push(PatternNote { tick: note.tick, tokens, interval: self.interval });
         self.last = Some((note, advance));
         self.last_step = step;
         self.lanes[lane] = Some((note.key, note.velocity));
@@ -294,8 +323,9 @@ impl NoteReader {
         self.last_key(lane).or_else(any).unwrap_or(MIDDLE_C)
     }
 
-    /// Writes the table rows that the trunk looks up after the last note. `own` are the lanes that the network plays.
-    pub fn trunk_indices(&self, own: Lanes, out: &mut [u32; TRUNK_SLOTS]) {
+    /// Writes the table rows that the trunk looks up after the last note.
+    pub fn trunk_indices(&self, out: &mut [u32; TRUNK_SLOTS]) {
+        let own = self.own;
         let mut rows = Rows::new(out);
         let last = self.last.map(|(note, _)| note);
         rows.look_up(1, last.is_none().then_some(0));
@@ -352,6 +382,7 @@ impl NoteReader {
         let struck = seen.filter(|note| note.tick == tick).map(from_reference);
         rows.look_up_all(INTERVALS, SEEN_STRUCK, struck.take(SEEN_STRUCK));
         self.look_up_echo(attribute, draft, reference, &mut rows);
+        self.look_up_pattern(attribute, draft, reference, &mut rows);
         rows.check(HEAD_ROWS);
     }
 }
@@ -373,6 +404,38 @@ impl NoteReader {
         let interval = key.map(|key| interval_row(i16::from(key) - i16::from(reference)));
         rows.look_up(INTERVALS, interval.filter(|_| attribute > Attribute::Lane));
         rows.look_up(DURATIONS.len(), token(Attribute::Duration).map(usize::from));
+    }
+
+    /// For each period the note at the place of the next one, and whether the draft agrees with it so far. Once the
+    /// draft has an onset, that is its place.
+    fn look_up_pattern(&self, attribute: Attribute, draft: &Draft, reference: u8, rows: &mut Rows) {
+        let bar = self.place.1.bar.map_or(COMMON_BAR, |bar| bar.bar_steps.into());
+        for steps in [STEPS_PER_BEAT as i64, bar] {
+            let period = steps * i64::from(TICKS_PER_STEP);
+            let note = match attribute {
+                Attribute::Advance | Attribute::Tick => self.pattern.next(self.last_tick(), period, self.own),
+                _ => self.pattern.at(self.tick_of(draft), period, self.own),
+            };
+            let agrees = note.map(|note| (2..attribute as usize).all(|n| note.tokens[n] == draft.tokens[n]));
+            rows.look_up(2, agrees.map(usize::from));
+            // Its onset, a period later.
+            let tick = note.filter(|_| attribute < Attribute::Lane).map(|note| note.tick + period);
+            let advance =
+                tick.map(|tick| advance_token(tick.div_euclid(TICKS_PER_STEP.into()) - self.last_step).into());
+            rows.look_up(MAX_ADVANCE as usize + 1, advance);
+            rows.look_up(TICKS_PER_STEP.into(), tick.map(|tick| tick.rem_euclid(TICKS_PER_STEP.into()) as usize));
+            let token = |of: Attribute| {
+                note.map(|note| note.tokens[of as usize]).filter(|token| *token != UNKNOWN).map(usize::from)
+            };
+            rows.look_up(MAX_LANES, token(Attribute::Lane));
+            let knows_lane = attribute > Attribute::Lane;
+            let key = token(Attribute::Key).filter(|_| knows_lane);
+            rows.look_up(NUM_KEYS, key);
+            rows.look_up(INTERVALS, key.map(|key| interval_row(key as i16 - i16::from(reference))));
+            rows.look_up(INTERVALS, note.and_then(|note| note.interval).filter(|_| knows_lane).map(interval_row));
+            rows.look_up(DURATIONS.len(), token(Attribute::Duration).filter(|_| attribute > Attribute::Key));
+            rows.look_up(VELOCITIES, token(Attribute::Velocity).filter(|_| attribute == Attribute::Velocity));
+        }
     }
 }
 

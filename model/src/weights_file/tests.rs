@@ -39,7 +39,7 @@ fn a_file_comes_back_as_it_was() {
 fn a_file_may_state_its_own_sampling() {
     let with = |sampling| Weights { description: Description { sampling, ..weights().description }, ..weights() };
     assert_eq!(weights().description.sampler(), Sampler::CAREFUL);
-    let warm = with(Some(DefaultSampling { temperature: 0.9, top_p: 1.0 }));
+    let warm = with(Some(DefaultSampling { temperature: 0.9, top_p: 1.0, notes: None }));
     let again = Weights::parse("w", &warm.to_bytes()).unwrap();
     assert_eq!(again.description.sampler(), Sampler { temperature: 0.9, top_p: 1.0, ..Sampler::CAREFUL });
     let network = crate::generate::network(&again).unwrap();
@@ -47,7 +47,22 @@ fn a_file_may_state_its_own_sampling() {
     // Files without it are as before.
     assert!(!String::from_utf8_lossy(&weights().to_bytes()).contains("sampling"));
     for (temperature, top_p, expect) in [(0.0, 1.0, "above 0 up to 2, got 0"), (1.0, 1.5, "above 0 up to 1, got 1.5")] {
-        let error = problem(&with(Some(DefaultSampling { temperature, top_p })).to_bytes());
+        let error = problem(&with(Some(DefaultSampling { temperature, top_p, notes: None })).to_bytes());
+        assert!(error.contains(expect), "{error}");
+    }
+    let of_notes = |notes| with(Some(DefaultSampling { temperature: 0.9, top_p: 1.0, notes: Some(notes) }));
+    let own = NoteSampling { rhythm: 0.9, within_step: -0.2, out_of_key: 0.3 };
+    let again = Weights::parse("w", &of_notes(own).to_bytes()).unwrap();
+    assert_eq!(
+        (again.description.note_sampling(), weights().description.note_sampling()),
+        (own, NoteSampling::default())
+    );
+    for (notes, expect) in [
+        (NoteSampling { rhythm: 0.0, ..own }, "sampling.notes.rhythm: expected above 0 up to 2, got 0"),
+        (NoteSampling { within_step: 6.0, ..own }, "sampling.notes.within_step: expected -5 to 5, got 6"),
+        (NoteSampling { out_of_key: 0.0, ..own }, "sampling.notes.out_of_key: expected above 0 up to 1, got 0"),
+    ] {
+        let error = problem(&of_notes(notes).to_bytes());
         assert!(error.contains(expect), "{error}");
     }
 }

@@ -23,6 +23,8 @@ macro_rules! shipped {
 pub static SHIPPED: &[Shipped] = &[
     shipped!("bach"),
     shipped!("performed-piano"),
+    shipped!("chopin"),
+    shipped!("well-tempered"),
     shipped!("chorale"),
     shipped!("folk"),
     shipped!("piano"),
@@ -91,6 +93,6 @@ mod tests {
         assert_eq!(found("shipped:chorale"), Ok(Some("chorale")));
         assert_eq!(found("music/folk.safetensors"), Ok(None));
         let problem = found("shipped:polka").unwrap_err();
-        assert!(problem.starts_with("shipped:polka: expected one of bach, performed-piano, chorale"), "{problem}");
+        assert!(problem.starts_with("shipped:polka: expected one of bach, performed-piano, chopin"), "{problem}");
     }
 }

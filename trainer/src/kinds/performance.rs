@@ -1,6 +1,7 @@
 //! Performance models: performed notes with onset, lane, key, length and velocity.
 
 mod notes;
+mod own_past;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +24,8 @@ use super::{Judgement, Judging, Material, Music, TrainerSide, lstm_layers};
 use crate::batches::{Batch, Epoch, Sequences, Window};
 use crate::corpus::folder;
 use crate::losses::surprise;
-use crate::own_past;
 use crate::preparation::four_voices::FourVoices;
-use crate::preparation::performed::{LanePlan, Performed, PerformedPiece};
+use crate::preparation::performed::{LanePlan, Performed, PerformedNote, PerformedPiece};
 use crate::preparation::{Families, held_out, known_groups};
 use crate::recipe::{self, Recipe, Training};
 use crate::seeds::Seed;
@@ -72,12 +72,16 @@ impl TrainerSide for PerformanceConfig {
             recipe.training.any_order == 0.0 && !(self.drums && recipe.training.transpose),
             "training: expected no any_order for a performance model, and no transpose for drums"
         );
-        own_past::check_unused(recipe)
+        ensure!(
+            recipe.training.own_past.as_ref().is_none_or(|own_past| own_past.given.is_empty()),
+            "training.own_past.given: expected none for a performance model, whose lanes preparation.given_lanes gives"
+        );
+        Ok(())
     }
 
     fn material(&self, recipe: &Recipe, music: Music, start: Option<&Weights>) -> Result<Box<dyn Material>> {
         let options = Performed::of(recipe)?;
-        let pieces = Pieces::read(music, &options)?;
+        let pieces = Pieces::read(music, &options)?.with_velocities(self.velocities);
         println!("{}", pieces.report);
         ensure!(!pieces.train.is_empty(), "--data: expected pieces to train on, got none");
         ensure!(!pieces.valid.is_empty(), "--data: expected pieces to validate on, got one piece or none; add more");
@@ -91,7 +95,7 @@ impl TrainerSide for PerformanceConfig {
 
     fn judge(&self, weights: &Weights, judging: Judging) -> Result<Judgement> {
         ensure!(judging.given.is_empty(), "--given: expected none for a performance model, which has no voices");
-        let pieces = Pieces::read(judging.music, &options_of(&weights.description)?)?;
+        let pieces = Pieces::read(judging.music, &options_of(&weights.description)?)?.with_velocities(self.velocities);
         let pieces = if judging.split == "train" { pieces.train } else { pieces.valid };
         ensure!(!pieces.is_empty(), "--data: expected pieces in the split `{}`, got none", judging.split);
         judgement(self, weights, &pieces, usize::MAX)
@@ -184,6 +188,15 @@ impl Pieces {
         }
         Ok(Self { train, valid, report })
     }
+
+    /// The pieces as they are, or without velocities: for networks that do not hear any.
+    fn with_velocities(mut self, velocities: bool) -> Self {
+        if !velocities {
+            let pieces = self.train.iter_mut().chain(&mut self.valid);
+            pieces.flat_map(|piece| &mut piece.notes).for_each(|note| note.velocity = None);
+        }
+        self
+    }
 }
 
 /// Pieces to train and validate on.
@@ -202,14 +215,24 @@ impl Material for Learning {
         (self.pieces.train.len(), self.pieces.valid.len())
     }
 
-    fn epoch(&self, training: &Training, _player: Option<&Arc<dyn Network>>, rng: &mut SplitMix64) -> Epoch {
-        let transposed =
-            |piece: &PerformedPiece| if training.transpose { transposed(piece, rng) } else { piece.clone() };
-        let pieces: Vec<_> = self.pieces.train.iter().map(transposed).collect();
+    fn epoch(&self, training: &Training, player: Option<&Arc<dyn Network>>, rng: &mut SplitMix64) -> Epoch {
+        let player = training.own_past.as_ref().zip(player);
+        let pieces = self.pieces.train.iter().map(|piece| {
+            let piece = if training.transpose { transposed(piece, rng) } else { piece.clone() };
+            match player {
+                Some((options, network)) if rng.next_f32() < options.share => {
+                    let own = own_lanes(self.config.lanes, self.options.given_lanes, rng);
+                    let past = own_past::play(network, &piece, own, rng);
+                    Heard { past, own: Some(own), piece }
+                }
+                _ => Heard { past: piece.notes.clone(), own: None, piece },
+            }
+        });
+        let pieces: Vec<_> = pieces.collect();
         let mut windows = Vec::new();
         for (idx, piece) in pieces.iter().enumerate() {
             let phase = rng.next_below(training.window_hop_steps);
-            let last = piece.notes.len().saturating_sub(training.window_steps / 2);
+            let last = piece.past.len().saturating_sub(training.window_steps / 2);
             windows.push((idx, 0));
             windows.extend((phase..last).step_by(training.window_hop_steps).filter(|at| *at > 0).map(|at| (idx, at)));
         }
@@ -247,6 +270,15 @@ impl Material for Learning {
     }
 }
 
+/// The lanes that the network plays: all of them, or with a probability of `given` any but all.
+fn own_lanes(lanes: usize, given: f32, rng: &mut SplitMix64) -> Lanes {
+    if lanes == 1 || rng.next_f32() >= given {
+        return Lanes::first(lanes);
+    }
+    let given = 1 + rng.next_below((1 << lanes) - 2);
+    Lanes::from_fn(|lane| usize::from(lane) < lanes && given >> lane & 1 == 0)
+}
+
 /// The piece in a random key, up to six semitones away.
 fn transposed(piece: &PerformedPiece, rng: &mut SplitMix64) -> PerformedPiece {
     let keys = || piece.notes.iter().map(|note| i16::from(note.key));
@@ -257,27 +289,32 @@ fn transposed(piece: &PerformedPiece, rng: &mut SplitMix64) -> PerformedPiece {
     piece
 }
 
+/// A piece as the network hears it.
+struct Heard {
+    piece: PerformedPiece,
+    /// The notes that it hears: the piece's, or partly its own.
+    past: Vec<PerformedNote>,
+    /// The lanes that it plays, if they were chosen with the past.
+    own: Option<Lanes>,
+}
+
 /// Notes as batches.
 struct Notes {
     config: PerformanceConfig,
     given_lanes: f32,
     window: usize,
     rng_seed: u64,
-    pieces: Vec<PerformedPiece>,
+    pieces: Vec<Heard>,
 }
 
 impl Notes {
     /// How the network hears a window. It depends on the window alone, so that a resumed epoch goes on alike.
     fn passage(&self, (idx, first): Window) -> Passage {
-        let piece = &self.pieces[idx];
+        let Heard { past, own, .. } = &self.pieces[idx];
         let mut rng = SplitMix64::new(self.rng_seed ^ ((idx as u64) << 32) ^ first as u64);
-        let mut passage = Passage::whole(piece, usize::MAX, self.config.lanes);
-        (passage.first, passage.len) = (first, self.window.min(piece.notes.len() - first));
-        if self.config.lanes > 1 && rng.next_f32() < self.given_lanes {
-            // Any lanes but all of them.
-            let given = 1 + rng.next_below((1 << self.config.lanes) - 2);
-            passage.own = Lanes::from_fn(|lane| usize::from(lane) < self.config.lanes && given >> lane & 1 == 0);
-        }
+        let own = own.unwrap_or_else(|| own_lanes(self.config.lanes, self.given_lanes, &mut rng));
+        let len = self.window.min(past.len() - first);
+        let mut passage = Passage { first, len, own, unknown_lengths: 0, louder: 0 };
         if rng.next_f32() < 0.5 {
             passage.unknown_lengths = rng.next_below(passage.len);
         }
@@ -298,10 +335,11 @@ impl Sequences for Notes {
         let mut targets = vec![0_u32; NUM_ATTRIBUTES * notes];
         let mut weights = vec![0_f32; NUM_ATTRIBUTES * notes];
         for (column, ((piece, _), passage)) in windows.iter().zip(&passages).enumerate() {
-            walk(&self.pieces[*piece], passage, |idx, reader, target| {
+            let Heard { piece, past, .. } = &self.pieces[*piece];
+            walk(piece, past, passage, |idx, reader, target| {
                 let at = idx * batch + column;
                 let rows = &mut trunk[at * TRUNK_SLOTS..(at + 1) * TRUNK_SLOTS];
-                reader.trunk_indices(passage.own, rows.try_into().expect("a slice of that length"));
+                reader.trunk_indices(rows.try_into().expect("a slice of that length"));
                 for attribute in Attribute::ALL {
                     let cell = at * NUM_ATTRIBUTES + attribute as usize;
                     let rows = &mut head[cell * HEAD_SLOTS..(cell + 1) * HEAD_SLOTS];
@@ -360,8 +398,8 @@ fn judgement(
         let passage = Passage::whole(piece, most_notes, config.lanes);
         let mut state = network.trunk_state();
         let before: f64 = per_attribute.iter().sum();
-        walk(piece, &passage, |_, reader, target| {
-            network.advance(&mut state, reader, passage.own, &mut scratch);
+        walk(piece, &piece.notes, &passage, |_, reader, target| {
+            network.advance(&mut state, reader, &mut scratch);
             for attribute in Attribute::ALL.into_iter().filter(|attribute| target.counts[*attribute as usize]) {
                 let logits = network.logits(&state, reader, attribute, &target.draft, &mut scratch);
                 per_attribute[attribute as usize] += surprise(logits, target.draft.token(attribute).into());

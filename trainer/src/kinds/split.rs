@@ -10,7 +10,7 @@ pub mod testing;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::Device;
 use continuo_model::config::{NetworkConfig, SplitConfig};
 use continuo_model::generate::Network;
@@ -36,6 +36,10 @@ impl TrainerSide for SplitConfig {
     }
 
     fn check(&self, recipe: &Recipe) -> Result<()> {
+        ensure!(
+            recipe.training.own_past.as_ref().is_none_or(|own_past| !own_past.given.is_empty()),
+            "training.own_past.given: expected at least one entry, such as \"S\", got none"
+        );
         four_voices::check(recipe)
     }
 

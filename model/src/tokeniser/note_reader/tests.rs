@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// The first slot of the pattern.
+const PATTERN: usize = HEAD_SLOTS - 9 * PERIODS;
+
 fn note(tick: i64, lane: u8, key: u8, duration: Option<i64>) -> NoteEvent {
     NoteEvent { tick, lane, key, duration, velocity: Some(80) }
 }
@@ -12,7 +15,7 @@ fn feed(reader: &mut NoteReader, note: NoteEvent) {
 
 fn trunk(reader: &NoteReader) -> Vec<u32> {
     let mut out = [0; TRUNK_SLOTS];
-    reader.trunk_indices(Lanes::first(2), &mut out);
+    reader.trunk_indices(&mut out);
     out.to_vec()
 }
 
@@ -36,6 +39,7 @@ fn a_transposed_passage_looks_alike_to_the_head() {
             .for_each(|(attribute, token)| draft.set(*attribute, *token));
         let mut rows = head(&reader, Attribute::Key, &draft);
         rows[9] = 0; // the reference itself
+        [PATTERN + 4, PATTERN + 13].iter().for_each(|pattern| rows[*pattern] = 0); // the pattern's keys themselves
         (rows, trunk(&reader))
     };
     let ((head, trunk), (head_up, trunk_up)) = (seen(0), seen(5));

@@ -47,13 +47,14 @@ fn a_performance_model_streams_as_it_trains() {
     };
     let streaming = config.pack(&network.to_weights(description).unwrap());
     let (mut state, mut scratch) = (streaming.trunk_state(), streaming.scratch());
-    let (mut rng, mut reader, own) = (SplitMix64::new(5), NoteReader::default(), Lanes::NONE.with(1));
+    let (mut rng, mut reader) = (SplitMix64::new(5), NoteReader::default());
+    reader.set_own(Lanes::NONE.with(1));
     let (mut trunk, mut head, mut relative, mut streamed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..NOTES {
         let mut rows = [0; TRUNK_SLOTS];
-        reader.trunk_indices(own, &mut rows);
+        reader.trunk_indices(&mut rows);
         trunk.extend(rows);
-        streaming.advance(&mut state, &reader, own, &mut scratch);
+        streaming.advance(&mut state, &reader, &mut scratch);
         let mut draft = Draft::default();
         let (lane, key) = (rng.next_below(2) as u8, 40 + rng.next_below(40) as u8);
         let tokens = [1 + rng.next_below(3) as u8, rng.next_below(24) as u8, lane, key, rng.next_below(48) as u8, 20];

@@ -24,11 +24,16 @@ pub fn config(features: &[StepFeature]) -> SplitConfig {
 
 /// Its weights before training.
 pub fn weights(config: &SplitConfig) -> Weights {
+    untrained(NetworkConfig::Split(config.clone()), Vocabulary::GRID.hash().to_string())
+}
+
+/// The weights of a network before training; `vocabulary` is its hash.
+pub fn untrained(config: NetworkConfig, vocabulary: String) -> Weights {
     let description = Description {
         format: FORMAT,
         name: String::new(),
-        config: NetworkConfig::Split(config.clone()),
-        vocabulary: Vocabulary::GRID.hash().to_string(),
+        config,
+        vocabulary,
         lexicon: None,
         recipe: String::new(),
         sampling: None,
