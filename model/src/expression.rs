@@ -1,4 +1,5 @@
-//! Expression: how loud the notes of a decision are and where in their step they fall, if the model decides neither.
+//! Expression: where in their step the notes of a decision fall, and how loud they are, if the model does not decide
+//! that.
 //!
 //! It depends on the position in the song, the lane, the rng seed and what the player played before the cut-off, never
 //! on earlier decisions: deciding a step again gives the same notes. The performer never hears it.
@@ -31,6 +32,8 @@ const ARCH: f32 = 0.08;
 const BALANCE: [f32; 3] = [0.1, 0.02, -0.08];
 /// An accent of the player's counts at most this much.
 const ACCENT: f32 = 0.4;
+/// The last tick of a step.
+const LAST_TICK: u8 = TICKS_PER_STEP - 1;
 /// Numbers the draws apart from those of the performers.
 const DRAWS: u64 = 1 << 32;
 
@@ -66,19 +69,19 @@ impl Expression {
         self.dynamics > 0.0 || self.humanise > 0.0
     }
 
-    /// Sets the velocities and ticks of the lanes that the model decided in `step`, as far as a model with these
-    /// `capabilities` leaves them open. The player's lanes stay as they are.
+    /// Sets the velocities of the lanes that the model decided in `step`, if a model with these `capabilities` leaves
+    /// them open, and delays their notes. The player's lanes stay as they are.
     pub fn apply(&self, decision: &Decision, step: &Step, capabilities: &Capabilities) -> Decision {
         let sets_velocity = !capabilities.decides_velocity && self.sets_velocity();
-        let sets_timing = !capabilities.decides_timing && (self.humanise > 0.0 || self.swing.is_some());
-        let balance = Balance::of(decision);
+        let sets_timing = self.humanise > 0.0 || self.swing.is_some();
+        let balance = Balance { leads: !capabilities.decides_timing, ..Balance::of(decision) };
         decision.map(|edge| {
             let lane = edge.lane();
             if step.given.lanes.contains(lane) {
                 return edge;
             }
             let moves = sets_timing && !self.on_grid.contains(lane);
-            let tick = if moves { self.tick(edge.tick(), lane, step, &balance) } else { edge.tick() };
+            let tick = if moves { self.tick_of(&edge, decision, step, &balance) } else { edge.tick() };
             match edge {
                 Edge::On { key, .. } if sets_velocity => {
                     Edge::On { lane, key, velocity: self.velocity(lane, key, step, &balance), tick }
@@ -89,12 +92,27 @@ impl Expression {
         })
     }
 
+    /// The tick of an edge. A note that starts and ends within the step still starts before it ends.
+    fn tick_of(&self, edge: &Edge, decision: &Decision, step: &Step, balance: &Balance) -> u8 {
+        let tick = |edge: &Edge| self.tick(edge.tick(), edge.lane(), step, balance);
+        let of_note = |other: &&Edge| (other.lane(), other.key()) == (edge.lane(), edge.key());
+        let mut others = decision.edges().iter().filter(of_note);
+        match edge {
+            Edge::On { .. } if others.any(|end| end.tick() > edge.tick()) => tick(edge).min(LAST_TICK - 1),
+            Edge::Off { .. } => match others.rfind(|start| start.tick() < edge.tick()) {
+                Some(start) => tick(edge).max(tick(start).min(LAST_TICK - 1) + 1),
+                None => tick(edge),
+            },
+            Edge::On { .. } => tick(edge),
+        }
+    }
+
     /// The tick of a lane's starts and ends. They share it, so that legato stays legato.
     fn tick(&self, tick: u8, lane: u8, step: &Step, balance: &Balance) -> u8 {
         let swung = self.swing.map_or(tick, |swing| swing.tick(step.step_in_beat, tick));
-        let share = if balance.is_outer(lane) { LEADING } else { 1.0 };
+        let share = if balance.leads(lane) { LEADING } else { 1.0 };
         let late = LATEST_TICKS * self.humanise * share * draw(step, u64::from(lane));
-        (swung + late.round() as u8).min(TICKS_PER_STEP - 1)
+        (swung + late.round() as u8).min(LAST_TICK)
     }
 
     fn velocity(&self, lane: u8, key: u8, step: &Step, balance: &Balance) -> u8 {
@@ -145,16 +163,19 @@ fn arch(step: &Step) -> f32 {
 struct Balance {
     highest: Option<u8>,
     lowest: Option<u8>,
+    /// Whether these two lead in time, as voices do; hands do not.
+    leads: bool,
 }
 
 impl Balance {
     fn of(decision: &Decision) -> Self {
         let sounding = Lanes::from_fn(|lane| !decision.sounding.is_silent(lane));
-        Self { highest: sounding.iter().next(), lowest: sounding.iter().last() }
+        Self { highest: sounding.iter().next(), lowest: sounding.iter().last(), leads: true }
     }
 
-    fn is_outer(&self, lane: u8) -> bool {
-        [self.highest, self.lowest].contains(&Some(lane))
+    /// Whether a lane is an outer voice, and less late than those within.
+    fn leads(&self, lane: u8) -> bool {
+        self.leads && [self.highest, self.lowest].contains(&Some(lane))
     }
 
     /// The share by which full dynamics change a lane; none if it plays alone.

@@ -1,7 +1,7 @@
 //! Expression changes the network's notes as documented, and nothing else.
 
 use super::*;
-use crate::decision::Given;
+use crate::decision::{Given, Sounding};
 use crate::generate::{FollowedControls, Hearing};
 use crate::sampling::Sampler;
 use crate::tokeniser::step_reader::{BarPosition, PhrasePosition};
@@ -54,15 +54,40 @@ fn without_expression_nothing_changes() {
 }
 
 #[test]
-fn models_that_decide_velocity_or_timing_keep_it() {
+fn a_model_that_decides_velocity_keeps_it() {
     let swung = Expression { swing: Some(Swing::new(SwungNotes::Eighths, 0.667)), ..FULL };
-    let shaped = swung.apply(&moves(), &step(2), &Capabilities { decides_timing: true, ..GRID });
-    assert!(shaped.edges().iter().all(|edge| edge.tick() == 0) && shaped != moves());
     let timed = swung.apply(&moves(), &step(2), &Capabilities { decides_velocity: true, ..GRID });
     assert!(timed.edges().iter().all(|edge| edge.tick() >= 16));
     assert!(timed.edges().iter().all(|edge| !matches!(edge, Edge::On { velocity: 1.., .. })));
-    let both = Capabilities { decides_timing: true, decides_velocity: true, ..GRID };
-    assert_eq!(swung.apply(&moves(), &step(2), &both), moves());
+}
+
+#[test]
+fn notes_within_a_step_stay_in_order() {
+    let swung = Expression { swing: Some(Swing::new(SwungNotes::Eighths, 0.75)), ..FULL };
+    for n in 0..200 {
+        let mut step = step((n % 16) as u8);
+        step.step_idx = n;
+        let mut decision = Decision::SILENCE;
+        // A short note, one that is struck again at once, and one that begins on the last tick.
+        decision.push(Edge::Off { lane: 0, key: 60, tick: 0 });
+        for (key, start, end) in [(60, 1, 3), (60, 3, 4), (62, 20, 22), (64, 22, 23)] {
+            decision.push(Edge::On { lane: 0, key, velocity: 0, tick: start });
+            decision.push(Edge::Off { lane: 0, key, tick: end });
+        }
+        decision.push(Edge::On { lane: 0, key: 65, velocity: 0, tick: 23 });
+        let moved = swung.apply(&decision, &step, &Capabilities { decides_timing: true, ..GRID });
+        let mut sounds = Sounding::NONE;
+        sounds.insert(0, 60);
+        assert_eq!(sounds.after(moved.edges()), decision.sounding, "{moved:?}");
+        assert!(moved.edges().iter().zip(decision.edges()).all(|(moved, before)| moved.tick() >= before.tick()));
+    }
+    // A detached note swings as far as a long one.
+    let swung = Expression { swing: Some(Swing::new(SwungNotes::Eighths, 2.0 / 3.0)), ..Expression::NONE };
+    let mut detached = Decision::SILENCE;
+    detached.push(Edge::On { lane: 0, key: 60, velocity: 0, tick: 0 });
+    detached.push(Edge::Off { lane: 0, key: 60, tick: 20 });
+    let ticks: Vec<u8> = swung.apply(&detached, &step(6), &GRID).edges().iter().map(|edge| edge.tick()).collect();
+    assert_eq!(ticks, [16, 23]);
 }
 
 #[test]
