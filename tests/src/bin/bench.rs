@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use continuo_model::decision::Given;
-use continuo_model::generate::{self, Performer, Step, StepSettings};
+use continuo_model::decision::{ANY_LANE, Decision, Edge, Given};
+use continuo_model::generate::{self, Hearing, Performer, Step, StepSettings};
 use continuo_model::sampling::Sampler;
 use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
 use continuo_model::weights_file::Weights;
@@ -35,7 +35,7 @@ fn main() -> Result<()> {
         let parameters = weights.description.config.num_parameters();
         let network = generate::network(&weights).map_err(anyhow::Error::msg).context(path.display().to_string())?;
         println!("{}: {parameters} parameters", path.display());
-        println!("{:<44} {:>9} {:>7}", "", "us", "ratio");
+        println!("{:<58} {:>9} {:>7}", "", "us", "ratio");
         let floor = Floor::new(parameters);
         let unit = median(options.runs, || floor.read());
         print_row("reading the weights once, 16 bits: the floor", unit, unit);
@@ -52,6 +52,9 @@ fn main() -> Result<()> {
             bench.step(None)
         });
         print_row("a step, four voices drawn, after a 20 ms sleep", cold, unit);
+        if bench.performer.network().capabilities().hears == Hearing::Notes {
+            bench.print_ten_notes(options.runs, unit);
+        }
         println!();
     }
     Ok(())
@@ -59,7 +62,7 @@ fn main() -> Result<()> {
 
 fn print_row(name: &str, time: Duration, unit: Duration) {
     let us = time.as_secs_f64() * 1e6;
-    println!("{name:<44} {us:>9.1} {:>7.2}", us / (unit.as_secs_f64() * 1e6));
+    println!("{name:<58} {us:>9.1} {:>7.2}", us / (unit.as_secs_f64() * 1e6));
 }
 
 /// As many bytes as a network's weights take in 16 bits.
@@ -85,11 +88,14 @@ struct Bench {
 impl Bench {
     /// Decides a step in which the player strikes a key, if any, in a lane.
     fn step(&mut self, struck: Option<(u8, u8)>) -> Duration {
-        self.step_idx += 1;
         let mut given = Given::NOTHING;
         if let Some((lane, key)) = struck {
             given.strike(lane, key, 100);
         }
+        self.decide(given).0
+    }
+
+    fn decide(&mut self, given: Given) -> (Duration, Decision) {
         let step = Step {
             step_idx: self.step_idx,
             step_in_beat: self.step_idx as usize % STEPS_PER_BEAT,
@@ -98,14 +104,42 @@ impl Bench {
             settings: StepSettings { sampler: Sampler::CAREFUL, rng_seed: 1, strict: true, ..StepSettings::default() },
             ..Step::default()
         };
+        self.step_idx += 1;
         let start = Instant::now();
-        black_box(self.performer.decide(&step));
-        start.elapsed()
+        let decision = black_box(self.performer.decide(&step));
+        (start.elapsed(), decision)
+    }
+}
+
+impl Bench {
+    /// Prints what ten notes in a step cost after a sleep, heard and played: the 99th percentile.
+    fn print_ten_notes(&mut self, runs: usize, unit: Duration) {
+        let mut heard = Given::all(Decision::SILENCE);
+        (0..10).for_each(|n| heard.strike(ANY_LANE, 40 + 4 * n, 80));
+        let [mut hears, mut plays] = [Vec::new(), Vec::new()];
+        while hears.len() < runs || plays.len() < runs {
+            std::thread::sleep(SLEEP);
+            // Long enough alone that the chord does not dictate the music.
+            let given = if self.step_idx % 16 == 0 { heard } else { Given::NOTHING };
+            let (time, decision) = self.decide(given);
+            let notes = decision.edges().iter().filter(|edge| matches!(edge, Edge::On { .. })).count() as u32;
+            match notes {
+                _ if !given.lanes.is_empty() => hears.push(time),
+                0 => {}
+                notes => plays.push(10 * time / notes),
+            }
+        }
+        for (name, times) in [("heard", hears), ("played, ten times the share of one", plays)] {
+            print_row(&format!("ten notes {name}, p99 after a sleep"), percentile(times, 99), unit);
+        }
     }
 }
 
 fn median(runs: usize, mut measure: impl FnMut() -> Duration) -> Duration {
-    let mut times: Vec<_> = (0..runs.max(1)).map(|_| measure()).collect();
+    percentile((0..runs.max(1)).map(|_| measure()).collect(), 50)
+}
+
+fn percentile(mut times: Vec<Duration>, percent: usize) -> Duration {
     times.sort_unstable();
-    times[times.len() / 2]
+    times[(times.len() * percent / 100).min(times.len() - 1)]
 }
