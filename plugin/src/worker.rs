@@ -52,10 +52,11 @@ pub struct Status {
 impl Status {
     /// The last problem, or else why the weights cannot play in this mode; empty if they can.
     pub fn problem_in(&self, mode: Mode) -> String {
-        if self.problem.is_empty() && self.plays_alone && mode == Mode::Harmonise {
+        if self.problem.is_empty() && self.plays_alone && mode.plays_along() {
             let style = &self.style;
             return format!(
-                "{style}: plays Continue, Respond and Free, and cannot harmonise; choose another mode or style"
+                "{style}: plays Continue, Respond and Free, and cannot harmonise or accompany; choose another mode or \
+                 style"
             );
         }
         self.problem.clone()

@@ -106,7 +106,9 @@ pub fn run(options: &Options) -> Result<Report> {
 fn seed_phrase(options: &Options) -> Result<(String, Phrase)> {
     match &options.seed_phrase {
         Some(path) => Ok((path.display().to_string(), midi_file::read(path)?)),
-        None if options.mode == Mode::Harmonise => Ok(("hymn.mid".into(), seed_phrases::hymn())),
+        None if matches!(options.mode, Mode::Harmonise | Mode::Accompany) => {
+            Ok(("hymn.mid".into(), seed_phrases::hymn()))
+        }
         None => Ok(("melody.mid".into(), seed_phrases::melody())),
     }
 }
@@ -122,7 +124,7 @@ fn song(options: &Options, seed_name: &str, seed_phrase: &Phrase) -> Result<Song
     let seed_bars = (seed_phrase.end_beats() / seed_phrase.bar_beats() - 1e-6).ceil() as u32;
     let num_bars = options.bars.unwrap_or(match options.mode {
         _ if seed_bars < DEFAULT_BARS => DEFAULT_BARS,
-        Mode::Harmonise => seed_bars,
+        Mode::Harmonise | Mode::Accompany => seed_bars,
         _ => seed_bars.saturating_add(BARS_AFTER_SEED),
     });
     ensure!(

@@ -103,7 +103,7 @@ fn answered_ratio(notes: &[Start]) -> (f64, usize) {
 #[test]
 fn a_swung_lick_is_answered_swung_and_a_straight_one_straight() -> Result<()> {
     let mut rng = SplitMix64::new(5);
-    for style in ["bach", "folk"] {
+    for (style, on_grid) in [("bach", true), ("folk", true), ("performed-piano", false), ("chopin", false)] {
         for tempo_bpm in [90.0, 120.0, 180.0] {
             for ratio in [0.5, 0.6, 0.667, 0.72] {
                 let mut plugin = instance(Format::Clap, style, "Continue", true)?;
@@ -115,6 +115,9 @@ fn a_swung_lick_is_answered_swung_and_a_straight_one_straight() -> Result<()> {
                 println!("{style} {tempo_bpm} {ratio}: {answered:.3} {count}");
                 ensure!(count >= 8, "{style}, {tempo_bpm}, {ratio}: only {count} offbeats in {} notes", notes.len());
                 ensure!((answered - ratio).abs() < 0.1, "{style}, {tempo_bpm} bpm: {answered:.3} for {ratio}");
+                if !on_grid {
+                    continue;
+                }
                 // Straight notes are late by humanising alone: a quarter of four ticks at most.
                 let late = |note: &Start| note.beats * 4.0 - (note.beats * 4.0 + 1e-3).floor();
                 let is_straight = after_entry(&notes).all(|note| late(note) < 1.5 / 24.0);

@@ -11,9 +11,11 @@ use continuo_tests::fake_host::{EventKind, Format};
 use continuo_tests::host_clock::SAMPLE_RATE;
 use continuo_tests::rack::{Blocks, Pace, Sent};
 use continuo_tests::script::{Script, Stretch};
-use continuo_tests::session::choose;
+use continuo_tests::session::{choose, without_expression};
 
 const STYLE: &str = "performed-piano";
+/// All styles of two hands.
+const STYLES: [&str; 3] = [STYLE, "chopin", "well-tempered"];
 const TEMPO: f64 = 100.0;
 /// The length of the player's phrase, and of the whole session, in beats.
 const PHRASE: f64 = 16.0;
@@ -52,10 +54,10 @@ fn two_hands(mut script: Script, stretch: usize, level: f32) -> Script {
     script
 }
 
-fn answer(format: Format, rng_seed: u32, level: f32, blocks: Blocks) -> Result<Sent> {
-    let mut plugin = instance(format, STYLE, "Continue", true)?;
+fn answer(style: &str, rng_seed: u32, level: f32) -> Result<Sent> {
+    let mut plugin = instance(Format::Clap, style, "Continue", true)?;
     choose(&mut plugin, "Rng seed", &rng_seed.to_string())?;
-    two_hands(session_of(SESSION, TEMPO), 1, level).run(&mut plugin, SAMPLE_RATE, blocks, Pace::Fast)
+    two_hands(session_of(SESSION, TEMPO), 1, level).run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)
 }
 
 fn mean(numbers: impl Iterator<Item = f64>) -> f64 {
@@ -91,8 +93,9 @@ fn voices_and_overlap(sent: &Sent) -> (f64, f64) {
 #[test]
 fn two_hands_are_answered_by_two_hands() -> Result<()> {
     let (mut voices, mut overlaps, mut spreads, mut lanes) = (Vec::new(), Vec::new(), Vec::new(), [0; 16]);
+    let (mut off_grid, mut far_off, mut all) = (0, 0, 0);
     for rng_seed in 1..9 {
-        let sent = answer(Format::Clap, rng_seed, 0.6, Blocks::Of(512))?;
+        let sent = answer(STYLE, rng_seed, 0.6)?;
         let notes = starts(&sent, TEMPO);
         ensure!(notes.len() > 40, "rng seed {rng_seed}: only {} notes", notes.len());
         let first = notes[0].beats;
@@ -103,8 +106,19 @@ fn two_hands_are_answered_by_two_hands() -> Result<()> {
         voices.push(sounding);
         overlaps.push(overlap);
         spreads.push(variance.sqrt());
+        // The first notes of a turn come late.
+        let from_grid = |note: &&Start| (note.beats * 4.0 - (note.beats * 4.0).round()).abs();
+        let later = || notes.iter().filter(|note| note.beats > PHRASE + 0.2);
+        off_grid += later().filter(|note| from_grid(note) > 0.5 / 24.0).count();
+        // By more than humanising delays a note.
+        far_off += later().filter(|note| from_grid(note) > 5.0 / 24.0).count();
+        all += later().count();
         notes.iter().for_each(|note| lanes[usize::from(note.lane)] += 1);
     }
+    ensure!(
+        3 * off_grid > all && far_off > 4,
+        "{off_grid} and {far_off} notes of {all} lie off the 16ths, and far off"
+    );
     let [voices, overlaps, spread] = [voices, overlaps, spreads].map(|figures| mean(figures.into_iter()));
     ensure!(voices >= 2.0, "{voices} notes sound at a time");
     ensure!(overlaps > 0.2, "{overlaps} of the notes start while another one sounds");
@@ -115,52 +129,93 @@ fn two_hands_are_answered_by_two_hands() -> Result<()> {
 }
 
 #[test]
-fn it_plays_as_loud_as_the_player() -> Result<()> {
+fn every_style_of_two_hands_plays_as_loud_as_the_player() -> Result<()> {
     const LEVELS: [f32; 5] = [0.25, 0.4, 0.55, 0.7, 0.9];
-    let loudness = |level: f32| -> Result<f64> {
-        let seeds = (1..7).map(|seed| answer(Format::Clap, seed, level, Blocks::Of(512)));
-        let notes: Vec<Start> =
-            seeds.collect::<Result<Vec<_>>>()?.iter().flat_map(|sent| starts(sent, TEMPO)).collect();
-        Ok(mean(notes.iter().map(|note| f64::from(note.velocity))))
-    };
-    let means = LEVELS.into_iter().map(loudness).collect::<Result<Vec<_>>>()?;
-    // Spearman's rank correlation of five levels.
-    let rank = |of: f64| means.iter().filter(|other| **other < of).count() as f64;
-    let differences: f64 = means.iter().enumerate().map(|(n, mean)| (n as f64 - rank(*mean)).powi(2)).sum();
-    let correlation = 1.0 - 6.0 * differences / (5.0 * 24.0);
-    ensure!(correlation >= 0.8, "{means:?}");
-    ensure!(means[4] > means[0] + 15.0, "{means:?}");
+    for style in STYLES {
+        let loudness = |level: f32| -> Result<f64> {
+            let answers = (1..7).map(|seed| answer(style, seed, level));
+            let notes: Vec<Start> =
+                answers.collect::<Result<Vec<_>>>()?.iter().flat_map(|sent| starts(sent, TEMPO)).collect();
+            Ok(mean(notes.iter().map(|note| f64::from(note.velocity))))
+        };
+        let means = LEVELS.into_iter().map(loudness).collect::<Result<Vec<_>>>()?;
+        // Spearman's rank correlation of five levels.
+        let rank = |of: f64| means.iter().filter(|other| **other < of).count() as f64;
+        let differences: f64 = means.iter().enumerate().map(|(n, mean)| (n as f64 - rank(*mean)).powi(2)).sum();
+        let correlation = 1.0 - 6.0 * differences / (5.0 * 24.0);
+        println!("{style}: {means:?}");
+        ensure!(correlation >= 0.8, "{style}: {means:?}");
+        ensure!(means[4] > means[0] + 15.0, "{style}: {means:?}");
+    }
     Ok(())
 }
 
 /// A phrase, a turn of the network, and a loop that comes round twice.
-fn looped(format: Format, blocks: Blocks) -> Result<Sent> {
+fn looped(format: Format, blocks: Blocks, expressive: bool) -> Result<Sent> {
     let in_loop =
         |from: f64, beats: f64| Stretch { loop_range_beats: Some((16.0, 24.0)), ..Stretch::play(from, beats) };
     let stretches =
         [Stretch::stand(1.0), in_loop(0.0, 24.0), in_loop(16.0, 8.0), in_loop(16.0, 8.0), Stretch::stand(2.0)];
     let script = Script { stretches: stretches.map(|stretch| stretch.at_tempo(TEMPO)).into(), ..Script::default() };
     let mut plugin = instance(format, STYLE, "Continue", true)?;
+    if !expressive {
+        without_expression(&mut plugin)?;
+    }
     two_hands(script, 1, 0.6).run(&mut plugin, SAMPLE_RATE, blocks, Pace::Fast)
 }
 
 #[test]
 fn formats_and_blocks_play_the_same_and_every_round_is_alike() -> Result<()> {
-    let first = looped(Format::Clap, Blocks::Of(512))?;
-    for (format, blocks) in [(Format::Clap, 64), (Format::Clap, 1000), (Format::Vst3, 512), (Format::Vst3, 100)] {
-        let other = looped(format, Blocks::Of(blocks))?;
-        ensure!(other == first, "{format:?} in blocks of {blocks} plays something else");
+    for expressive in [true, false] {
+        let first = looped(Format::Clap, Blocks::Of(512), expressive)?;
+        for (format, blocks) in [(Format::Clap, 64), (Format::Clap, 1000), (Format::Vst3, 512), (Format::Vst3, 100)] {
+            let other = looped(format, Blocks::Of(blocks), expressive)?;
+            ensure!(other == first, "{format:?} in blocks of {blocks} plays something else");
+        }
+        let notes = starts(&first, TEMPO);
+        let round = |n: f64| -> Vec<(i64, u8, u8, u8)> {
+            let (from, to) = (16.0 + 8.0 * n, 24.0 + 8.0 * n);
+            let of_round = notes.iter().filter(|note| (from..to).contains(&note.beats));
+            of_round
+                .map(|note| (((note.beats - from) * 1000.0).round() as i64, note.lane, note.key, note.velocity))
+                .collect()
+        };
+        ensure!(round(1.0).len() > 10, "{:?}", round(1.0));
+        ensure!(round(1.0) == round(2.0), "{:?}\n{:?}", round(1.0), round(2.0));
     }
-    let notes = starts(&first, TEMPO);
-    let round = |n: f64| -> Vec<(i64, u8, u8, u8)> {
-        let (from, to) = (16.0 + 8.0 * n, 24.0 + 8.0 * n);
-        let of_round = notes.iter().filter(|note| (from..to).contains(&note.beats));
-        of_round
-            .map(|note| (((note.beats - from) * 1000.0).round() as i64, note.lane, note.key, note.velocity))
-            .collect()
-    };
-    ensure!(round(1.0).len() > 10, "{:?}", round(1.0));
-    ensure!(round(1.0) == round(2.0), "{:?}\n{:?}", round(1.0), round(2.0));
+    Ok(())
+}
+
+/// A left hand alone, which rests for two bars between its two phrases.
+fn accompanied(format: Format, blocks: Blocks) -> Result<Sent> {
+    let mut plugin = instance(format, STYLE, "Accompany", true)?;
+    choose(&mut plugin, "Your voice", "Bass")?;
+    let mut script = session_of(SESSION, TEMPO);
+    for (n, [low, high, middle]) in LEFT.into_iter().enumerate().filter(|(n, _)| *n < 4) {
+        for (eighth, key) in [low, high, middle, high].into_iter().enumerate() {
+            let start = 2.0 * n as f64 + 0.5 * eighth as f64;
+            for phrase in [0.0, PHRASE] {
+                script = play(script, 1, key, (phrase + start, phrase + start + 0.45), 0.6);
+            }
+        }
+    }
+    script.run(&mut plugin, SAMPLE_RATE, blocks, Pace::Fast)
+}
+
+#[test]
+fn a_left_hand_is_accompanied_through_its_rests() -> Result<()> {
+    let sent = accompanied(Format::Clap, Blocks::Of(512))?;
+    let notes = starts(&sent, TEMPO);
+    ensure!(notes.iter().all(|note| note.lane == 0), "the right hand's lane alone: {notes:?}");
+    let count = |from: f64, to: f64| notes.iter().filter(|note| (from..to).contains(&note.beats)).count();
+    // The hand plays in beats 0 to 8 and 16 to 24, and two bars later the music ends.
+    for (from, to) in [(0.0, 8.0), (8.0, 16.0), (16.0, 24.0), (24.0, 32.0)] {
+        ensure!(count(from, to) > 4, "{} notes from beat {from} to {to}", count(from, to));
+    }
+    ensure!(count(32.1, SESSION) == 0, "it plays on at {:?} without the player", notes.last());
+    for (format, blocks) in [(Format::Clap, 64), (Format::Vst3, 333)] {
+        ensure!(accompanied(format, Blocks::Of(blocks))? == sent, "{format:?} in blocks of {blocks} plays otherwise");
+    }
     Ok(())
 }
 

@@ -81,7 +81,13 @@ impl Hands {
 
     /// Sets how keys become voices.
     pub fn set_by(&mut self, by: ByVoice) {
-        self.by = by;
+        if std::mem::replace(&mut self.by, by) == by {
+            return;
+        }
+        // The voices of before mean nothing now.
+        self.last = [None; NUM_VOICES];
+        self.keys.iter_mut().flatten().for_each(|key| (key.voice, key.dealt, key.settled) = (None, None, None));
+        self.deal_held();
     }
 
     /// The velocity for generated notes, 0 to 1: an average of recent notes.

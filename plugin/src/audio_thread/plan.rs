@@ -15,11 +15,12 @@ use continuo_model::phrasing::{LAST_CHORD_STEPS, PhraseStep};
 use continuo_model::tokeniser::step_reader::PhrasePosition;
 
 use cadence::Cadence;
+use harmony::Accompaniment;
 use sequencer::Sequencer;
 pub use sequencer::{Due, PlannedStep, Poll};
 
 use super::frozen::Frozen;
-use super::hands::{Hands, PlayedStep};
+use super::hands::Hands;
 use super::listener::Listener;
 use super::positions::{CountedStep, STEPS_IN_A_BEAT, Sample, SongStep};
 use super::settings::Settings;
@@ -29,7 +30,7 @@ use crate::params::{Feel, Mode, SwingSource};
 
 /// The number of bars at the start of the network's turn in which pitches outside the scale are rare.
 const KEY_BARS: f64 = 2.0;
-/// Harmonise takes up the player's key after this many steps of playing: a bar of 4/4.
+/// Playing along, the network takes up the player's key after this many steps of playing: a bar of 4/4.
 const ENOUGH_TO_HARMONISE: f64 = 16.0;
 
 /// The requested steps, their due times and the cadence.
@@ -38,6 +39,8 @@ pub struct Plan {
     cadence: Cadence,
     /// The last step that was requested as an answer to a note, between steps.
     answered: Option<CountedStep>,
+    /// In Accompany: what goes on without the player.
+    accompaniment: Option<Accompaniment>,
     /// The first step of the network's last turn, counted and in the song.
     turn_start: Option<(CountedStep, TurnStart)>,
 }
@@ -75,14 +78,20 @@ pub fn is_networks_time(settings: &Settings, time: &BlockTime, step: CountedStep
 impl Plan {
     /// An empty plan.
     pub fn new() -> Self {
-        Self { sequencer: Sequencer::new(), cadence: Cadence::default(), answered: None, turn_start: None }
+        Self {
+            sequencer: Sequencer::new(),
+            cadence: Cadence::default(),
+            answered: None,
+            accompaniment: None,
+            turn_start: None,
+        }
     }
 
     /// Drops everything, except that the end stays the end. The next requested step continues from `origin`.
     pub fn clear(&mut self, origin: Origin) {
         self.sequencer.clear(origin);
         self.cadence.clear();
-        self.answered = None;
+        (self.answered, self.accompaniment) = (None, None);
     }
 
     /// Drops all steps but keeps the cadence.
@@ -108,11 +117,11 @@ impl Plan {
     }
 
     /// Follows the buttons Cadence and End; `next_step` is the step that begins next. `is_networks` says whether it is
-    /// the network's turn; in Harmonise it always plays.
+    /// the network's turn; playing along it always plays.
     pub fn follow_cadence(&mut self, settings: &Settings, time: &BlockTime, next_step: CountedStep, is_networks: bool) {
         let ahead = next_step + settings.lookahead_steps;
         let decided = self.planned_through().map_or(ahead, |planned| planned.max(ahead));
-        let plays = is_networks || settings.mode == Mode::Harmonise;
+        let plays = is_networks || settings.mode.plays_along();
         let is_networks_time = |step| plays && is_networks_time(settings, time, step);
         let closes = |step| is_networks_time(step) && self.plan_closes(settings, time, step);
         // While the last chord of a phrase sounds, nothing leads up to the next one.
@@ -300,9 +309,9 @@ impl Plan {
         self.sequencer.request(context.bridge, step, request);
     }
 
-    /// Where a step of the network's turn lies in its phrase by plan. In Harmonise the player makes the phrases.
+    /// Where a step of the network's turn lies in its phrase by plan. Playing along, the player makes the phrases.
     fn planned_phrase(&self, settings: &Settings, time: &BlockTime, at: StepAt) -> Option<PhraseStep> {
-        let turn_start = self.turn_start.filter(|_| at.is_networks && settings.mode != Mode::Harmonise)?;
+        let turn_start = self.turn_start.filter(|_| at.is_networks && !settings.mode.plays_along())?;
         let over = self.cadence.over_since(at.step).filter(|(since, _)| *since > turn_start.0);
         let (_, start) = over.unwrap_or(turn_start);
         Some(time.turn_step(start, at.song_step).phrase(settings.phrase_bars))
@@ -335,7 +344,7 @@ impl Plan {
         let bars = KEY_BARS * context.time.bar_beats() * STEPS_IN_A_BEAT;
         // By the position in the song, so that each round of a loop is alike.
         let is_early = self.turn_start.is_none_or(|(_, start)| (start.steps_to(at.song_step) as f64) < bars);
-        context.settings.mode != Mode::Harmonise && (is_early || !at.is_networks)
+        !context.settings.mode.plays_along() && (is_early || !at.is_networks)
     }
 
     /// How many steps are planned and have not been played.
@@ -351,16 +360,10 @@ impl RequestContext<'_> {
         self.bridge.shared.hears_notes.load(Ordering::Relaxed)
     }
 
-    /// What the player plays in a step that the network plays too.
-    fn played_in(&mut self, step: CountedStep) -> Option<PlayedStep> {
-        let played = self.hands.played_in(step)?;
-        Some(if self.hears_notes() { played.on_first_lane() } else { played })
-    }
-
     /// Sets the key and the scale of a step: those that the player has set, or else plays in.
     fn set_key(&self, step_settings: &mut StepSettings, at: StepAt) {
         let Settings { tonality, mode, .. } = self.settings;
-        let min_steps = if *mode == Mode::Harmonise { ENOUGH_TO_HARMONISE } else { 0.0 };
+        let min_steps = if mode.plays_along() { ENOUGH_TO_HARMONISE } else { 0.0 };
         let key = tonality.key.or_else(|| {
             let minor = tonality.scale.is_minor();
             self.listener.key_at(self.time, at.step, at.is_networks, |heard| heard.key(min_steps, minor))

@@ -8,6 +8,7 @@ mod timeline;
 
 use std::sync::atomic::Ordering;
 
+use continuo_model::decision::Lanes;
 use nice_plug::prelude::NoteEvent;
 
 use super::deadline::{Deadline, Watch};
@@ -180,7 +181,10 @@ impl AudioThread {
     fn begin_block(&mut self, block: &Block) -> BlockTime {
         self.output.begin_block(self.transport.begin(), block.frames);
         self.deadline.begin_block(block, &self.bridge);
-        self.hands.set_by(block.settings.by_voice());
+        let shared = &self.bridge.shared;
+        let lanes = Lanes::from_bits(shared.lanes.load(Ordering::Relaxed));
+        let hears_notes = shared.hears_notes.load(Ordering::Relaxed);
+        self.hands.set_by(block.settings.by_voice(lanes, hears_notes));
         self.plan.take_answers(&mut self.bridge);
         let first_note = self.input.all().iter().find(|event| block.settings.starts_a_note(event));
         let first_note = first_note.map(NoteEvent::timing);

@@ -81,9 +81,9 @@ impl Settings {
         }
     }
 
-    /// Whether the plugin answers played notes.
+    /// Whether the plugin plays along with the player.
     pub(super) fn harmonises(&self) -> bool {
-        self.mode == Mode::Harmonise && !self.bypass
+        self.mode.plays_along() && !self.bypass
     }
 
     /// Whether the network may play in a bar of the song. In Respond it may only in its own bars.
@@ -91,9 +91,14 @@ impl Settings {
         self.mode != Mode::Respond || bar.div_euclid(self.respond_bars).rem_euclid(2) == 1
     }
 
-    /// How the player's keys become voices.
-    pub(super) fn by_voice(&self) -> ByVoice {
-        if self.input == Input::ByChannel { ByVoice::Channel } else { ByVoice::Dealt(self.voice) }
+    /// How the player's keys become voices, for a model that plays `lanes` and hears notes or voices.
+    pub(super) fn by_voice(&self, lanes: Lanes, hears_notes: bool) -> ByVoice {
+        let last = if hears_notes { lanes.iter().last().map_or(0, usize::from) } else { NUM_VOICES - 1 };
+        match self.input {
+            Input::ByChannel => ByVoice::Channel(last),
+            _ if hears_notes => ByVoice::One(self.voice.min(last)),
+            _ => ByVoice::Dealt(self.voice),
+        }
     }
 
     /// Whether the take stores played notes by voice, not by the channel that they arrived on.

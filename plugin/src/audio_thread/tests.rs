@@ -1,5 +1,6 @@
 //! The audio thread without a host: it does not allocate, and it copes with a worker that is late or gone.
 
+mod accompany;
 mod edges;
 mod expression;
 mod form;
@@ -84,7 +85,7 @@ fn block(mode: Mode, n: u64, began: Instant) -> Block {
 
 #[test]
 fn ten_thousand_blocks_of_every_mode_neither_allocate_nor_free() {
-    for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free] {
+    for mode in [Mode::Harmonise, Mode::Continue, Mode::Respond, Mode::Free, Mode::Accompany] {
         let (audio_end, worker_end, _) = bridge::new();
         let worker_shared = WorkerShared::default();
         *worker_shared.frozen.lock().unwrap() = parts::frozen_take();

@@ -127,7 +127,7 @@ impl Turns {
                 self.turn = Turn::Network { first, end: None };
                 true
             }
-            Turn::Player => mode == Mode::Harmonise,
+            Turn::Player => mode.plays_along(),
             Turn::Network { .. } | Turn::Entering { .. } => false,
         }
     }

@@ -59,7 +59,7 @@ fn you_play(ui: &mut Ui, theme: &Theme, setter: &ParamSetter, p: &ContinuoParams
         &p.mode,
         "Harmonise: you play one voice, and the other voices answer. Continue: you play a phrase and stop, and \
          Continuo continues it. Respond: you and Continuo take turns of some bars. Free: Continuo plays whenever you \
-         do not.",
+         do not. Accompany: you play one part, and Continuo plays the others along with you, on through your rests.",
     );
     choice(
         ui,

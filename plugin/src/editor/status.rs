@@ -49,7 +49,7 @@ impl StatusLine {
                 .on_hover_text(meaning(name));
             }
             // It comes and goes with each chord, so it stays in this line.
-            if mode == Mode::Harmonise && shared.plays_all_voices.load(Ordering::Relaxed) {
+            if mode.plays_along() && shared.plays_all_voices.load(Ordering::Relaxed) {
                 let text = RichText::new("You play all four voices: Continuo adds none").color(theme.accent);
                 let rect = ui.label(text).rect;
                 control_rects::record(ui.ctx(), || "All four voices".into(), rect);
@@ -169,10 +169,10 @@ impl Lateness {
             block_ms => format!("a buffer of less than {block_ms:.0} ms"),
         };
         Some(match mode {
-            Mode::Harmonise if *enough_ms <= longest_ms => {
+            mode if mode.plays_along() && *enough_ms <= longest_ms => {
                 format!("{what}: choose a Reply delay of {enough_ms:.0} ms, or {smaller}")
             }
-            Mode::Harmonise => format!("{what}: choose {smaller}, and a Reply delay of {longest_ms:.0} ms"),
+            mode if mode.plays_along() => format!("{what}: choose {smaller}, and a Reply delay of {longest_ms:.0} ms"),
             _ => format!("{what}: choose a longer Lookahead, or {smaller}"),
         })
     }
@@ -253,8 +253,9 @@ mod tests {
     fn a_line_model_in_harmonise_is_a_problem() {
         let status = Status { style: "Folk tunes".into(), plays_alone: true, ..Status::default() };
         let words = |mode| problems(&status, mode, &Shared::default());
-        let expect = "Folk tunes: plays Continue, Respond and Free, and cannot harmonise; choose another mode or style";
-        assert_eq!(words(Mode::Harmonise), [expect]);
+        let expect = "Folk tunes: plays Continue, Respond and Free, and cannot harmonise or accompany; choose another \
+                      mode or style";
+        assert_eq!([Mode::Harmonise, Mode::Accompany].map(words), [[expect], [expect]]);
         assert!([Mode::Continue, Mode::Respond, Mode::Free].into_iter().all(|mode| words(mode).is_empty()));
     }
 }

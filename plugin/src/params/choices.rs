@@ -17,6 +17,16 @@ pub enum Mode {
     /// The network plays whenever the player does not.
     #[id = "free"]
     Free,
+    /// The player plays one part, and the network plays the others along with it, on through the player's rests.
+    #[id = "accompany"]
+    Accompany,
+}
+
+impl Mode {
+    /// Whether the network plays along with the player, instead of in turn.
+    pub fn plays_along(self) -> bool {
+        matches!(self, Self::Harmonise | Self::Accompany)
+    }
 }
 
 /// On which channels the player's notes go out.

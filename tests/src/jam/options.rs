@@ -86,6 +86,8 @@ pub enum Mode {
     Respond,
     /// Add the other voices
     Harmonise,
+    /// Add the other voices, on through the rests
+    Accompany,
 }
 
 /// The four voices, from the top.

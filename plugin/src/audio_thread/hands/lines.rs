@@ -47,15 +47,15 @@ impl Hands {
             let (new, old) = (self.keys[new_slot].as_ref()?, self.keys[old_slot].as_ref()?);
             let distance = new.key.abs_diff(old.key);
             let reach = match (self.by, old.is_held()) {
-                (ByVoice::Channel, _) => {
+                (ByVoice::Channel(_), _) => {
                     if new.channel == old.channel {
                         u8::MAX
                     } else {
                         return None;
                     }
                 }
-                (ByVoice::Dealt(_), true) => SAME_LINE,
-                (ByVoice::Dealt(_), false) => SAME_LINE_RELEASED,
+                (_, true) => SAME_LINE,
+                (_, false) => SAME_LINE_RELEASED,
             };
             // This order makes the pairs independent of the order in which the keys were struck.
             let order = (distance, old.is_held(), u8::MAX - new.key, u8::MAX - old.key);

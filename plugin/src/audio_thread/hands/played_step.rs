@@ -1,6 +1,6 @@
 //! Deals the keys that belong to a step to the voices. Audio thread.
 
-use continuo_model::decision::{Decision, Edge, Given, Lanes};
+use continuo_model::decision::{Decision, Given, Lanes};
 use continuo_model::tokeniser::grid::NUM_VOICES;
 
 use super::dealing::{Dealt, Player, deal};
@@ -13,33 +13,24 @@ use crate::audio_thread::positions::CountedStep;
 pub struct PlayedStep {
     /// The player's lanes, one per voice.
     pub given: Given,
-    /// The key in each of the player's voices and its velocity, 1 to 127.
+    /// The player's keys and their velocities, 1 to 127: by voice, or the first four if they are one part.
     pub(super) keys: [Option<(u8, u8)>; NUM_VOICES],
 }
 
 impl PlayedStep {
+    /// The player's part rests.
+    pub fn resting(lanes: Lanes) -> Self {
+        Self { given: Given { lanes, notes: Decision::SILENCE }, keys: [None; NUM_VOICES] }
+    }
+
     /// The step for a model that has not heard its start: held keys start here.
     pub fn struck(&self) -> Given {
         let mut given = Given::NOTHING;
-        for (lane, key) in (0..).zip(self.keys) {
-            if let Some((key, velocity)) = key {
-                given.strike(if self.given.lanes.contains(lane) { lane } else { 0 }, key, velocity);
-            }
+        for (lane, key) in self.given.notes.sounding.iter() {
+            let velocity = self.keys.iter().flatten().find(|played| played.0 == key).map_or(0, |played| played.1);
+            given.strike(lane, key, velocity);
         }
         given
-    }
-
-    /// The step with all of the player's notes on the first lane, for a model whose other lanes accompany it.
-    pub fn on_first_lane(mut self) -> Self {
-        let mut given = Given { lanes: Lanes::NONE.with(0), notes: Decision::SILENCE };
-        for edge in self.given.notes.edges() {
-            if let Edge::On { key, velocity, tick, .. } = *edge {
-                given.notes.push(Edge::On { lane: 0, key, velocity, tick });
-            }
-        }
-        self.given.notes.sounding.iter().for_each(|(_, key)| given.notes.sounding.insert(0, key));
-        self.given = given;
-        self
     }
 
     /// Whether the player plays all four voices, which leaves nothing to add.
@@ -53,8 +44,10 @@ impl PlayedStep {
 pub enum ByVoice {
     /// By pitch and by line, for a player of this voice.
     Dealt(usize),
-    /// By input channel: channels 1 to 4 are the voices.
-    Channel,
+    /// By input channel: channel 1 is the first voice; the last voice is at most this one.
+    Channel(usize),
+    /// All of them are one part.
+    One(usize),
 }
 
 /// The slots of the keys chosen for the voices, the highest first.
@@ -64,6 +57,14 @@ struct Chosen {
 }
 
 impl Hands {
+    /// The player's part: the voice of a single note.
+    pub fn part(&self) -> usize {
+        match self.by {
+            ByVoice::Dealt(voice) | ByVoice::One(voice) => voice,
+            ByVoice::Channel(_) => 0,
+        }
+    }
+
     /// What the player plays in `step`; `None` if nothing.
     pub fn played_in(&mut self, step: CountedStep) -> Option<PlayedStep> {
         let chosen = self.choose(|key| belongs_to(key, step));
@@ -77,15 +78,19 @@ impl Hands {
                 key.voice = None;
             }
         }
+        let one_part = matches!(self.by, ByVoice::One(_));
         let mut played = PlayedStep { given: Given::NOTHING, keys: [None; NUM_VOICES] };
         for (n, &slot) in chosen.slots[..chosen.count].iter().enumerate() {
-            let (Some(voice), Some(key)) = (voices[n], self.keys[slot].as_mut()) else { continue };
+            let voice = if let ByVoice::One(part) = self.by { Some(part) } else { voices[n] };
+            let (Some(voice), Some(key)) = (voice, self.keys[slot].as_mut()) else { continue };
             if key.voice.is_none_or(|(dealt_to, _)| dealt_to != voice) {
                 key.voice = Some((voice, step));
             }
             let starts = key.onset >= step || key.voice.is_some_and(|(_, since)| since >= step);
             let velocity = key.midi_velocity();
-            played.keys[voice] = Some((key.key, velocity));
+            if let Some(played) = played.keys.get_mut(if one_part { n } else { voice }) {
+                *played = Some((key.key, velocity));
+            }
             if starts {
                 played.given.strike(voice as u8, key.key, velocity);
             } else {
@@ -101,7 +106,7 @@ impl Hands {
         let voices = self.voices(&chosen);
         for (n, &slot) in chosen.slots[..chosen.count].iter().enumerate() {
             if let Some(key) = self.keys[slot].as_mut() {
-                key.dealt = voices[n];
+                key.dealt = if let ByVoice::One(part) = self.by { Some(part) } else { voices[n] };
             }
         }
     }
@@ -121,7 +126,8 @@ impl Hands {
         let order = |slot: &usize| self.keys[*slot].map_or((0, 0), |key| (u8::MAX - key.key, key.serial));
         chosen.slots[..chosen.count].sort_unstable_by_key(order);
         self.drop_unisons(&mut chosen);
-        while chosen.count > NUM_VOICES {
+        // A part has room for all keys.
+        while chosen.count > NUM_VOICES && !matches!(self.by, ByVoice::One(_)) {
             let under_pedal = |slot: &usize| self.keys[*slot].is_some_and(|key| key.pedal);
             let oldest = (0..chosen.count).filter(|n| under_pedal(&chosen.slots[*n]));
             let oldest = oldest.min_by_key(|n| self.keys[chosen.slots[*n]].map(|key| key.serial));
@@ -134,7 +140,7 @@ impl Hands {
 
     /// The same key on several channels is one voice, unless channels are voices.
     fn drop_unisons(&self, chosen: &mut Chosen) {
-        if self.by == ByVoice::Channel {
+        if matches!(self.by, ByVoice::Channel(_)) {
             return;
         }
         let mut kept = 0;
@@ -151,9 +157,12 @@ impl Hands {
     fn voices(&self, chosen: &Chosen) -> [Option<usize>; NUM_VOICES] {
         let key = |n: usize| chosen.slots[..chosen.count].get(n).and_then(|slot| self.keys[*slot].as_ref());
         let player_voice = match self.by {
-            ByVoice::Channel => {
-                return std::array::from_fn(|n| key(n).map(|key| usize::from(key.channel)).filter(|c| *c < NUM_VOICES));
+            ByVoice::Channel(last) => {
+                let is_voice = |channel: &usize| *channel < NUM_VOICES;
+                let voice = |key: &PlayedKey| Some(usize::from(key.channel)).filter(is_voice).map(|c| c.min(last));
+                return std::array::from_fn(|n| key(n).and_then(voice));
             }
+            ByVoice::One(voice) => return std::array::from_fn(|n| key(n).map(|_| voice)),
             ByVoice::Dealt(voice) => voice,
         };
         let dealt: [Dealt; NUM_VOICES] = std::array::from_fn(|n| {

@@ -252,7 +252,7 @@ fn a_hail_of_keys_never_fills_the_hands() {
 #[test]
 fn channels_are_voices_where_that_is_chosen() {
     let mut hands = Hands::new(SAMPLE_RATE);
-    hands.set_by(ByVoice::Channel);
+    hands.set_by(ByVoice::Channel(3));
     for (channel, key) in [(3, 72), (0, 48)] {
         let struck = Struck { channel, key, voice_id: VoiceID::Wildcard, velocity: 0.5, heard: true };
         hands.strike(struck, now(0), WINDOW, None);

@@ -174,6 +174,11 @@ impl Cadence {
         self.last().is_some_and(|last| last.at == step)
     }
 
+    /// The step after the last chord, if one is to come or sounds.
+    pub fn last_until(&self) -> Option<CountedStep> {
+        self.last().map(|last| last.until)
+    }
+
     /// Whether a step comes after the start of the last chord.
     pub fn is_after_last(&self, step: CountedStep) -> bool {
         self.last().is_some_and(|last| last.at < step)

@@ -170,12 +170,12 @@ impl AudioThread {
         if hears {
             self.turns.note_played(self.hands.chord_onset());
             let network_plays = self.turns.is_networks() || self.plan.has(self.turns.next_step());
-            if block.settings.mode != Mode::Harmonise && network_plays {
+            if !block.settings.mode.plays_along() && network_plays {
                 // The player takes or keeps the turn: generated notes end and the plan is dropped.
                 self.voices.end_all(&mut self.output, time, happened.at);
                 self.drop_turn();
             }
-            if block.settings.mode != Mode::Harmonise {
+            if !block.settings.mode.plays_along() {
                 self.plan.reopen();
             }
             self.hands.deal_held();
@@ -201,7 +201,7 @@ impl AudioThread {
         let settings = &block.settings;
         let voice = match settings.input {
             PassedAs::ByChannel => usize::from(key.channel).min(NUM_VOICES - 1),
-            _ => self.hands.free_voice(key, key.dealt.unwrap_or(settings.voice)),
+            _ => self.hands.free_voice(key, key.dealt.unwrap_or(self.hands.part())),
         };
         let (channel, sent) = match settings.input {
             _ if settings.bypass || !key.heard => (key.channel, true),
@@ -217,7 +217,8 @@ impl AudioThread {
         if !block.settings.harmonises() {
             return;
         }
-        if self.hands.is_holding() {
+        let goes_on = self.plan.accompanies() && !happened.at_once && !self.frozen.is_all();
+        if self.hands.is_holding() || goes_on {
             let (plan, _, mut context) = self.request_context(block, time);
             plan.replan(&mut context);
             return;
@@ -226,7 +227,13 @@ impl AudioThread {
         if happened.at_once {
             self.output.end_all(Some(Owner::Generated), happened.at, 1);
         }
-        self.voices.end_all(&mut self.output, time, happened.at);
+        self.end_harmony(time, happened.at);
+    }
+
+    /// Ends the generated notes; no planned note starts.
+    pub(super) fn end_harmony(&mut self, time: &BlockTime, at: Sample) {
+        self.plan.stop_accompanying();
+        self.voices.end_all(&mut self.output, time, at);
         self.voices.forget_later();
         self.plan.drop_steps();
         self.plan.reopen();
@@ -244,7 +251,7 @@ impl AudioThread {
         if !sent || self.hands.goes_out(channel, key.key) {
             return;
         }
-        if self.voices.doubles(channel, key.key) && self.hands.is_holding() {
+        if self.voices.doubles(channel, key.key) && (self.hands.is_holding() || self.plan.accompanies()) {
             // A generated note sounds on the same channel and key: it goes on.
             self.output.hand_over((channel, key.key), Owner::Generated);
         } else {

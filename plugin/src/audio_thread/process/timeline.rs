@@ -90,20 +90,26 @@ impl AudioThread {
         if time.song_position(step).is_loop_start {
             self.on_loop_start(block, time, step, at);
         }
-        let has_music = !block.settings.harmonises() || self.hands.is_holding();
+        let has_music = !block.settings.harmonises() || self.hands.is_holding() || self.plan.accompanies();
         self.plan.begin_step(step, has_music);
         if !block.settings.bypass && !self.frozen.is_all() {
             let (plan, turns, mut context) = self.request_context(block, time);
             match block.settings.mode {
-                Mode::Harmonise => {
+                Mode::Harmonise | Mode::Accompany => {
                     stages.enter(Stage::Plan);
-                    plan.harmonise_step(&mut context, step, at);
+                    if plan.follow_accompaniment(&mut context, step) {
+                        self.end_harmony(time, at);
+                    } else {
+                        plan.harmonise_step(&mut context, step, at);
+                    }
                 }
                 Mode::Continue | Mode::Respond | Mode::Free => turns.begin_step(plan, &mut context, at),
             }
         }
         self.hands.forget_before(step - 1, at);
-        let is_over = self.turns.free_run_is_over(step, block.settings.mode) && !self.hands.is_holding();
+        let is_over = self.turns.free_run_is_over(step, block.settings.mode)
+            && !self.hands.is_holding()
+            && !self.plan.accompanies();
         if self.transport.is_free_running() && is_over {
             self.end_free_run(at);
         }
