@@ -220,6 +220,22 @@ fn a_left_hand_is_accompanied_through_its_rests() -> Result<()> {
 }
 
 #[test]
+fn three_voices_go_on_through_the_rests_of_a_fourth() -> Result<()> {
+    let mut plugin = instance(Format::Clap, "bach", "Accompany", true)?;
+    let mut script = session_of(SESSION, TEMPO);
+    for (start, length, key) in RIGHT.iter().filter(|note| note.0 < 8.0) {
+        script = play(script, 1, *key, (*start, start + length - 0.05), 0.6);
+    }
+    let sent = script.run(&mut plugin, SAMPLE_RATE, Blocks::Of(512), Pace::Fast)?;
+    let notes = starts(&sent, TEMPO);
+    ensure!(notes.iter().all(|note| (1..4).contains(&note.lane)), "the player's voice rests: {notes:?}");
+    let in_rests = notes.iter().filter(|note| (8.0..16.0).contains(&note.beats)).count();
+    ensure!(in_rests > 8, "only {in_rests} notes in two bars of rest");
+    ensure!(notes.iter().all(|note| note.beats < 16.1), "it plays on without the player: {:?}", notes.last());
+    Ok(())
+}
+
+#[test]
 fn a_right_hand_gets_a_left_hand() -> Result<()> {
     let mut plugin = instance(Format::Clap, STYLE, "Harmonise", true)?;
     let mut script = session_of(SESSION, TEMPO);

@@ -20,7 +20,7 @@ use chord::Chord;
 use keys::belongs_to;
 pub use keys::{Out, PlayedKey, Struck};
 use lines::LINE_SECONDS;
-pub use played_step::{ByVoice, PlayedStep};
+pub use played_step::ByVoice;
 
 use super::positions::{CountedStep, Sample, StepPosition};
 

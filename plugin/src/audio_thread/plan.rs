@@ -61,6 +61,24 @@ pub struct RequestContext<'a> {
     pub bridge: &'a mut AudioEnd,
 }
 
+/// The player's part of a step.
+#[derive(Clone, Copy)]
+struct Part {
+    given: Given,
+    /// Lanes that are the player's, and that the network decides unheard.
+    unheard: Lanes,
+}
+
+impl Part {
+    fn of(given: Given) -> Self {
+        Self { given, unheard: Lanes::NONE }
+    }
+
+    fn is_empty(&self) -> bool {
+        (self.given.lanes | self.unheard).is_empty()
+    }
+}
+
 /// A step that is requested.
 #[derive(Clone, Copy)]
 struct StepAt {
@@ -237,13 +255,13 @@ impl Plan {
 
     /// Requests a step in which the network decides every lane.
     pub fn request_free(&mut self, context: &mut RequestContext, step: CountedStep) {
-        self.request(context, step, Given::NOTHING, false, None);
+        self.request(context, step, Part::of(Given::NOTHING), false, None);
     }
 
     /// Requests the first step of the network's turn, in which all notes start.
     pub fn request_entry(&mut self, context: &mut RequestContext, step: CountedStep) {
         self.begin_turn(context.settings, context.time, step);
-        self.request(context, step, Given::NOTHING, true, None);
+        self.request(context, step, Part::of(Given::NOTHING), true, None);
     }
 
     /// Requests a step that is over, with the notes that the player played in it, so that the network hears them.
@@ -255,7 +273,7 @@ impl Plan {
             context.hands.played_in(step).map(|played| played.given)
         };
         let Some(given) = given else { return false };
-        self.request(context, step, given, false, None);
+        self.request(context, step, Part::of(given), false, None);
         self.give_up(step);
         true
     }
@@ -269,7 +287,7 @@ impl Plan {
         &mut self,
         context: &mut RequestContext,
         step: CountedStep,
-        given: Given,
+        part: Part,
         attack: bool,
         requested_at: Option<Instant>,
     ) {
@@ -282,7 +300,7 @@ impl Plan {
         }
         let RequestContext { settings, time, .. } = *context;
         let position = time.song_position(step);
-        let at = StepAt { step, song_step: position.song_step, is_networks: given.lanes.is_empty() };
+        let at = StepAt { step, song_step: position.song_step, is_networks: part.is_empty() };
         let mut step_settings =
             StepSettings { pass: if settings.evolves { position.pass } else { 0 }, ..settings.step };
         step_settings.controls.bar = time.bar_position(position.song_step);
@@ -298,7 +316,7 @@ impl Plan {
             step: Step {
                 step_idx: position.song_step.number(),
                 step_in_beat: time.step_in_beat(position.song_step),
-                given: context.with_frozen(step, given),
+                given: context.with_frozen(step, part.given),
                 attack,
                 settings: step_settings,
             },
@@ -306,7 +324,7 @@ impl Plan {
             begins_bar: time.begins_bar(position.song_step),
             requested_at,
         };
-        self.sequencer.request(context.bridge, step, request);
+        self.sequencer.request(context.bridge, step, request, part.unheard);
     }
 
     /// Where a step of the network's turn lies in its phrase by plan. Playing along, the player makes the phrases.

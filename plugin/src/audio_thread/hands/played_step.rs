@@ -1,6 +1,6 @@
 //! Deals the keys that belong to a step to the voices. Audio thread.
 
-use continuo_model::decision::{Decision, Given, Lanes};
+use continuo_model::decision::Given;
 use continuo_model::tokeniser::grid::NUM_VOICES;
 
 use super::dealing::{Dealt, Player, deal};
@@ -18,11 +18,6 @@ pub struct PlayedStep {
 }
 
 impl PlayedStep {
-    /// The player's part rests.
-    pub fn resting(lanes: Lanes) -> Self {
-        Self { given: Given { lanes, notes: Decision::SILENCE }, keys: [None; NUM_VOICES] }
-    }
-
     /// The step for a model that has not heard its start: held keys start here.
     pub fn struck(&self) -> Given {
         let mut given = Given::NOTHING;

@@ -4,10 +4,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use continuo_model::decision::Lanes;
+use continuo_model::decision::{Decision, Given, Lanes};
 
-use super::{Plan, RequestContext};
-use crate::audio_thread::hands::PlayedStep;
+use super::{Part, Plan, RequestContext};
 use crate::audio_thread::positions::{CountedStep, STEPS_IN_A_BEAT, Sample};
 use crate::params::Mode;
 
@@ -44,7 +43,7 @@ impl Plan {
         let attack = !context.hands.sounds_in(onset - 1) && !self.goes_on(onset);
         let Some(played) = context.hands.played_in(onset) else { return };
         self.prolong(context, onset, played.given.lanes);
-        self.request(context, onset, played.given, attack, Some(requested_at));
+        self.request(context, onset, Part::of(played.given), attack, Some(requested_at));
         self.schedule(onset, context.hands.chord_at() + context.settings.reply_delay_samples);
         self.answered = Some(onset);
         // All planned steps after the note are planned again, even those that a longer lookahead planned before.
@@ -55,15 +54,24 @@ impl Plan {
     /// Plans a step as if the player held the present notes.
     fn plan_harmony(&mut self, context: &mut RequestContext, step: CountedStep) {
         match self.players_part(context, step) {
-            Some(played) => self.request(context, step, played.given, false, None),
+            Some(part) => self.request(context, step, part, false, None),
             None => self.rest(step),
         }
     }
 
-    /// What the player plays in a step that the network plays too; `None` if the network rests there.
-    fn players_part(&self, context: &mut RequestContext, step: CountedStep) -> Option<PlayedStep> {
-        let played = context.hands.played_in(step);
-        played.or_else(|| self.goes_on(step).then(|| PlayedStep::resting(self.resting_lanes(context, step))))
+    /// What the player plays in a step that the network plays too; `None` if the network rests there. Four voices
+    /// rest together, so that the network decides a resting voice too, unheard.
+    fn players_part(&self, context: &mut RequestContext, step: CountedStep) -> Option<Part> {
+        if let Some(played) = context.hands.played_in(step) {
+            return Some(Part::of(played.given));
+        }
+        let lanes = self.resting_lanes(context, step);
+        let part = if context.hears_notes() {
+            Part::of(Given { lanes, notes: Decision::SILENCE })
+        } else {
+            Part { given: Given::NOTHING, unheard: lanes }
+        };
+        self.goes_on(step).then_some(part)
     }
 
     /// The lanes of the player's part while it rests, without frozen ones, which go on.
@@ -140,15 +148,15 @@ impl Plan {
                 continue;
             }
             let before = self.sequencer.requested(step);
-            let played = self.players_part(context, step);
-            let given = played.map(|played| context.with_frozen(step, played.given));
+            let part = self.players_part(context, step);
+            let given = part.map(|part| context.with_frozen(step, part.given));
             differs |= before.map(|request| request.step.given) != given;
-            match (differs, played) {
+            match (differs, part) {
                 (false, _) => {}
-                (true, Some(played)) => {
+                (true, Some(part)) => {
                     let (attack, requested_at) =
                         before.map_or((false, None), |before| (before.step.attack, before.requested_at));
-                    self.request(context, step, played.given, attack, requested_at);
+                    self.request(context, step, part, attack, requested_at);
                 }
                 (true, None) => self.rest(step),
             }
@@ -164,7 +172,7 @@ impl Plan {
         {
             // The mode was turned on while a key was down: the key is answered as if it were struck now.
             self.prolong(context, step, played.given.lanes);
-            self.request(context, step, played.struck(), true, None);
+            self.request(context, step, Part::of(played.struck()), true, None);
         }
         if let Some(planned) = self.planned_through() {
             // The plan may have fallen behind; it continues here.

@@ -132,14 +132,14 @@ impl Sequencer {
     }
 
     /// Sends the request for a step to the worker. This fills in the id, the counted step and, after a start or jump,
-    /// the origin.
-    pub fn request(&mut self, bridge: &mut AudioEnd, step: CountedStep, mut request: Request) {
+    /// the origin. What the network decides in the lanes `unheard`, which are the player's, does not sound.
+    pub fn request(&mut self, bridge: &mut AudioEnd, step: CountedStep, mut request: Request, unheard: Lanes) {
         if self.origin != Origin::PreviousStep {
             request.origin = self.origin;
         }
         // Otherwise thousands of notes in one block would fill the bridge with answers.
         self.take_answers(bridge);
-        let played = request.step.given.lanes;
+        let played = request.step.given.lanes | unheard;
         let settles = if request.requested_at.is_some() || request.origin == Origin::SongMemory {
             Lanes::ALL
         } else {

@@ -6,9 +6,9 @@ use continuo_model::generate::Step;
 use super::song::*;
 use super::*;
 
-/// The steps in which the player's part rests while the network plays.
+/// The steps in which the player's part rests while the network plays: it decides all four voices.
 fn rests(song: &Song) -> Vec<i64> {
-    let rests = |step: &&Step| step.given.lanes == Lanes::NONE.with(0) && step.given.notes.sounding.is_silent(0);
+    let rests = |step: &&Step| step.given.lanes.is_empty();
     song.steps().filter(rests).map(|step| step.step_idx).collect()
 }
 
