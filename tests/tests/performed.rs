@@ -120,10 +120,11 @@ fn two_hands_are_answered_by_two_hands() -> Result<()> {
         "{off_grid} and {far_off} notes of {all} lie off the 16ths, and far off"
     );
     let [voices, overlaps, spread] = [voices, overlaps, spreads].map(|figures| mean(figures.into_iter()));
+    println!("{voices:.2} notes at a time, {overlaps:.2} overlap, velocities spread by {spread:.1}");
     ensure!(voices >= 2.0, "{voices} notes sound at a time");
     ensure!(overlaps > 0.2, "{overlaps} of the notes start while another one sounds");
-    // Held-out performances: 10.3 in four bars.
-    ensure!((7.0..20.0).contains(&spread), "a standard deviation of velocities of {spread}");
+    // Held-out performances: 9.9 in four bars; within 30 %.
+    ensure!((6.9..12.9).contains(&spread), "a standard deviation of velocities of {spread}");
     ensure!(lanes[0] > 50 && lanes[1] > 50 && lanes[2..].iter().all(|count| *count == 0), "{lanes:?}");
     Ok(())
 }
