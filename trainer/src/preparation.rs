@@ -62,6 +62,11 @@ pub fn known_groups(paths: &[PathBuf], table: Option<&str>) -> Result<Vec<Vec<St
     table.map_or_else(|| Ok(Vec::new()), |name| groups::read(paths, name))
 }
 
+/// The name of the table of groups if there is one: music to start from need not have any.
+pub fn groups_if_any(paths: &[PathBuf], table: Option<String>) -> Option<String> {
+    table.filter(|name| !groups::tables(paths, name).is_empty())
+}
+
 /// Prepares pieces. `known` contains groups of names of pieces that belong together.
 pub fn prepare(corpus: Corpus, options: &Preparation, known: &[Vec<String>]) -> Prepared {
     let mut report = Report { pieces: corpus.pieces.len(), unreadable: corpus.skipped, ..Report::default() };

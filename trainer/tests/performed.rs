@@ -81,7 +81,8 @@ const HANDS: &str = "lanes = \"hands\"\ngiven_lanes = 0.5";
 fn two_hands_are_learnt_judged_and_played() {
     let folder = &folder("performed");
     write_music(folder);
-    write_recipe(folder, HANDS, 2, 25);
+    write_recipe(folder, &format!("{HANDS}\ngroups = \"works.tsv\""), 2, 25);
+    std::fs::write(folder.join("works.tsv"), "piece-0\tpiece-1\n").unwrap();
     let text = succeed(folder, &format!("{TRAIN} tiny.safetensors"));
     assert!(text.contains("8 pieces read, 0 files or pieces skipped"), "{text}");
     let weights = Weights::read(&folder.join("tiny.safetensors")).unwrap();
@@ -104,6 +105,10 @@ fn two_hands_are_learnt_judged_and_played() {
     let velocities: std::collections::BTreeSet<u8> = own.iter().map(|note| note.velocity).collect();
     assert!(velocities.len() > 1, "{velocities:?}");
     succeed(folder, "generate tiny.safetensors --seed-corpus music --seed-bars 1 --pieces 1 --bars 4 --out out");
+    // Music to start from needs no table of works.
+    std::fs::create_dir_all(folder.join("elsewhere/music")).unwrap();
+    std::fs::copy(folder.join("music/piece-0.mid"), folder.join("elsewhere/music/piece-0.mid")).unwrap();
+    succeed(folder, "generate tiny.safetensors --seed-corpus elsewhere/music --pieces 1 --bars 4 --out out");
     succeed(folder, "generate tiny.safetensors --pieces 1 --bars 4 --out out");
 }
 
@@ -112,6 +117,10 @@ fn a_run_that_was_broken_off_comes_to_the_same_weights() {
     let folder = &folder("performed_resumed");
     write_music(folder);
     write_recipe(folder, HANDS, 2, 12);
+    // The broken-off epoch hears the same past again.
+    let recipe = std::fs::read_to_string(folder.join("notes.toml")).unwrap();
+    let own_past = "[training.own_past]\nshare = 0.7\nround_epochs = 5\nkeep_last = true\n";
+    std::fs::write(folder.join("notes.toml"), recipe + own_past).unwrap();
     succeed(folder, &format!("{TRAIN} whole.safetensors"));
     break_off(folder, TRAIN, "parts");
     succeed(folder, &format!("{TRAIN} parts.safetensors --resume"));
@@ -129,6 +138,12 @@ fn errors_say_what_to_do() {
     write_recipe(folder, "lanes = \"drums\"", 1, 1);
     let error = fail(folder, &format!("{TRAIN} tiny.safetensors"));
     assert!(error.contains("network.drums: expected true with preparation.lanes = \"drums\""), "{error}");
+    write_recipe(folder, HANDS, 2, 1);
+    let recipe = std::fs::read_to_string(folder.join("notes.toml")).unwrap();
+    let own_past = "[training.own_past]\nshare = 0.7\ngiven = [\"S\"]\nround_epochs = 5\n";
+    std::fs::write(folder.join("notes.toml"), recipe + own_past).unwrap();
+    let error = fail(folder, &format!("{TRAIN} tiny.safetensors"));
+    assert!(error.contains("training.own_past.given: expected none for a performance model"), "{error}");
     write_recipe(folder, "lanes = \"hands\"\nfewest_notes = 1000", 2, 1);
     let error = fail(folder, &format!("{TRAIN} tiny.safetensors"));
     assert!(error.contains("--data: expected pieces to train on, got none"), "{error}");

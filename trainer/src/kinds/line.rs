@@ -21,7 +21,7 @@ use crate::batches::{Batch, Epoch, Sequences, Window};
 use crate::corpus::folder;
 use crate::own_past;
 use crate::preparation::four_voices::FourVoices;
-use crate::preparation::{self, KeyPlan, Preparation, Spelt};
+use crate::preparation::{self, KeyPlan, Preparation, Spelt, groups_if_any};
 use crate::recipe::{self, Recipe, Training};
 use crate::seeds::Seed;
 use songs::{Songs, UNIT};
@@ -109,7 +109,9 @@ impl TrainerSide for LineConfig {
     }
 
     fn seeds(&self, weights: &Weights, paths: &[PathBuf]) -> Result<Vec<Seed>> {
-        let options = Preparation { key: KeyPlan::None, ..options_of(&weights.description)? };
+        let options = options_of(&weights.description)?;
+        let groups = groups_if_any(paths, options.groups.clone());
+        let options = Preparation { key: KeyPlan::None, groups, ..options };
         let prepared = preparation::read(paths, &options, false)?;
         Ok(prepared.train.iter().map(Seed::of_song).collect())
     }

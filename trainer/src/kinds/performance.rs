@@ -26,7 +26,7 @@ use crate::corpus::folder;
 use crate::losses::surprise;
 use crate::preparation::four_voices::FourVoices;
 use crate::preparation::performed::{LanePlan, Performed, PerformedNote, PerformedPiece};
-use crate::preparation::{Families, held_out, known_groups};
+use crate::preparation::{Families, groups_if_any, held_out, known_groups};
 use crate::recipe::{self, Recipe, Training};
 use crate::seeds::Seed;
 use notes::{Passage, walk};
@@ -115,7 +115,8 @@ impl TrainerSide for PerformanceConfig {
     }
 
     fn seeds(&self, weights: &Weights, paths: &[PathBuf]) -> Result<Vec<Seed>> {
-        let options = Performed { groups: None, ..options_of(&weights.description)? };
+        let options = options_of(&weights.description)?;
+        let options = Performed { groups: groups_if_any(paths, options.groups.clone()), ..options };
         let pieces = Pieces::read(Music { paths, strict: false }, &options)?;
         Ok(pieces.train.iter().map(Seed::of_performed).collect())
     }

@@ -12,8 +12,7 @@ use super::song::name_of_file;
 /// # Errors
 /// If no such table exists, or a row does not start with a name.
 pub fn read(paths: &[PathBuf], name: &str) -> Result<Vec<Vec<String>>> {
-    let places = paths.iter().flat_map(|path| [Some(path.as_path()), path.parent()]).flatten();
-    let tables: BTreeSet<PathBuf> = places.map(|folder| folder.join(name)).filter(|table| table.is_file()).collect();
+    let tables = tables(paths, name);
     ensure!(
         !tables.is_empty(),
         "preparation.groups: expected a file `{name}` in a folder of --data or beside it, got none; add it, or remove \
@@ -25,6 +24,12 @@ pub fn read(paths: &[PathBuf], name: &str) -> Result<Vec<Vec<String>>> {
         groups.extend(parse(table, &text)?);
     }
     Ok(groups)
+}
+
+/// The tables called `name` that lie in the folders `paths` or beside them.
+pub fn tables(paths: &[PathBuf], name: &str) -> BTreeSet<PathBuf> {
+    let places = paths.iter().flat_map(|path| [Some(path.as_path()), path.parent()]).flatten();
+    places.map(|folder| folder.join(name)).filter(|table| table.is_file()).collect()
 }
 
 /// The beginnings of the names of columns whose values say what belongs together.
