@@ -67,13 +67,16 @@ pub struct NoteSampling {
     /// Added to the log probability that the next note starts within the same step, -5 to 5. Below 0 makes chords
     /// smaller.
     pub within_step: f32,
+    /// Added to the log probability of each lane but the first, -5 to 5: a network whose first lane plays more than its
+    /// share hears that, and plays still more in it.
+    pub lower_lanes: f32,
     /// The factor on the probability of a pitch outside of the key, above 0, up to 1.
     pub out_of_key: f32,
 }
 
 impl Default for NoteSampling {
     fn default() -> Self {
-        Self { rhythm: 1.0, within_step: 0.0, out_of_key: 1.0 }
+        Self { rhythm: 1.0, within_step: 0.0, lower_lanes: 0.0, out_of_key: 1.0 }
     }
 }
 
@@ -84,7 +87,7 @@ impl DefaultSampling {
     /// If one is out of range; the error names it.
     pub fn check(self) -> Result<(), String> {
         let Self { temperature, top_p, notes } = self;
-        let NoteSampling { rhythm, within_step, out_of_key } = notes.unwrap_or_default();
+        let NoteSampling { rhythm, within_step, lower_lanes, out_of_key } = notes.unwrap_or_default();
         if !(temperature > 0.0 && temperature <= 2.0) {
             return Err(format!("sampling.temperature: expected above 0 up to 2, got {temperature}"));
         }
@@ -94,8 +97,10 @@ impl DefaultSampling {
         if !(rhythm > 0.0 && rhythm <= 2.0) {
             return Err(format!("sampling.notes.rhythm: expected above 0 up to 2, got {rhythm}"));
         }
-        if !(-5.0..=5.0).contains(&within_step) {
-            return Err(format!("sampling.notes.within_step: expected -5 to 5, got {within_step}"));
+        for (name, added) in [("within_step", within_step), ("lower_lanes", lower_lanes)] {
+            if !(-5.0..=5.0).contains(&added) {
+                return Err(format!("sampling.notes.{name}: expected -5 to 5, got {added}"));
+            }
         }
         if !(out_of_key > 0.0 && out_of_key <= 1.0) {
             return Err(format!("sampling.notes.out_of_key: expected above 0 up to 1, got {out_of_key}"));

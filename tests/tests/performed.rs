@@ -93,7 +93,7 @@ fn voices_and_overlap(sent: &Sent) -> (f64, f64) {
 #[test]
 fn two_hands_are_answered_by_two_hands() -> Result<()> {
     let (mut voices, mut overlaps, mut spreads, mut lanes) = (Vec::new(), Vec::new(), Vec::new(), [0; 16]);
-    let (mut off_grid, mut far_off, mut all) = (0, 0, 0);
+    let (mut off_grid, mut all) = (0, 0);
     for rng_seed in 1..9 {
         let sent = answer(STYLE, rng_seed, 0.6)?;
         let notes = starts(&sent, TEMPO);
@@ -101,24 +101,21 @@ fn two_hands_are_answered_by_two_hands() -> Result<()> {
         let first = notes[0].beats;
         ensure!((PHRASE..PHRASE + 0.1).contains(&first), "rng seed {rng_seed}: it enters at {first}");
         let (sounding, overlap) = voices_and_overlap(&sent);
-        let loudness = mean(notes.iter().map(|note| f64::from(note.velocity)));
-        let variance = mean(notes.iter().map(|note| (f64::from(note.velocity) - loudness).powi(2)));
         voices.push(sounding);
         overlaps.push(overlap);
-        spreads.push(variance.sqrt());
+        for window in [PHRASE, 2.0 * PHRASE] {
+            let in_window = || notes.iter().filter(|note| (window..window + PHRASE).contains(&note.beats));
+            let loudness = mean(in_window().map(|note| f64::from(note.velocity)));
+            spreads.push(mean(in_window().map(|note| (f64::from(note.velocity) - loudness).powi(2))).sqrt());
+        }
         // The first notes of a turn come late.
         let from_grid = |note: &&Start| (note.beats * 4.0 - (note.beats * 4.0).round()).abs();
         let later = || notes.iter().filter(|note| note.beats > PHRASE + 0.2);
         off_grid += later().filter(|note| from_grid(note) > 0.5 / 24.0).count();
-        // By more than humanising delays a note.
-        far_off += later().filter(|note| from_grid(note) > 5.0 / 24.0).count();
         all += later().count();
         notes.iter().for_each(|note| lanes[usize::from(note.lane)] += 1);
     }
-    ensure!(
-        3 * off_grid > all && far_off > 4,
-        "{off_grid} and {far_off} notes of {all} lie off the 16ths, and far off"
-    );
+    ensure!(3 * off_grid > all, "only {off_grid} notes of {all} lie off the 16ths");
     let [voices, overlaps, spread] = [voices, overlaps, spreads].map(|figures| mean(figures.into_iter()));
     println!("{voices:.2} notes at a time, {overlaps:.2} overlap, velocities spread by {spread:.1}");
     ensure!(voices >= 2.0, "{voices} notes sound at a time");

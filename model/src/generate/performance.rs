@@ -356,9 +356,10 @@ impl NoteStep<'_> {
         let reader = &self.state.memory.reader;
         let tick = reader.tick_of(&draft);
         let struck = reader.struck(tick);
-        let (rhythm, out_of_key) = (self.rhythm(), self.network.sampling().out_of_key);
+        let (rhythm, sampling) = (self.rhythm(), self.network.sampling());
         if config.lanes > 1 {
             self.draw(Attribute::Lane, &mut draft, rhythm, |logits| {
+                logits[1..].iter_mut().for_each(|logit| *logit += sampling.lower_lanes);
                 sampling::mask(logits, |lane| own.contains(lane as u8));
             });
         }
@@ -378,7 +379,7 @@ impl NoteStep<'_> {
                 // Within the scale if it is strict.
                 sampling::mask(logits, |key| key::contains(triad, key as u8));
             } else if classes == ALL_CLASSES {
-                sampling::make_rare(logits, out_of_key, |key| key::contains(scale, key as u8));
+                sampling::make_rare(logits, sampling.out_of_key, |key| key::contains(scale, key as u8));
             }
         });
         let key = draft.token(Attribute::Key);

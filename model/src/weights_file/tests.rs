@@ -51,7 +51,7 @@ fn a_file_may_state_its_own_sampling() {
         assert!(error.contains(expect), "{error}");
     }
     let of_notes = |notes| with(Some(DefaultSampling { temperature: 0.9, top_p: 1.0, notes: Some(notes) }));
-    let own = NoteSampling { rhythm: 0.9, within_step: -0.2, out_of_key: 0.3 };
+    let own = NoteSampling { rhythm: 0.9, within_step: -0.2, lower_lanes: 0.5, out_of_key: 0.3 };
     let again = Weights::parse("w", &of_notes(own).to_bytes()).unwrap();
     assert_eq!(
         (again.description.note_sampling(), weights().description.note_sampling()),
@@ -60,6 +60,7 @@ fn a_file_may_state_its_own_sampling() {
     for (notes, expect) in [
         (NoteSampling { rhythm: 0.0, ..own }, "sampling.notes.rhythm: expected above 0 up to 2, got 0"),
         (NoteSampling { within_step: 6.0, ..own }, "sampling.notes.within_step: expected -5 to 5, got 6"),
+        (NoteSampling { lower_lanes: -6.0, ..own }, "sampling.notes.lower_lanes: expected -5 to 5, got -6"),
         (NoteSampling { out_of_key: 0.0, ..own }, "sampling.notes.out_of_key: expected above 0 up to 1, got 0"),
     ] {
         let error = problem(&of_notes(notes).to_bytes());
