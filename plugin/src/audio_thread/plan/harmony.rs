@@ -118,6 +118,9 @@ impl Plan {
 
     /// Follows an accompaniment as `step` begins: the player's notes prolong it. Returns whether it is over.
     pub fn follow_accompaniment(&mut self, context: &mut RequestContext, step: CountedStep) -> bool {
+        if context.settings.mode != Mode::Accompany {
+            return false;
+        }
         let has_closed = self.cadence.has_ended() && self.cadence.last_until().is_none_or(|until| until < step);
         let played = context.hands.played_in(step - 1).filter(|_| !has_closed);
         if let Some(played) = played {
