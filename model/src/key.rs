@@ -52,7 +52,7 @@ pub fn distance(pitch_classes: &[f64; 12], tonic: u8, minor: bool) -> f64 {
     let profile = if minor { &MINOR } else { &MAJOR };
     let total: f64 = pitch_classes.iter().sum();
     let degree = |class: usize| profile[(class + 12 - usize::from(tonic)) % 12];
-    (0..12).map(|class| (pitch_classes[class] / total - degree(class)).powi(2)).sum()
+    (0..12).map(|class| pitch_classes[class] / total - degree(class)).map(|x| x * x).sum()
 }
 
 /// The key whose profile is nearest to `pitch_classes` (see [`distance`]); `None` if nothing sounds.

@@ -46,8 +46,8 @@ fn adapted_temperature(logits: &[f32], sampler: Sampler) -> f32 {
     let weights = || logits.iter().map(|&x| x - highest).filter(|x| *x > -80.0).map(|x| (exp(x), x));
     let total: f32 = weights().map(|(weight, _)| weight).sum();
     // -sum p ln p with p = weight / total.
-    let entropy = total.ln() - weights().map(|(weight, x)| weight * x).sum::<f32>() / total;
-    let share = entropy / (possible as f32).ln();
+    let entropy = libm::logf(total) - weights().map(|(weight, x)| weight * x).sum::<f32>() / total;
+    let share = entropy / libm::logf(possible as f32);
     (sampler.temperature * (1.0 + sampler.entropy * (1.0 - 2.0 * share))).clamp(TEMPERATURES.0, TEMPERATURES.1)
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn prefer(logits: &mut [f32], strictly: bool, fits: impl Fn(u16) -> b
 /// Multiplies the unnormalised probability of each token for which `fits` returns false by `factor`, above 0.
 pub(crate) fn make_rare(logits: &mut [f32], factor: f32, fits: impl Fn(u16) -> bool) {
     let others = (0_u16..).zip(logits).filter(|(token, _)| !fits(*token));
-    others.for_each(|(_, logit)| *logit += factor.ln());
+    others.for_each(|(_, logit)| *logit += libm::logf(factor));
 }
 
 /// Multiplies the unnormalised probability of a token by `weight`. A weight of 0 masks the token, unless it is the only
@@ -77,7 +77,7 @@ pub(crate) fn weigh(logits: &mut [f32], token: u16, weight: f32) {
     if weight <= 0.0 {
         mask(logits, |other| other != token);
     } else if weight != 1.0 {
-        logits[usize::from(token)] += weight.ln();
+        logits[usize::from(token)] += libm::logf(weight);
     }
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn weigh(logits: &mut [f32], token: u16, weight: f32) {
 pub(crate) fn log_softmax(logits: &mut [f32]) {
     let highest = highest(logits);
     let sum: f32 = logits.iter().map(|&x| exp(x - highest)).sum();
-    let shift = highest + sum.ln();
+    let shift = highest + libm::logf(sum);
     logits.iter_mut().for_each(|x| *x -= shift);
 }
 

@@ -5,6 +5,7 @@
 //! are 16-bit floats, which halves the memory that every step reads.
 
 mod adaptation;
+mod kernel;
 mod layers;
 mod line;
 mod matrix;
@@ -26,6 +27,7 @@ use crate::vocabulary::Vocabulary;
 use crate::weights_file::Description;
 use adaptation::Adaptation;
 pub use adaptation::Rates;
+pub use kernel::Kernel;
 pub use line::{LineNetwork, LineState};
 pub use performance::{PerformanceNetwork, PerformanceScratch, TrunkState};
 pub use split::SplitLayers;

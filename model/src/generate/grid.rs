@@ -235,10 +235,10 @@ impl<L: GridLayers> GridPerformer<L> {
     fn choose(&self, step: &Step, count: usize, log_weight: impl Fn(&Candidate<L::Reader>) -> f64) -> usize {
         let weights = || self.candidates[..count].iter().map(&log_weight);
         let highest = weights().fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = weights().map(|w| (w - highest).exp()).sum();
+        let total: f64 = weights().map(|w| libm::exp(w - highest)).sum();
         let mut left = coin(step.settings.rng_seed, step.settings.pass, step.step_idx, CHOOSE) * total;
         for (n, weight) in weights().enumerate() {
-            left -= (weight - highest).exp();
+            left -= libm::exp(weight - highest);
             if left < 0.0 {
                 return n;
             }

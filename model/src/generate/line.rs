@@ -360,7 +360,7 @@ fn weigh(logits: &mut [f32], lexicon: &Lexicon, sampler: &Sampler) {
         None => {
             for token in 0..lexicon.len() as u16 {
                 if let Word::Steps(n) = lexicon.word(token) {
-                    sampling::weigh(logits, token, sampler.hold_weight.powf(f32::from(n).log2()));
+                    sampling::weigh(logits, token, libm::powf(sampler.hold_weight, libm::log2f(f32::from(n))));
                 }
             }
         }

@@ -73,7 +73,7 @@ impl GridLayers for SplitLayers {
             }
         }
         if count > 1 {
-            x.iter_mut().zip(&*mix).for_each(|(x, sum)| *x = (sum / count as f32).ln());
+            x.iter_mut().zip(&*mix).for_each(|(x, sum)| *x = libm::logf(sum / count as f32));
         }
     }
 }
