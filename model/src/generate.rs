@@ -162,11 +162,10 @@ pub trait Performer: Send {
     /// `step`. It includes the given notes, as the model represents them.
     fn decide(&mut self, step: &Step) -> Decision;
 
-    /// Repeats a step that had this outcome before. From the state before that step, the performance reaches the same
-    /// state as then; from any other state, it treats the outcome as given by the player.
-    fn replay(&mut self, step: &Step, decision: &Decision) {
-        self.decide(&Step { given: Given::all(*decision), ..*step });
-    }
+    /// Repeats steps that had these outcomes before. From the state before the first, the performance reaches the same
+    /// state as then; from any other state, it treats the outcomes as given by the player. What is known is read in
+    /// batches, so this takes less time than deciding the steps.
+    fn replay(&mut self, past: &mut dyn Iterator<Item = (Step, Decision)>);
 
     /// Copies the state into a new checkpoint.
     fn checkpoint(&self) -> Checkpoint;

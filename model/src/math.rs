@@ -1,7 +1,7 @@
 //! exp, sigmoid and tanh as short polynomials that the compiler turns into vector code.
 //!
-//! The C library's functions are exact to the last bit but cannot be vectorised. A network step calls them 1,300 times and would
-//! spend half of its time in them.
+//! The C library's functions are exact to the last bit, in a way of their own on each system, and cannot be vectorised.
+//! A network step calls them 1,300 times and would spend half of its time in them.
 
 use std::f32::consts::{LN_2, LOG2_E};
 

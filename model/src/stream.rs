@@ -3,33 +3,35 @@
 //!
 //! Batch normalisation is folded into the convolutions, all gates of an LSTM are one matrix-vector product, and weights
 //! are 16-bit floats, which halves the memory that every step reads.
+//!
+//! What a recurrent network reads waits in the scratch space until its output is needed. So a phrase that is known is
+//! read in batches, which multiply each weight by several steps at once; the outcome is the same, to the bit.
 
 mod adaptation;
+mod head;
 mod kernel;
 mod layers;
 mod line;
+mod lstm;
 mod matrix;
 mod performance;
-mod residual;
 mod split;
 mod stack;
 mod table;
-
-use multiversion::multiversion;
+mod trunk;
 
 use crate::key::KeyEstimator;
-use crate::math;
 use crate::repetition::{Repetition, Stuck};
 use crate::tokeniser::GridReader;
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
-use crate::tokeniser::step_reader::Controls;
+use crate::tokeniser::step_reader::{Controls, NO_INDEX};
 use crate::vocabulary::Vocabulary;
 use crate::weights_file::Description;
 use adaptation::Adaptation;
 pub use adaptation::Rates;
 pub use kernel::Kernel;
 pub use line::{LineNetwork, LineState};
-pub use performance::{PerformanceNetwork, PerformanceScratch, TrunkState};
+pub use performance::{PerformanceNetwork, TrunkState};
 pub use split::SplitLayers;
 pub use stack::StackLayers;
 
@@ -37,6 +39,9 @@ pub use stack::StackLayers;
 const HIDDEN_STEPS: usize = 8 * STEPS_PER_BEAT;
 /// The most table rows that a network may look up at once.
 const MAX_SLOTS: usize = 64;
+/// How many lookups a network reads at once: with more, each weight is read from memory less often, but the vectors
+/// between layers take more of the cache.
+const BATCH: usize = 16;
 
 /// The layers of a network that predicts four voices on a grid. They are immutable: the caller keeps their recurrent
 /// state in `values`, (state_len).
@@ -54,11 +59,15 @@ pub trait GridLayers: Send + Sync + 'static {
     fn adaptation(&self) -> Option<Rates> {
         None
     }
-    /// Computes everything in a new step that does not depend on its voices.
-    fn begin_step(&self, _: &Self::Reader, _: Controls, _values: &mut [f32], _: &mut Scratch) {}
-    /// Writes the logits of the token of `voice`, (vocab_size), to the front of `scratch.x`. `token_idx` tokens came
-    /// before.
-    fn run(&self, reader: &Self::Reader, voice: usize, values: &mut [f32], token_idx: usize, scratch: &mut Scratch);
+    /// Appends what the network reads once before each step, if anything, to what waits in `scratch`.
+    fn read_step(&self, _: &Self::Reader, _: Controls, _scratch: &mut Scratch) {}
+    /// Appends what the network reads before the token of each voice, if anything, to what waits in `scratch`.
+    fn read_voice(&self, _: &Self::Reader, _scratch: &mut Scratch) {}
+    /// Runs the recurrent layers on all that waits in `scratch`. `read_before` says how much they have read before.
+    fn run(&self, values: &mut [f32], read_before: usize, scratch: &mut Scratch);
+    /// Writes the logits of the token of `voice`, (vocab_size), to the front of `scratch.x`, after all that waited has
+    /// been read.
+    fn predict(&self, reader: &Self::Reader, voice: usize, scratch: &mut Scratch);
 }
 
 /// A network that predicts four voices on a grid, ready to play. It is immutable; [`GridState`] holds the state.
@@ -73,7 +82,8 @@ pub struct GridNetwork<L> {
 pub struct GridState<R> {
     reader: R,
     values: Vec<f32>,
-    tokens_fed: usize,
+    /// How much the recurrent layers have read.
+    read: usize,
     /// The tokens of the current step so far, by voice.
     row: [u16; NUM_VOICES],
     /// How many voices of `row` are set.
@@ -91,7 +101,7 @@ impl<R: GridReader> GridState<R> {
     pub fn copy_from(&mut self, other: &Self) {
         self.reader.copy_from(&other.reader);
         self.values.copy_from_slice(&other.values);
-        self.tokens_fed = other.tokens_fed;
+        self.read = other.read;
         (self.row, self.row_len) = (other.row, other.row_len);
         self.repetition = other.repetition;
         self.key = other.key;
@@ -105,7 +115,7 @@ impl<R: GridReader> GridState<R> {
     pub fn reset(&mut self) {
         self.reader.reset();
         self.values.fill(0.0);
-        self.tokens_fed = 0;
+        self.read = 0;
         self.row_len = 0;
         self.repetition = Repetition::new();
         self.key = KeyEstimator::default();
@@ -166,11 +176,16 @@ impl<R: GridReader> GridState<R> {
     }
 }
 
-/// Scratch space for the vectors between layers.
-#[derive(Clone, Debug)]
+/// The indices of the table rows that a recurrent network looks up at once; [`NO_INDEX`] stands for no row.
+type Lookup = [u32; MAX_SLOTS];
+
+/// Scratch space for the vectors between layers, and what a network has still to read.
+#[derive(Debug)]
 pub struct Scratch {
     x: Vec<f32>,
     y: Vec<f32>,
+    /// At most [`BATCH`].
+    waiting: Vec<Lookup>,
     /// The outputs of the members' trunks, for their heads.
     trunk: Vec<f32>,
     /// The sum of the members' probabilities, (vocab_size).
@@ -178,10 +193,28 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Space for vectors of up to `widest` numbers and `trunk` numbers for all trunks together.
-    fn new(widest: usize, trunk: usize) -> Self {
-        let mix = vec![0.0; Vocabulary::GRID.size()];
-        Self { x: vec![0.0; widest], y: vec![0.0; 2 * widest], trunk: vec![0.0; trunk], mix }
+    /// Space for recurrent layers whose vectors have up to `recurrent` numbers, for heads with up to `head`, and for
+    /// `trunk` outputs of all trunks together.
+    fn new(recurrent: usize, head: usize, trunk: usize) -> Self {
+        let widest = (BATCH * recurrent).max(2 * head);
+        Self {
+            x: vec![0.0; widest],
+            y: vec![0.0; widest],
+            waiting: Vec::with_capacity(BATCH),
+            trunk: vec![0.0; trunk],
+            mix: vec![0.0; Vocabulary::GRID.size()],
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() == BATCH
+    }
+
+    /// Appends a lookup to what waits, for the caller to fill in. There must be room.
+    fn wait(&mut self) -> &mut Lookup {
+        debug_assert!(!self.is_full(), "what waits is read before there is more than a batch");
+        self.waiting.push([NO_INDEX; MAX_SLOTS]);
+        self.waiting.last_mut().expect("one was just pushed")
     }
 }
 
@@ -206,7 +239,7 @@ impl<L: GridLayers> GridNetwork<L> {
         GridState {
             reader: L::Reader::default(),
             values: vec![0.0; self.layers.state_len()],
-            tokens_fed: 0,
+            read: 0,
             row: [0; NUM_VOICES],
             row_len: 0,
             repetition: Repetition::new(),
@@ -221,10 +254,10 @@ impl<L: GridLayers> GridNetwork<L> {
         self.layers.scratch()
     }
 
-    /// Begins a step: computes everything that does not depend on its voices. The network follows those `controls` that
-    /// it was trained to follow.
+    /// Begins a step. The network follows those `controls` that it was trained to follow.
     pub fn begin_step(&self, state: &mut GridState<L::Reader>, controls: Controls, scratch: &mut Scratch) {
-        self.layers.begin_step(&state.reader, controls, &mut state.values, scratch);
+        self.make_room(state, scratch);
+        self.layers.read_step(&state.reader, controls, scratch);
     }
 
     /// The logits of the token of `voice` in the current step, (vocab_size). The caller passes the token that it draws
@@ -235,29 +268,36 @@ impl<L: GridLayers> GridNetwork<L> {
         voice: usize,
         scratch: &'a mut Scratch,
     ) -> &'a mut [f32] {
-        self.layers.run(&state.reader, voice, &mut state.values, state.tokens_fed, scratch);
-        state.tokens_fed += 1;
+        self.skip(state, scratch);
+        self.settle(state, scratch);
+        self.layers.predict(&state.reader, voice, scratch);
         let logits = &mut scratch.x[..Vocabulary::GRID.size()];
         if let Some(adaptation) = &mut state.adaptation {
             adaptation.apply(voice, logits);
         }
         logits
     }
-}
 
-/// Updates an LSTM's cell state `c` and hidden state `h`, both (units), from `gates`, (4 * units) in the order input,
-/// forget, cell, output.
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-fn update_cell(gates: &mut [f32], c: &mut [f32], h: &mut [f32]) {
-    let units = c.len();
-    let (i, rest) = gates.split_at_mut(units);
-    let (f, rest) = rest.split_at_mut(units);
-    let (g, o) = rest.split_at_mut(units);
-    for u in 0..units {
-        c[u] = math::sigmoid(f[u]) * c[u] + math::sigmoid(i[u]) * math::tanh(g[u]);
+    /// Takes the place of [`Self::logits`] for a voice whose token is known: the network reads what it needs for the
+    /// tokens after it. The voices of a network that takes any order need not even be skipped.
+    pub(crate) fn skip(&self, state: &mut GridState<L::Reader>, scratch: &mut Scratch) {
+        self.make_room(state, scratch);
+        self.layers.read_voice(&state.reader, scratch);
     }
-    for u in 0..units {
-        h[u] = math::sigmoid(o[u]) * math::tanh(c[u]);
+
+    /// Reads all that waits in `scratch`. The state can only be copied when nothing waits.
+    pub(crate) fn settle(&self, state: &mut GridState<L::Reader>, scratch: &mut Scratch) {
+        if !scratch.waiting.is_empty() {
+            self.layers.run(&mut state.values, state.read, scratch);
+            state.read += scratch.waiting.len();
+            scratch.waiting.clear();
+        }
+    }
+
+    fn make_room(&self, state: &mut GridState<L::Reader>, scratch: &mut Scratch) {
+        if scratch.is_full() {
+            self.settle(state, scratch);
+        }
     }
 }
 

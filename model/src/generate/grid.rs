@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::last_chord;
 use super::rows::{decision_of, symbols_of};
 use super::{Checkpoint, Network, Performer, Step};
-use crate::decision::Decision;
+use crate::decision::{Decision, Given};
 use crate::key::{self, ALL_CLASSES};
 use crate::random::coin;
 use crate::repetition::Stuck;
@@ -95,7 +95,15 @@ impl<L: GridLayers> Performer for GridPerformer<L> {
     fn decide(&mut self, step: &Step) -> Decision {
         let before = self.sounding();
         let row = self.decide_row(&GridStep { step, given: symbols_of(&step.given) });
+        self.network.settle(&mut self.state, &mut self.scratch);
         decision_of(row, before, self.sounding())
+    }
+
+    fn replay(&mut self, past: &mut dyn Iterator<Item = (Step, Decision)>) {
+        for (step, decision) in past {
+            self.decide_row(&GridStep { step: &step, given: symbols_of(&Given::all(decision)) });
+        }
+        self.network.settle(&mut self.state, &mut self.scratch);
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -151,6 +159,10 @@ impl<L: GridLayers> GridPerformer<L> {
         let scale = settings.preferred_classes(|| self.state.key());
         self.network.begin_step(&mut self.state, settings.controls, &mut self.scratch);
         let is_free = |voice: &usize| step.given[*voice].is_none();
+        if step.given.contains(&None) {
+            // The candidates copy the state.
+            self.network.settle(&mut self.state, &mut self.scratch);
+        }
         let order: [usize; NUM_VOICES] = std::array::from_fn(|voice| voice);
         let first_free = order.iter().position(is_free).unwrap_or(NUM_VOICES);
         let given_below_free = !order[first_free..].iter().all(is_free);
@@ -215,12 +227,11 @@ impl<L: GridLayers> GridPerformer<L> {
                 Some(symbol) => {
                     let rests = symbol == Symbol::Hold && candidate.state.sounding(voice).is_none();
                     let token = Vocabulary::GRID.token(if rests { Symbol::Rest } else { symbol });
-                    // With a fixed order the network must process every cell; otherwise only those that it draws.
-                    if !L::ANY_ORDER {
+                    if !L::ANY_ORDER && plan.weighs {
                         let logits = self.network.logits(&mut candidate.state, voice, &mut self.scratch);
-                        if plan.weighs {
-                            candidate.given += f64::from(log_probs_of(logits)[usize::from(token)]);
-                        }
+                        candidate.given += f64::from(log_probs_of(logits)[usize::from(token)]);
+                    } else {
+                        self.network.skip(&mut candidate.state, &mut self.scratch);
                     }
                     token
                 }

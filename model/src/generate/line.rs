@@ -94,16 +94,18 @@ impl Performer for LinePerformer {
     }
 
     /// Decides the step again if the model decided it before: its state depends on more than the outcome.
-    fn replay(&mut self, step: &Step, decision: &Decision) {
-        let given = Given::all(*decision);
-        if step.given.lanes == Lanes::NONE {
-            self.before.copy_from(&self.state);
-            if self.decide_row(step).map(Some) == symbols_of(&given) {
-                return;
+    fn replay(&mut self, past: &mut dyn Iterator<Item = (Step, Decision)>) {
+        for (step, decision) in past {
+            let given = Given::all(decision);
+            if step.given.lanes == Lanes::NONE {
+                self.before.copy_from(&self.state);
+                if self.decide_row(&step).map(Some) == symbols_of(&given) {
+                    continue;
+                }
+                self.state.copy_from(&self.before);
             }
-            self.state.copy_from(&self.before);
+            self.decide_row(&Step { given, ..step });
         }
-        self.decide_row(&Step { given, ..*step });
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -207,6 +209,7 @@ impl Line<'_> {
             }
         }
         self.state.set_step_in_beat(self.step.step_in_beat);
+        self.network.settle(self.state, self.scratch);
     }
 
     /// The length of an event as the network reads it, in steps.
@@ -218,7 +221,7 @@ impl Line<'_> {
     }
 
     fn read(&mut self, token: u16) {
-        self.network.logits(self.state, self.scratch);
+        self.network.skip(self.state, self.scratch);
         self.state.feed(token);
     }
 

@@ -11,7 +11,7 @@ use crate::key::{self, ALL_CLASSES};
 use crate::note_tokens::{Attribute, DURATIONS, MAX_ADVANCE, velocity_of};
 use crate::random::coin;
 use crate::sampling::{self, Sampler};
-use crate::stream::{PerformanceNetwork, PerformanceScratch, TrunkState};
+use crate::stream::{PerformanceNetwork, Scratch, TrunkState};
 use crate::tokeniser::note_reader::{Draft, MAX_SOUNDING, NoteEvent, NoteReader, Place};
 use crate::weights_file::Description;
 
@@ -35,7 +35,7 @@ pub(crate) struct NotePerformer {
     state: NoteState,
     /// A copy of the state, for a replayed step.
     before: NoteState,
-    scratch: PerformanceScratch,
+    scratch: Scratch,
 }
 
 /// The state between two steps.
@@ -106,6 +106,11 @@ impl NotePerformer {
         Self { before: state.clone(), scratch: network.scratch(), state, network }
     }
 
+    /// Lets the network read all notes that wait.
+    fn settle(&mut self) {
+        self.network.settle(&mut self.state.trunk, &mut self.scratch);
+    }
+
     fn decide_step(&mut self, step: &Step) -> Decision {
         let network = &self.network;
         let all = network_lanes(network);
@@ -163,19 +168,26 @@ impl Performer for NotePerformer {
     }
 
     fn decide(&mut self, step: &Step) -> Decision {
-        self.decide_step(step)
+        let decision = self.decide_step(step);
+        self.settle();
+        decision
     }
 
-    /// Decides the step again if the model decided it before: its state depends on more than the outcome.
-    fn replay(&mut self, step: &Step, decision: &Decision) {
-        if step.given.lanes != Lanes::ALL {
-            self.before.copy_from(&self.state);
-            if self.decide_step(step) == *decision {
-                return;
+    /// Decides a step again if the model decided it before: its state depends on more than the outcome.
+    fn replay(&mut self, past: &mut dyn Iterator<Item = (Step, Decision)>) {
+        for (step, decision) in past {
+            if step.given.lanes != Lanes::ALL {
+                self.settle();
+                self.before.copy_from(&self.state);
+                if self.decide_step(&step) == decision {
+                    continue;
+                }
+                self.settle();
+                self.state.copy_from(&self.before);
             }
-            self.state.copy_from(&self.before);
+            self.decide_step(&Step { given: Given::all(decision), ..step });
         }
-        self.decide_step(&Step { given: Given::all(*decision), ..*step });
+        self.settle();
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -195,7 +207,7 @@ impl Performer for NotePerformer {
 struct NoteStep<'a> {
     network: &'a PerformanceNetwork,
     state: &'a mut NoteState,
-    scratch: &'a mut PerformanceScratch,
+    scratch: &'a mut Scratch,
     step: &'a Step,
     /// The lanes that the network decides.
     own: Lanes,
@@ -424,7 +436,7 @@ impl NoteStep<'_> {
     /// Draws an attribute of the draft, once `restrict` has masked what it must not be.
     fn draw(&mut self, attribute: Attribute, draft: &mut Draft, sampler: Sampler, restrict: impl FnOnce(&mut [f32])) {
         let Step { settings, step_idx, .. } = self.step;
-        let NoteState { trunk, memory } = &*self.state;
+        let NoteState { trunk, memory } = &mut *self.state;
         let logits = self.network.logits(trunk, &memory.reader, attribute, draft, self.scratch);
         restrict(logits);
         let coin = coin(settings.rng_seed, settings.pass, *step_idx, self.draws);

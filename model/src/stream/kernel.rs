@@ -118,7 +118,7 @@ pub(super) unsafe fn add_products<const N: usize>(
     kernel: Kernel,
     x: [&[f32]; N],
     weights: &[f16],
-    sums: &mut [[f32; PANEL]; N],
+    sums: [&mut [f32; PANEL]; N],
 ) {
     let width = x[0].len();
     assert!(weights.len() >= width * PANEL && x.iter().all(|x| x.len() == width));
@@ -145,16 +145,16 @@ macro_rules! kernel {
         /// The processor must have the features. `weights` must have a row of `PANEL` for every entry of a vector, and
         /// the vectors must be of one length.
         #[target_feature(enable = $feature)]
-        pub(super) unsafe fn $name<const N: usize>(x: [&[f32]; N], weights: &[f16], sums: &mut [[f32; PANEL]; N]) {
+        pub(super) unsafe fn $name<const N: usize>(x: [&[f32]; N], weights: &[f16], mut sums: [&mut [f32; PANEL]; N]) {
             if N == 1 {
                 // SAFETY: as this function's.
-                unsafe { columns::<N, { PANEL / $lanes }>(x, weights, sums, 0) }
+                unsafe { columns::<N, { PANEL / $lanes }>(x, weights, &mut sums, 0) }
             } else {
                 // Fewer columns at a time, so that the sums of all rows fit in the registers.
                 const VECTORS: usize = if $lanes == 16 { 4 } else { 16 / $lanes };
                 for first in (0..PANEL).step_by(VECTORS * $lanes) {
                     // SAFETY: as this function's.
-                    unsafe { columns::<N, VECTORS>(x, weights, sums, first) }
+                    unsafe { columns::<N, VECTORS>(x, weights, &mut sums, first) }
                 }
             }
 
@@ -164,7 +164,7 @@ macro_rules! kernel {
             unsafe fn columns<const N: usize, const VECTORS: usize>(
                 x: [&[f32]; N],
                 weights: &[f16],
-                sums: &mut [[f32; PANEL]; N],
+                sums: &mut [&mut [f32; PANEL]; N],
                 first: usize,
             ) {
                 // SAFETY: `first + VECTORS * lanes` is at most `PANEL`, so every pointer stays inside a row of `sums`

@@ -1,7 +1,8 @@
-//! Layers that several kinds of network share, for one token at a time.
+//! Convolutions, LSTM and dense layers in sequence.
 
+use super::Scratch;
+use super::lstm::Lstm;
 use super::matrix::PackedMatrix;
-use super::{Scratch, update_cell};
 use crate::config::{Convolution, NORM_EPSILON};
 use crate::weights_file::Weights;
 
@@ -26,10 +27,8 @@ enum Layer {
         history: usize,
     },
     Lstm {
-        matrix: PackedMatrix, // (inputs + units, 4 * units)
-        inputs: usize,
-        units: usize,
-        /// The offset of its hidden and cell vectors in the state.
+        lstm: Lstm,
+        /// The offset of its state.
         hidden: usize,
     },
     Dense {
@@ -65,18 +64,13 @@ impl Layers {
 
     /// Appends LSTM layers.
     pub(super) fn lstm(mut self, weights: &Weights, sizes: &[usize]) -> Self {
-        for (i, &units) in sizes.iter().enumerate() {
-            let part = |part: &str| weights.tensor(&format!("lstm.{i}.{part}"));
-            let both = [part("w_ih"), part("w_hh")].concat();
-            self.layers.push(Layer::Lstm {
-                matrix: PackedMatrix::new(&both, part("bias"), self.width + units),
-                inputs: self.width,
-                units,
-                hidden: self.state_len,
-            });
-            self.state_len += 2 * units;
-            self.widest = self.widest.max(self.width + units).max(4 * units);
+        for (n, &units) in sizes.iter().enumerate() {
+            let lstm = Lstm::new(weights, "", n, self.width, units);
+            let hidden = self.state_len;
+            self.state_len += lstm.state_len();
+            self.widest = self.widest.max(4 * units);
             self.width = units;
+            self.layers.push(Layer::Lstm { lstm, hidden });
         }
         self
     }
@@ -93,39 +87,47 @@ impl Layers {
         self
     }
 
-    /// Runs all layers on the first `width` numbers of `scratch.x`, and writes the output to its front. `values` is the
-    /// recurrent state.
-    pub(super) fn run(&self, mut width: usize, values: &mut [f32], token_idx: usize, scratch: &mut Scratch) {
+    /// Runs all layers on `count` tokens, whose inputs are at the front of `scratch.x`, (count, width), and writes the
+    /// output of the last token to the front of `scratch.x`. `values` is the recurrent state; `tokens` came before.
+    pub(super) fn run(&self, count: usize, mut width: usize, values: &mut [f32], tokens: usize, scratch: &mut Scratch) {
+        let Scratch { x, y, .. } = scratch;
+        let mut count = count;
         for layer in &self.layers {
-            let Scratch { x, y, .. } = scratch;
-            width = match layer {
+            match layer {
                 Layer::Convolution { matrix, inputs, kernel, dilation, history } => {
                     let taps = kernel - 1;
                     let ring = &mut values[*history..*history + taps * dilation * inputs];
-                    gather_taps(x, y, ring, *inputs, *dilation, taps, token_idx);
-                    matrix.multiply(&y[..kernel * inputs], x);
-                    x[..matrix.outputs()].iter_mut().for_each(|v| *v = v.max(0.0));
-                    matrix.outputs()
+                    let tokens_in = x.chunks_exact(*inputs).zip(y.chunks_exact_mut(kernel * inputs));
+                    for (n, (x, y)) in tokens_in.take(count).enumerate() {
+                        gather_taps(x, y, ring, *inputs, *dilation, taps, tokens + n);
+                    }
+                    matrix.begin(count, x);
+                    matrix.add(0, kernel * inputs, &y[..count * kernel * inputs], x);
+                    width = matrix.outputs();
+                    rectify(&mut x[..count * width]);
                 }
-                Layer::Lstm { matrix, inputs, units, hidden } => {
-                    let (h, c) = values[*hidden..*hidden + 2 * units].split_at_mut(*units);
-                    x[*inputs..inputs + units].copy_from_slice(h);
-                    matrix.multiply(&x[..inputs + units], y);
-                    update_cell(&mut y[..4 * units], c, h);
-                    x[..*units].copy_from_slice(h);
-                    *units
+                Layer::Lstm { lstm, hidden } => {
+                    lstm.run(count, false, &mut values[*hidden..*hidden + lstm.state_len()], x, y);
+                    width = lstm.units;
                 }
                 Layer::Dense { matrix, relu } => {
+                    // Only the last token's output is of use.
+                    x.copy_within((count - 1) * width..count * width, 0);
+                    count = 1;
                     matrix.multiply(&x[..width], y);
+                    width = matrix.outputs();
+                    x[..width].copy_from_slice(&y[..width]);
                     if *relu {
-                        y[..matrix.outputs()].iter_mut().for_each(|v| *v = v.max(0.0));
+                        rectify(&mut x[..width]);
                     }
-                    x[..matrix.outputs()].copy_from_slice(&y[..matrix.outputs()]);
-                    matrix.outputs()
                 }
-            };
+            }
         }
     }
+}
+
+fn rectify(x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = x.max(0.0));
 }
 
 /// The weights and bias of convolution `i`, with batch normalisation folded in.

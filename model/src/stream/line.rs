@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::layers::Layers;
 use super::table::Table;
+use super::trunk::Trunk;
 use super::{MAX_SLOTS, Scratch};
 use crate::config::LineConfig;
 use crate::lexicon::Lexicon;
 use crate::line_memory::LineMemory;
 use crate::tokeniser::Reader;
 use crate::tokeniser::line_reader::LineReader;
-use crate::tokeniser::step_reader::NO_INDEX;
 use crate::weights_file::{Description, Weights};
 
 /// The network of a line model, ready to play. It is immutable; [`LineState`] holds the state.
@@ -18,7 +18,8 @@ pub struct LineNetwork {
     description: Description,
     config: LineConfig,
     lexicon: Arc<Lexicon>,
-    table: Table,
+    trunk: Trunk,
+    /// Dense layers.
     layers: Layers,
 }
 
@@ -72,12 +73,12 @@ impl LineNetwork {
         if config.slots() > MAX_SLOTS {
             return Err(format!("expected at most {MAX_SLOTS} slots, got {}", config.slots()));
         }
-        let layers =
-            Layers::new(config.embedding).lstm(weights, &config.lstm).dense(weights, &config.dense, config.vocab_size);
+        let table = Table::new(weights.tensor("line.table"), config.embedding);
+        let trunk = Trunk::new(weights, "", table, &config.lstm, false);
         Ok(Self {
             lexicon: Arc::new(weights.description.words()?),
-            table: Table::new(weights.tensor("line.table"), config.embedding),
-            layers,
+            layers: Layers::new(trunk.width).dense(weights, &config.dense, config.vocab_size),
+            trunk,
             config: config.clone(),
             description: weights.description.clone(),
         })
@@ -102,26 +103,39 @@ impl LineNetwork {
     pub fn state(&self) -> LineState {
         LineState {
             reader: LineReader::new(self.lexicon.clone()),
-            values: vec![0.0; self.layers.state_len],
+            values: vec![0.0; self.trunk.state_len],
             memory: Box::default(),
         }
     }
 
     /// Scratch space for this network.
     pub fn scratch(&self) -> Scratch {
-        Scratch::new(self.layers.widest.max(self.table.width()), 0)
+        Scratch::new(self.trunk.widest, self.layers.widest, 0)
     }
 
     /// The logits of the next word, (vocab_size). The caller passes the word that it draws or gives to
     /// [`LineState::feed`].
     pub fn logits<'a>(&self, state: &mut LineState, scratch: &'a mut Scratch) -> &'a mut [f32] {
-        let width = self.table.width();
-        let mut indices = [NO_INDEX; MAX_SLOTS];
-        let count = state.reader.indices(&self.config.features, &mut indices);
-        let Scratch { x, y, .. } = scratch;
-        x[..width].fill(0.0);
-        self.table.add_up(&indices[..count], &mut x[..width], &mut y[..width]);
-        self.layers.run(width, &mut state.values, 0, scratch);
+        self.skip(state, scratch);
+        self.settle(state, scratch);
+        self.layers.run(1, self.trunk.width, &mut [], 0, scratch);
         &mut scratch.x[..self.config.vocab_size]
+    }
+
+    /// Takes the place of [`Self::logits`] for a word that is known.
+    pub(crate) fn skip(&self, state: &mut LineState, scratch: &mut Scratch) {
+        if scratch.is_full() {
+            self.settle(state, scratch);
+        }
+        state.reader.indices(&self.config.features, scratch.wait());
+    }
+
+    /// Reads all that waits in `scratch`. The state can only be copied when nothing waits.
+    pub(crate) fn settle(&self, state: &mut LineState, scratch: &mut Scratch) {
+        let Scratch { x, y, waiting, .. } = scratch;
+        if !waiting.is_empty() {
+            self.trunk.run(waiting, &mut state.values, x, y);
+            waiting.clear();
+        }
     }
 }

@@ -67,64 +67,56 @@ impl PackedMatrix {
         out[..count * self.outputs].chunks_exact_mut(self.outputs).for_each(|row| row.copy_from_slice(&self.bias));
     }
 
-    /// Adds the products of `width` inputs, from input `first`, to the sums. `x` is (count, width); the front of `sums`,
-    /// (count, outputs), has the products of all inputs before.
+    /// Adds the products of `width` inputs, from input `first`, to the sums. `x` is (count, width); the front of
+    /// `sums`, (count, outputs), has the products of all inputs before.
     pub fn add(&self, first: usize, width: usize, x: &[f32], sums: &mut [f32]) {
         assert!(first + width <= self.inputs);
         if width == 0 {
             return;
         }
-        let count = x.len() / width;
         for panel in 0..self.outputs.div_ceil(PANEL) {
-            let start = (panel * self.inputs + first) * PANEL;
-            let weights = start..start + width * PANEL;
-            let columns = panel * PANEL..self.outputs.min((panel + 1) * PANEL);
-            let mut row = 0;
-            while row < count {
-                let many = row + ROWS <= count;
-                let n = if many { ROWS } else { 1 };
-                let (x, sums) = (&x[row * width..], &mut sums[row * self.outputs..(row + n) * self.outputs]);
-                match &self.weights {
-                    Panels::Half(kernel, packed) if many => {
-                        // SAFETY: `for_kernel` checked that the processor has the kernel.
-                        with_panel(sums, &columns, self.outputs, |sums| unsafe {
-                            let x: [&[f32]; ROWS] = std::array::from_fn(|n| &x[n * width..(n + 1) * width]);
-                            kernel::add_products(*kernel, x, &packed[weights.clone()], sums);
-                        });
-                    }
-                    Panels::Half(kernel, packed) => {
-                        // SAFETY: as above.
-                        with_panel(sums, &columns, self.outputs, |sums| unsafe {
-                            kernel::add_products(*kernel, [&x[..width]], &packed[weights.clone()], sums);
-                        });
-                    }
-                    Panels::Single(packed) => with_panel(sums, &columns, self.outputs, |sums: &mut [_; ROWS]| {
-                        for (n, sums) in sums[..n].iter_mut().enumerate() {
-                            kernel::portable(&x[n * width..(n + 1) * width], &packed[weights.clone()], sums);
-                        }
-                    }),
+            let groups = x.chunks(ROWS * width).zip(sums.chunks_mut(ROWS * self.outputs));
+            for (x, sums) in groups {
+                if x.len() == ROWS * width {
+                    self.add_panel::<ROWS>(panel, first, x, sums);
+                } else {
+                    let rows = x.chunks_exact(width).zip(sums.chunks_exact_mut(self.outputs));
+                    rows.for_each(|(x, sums)| self.add_panel::<1>(panel, first, x, sums));
                 }
-                row += n;
             }
         }
     }
-}
 
-/// Lets `compute` change a panel's columns of the rows of `sums`, (rows, outputs).
-#[inline(always)]
-fn with_panel<const N: usize>(
-    sums: &mut [f32],
-    columns: &std::ops::Range<usize>,
-    outputs: usize,
-    compute: impl FnOnce(&mut [[f32; PANEL]; N]),
-) {
-    let mut panel = [[0.0; PANEL]; N];
-    for (panel, row) in panel.iter_mut().zip(sums.chunks_exact(outputs)) {
-        panel[..columns.len()].copy_from_slice(&row[columns.clone()]);
+    /// Adds products to the columns of `panel`, for `N` rows: `x` is (N, width), `sums` begins with (N, outputs).
+    #[inline]
+    fn add_panel<const N: usize>(&self, panel: usize, first: usize, x: &[f32], sums: &mut [f32]) {
+        let columns = panel * PANEL..self.outputs.min((panel + 1) * PANEL);
+        let mut rows = sums.chunks_exact_mut(self.outputs);
+        let sums: [&mut [f32]; N] = std::array::from_fn(|_| &mut rows.next().expect("N rows")[columns.clone()]);
+        if columns.len() == PANEL {
+            self.add_to_panel(panel, first, x, sums.map(|sums| sums.try_into().expect("a whole panel")));
+        } else {
+            let mut padded = [[0.0; PANEL]; N];
+            padded.iter_mut().zip(&sums).for_each(|(padded, sums)| padded[..sums.len()].copy_from_slice(sums));
+            self.add_to_panel(panel, first, x, padded.each_mut());
+            padded.iter().zip(sums).for_each(|(padded, sums)| sums.copy_from_slice(&padded[..sums.len()]));
+        }
     }
-    compute(&mut panel);
-    for (panel, row) in panel.iter().zip(sums.chunks_exact_mut(outputs)) {
-        row[columns.clone()].copy_from_slice(&panel[..columns.len()]);
+
+    #[inline]
+    fn add_to_panel<const N: usize>(&self, panel: usize, first: usize, x: &[f32], sums: [&mut [f32; PANEL]; N]) {
+        let width = x.len() / N;
+        let start = (panel * self.inputs + first) * PANEL;
+        let weights = start..start + width * PANEL;
+        let mut x = x.chunks_exact(width);
+        let x: [&[f32]; N] = std::array::from_fn(|_| x.next().expect("N rows"));
+        match &self.weights {
+            // SAFETY: `for_kernel` checked that the processor has the kernel, which is not `Portable`.
+            Panels::Half(kernel, packed) => unsafe { kernel::add_products(*kernel, x, &packed[weights], sums) },
+            Panels::Single(packed) => {
+                x.iter().zip(sums).for_each(|(x, sums)| kernel::portable(x, &packed[weights.clone()], sums));
+            }
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The network of a performance model: the trunk runs once a note, the head once for each attribute of the next.
 
+use super::Scratch;
+use super::head::Head;
 use super::matrix::PackedMatrix;
-use super::residual::{Head, Trunk};
+use super::table::Table;
+use super::trunk::Trunk;
 use crate::config::PerformanceConfig;
 use crate::note_tokens::{Attribute, NUM_KEYS};
 use crate::tokeniser::note_reader::{Draft, HEAD_SLOTS, INTERVALS, NoteReader, TRUNK_SLOTS, relative_columns};
@@ -15,13 +18,6 @@ pub struct PerformanceNetwork {
     trunk: Trunk,
     head: Head,
     out: [PackedMatrix; Attribute::ALL.len()], // (head, vocabulary); for keys (head, keys + INTERVALS)
-}
-
-/// Scratch space for the vectors between layers.
-#[derive(Clone, Debug)]
-pub struct PerformanceScratch {
-    x: Vec<f32>,
-    y: Vec<f32>,
 }
 
 /// The recurrent state, and what the head sees of it.
@@ -48,7 +44,8 @@ impl TrunkState {
 impl PerformanceNetwork {
     /// Packs checked weights.
     pub fn new(weights: &Weights, config: &PerformanceConfig) -> Self {
-        let trunk = Trunk::new(weights, "", config.embedding, &config.lstm);
+        let trunk =
+            Trunk::new(weights, "", Table::new(weights.tensor("trunk.table"), config.embedding), &config.lstm, true);
         let out = Attribute::ALL.map(|attribute| {
             let part = |part: &str| weights.tensor(&format!("out.{}.{part}", attribute.name()));
             if attribute != Attribute::Key {
@@ -90,32 +87,42 @@ impl PerformanceNetwork {
     }
 
     /// Scratch space for this network.
-    pub fn scratch(&self) -> PerformanceScratch {
-        let widest = self.trunk.widest.max(self.config.head).max(NUM_KEYS + INTERVALS);
-        PerformanceScratch { x: vec![0.0; widest], y: vec![0.0; 2 * widest] }
+    pub fn scratch(&self) -> Scratch {
+        Scratch::new(self.trunk.widest, self.config.head.max(NUM_KEYS + INTERVALS), 0)
     }
 
-    /// Runs the trunk after the reader has read a note, or begun.
-    pub fn advance(&self, state: &mut TrunkState, reader: &NoteReader, scratch: &mut PerformanceScratch) {
-        let mut indices = [0; TRUNK_SLOTS];
-        reader.trunk_indices(&mut indices);
-        let PerformanceScratch { x, y } = scratch;
-        self.trunk.run(&indices, &mut state.values, x, y);
-        self.head.see(&x[..self.trunk.width], &mut state.seen);
+    /// Lets the trunk read a note after the reader has read it, or begun. The trunk runs when its output is needed.
+    pub fn advance(&self, state: &mut TrunkState, reader: &NoteReader, scratch: &mut Scratch) {
+        if scratch.is_full() {
+            self.settle(state, scratch);
+        }
+        let (slots, _) = scratch.wait().split_first_chunk_mut::<TRUNK_SLOTS>().expect("a lookup has as many slots");
+        reader.trunk_indices(slots);
+    }
+
+    /// Runs the trunk on all notes that wait in `scratch`. The state can only be copied when none waits.
+    pub(crate) fn settle(&self, state: &mut TrunkState, scratch: &mut Scratch) {
+        let Scratch { x, y, waiting, .. } = scratch;
+        if !waiting.is_empty() {
+            self.trunk.run(waiting, &mut state.values, x, y);
+            self.head.see(&x[..self.trunk.width], &mut state.seen);
+            waiting.clear();
+        }
     }
 
     /// The logits of an attribute of the next note, (vocabulary). `draft` has the attributes before it.
     pub fn logits<'a>(
         &self,
-        state: &TrunkState,
+        state: &mut TrunkState,
         reader: &NoteReader,
         attribute: Attribute,
         draft: &Draft,
-        scratch: &'a mut PerformanceScratch,
+        scratch: &'a mut Scratch,
     ) -> &'a mut [f32] {
+        self.settle(state, scratch);
         let mut indices = [0; HEAD_SLOTS];
         reader.head_indices(attribute, draft, &mut indices);
-        let PerformanceScratch { x, y } = scratch;
+        let Scratch { x, y, .. } = scratch;
         self.head.run(&indices, &state.seen, x, y);
         self.out[attribute as usize].multiply(&x[..self.head.width()], y);
         if attribute == Attribute::Key {

@@ -1,8 +1,10 @@
 //! Split networks, one step and voice at a time: the trunk runs once a step, the head once a voice.
 
+use super::head::Head;
 use super::matrix::PackedMatrix;
-use super::residual::{Head, Trunk};
-use super::{GridLayers, MAX_SLOTS, Rates, Scratch};
+use super::table::Table;
+use super::trunk::Trunk;
+use super::{GridLayers, Lookup, MAX_SLOTS, Rates, Scratch};
 use crate::config::{EnsembleConfig, SplitConfig};
 use crate::tokeniser::GridReader;
 use crate::tokeniser::step_reader::{Controls, HEAD_SLOTS, INTERVALS, StepReader, relative_columns};
@@ -44,24 +46,30 @@ impl GridLayers for SplitLayers {
     }
 
     fn scratch(&self) -> Scratch {
-        Scratch::new(self.members[0].widest(), self.members.iter().map(|member| member.head.width()).sum())
+        let Member { config, trunk, head, .. } = &self.members[0];
+        let widest = config.head.max(config.vocab_size + INTERVALS);
+        Scratch::new(trunk.widest, widest, self.members.len() * head.width())
     }
 
     fn adaptation(&self) -> Option<Rates> {
         self.rates
     }
 
-    fn begin_step(&self, reader: &StepReader, controls: Controls, values: &mut [f32], scratch: &mut Scratch) {
-        let Scratch { x, y, trunk, .. } = scratch;
+    fn read_step(&self, reader: &StepReader, controls: Controls, scratch: &mut Scratch) {
+        reader.trunk_indices(&self.members[0].config.features, controls, scratch.wait());
+    }
+
+    fn run(&self, values: &mut [f32], _: usize, scratch: &mut Scratch) {
+        let Scratch { x, y, waiting, trunk, .. } = scratch;
         let parts = self.members.iter().zip(values.chunks_exact_mut(self.members[0].trunk.state_len));
         for ((member, values), trunk) in parts.zip(trunk.chunks_exact_mut(self.members[0].head.width())) {
-            member.run_trunk(reader, controls, values, (x, y), trunk);
+            member.run_trunk(waiting, values, (x, y), trunk);
         }
     }
 
     /// Writes the logits of a single network, or for several the logarithms of their mean probabilities.
-    fn run(&self, reader: &StepReader, voice: usize, _: &mut [f32], _: usize, scratch: &mut Scratch) {
-        let Scratch { x, y, trunk, mix } = scratch;
+    fn predict(&self, reader: &StepReader, voice: usize, scratch: &mut Scratch) {
+        let Scratch { x, y, trunk, mix, .. } = scratch;
         let count = self.members.len();
         mix.fill(0.0);
         for (member, trunk) in self.members.iter().zip(trunk.chunks_exact(self.members[0].head.width())) {
@@ -93,7 +101,8 @@ impl Member {
             return Err(format!("expected at most {MAX_SLOTS} trunk slots, got {}", config.trunk_slots()));
         }
         let tensor = |name: &str| weights.tensor(&format!("{prefix}{name}"));
-        let trunk = Trunk::new(weights, prefix, config.embedding, &config.lstm);
+        let table = Table::new(tensor("trunk.table"), config.embedding);
+        let trunk = Trunk::new(weights, prefix, table, &config.lstm, true);
         Ok(Self {
             head: Head::new(weights, prefix, trunk.width, config.head, config.head_layers),
             out: packed_output(tensor, config),
@@ -102,24 +111,10 @@ impl Member {
         })
     }
 
-    /// The width of the widest vector between layers.
-    fn widest(&self) -> usize {
-        self.trunk.widest.max(self.config.head).max(self.config.vocab_size + INTERVALS)
-    }
-
-    /// Runs the trunk for a step and writes its output for the head, (head), to `seen`. `values` is its recurrent
-    /// state; `x` and `y` are scratch space.
-    fn run_trunk(
-        &self,
-        reader: &StepReader,
-        controls: Controls,
-        values: &mut [f32],
-        (x, y): (&mut [f32], &mut [f32]),
-        seen: &mut [f32],
-    ) {
-        let mut indices = [0; MAX_SLOTS];
-        let count = reader.trunk_indices(&self.config.features, controls, &mut indices);
-        self.trunk.run(&indices[..count], values, x, y);
+    /// Runs the trunk on `lookups` and writes its last output for the head, (head), to `seen`. `values` is its
+    /// recurrent state; `x` and `y` are scratch space.
+    fn run_trunk(&self, lookups: &[Lookup], values: &mut [f32], (x, y): (&mut [f32], &mut [f32]), seen: &mut [f32]) {
+        self.trunk.run(lookups, values, x, y);
         self.head.see(&x[..self.trunk.width], seen);
     }
 

@@ -2,9 +2,10 @@
 
 use super::layers::Layers;
 use super::table::Table;
-use super::{GridLayers, MAX_SLOTS, Scratch};
+use super::{GridLayers, Lookup, MAX_SLOTS, Scratch};
 use crate::config::StackConfig;
 use crate::tokeniser::grid::CellReader;
+use crate::tokeniser::step_reader::NO_INDEX;
 use crate::weights_file::Weights;
 
 /// The layers of a stack.
@@ -23,8 +24,8 @@ impl StackLayers {
     /// # Errors
     /// If the network looks up more table rows at once than [`crate::stream`] supports.
     pub fn new(weights: &Weights, config: &StackConfig) -> Result<Self, String> {
-        if config.feature_slots() > MAX_SLOTS {
-            return Err(format!("expected at most {MAX_SLOTS} feature slots, got {}", config.feature_slots()));
+        if config.feature_slots() >= MAX_SLOTS {
+            return Err(format!("expected fewer than {MAX_SLOTS} feature slots, got {}", config.feature_slots()));
         }
         let layers = Layers::new(config.input_width())
             .convolutions(weights, &config.convolutions)
@@ -36,24 +37,22 @@ impl StackLayers {
         Ok(Self { config: config.clone(), embedding, features, layers })
     }
 
-    /// Writes the embeddings of the previous token and the features side by side to the front of `x`; returns their
-    /// width.
-    fn embed(&self, reader: &CellReader, x: &mut [f32]) -> usize {
-        let mut at = self.embedding.width();
-        match reader.previous() {
-            None => x[..at].fill(0.0),
-            Some(token) => self.embedding.look_up(token.into(), &mut x[..at]),
+    /// Writes the embeddings of the previous token and of the features side by side to `x`, (width).
+    fn embed(&self, lookup: &Lookup, x: &mut [f32]) {
+        let (previous, features) = lookup.split_first().expect("a lookup has slots");
+        let (x, mut rest) = x.split_at_mut(self.embedding.width());
+        match *previous {
+            NO_INDEX => x.fill(0.0),
+            token => self.embedding.look_up(token as usize, x),
         }
-        let mut indices = [0; MAX_SLOTS];
-        reader.feature_indices(&self.config.features, &mut indices);
-        let mut indices = indices.iter();
+        let mut features = features.iter();
         for (feature, table) in self.config.features.iter().zip(&self.features) {
-            for &n in indices.by_ref().take(feature.kind.slots()) {
-                table.look_up(n as usize, &mut x[at..at + table.width()]);
-                at += table.width();
+            for &n in features.by_ref().take(feature.kind.slots()) {
+                let (x, after) = rest.split_at_mut(table.width());
+                table.look_up(n as usize, x);
+                rest = after;
             }
         }
-        at
     }
 }
 
@@ -66,12 +65,25 @@ impl GridLayers for StackLayers {
     }
 
     fn scratch(&self) -> Scratch {
-        Scratch::new(self.layers.widest, 0)
+        Scratch::new(self.layers.widest, 0, 0)
     }
 
-    fn run(&self, reader: &CellReader, voice: usize, values: &mut [f32], token_idx: usize, scratch: &mut Scratch) {
+    fn read_voice(&self, reader: &CellReader, scratch: &mut Scratch) {
+        let (previous, features) = scratch.wait().split_first_mut().expect("a lookup has slots");
+        *previous = reader.previous().map_or(NO_INDEX, u32::from);
+        reader.feature_indices(&self.config.features, features);
+    }
+
+    fn run(&self, values: &mut [f32], read_before: usize, scratch: &mut Scratch) {
+        let width = self.config.input_width();
+        for (lookup, x) in scratch.waiting.iter().zip(scratch.x.chunks_exact_mut(width)) {
+            self.embed(lookup, x);
+        }
+        self.layers.run(scratch.waiting.len(), width, values, read_before, scratch);
+    }
+
+    /// The logits are the output of the layers.
+    fn predict(&self, reader: &CellReader, voice: usize, _: &mut Scratch) {
         debug_assert_eq!(reader.voice(), voice, "the voices of a stack come from the top");
-        let width = self.embed(reader, &mut scratch.x);
-        self.layers.run(width, values, token_idx, scratch);
     }
 }

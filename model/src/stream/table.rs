@@ -27,8 +27,14 @@ impl Table {
         self.values[n * self.width..(n + 1) * self.width].convert_to_f32_slice(out);
     }
 
+    /// Writes the sum of the table rows at `indices` to `out`, (width). `scratch` has the same length.
+    pub fn sum(&self, indices: &[u32], out: &mut [f32], scratch: &mut [f32]) {
+        out.fill(0.0);
+        self.add(indices, out, scratch);
+    }
+
     /// Adds the table rows at `indices` to `sum`, (width). `scratch` has the same length.
-    pub fn add_up(&self, indices: &[u32], sum: &mut [f32], scratch: &mut [f32]) {
+    pub fn add(&self, indices: &[u32], sum: &mut [f32], scratch: &mut [f32]) {
         for &n in indices.iter().filter(|&&n| n != NO_INDEX) {
             self.look_up(n as usize, scratch);
             sum.iter_mut().zip(&*scratch).for_each(|(sum, x)| *sum += x);

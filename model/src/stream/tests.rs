@@ -126,3 +126,42 @@ fn check_copies<L: GridLayers>(streaming: GridNetwork<L>) {
     state.reset();
     assert_eq!(play(&mut state, &tokens), first);
 }
+
+/// A network that reads one thing at a time or in batches gives the same bits.
+#[test]
+fn what_waits_is_read_as_if_it_had_not_waited() {
+    let shape = StackConfig::chorale(48);
+    let stack = NetworkConfig::Stack(shape.clone());
+    check_batches(shape.pack(&Weights::new(description(stack.clone()), tensors(&stack, 3)).unwrap()).unwrap());
+    check_batches(packed_split(tensors(&NetworkConfig::Split(split()), 3)));
+    let shape = EnsembleConfig { members: 3, member: split(), adaptation: None };
+    let ensemble = NetworkConfig::Ensemble(shape.clone());
+    check_batches(shape.pack(&Weights::new(description(ensemble.clone()), tensors(&ensemble, 3)).unwrap()).unwrap());
+}
+
+/// Reads phrases of several lengths, of which only the last step's logits are computed.
+fn check_batches<L: GridLayers>(network: GridNetwork<L>) {
+    let (mut one, mut many) = (network.state(), network.state());
+    let (mut scratch, mut other) = (network.scratch(), network.scratch());
+    for (n, steps) in [1, 2, 3, 4, 5, 15, 16, 17, 33].into_iter().enumerate() {
+        let rows = tokens(steps * NUM_VOICES + n);
+        let (mut last, mut after_wait) = (Vec::new(), Vec::new());
+        for (step, row) in rows[n..].chunks(NUM_VOICES).enumerate() {
+            for (state, scratch) in [(&mut one, &mut scratch), (&mut many, &mut other)] {
+                network.begin_step(state, Controls::default(), scratch);
+            }
+            for (voice, &token) in row.iter().enumerate() {
+                last = network.logits(&mut one, voice, &mut scratch).to_vec();
+                if (step, voice) == (steps - 1, NUM_VOICES - 1) {
+                    after_wait = network.logits(&mut many, voice, &mut other).to_vec();
+                } else {
+                    network.skip(&mut many, &mut other);
+                }
+                one.feed(voice, token);
+                many.feed(voice, token);
+            }
+        }
+        assert_eq!(last, after_wait, "{steps} steps");
+        assert!(one.values == many.values && one.read == many.read, "the state after {steps} steps");
+    }
+}

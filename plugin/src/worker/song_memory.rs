@@ -67,19 +67,17 @@ impl SongMemory {
             return;
         };
         performer.restore(state);
-        for (step, decision) in (*from..song_step).filter_map(|step| self.step(step)) {
-            performer.replay(step, decision);
-        }
+        performer.replay(&mut (*from..song_step).filter_map(|step| self.step(step)).copied());
     }
 
     /// Lets the performer hear the steps that `other` remembers before `song_step`, two bars of 4/4 at most. Remembers
     /// them too.
     pub fn hear(&mut self, performer: &mut dyn Performer, other: &Self, song_step: i64) {
         let known = (1..=MAX_REPLAY).take_while(|back| other.step(song_step - back).is_some()).count() as i64;
-        for (step, decision) in (song_step - known..song_step).filter_map(|step| other.step(step)) {
-            performer.decide(&Step { given: Given::all(*decision), ..*step });
-            self.keep_step(step, decision);
-        }
+        let steps = || (song_step - known..song_step).filter_map(|step| other.step(step)).copied();
+        let given = |(step, decision): (Step, Decision)| (Step { given: Given::all(decision), ..step }, decision);
+        performer.replay(&mut steps().map(given));
+        steps().for_each(|(step, decision)| self.keep_step(&step, &decision));
     }
 
     fn step(&self, song_step: i64) -> Option<&(Step, Decision)> {

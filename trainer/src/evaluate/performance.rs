@@ -148,6 +148,10 @@ mod tests {
             step.given.notes
         }
 
+        fn replay(&mut self, _: &mut dyn Iterator<Item = (Step, Decision)>) {
+            unreachable!("nothing is replayed")
+        }
+
         fn checkpoint(&self) -> Checkpoint {
             Checkpoint::new(())
         }

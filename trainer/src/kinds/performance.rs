@@ -402,7 +402,7 @@ fn judgement(
         walk(piece, &piece.notes, &passage, |_, reader, target| {
             network.advance(&mut state, reader, &mut scratch);
             for attribute in Attribute::ALL.into_iter().filter(|attribute| target.counts[*attribute as usize]) {
-                let logits = network.logits(&state, reader, attribute, &target.draft, &mut scratch);
+                let logits = network.logits(&mut state, reader, attribute, &target.draft, &mut scratch);
                 per_attribute[attribute as usize] += surprise(logits, target.draft.token(attribute).into());
             }
         });

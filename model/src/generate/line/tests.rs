@@ -159,7 +159,7 @@ fn a_replay_leads_to_the_same_state() {
         let steps: Vec<_> = (20..60).map(|i| step(i, [None; NUM_VOICES])).collect();
         let decisions: Vec<_> = steps.iter().map(|step| performer.performer.decide(step)).collect();
         performer.rewind(&saved);
-        steps[..27].iter().zip(&decisions).for_each(|(step, decision)| performer.performer.replay(step, decision));
+        performer.performer.replay(&mut steps[..27].iter().copied().zip(decisions.iter().copied()));
         let again: Vec<_> = steps[27..].iter().map(|step| performer.performer.decide(step)).collect();
         assert_eq!(again, decisions[27..]);
         // Replaying another outcome has the same effect as a player who gives it.
@@ -171,7 +171,7 @@ fn a_replay_leads_to_the_same_state() {
         let mut decision = Decision::SILENCE;
         decision.push(crate::decision::Edge::On { lane: 0, key: 90, velocity: 0, tick: 0 });
         assert_eq!(row_of(&decision), row);
-        performer.performer.replay(&steps[0], &decision);
+        performer.performer.replay(&mut std::iter::once((steps[0], decision)));
         assert_eq!(performer.state().state::<LineState>().memory.sounding[0], Some(90));
         assert_eq!(play(&mut performer, 21..60, SETTINGS), heard);
     }

@@ -150,7 +150,7 @@ fn a_replayed_step_leads_to_the_same_future() {
         decided[..from].iter().for_each(|(step, _)| {
             again.decide(step);
         });
-        decided[from..from + 20].iter().for_each(|(step, decision)| again.replay(step, decision));
+        again.replay(&mut decided[from..from + 20].iter().copied());
         for (n, (step, decision)) in decided[from + 20..from + 40].iter().enumerate() {
             assert_eq!(again.decide(step), *decision, "step {n} after a replay from {from}");
         }

@@ -63,7 +63,7 @@ fn a_performance_model_streams_as_it_trains() {
             let mut rows = [0; HEAD_SLOTS];
             reader.head_indices(attribute, &draft, &mut rows);
             head.extend(rows);
-            streamed.push(streaming.logits(&state, &reader, attribute, &draft, &mut scratch).to_vec());
+            streamed.push(streaming.logits(&mut state, &reader, attribute, &draft, &mut scratch).to_vec());
         }
         relative.extend(relative_columns(reader.reference(lane)));
         let tick = reader.tick_of(&draft);
