@@ -22,6 +22,7 @@ pub use rows::{decision_of, given_of, symbols_of};
 use crate::decision::{Decision, Given, Lanes};
 use crate::key::{self, ALL_CLASSES};
 use crate::sampling::Sampler;
+use crate::stream::cuda::{Accelerator, Gpu, NoGpu};
 use crate::tokeniser::step_reader::Controls;
 use crate::weights_file::{Description, Weights};
 
@@ -138,6 +139,13 @@ pub trait Network: Send + Sync {
         Capabilities { sampler: description.sampler(), ..description.config.kind().capabilities() }
     }
 
+    /// Opens a GPU for a performance, which takes it by [`Performer::accelerator`]. May take seconds. The performance
+    /// then decides the same as on the CPU.
+    ///
+    /// # Errors
+    /// If there is no GPU that can run the network.
+    fn open_gpu(&self) -> Result<Gpu, NoGpu>;
+
     /// A performance at the start of a piece. Allocates all memory that the performance needs.
     fn performer(self: Arc<Self>) -> Box<dyn Performer>;
 }
@@ -166,6 +174,9 @@ pub trait Performer: Send {
     /// state as then; from any other state, it treats the outcomes as given by the player. What is known is read in
     /// batches, so this takes less time than deciding the steps.
     fn replay(&mut self, past: &mut dyn Iterator<Item = (Step, Decision)>);
+
+    /// What runs the recurrent layers.
+    fn accelerator(&mut self) -> &mut Accelerator;
 
     /// Copies the state into a new checkpoint.
     fn checkpoint(&self) -> Checkpoint;

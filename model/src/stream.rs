@@ -8,6 +8,7 @@
 //! read in batches, which multiply each weight by several steps at once; the outcome is the same, to the bit.
 
 mod adaptation;
+pub mod cuda;
 mod head;
 mod kernel;
 mod layers;
@@ -29,6 +30,7 @@ use crate::vocabulary::Vocabulary;
 use crate::weights_file::Description;
 use adaptation::Adaptation;
 pub use adaptation::Rates;
+use cuda::{Accelerator, Gpu, NoGpu};
 pub use kernel::Kernel;
 pub use line::{LineNetwork, LineState};
 pub use performance::{PerformanceNetwork, TrunkState};
@@ -58,6 +60,13 @@ pub trait GridLayers: Send + Sync + 'static {
     /// How fast the network adapts to the piece that it plays; `None` if it does not.
     fn adaptation(&self) -> Option<Rates> {
         None
+    }
+    /// Opens a GPU for the trunks of a performance.
+    ///
+    /// # Errors
+    /// If there is no GPU that can run them.
+    fn open_gpu(&self) -> Result<Gpu, NoGpu> {
+        Err(NoGpu::Kind)
     }
     /// Appends what the network reads once before each step, if anything, to what waits in `scratch`.
     fn read_step(&self, _: &Self::Reader, _: Controls, _scratch: &mut Scratch) {}
@@ -179,13 +188,13 @@ impl<R: GridReader> GridState<R> {
 /// The indices of the table rows that a recurrent network looks up at once; [`NO_INDEX`] stands for no row.
 type Lookup = [u32; MAX_SLOTS];
 
-/// Scratch space for the vectors between layers, and what a network has still to read.
-#[derive(Debug)]
+/// Scratch space for the vectors between layers, what a network has still to read, and what runs its trunks.
 pub struct Scratch {
     x: Vec<f32>,
     y: Vec<f32>,
     /// At most [`BATCH`].
     waiting: Vec<Lookup>,
+    accelerator: Accelerator,
     /// The outputs of the members' trunks, for their heads.
     trunk: Vec<f32>,
     /// The sum of the members' probabilities, (vocab_size).
@@ -201,9 +210,15 @@ impl Scratch {
             x: vec![0.0; widest],
             y: vec![0.0; widest],
             waiting: Vec::with_capacity(BATCH),
+            accelerator: Accelerator::default(),
             trunk: vec![0.0; trunk],
             mix: vec![0.0; Vocabulary::GRID.size()],
         }
+    }
+
+    /// What runs the recurrent layers.
+    pub fn accelerator(&mut self) -> &mut Accelerator {
+        &mut self.accelerator
     }
 
     fn is_full(&self) -> bool {
@@ -232,6 +247,14 @@ impl<L: GridLayers> GridNetwork<L> {
     /// Whether the voices of a step can come in any order. Otherwise they come from the top.
     pub fn takes_any_order(&self) -> bool {
         L::ANY_ORDER
+    }
+
+    /// Opens a GPU for the trunks of a performance.
+    ///
+    /// # Errors
+    /// If there is no GPU that can run them.
+    pub fn open_gpu(&self) -> Result<Gpu, NoGpu> {
+        self.layers.open_gpu()
     }
 
     /// A state at the start of a piece.

@@ -276,10 +276,9 @@ impl ContinuoEditor {
         };
         let params = &self.data.params;
         if self.tab == Tab::Weights {
-            let plays = self.data.status.lock().ok().filter(|status| !status.style.is_empty());
-            let plays = plays.map(|status| status.path.clone());
+            let status = self.data.status.lock().map(|status| status.clone()).unwrap_or_default();
             let before = self.chosen_sampler();
-            let taken = self.weights_list.show(ui, theme, &params.project.weights, plays.as_deref());
+            let taken = self.weights_list.show(ui, theme, setter, params, &status);
             return self.sampling_follows(setter, before, taken.as_deref());
         }
         let Ok(takes) = params.project.takes.lock() else { return };

@@ -34,7 +34,7 @@ use bridge::{EditorEnd, Shared, WorkerEnd};
 use editor::EditorWindow;
 use params::{ContinuoParams, Emit, EnterOn, Loop};
 use state::ChosenWeights;
-use worker::{Status, Worker, WorkerShared};
+use worker::{ChosenDevice, Status, Worker, WorkerShared};
 
 /// Environment variable that names a weights file, which plays whatever the project has chosen.
 pub const WEIGHTS_VARIABLE: &str = "CONTINUO_WEIGHTS";
@@ -148,6 +148,7 @@ impl<const HAS_AUDIO: bool> Plugin for Continuo<HAS_AUDIO> {
                 takes: project.takes.clone(),
                 frozen: project.frozen.clone(),
                 status: self.status.clone(),
+                device: ChosenDevice::new(self.params.device.clone()),
             };
             if let (true, Ok(mut status)) = (!Arc::ptr_eq(&worker_shared.weights, &project.weights), self.status.lock())
             {
@@ -241,6 +242,7 @@ impl<const HAS_AUDIO: bool> Continuo<HAS_AUDIO> {
         let status = self.status.lock().map(|status| status.clone()).unwrap_or_default();
         let report = serde_json::json!({
             "style": status.style,
+            "device": status.device,
             "problem": status.problem_in(self.params.mode.value()),
             "offline": self.block_says_offline,
             "host_without_time": self.shared.host_without_time.load(Ordering::Relaxed),

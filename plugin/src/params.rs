@@ -16,7 +16,7 @@ use nice_plug::params::InternalParamMut;
 use nice_plug::prelude::*;
 
 use crate::state::Project;
-pub use choices::{Emit, EnterOn, HearChannel, Input, Loop, Mode, Phrases, Voice};
+pub use choices::{Device, Emit, EnterOn, HearChannel, Input, Loop, Mode, Phrases, Voice};
 use controls::{Density, Key, Register};
 pub use feel::{Feel, Swing, SwingSource};
 pub use scales::{CLASS_NAMES, Scale, Tonality};
@@ -139,6 +139,9 @@ pub struct ContinuoParams {
     #[id = "panic"]
     pub panic: Arc<BoolParam>,
     panic_pressed: Arc<AtomicBool>,
+    /// Where the network runs. Hosts do not automate it.
+    #[id = "device"]
+    pub device: Arc<EnumParam<Device>>,
     /// Whether the plugin passes notes through unchanged and adds none.
     #[id = "bypass"]
     pub bypass: BoolParam,
@@ -330,6 +333,7 @@ impl Default for ContinuoParams {
             preview: BoolParam::new("Preview", true),
             panic,
             panic_pressed,
+            device: Arc::new(EnumParam::new("Device", Device::Cpu).non_automatable()),
             bypass: BoolParam::new("Bypass", false).make_bypass(),
         }
     }

@@ -1,6 +1,7 @@
 //! The worker thread of an instance. It owns the network, decides steps in the order of requests, and sleeps in
 //! between.
 
+mod device;
 mod fault;
 mod figures;
 mod priority;
@@ -21,6 +22,8 @@ use crate::frozen::FrozenTake;
 use crate::params::Mode;
 use crate::state::ChosenWeights;
 use crate::takes::Takes;
+pub use device::ChosenDevice;
+use device::Devices;
 use fault::Fault;
 use figures::Durations;
 pub use shipped::{SHIPPED, Shipped};
@@ -47,6 +50,10 @@ pub struct Status {
     pub notice: String,
     /// Whether the weights cannot harmonise, but only take turns with the player.
     pub plays_alone: bool,
+    /// The device on which the network runs; empty if none does.
+    pub device: String,
+    /// Why it is not the chosen one; empty if it is.
+    pub device_notice: String,
 }
 
 impl Status {
@@ -74,12 +81,20 @@ pub struct WorkerShared {
     pub frozen: Arc<Mutex<FrozenTake>>,
     /// What the worker reports to the player.
     pub status: Arc<Mutex<Status>>,
+    /// The device on which the network should run.
+    pub device: ChosenDevice,
 }
 
 impl WorkerShared {
     fn set_notice(&self, notice: String) {
         if let Ok(mut status) = self.status.lock() {
             status.notice = notice;
+        }
+    }
+
+    fn set_device(&self, device: &str, notice: String) {
+        if let Ok(mut status) = self.status.lock() {
+            (status.device, status.device_notice) = (device.into(), notice);
         }
     }
 
@@ -218,6 +233,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, worker_shared: &WorkerShared, mut fro
     }
     worker_shared.set_playing(&loaded);
     let mut next_weights = NextWeights::after(&loaded);
+    let mut devices = Devices::new(worker_shared.device.clone());
     let mut performance = loaded.performance;
     let mut retired = None;
     let mut last_step = 0;
@@ -260,6 +276,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, worker_shared: &WorkerShared, mut fro
                     retired = Some(performance.hand_over_to(loaded.performance, last_step + 1));
                     performance.publish_lanes(&end.shared);
                 }
+                devices.follow(&mut performance, worker_shared);
                 drop(retired.take());
                 // After an unpark since the last pop, this returns at once. Events without a request wait for the
                 // timeout.
@@ -271,6 +288,7 @@ fn run(mut end: WorkerEnd, loaded: Loaded, worker_shared: &WorkerShared, mut fro
 
 /// A performer and the earlier states to which it can return.
 struct Performance {
+    network: Arc<dyn Network>,
     performer: Box<dyn Performer>,
     capabilities: Capabilities,
     song: SongMemory,
@@ -293,9 +311,10 @@ struct Checkpoint {
 impl Performance {
     /// A performance at the start of a piece. Allocates everything that it needs.
     fn new(network: Arc<dyn Network>) -> Self {
-        let performer = network.performer();
+        let performer = network.clone().performer();
         let spare = (0..NUM_CHECKPOINTS).map(|_| performer.checkpoint()).collect();
         Self {
+            network,
             song: SongMemory::new(&*performer),
             capabilities: performer.network().capabilities(),
             performer,

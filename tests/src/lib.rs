@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod audio_thread;
 pub mod bundles;
+pub mod busy;
 #[cfg(feature = "judging")]
 pub mod clip;
 #[cfg(feature = "judging")]

@@ -43,7 +43,10 @@ const SNAPPED: &[(&str, &str)] = &[("Mode", "Free"), ("Key", "C major"), ("Key s
 const CUSTOM: &[(&str, &str)] = &[("Mode", "Free"), ("Scale", "Custom"), ("Key snap", "On")];
 const CONTINUE: &[(&str, &str)] = &[("Mode", "Continue")];
 
-/// One row per parameter, in any order.
+/// Changes nothing that is sent: `device.rs` tests it.
+const DEVICE: &str = "Device";
+
+/// One row for each other parameter, in any order.
 const TABLE: &[Row] = &[
     ("Mode", ["Harmonise", "Continue"], &[], Session::Tune),
     ("Your voice", ["Soprano", "Bass"], &[], Session::Tune),
@@ -237,7 +240,7 @@ fn every_parameter_is_in_the_table() -> Result<()> {
         for class in [Class::Instrument, Class::NoteEffect] {
             let plugin = HostedPlugin::load(&bundles::path(format), format, class)?;
             let mut names: Vec<String> = plugin.params().into_iter().map(|param| param.name).collect();
-            let mut in_table: Vec<String> = TABLE.iter().map(|row| row.0.to_string()).collect();
+            let mut in_table: Vec<String> = TABLE.iter().map(|row| row.0).chain([DEVICE]).map(String::from).collect();
             names.sort();
             in_table.sort();
             ensure!(names == in_table, "{format}, {class:?}: expected a row for each of {names:?}, got {in_table:?}");

@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: what a step of each shipped network costs; with `--stages` what each stage of the audio thread
-//! costs; with `--live` what a live host hears in time on a busy machine; with `--memory` how much memory an instance
-//! takes; with `--keys` how much of what the network plays lies outside the player's key.
+//! `cargo xtask bench`: what a step of each shipped network costs, beside other frameworks; with `--stages` what each
+//! stage of the audio thread costs; with `--live` what a live host hears in time on a busy machine; with `--replies` how
+//! long answers take, how many instances a core carries and how soon a plugin plays; with `--memory` how much memory an
+//! instance takes; with `--keys` how much of what the network plays lies outside the player's key.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -13,11 +14,13 @@ use crate::{bundle, programs};
 /// What is measured is what players get.
 const PROFILE: &str = "release";
 
-/// Builds a benchmark and runs it: on the bundles, if the first argument names `live`, `memory` or `keys`; on the audio
-/// thread's stages, if it names `stages`; else `bench`, on the shipped weights or on those in `args`.
+/// Builds a benchmark and runs it: on the bundles, if the first argument names `live`, `replies`, `memory` or `keys`; on
+/// the audio thread's stages, if it names `stages`; else the comparison with other frameworks, on the shipped weights or
+/// on those in `args`.
 pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     if let Some((first, args)) = args.split_first()
-        && let Some(name) = ["live", "memory", "keys"].into_iter().find(|name| *first == format!("--{name}").as_str())
+        && let Some(name) =
+            ["live", "replies", "memory", "keys"].into_iter().find(|name| *first == format!("--{name}").as_str())
     {
         bundle::run(workspace, PROFILE)?;
         return run_program(workspace, name, args);
@@ -29,7 +32,7 @@ pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     }
     let files = args.iter().any(|arg| std::path::Path::new(arg).is_file());
     let shipped = if files { Vec::new() } else { shipped_weights(workspace)? };
-    run_program(workspace, "bench", &[shipped, args.to_vec()].concat())
+    run_program(workspace, programs::PEERS, &[shipped, args.to_vec()].concat())
 }
 
 /// Builds the plugin with what measures its stages, which no bundle has; returns the library.
@@ -55,6 +58,8 @@ fn shipped_weights(workspace: &Workspace) -> Result<Vec<OsString>> {
 fn run_program(workspace: &Workspace, name: &str, args: &[OsString]) -> Result<ExitCode> {
     let mut command = Command::new(programs::build(workspace, PROFILE, name)?);
     command.args(args).env("CONTINUO_BUNDLES", workspace.bundle_dir());
+    // candle computes on one thread, as the others do.
+    command.env("RAYON_NUM_THREADS", "1");
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

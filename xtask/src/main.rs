@@ -47,10 +47,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Time the networks' steps (compare ratios within one run), with `--stages` the audio thread's stages, with
-    /// `--live` count what a live host gets in time, or with `--memory` measure the memory of an instance.
+    /// Time the networks' steps beside other frameworks (compare ratios within one run), with `--stages` the audio
+    /// thread's stages, with `--live` count what a live host gets in time, with `--replies` time answers, or with
+    /// `--memory` measure the memory of an instance.
     Bench {
-        /// Weights files instead of all shipped ones; after `--live` or `--memory` the options of that program. Passed
+        /// Weights files instead of all shipped ones; after `--live`, `--replies` or `--memory` its options. Passed
         /// on unchanged.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,

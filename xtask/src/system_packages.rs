@@ -17,8 +17,10 @@ pub struct Need {
 /// What building needs.
 pub const TO_BUILD: &[Need] =
     &[Need { what: "a C compiler that links (`cc`)", works: compiles_c, packages: &["gcc", "libc6-dev"] }];
-/// What the tests need as well: a screen in memory, and the libraries that the editor's window opens at run time.
+/// What the tests need as well: a compiler for the stand-in of a GPU's driver, a screen in memory, and the libraries
+/// that the editor's window opens at run time.
 pub const TO_TEST: &[Need] = &[
+    Need { what: "a C++ compiler (`g++`)", works: has_cpp, packages: &["g++"] },
     Need { what: "an X server without a monitor (`Xvfb`)", works: has_xvfb, packages: &["xvfb"] },
     Need {
         what: "libraries for windows and OpenGL in software",
@@ -103,6 +105,10 @@ fn try_compiling() -> Result<bool> {
     let status = cc.wait()?;
     let _ = std::fs::remove_file(program);
     Ok(status.success())
+}
+
+fn has_cpp() -> bool {
+    !cfg!(target_os = "linux") || answers("g++", &["--version"])
 }
 
 /// Whether Xvfb starts. Some builds print their version and then fail, so the exit status does not count.

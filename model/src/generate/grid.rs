@@ -13,6 +13,7 @@ use crate::random::coin;
 use crate::repetition::Stuck;
 use crate::rules::{self, Row};
 use crate::sampling;
+use crate::stream::cuda::{Accelerator, Gpu, NoGpu};
 use crate::stream::{GridLayers, GridNetwork, GridState, Scratch};
 use crate::tokeniser::grid::NUM_VOICES;
 use crate::vocabulary::{Symbol, Vocabulary};
@@ -78,6 +79,10 @@ impl<L: GridLayers> Network for GridNetwork<L> {
         self.description()
     }
 
+    fn open_gpu(&self) -> Result<Gpu, NoGpu> {
+        self.open_gpu()
+    }
+
     fn performer(self: Arc<Self>) -> Box<dyn Performer> {
         Box::new(GridPerformer::new(self))
     }
@@ -104,6 +109,10 @@ impl<L: GridLayers> Performer for GridPerformer<L> {
             self.decide_row(&GridStep { step: &step, given: symbols_of(&Given::all(decision)) });
         }
         self.network.settle(&mut self.state, &mut self.scratch);
+    }
+
+    fn accelerator(&mut self) -> &mut Accelerator {
+        self.scratch.accelerator()
     }
 
     fn checkpoint(&self) -> Checkpoint {

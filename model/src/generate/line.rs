@@ -17,6 +17,7 @@ use crate::lexicon::{Grammar, Lexicon, Word};
 use crate::line_memory::{Event, LineMemory};
 use crate::random::coin;
 use crate::sampling::{self, Sampler};
+use crate::stream::cuda::{Accelerator, Gpu, NoGpu};
 use crate::stream::{LineNetwork, LineState, Scratch};
 use crate::tokeniser::grid::{NUM_VOICES, STEPS_PER_BEAT};
 use crate::vocabulary::Symbol;
@@ -43,6 +44,10 @@ pub(crate) struct LinePerformer {
 impl Network for LineNetwork {
     fn description(&self) -> &Description {
         self.description()
+    }
+
+    fn open_gpu(&self) -> Result<Gpu, NoGpu> {
+        self.open_gpu()
     }
 
     fn performer(self: Arc<Self>) -> Box<dyn Performer> {
@@ -106,6 +111,10 @@ impl Performer for LinePerformer {
             }
             self.decide_row(&Step { given, ..step });
         }
+    }
+
+    fn accelerator(&mut self) -> &mut Accelerator {
+        self.scratch.accelerator()
     }
 
     fn checkpoint(&self) -> Checkpoint {

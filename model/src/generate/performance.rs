@@ -11,6 +11,7 @@ use crate::key::{self, ALL_CLASSES};
 use crate::note_tokens::{Attribute, DURATIONS, MAX_ADVANCE, velocity_of};
 use crate::random::coin;
 use crate::sampling::{self, Sampler};
+use crate::stream::cuda::{Accelerator, Gpu, NoGpu};
 use crate::stream::{PerformanceNetwork, Scratch, TrunkState};
 use crate::tokeniser::note_reader::{Draft, MAX_SOUNDING, NoteEvent, NoteReader, Place};
 use crate::weights_file::Description;
@@ -92,6 +93,10 @@ fn network_lanes(network: &PerformanceNetwork) -> Lanes {
 impl Network for PerformanceNetwork {
     fn description(&self) -> &Description {
         self.description()
+    }
+
+    fn open_gpu(&self) -> Result<Gpu, NoGpu> {
+        self.open_gpu()
     }
 
     fn performer(self: Arc<Self>) -> Box<dyn Performer> {
@@ -188,6 +193,10 @@ impl Performer for NotePerformer {
             self.decide_step(&Step { given: Given::all(decision), ..step });
         }
         self.settle();
+    }
+
+    fn accelerator(&mut self) -> &mut Accelerator {
+        self.scratch.accelerator()
     }
 
     fn checkpoint(&self) -> Checkpoint {

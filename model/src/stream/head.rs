@@ -43,7 +43,7 @@ impl Head {
         // The residual stream z and the output of a layer share y; x holds the input of a layer.
         let (z, room) = y.split_at_mut(width);
         z.copy_from_slice(seen);
-        self.table.add(indices, z, &mut x[..width]);
+        self.table.add(indices, z);
         for layer in &self.layers {
             rectify(z, x);
             layer.multiply(&x[..width], room);

@@ -8,6 +8,9 @@ use half::f16;
 
 /// How many outputs are computed together. Their sums stay in vector registers.
 pub(super) const PANEL: usize = 64;
+/// How many rows ahead of the sums weights are fetched: 2 KB. From the third-level cache this makes a product a sixth
+/// faster than the processor's own guesses; more or less than this changes little.
+const FETCHED_ROWS: usize = 16;
 /// How many vectors are multiplied together, so that each weight is read once for all of them.
 pub(super) const ROWS: usize = 4;
 /// The index of the chosen kernel in [`Kernel::ALL`], or more than any.
@@ -137,10 +140,47 @@ pub(super) unsafe fn add_products<const N: usize>(
     }
 }
 
-/// Defines a function that multiplies `$lanes` outputs at a time and keeps the sums of `$vectors` vectors of outputs in
-/// registers for each row.
+/// Adds a row of 16-bit floats to as many sums.
+///
+/// # Safety
+/// The processor must have the kernel.
+#[inline]
+pub(super) unsafe fn add_row(kernel: Kernel, row: &[f16], sums: &mut [f32]) {
+    assert_eq!(row.len(), sums.len());
+    // SAFETY: the processor has the kernel, and both are of one length.
+    unsafe {
+        match kernel {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 => x86::add_with_avx512(row, sums),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => x86::add_with_avx2(row, sums),
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => neon::add_with_neon(row, sums),
+            _ => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f32()),
+        }
+    }
+}
+
+/// Defines a function that multiplies `$lanes` outputs at a time and keeps the sums of each row in registers, and one
+/// that adds a row to sums.
 macro_rules! kernel {
-    ($name:ident, $feature:literal, $vector:ty, $lanes:literal, $load:expr, $store:expr, $widen:expr, $fma:expr) => {
+    ($name:ident, $add_name:ident, $feature:literal, $vector:ty, $lanes:literal, $load:expr, $store:expr, $widen:expr, $fma:expr,
+     $fetch:expr, $add:expr) => {
+        /// # Safety
+        /// The processor must have the features, and both slices must be of one length.
+        #[target_feature(enable = $feature)]
+        pub(super) unsafe fn $add_name(row: &[f16], sums: &mut [f32]) {
+            let whole = sums.len() / $lanes * $lanes;
+            for at in (0..whole).step_by($lanes) {
+                // SAFETY: `at + lanes` is at most the length of both; loads and stores are unaligned.
+                unsafe {
+                    let sum = $load(sums.as_ptr().add(at));
+                    $store(sums.as_mut_ptr().add(at), $add(sum, $widen(row.as_ptr().add(at))));
+                }
+            }
+            sums[whole..].iter_mut().zip(&row[whole..]).for_each(|(sum, x)| *sum += x.to_f32());
+        }
+
         /// # Safety
         /// The processor must have the features. `weights` must have a row of `PANEL` for every entry of a vector, and
         /// the vectors must be of one length.
@@ -176,6 +216,10 @@ macro_rules! kernel {
                     for k in 0..x[0].len() {
                         let row = weights.as_ptr().add(k * PANEL + first);
                         let x: [f32; N] = std::array::from_fn(|n| *x[n].get_unchecked(k));
+                        // A cache line holds 32 weights. It may lie behind the last; fetching never faults.
+                        for line in 0..(VECTORS * $lanes).div_ceil(32) {
+                            $fetch(row.wrapping_add(FETCHED_ROWS * PANEL + 32 * line));
+                        }
                         for i in 0..VECTORS {
                             let w = $widen(row.add(i * $lanes));
                             for n in 0..N {
@@ -200,28 +244,34 @@ mod x86 {
 
     use std::arch::x86_64::*;
 
-    use super::PANEL;
+    use super::{FETCHED_ROWS, PANEL};
     use half::f16;
 
     kernel!(
         with_avx512,
+        add_with_avx512,
         "avx512f",
         __m512,
         16,
         |p| _mm512_loadu_ps(p),
         |p, v| _mm512_storeu_ps(p, v),
         |p: *const f16| _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())),
-        |acc, w, x| _mm512_fmadd_ps(_mm512_set1_ps(x), w, acc)
+        |acc, w, x| _mm512_fmadd_ps(_mm512_set1_ps(x), w, acc),
+        |p: *const f16| _mm_prefetch(p.cast(), _MM_HINT_T0),
+        |a, b| _mm512_add_ps(a, b)
     );
     kernel!(
         with_avx2,
+        add_with_avx2,
         "avx2,fma,f16c",
         __m256,
         8,
         |p| _mm256_loadu_ps(p),
         |p, v| _mm256_storeu_ps(p, v),
         |p: *const f16| _mm256_cvtph_ps(_mm_loadu_si128(p.cast())),
-        |acc, w, x| _mm256_fmadd_ps(_mm256_set1_ps(x), w, acc)
+        |acc, w, x| _mm256_fmadd_ps(_mm256_set1_ps(x), w, acc),
+        |p: *const f16| _mm_prefetch(p.cast(), _MM_HINT_T0),
+        |a, b| _mm256_add_ps(a, b)
     );
 }
 
@@ -232,18 +282,21 @@ mod neon {
     use std::arch::aarch64::*;
     use std::arch::asm;
 
-    use super::PANEL;
+    use super::{FETCHED_ROWS, PANEL};
     use half::f16;
 
     kernel!(
         with_neon,
+        add_with_neon,
         "neon",
         float32x4_t,
         4,
         |p| vld1q_f32(p),
         |p, v| vst1q_f32(p, v),
         |p: *const f16| widened(p),
-        |acc, w, x| vfmaq_n_f32(acc, w, x)
+        |acc, w, x| vfmaq_n_f32(acc, w, x),
+        |p: *const f16| asm!("prfm pldl1keep, [{}]", in(reg) p, options(readonly, nostack, preserves_flags)),
+        |a, b| vaddq_f32(a, b)
     );
 
     /// Four 16-bit floats as 32-bit floats.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cuda::{Gpu, NoGpu};
 use super::layers::Layers;
 use super::table::Table;
 use super::trunk::Trunk;
@@ -99,6 +100,14 @@ impl LineNetwork {
         &self.lexicon
     }
 
+    /// Opens a GPU for the trunk of a performance.
+    ///
+    /// # Errors
+    /// If there is no GPU that can run it.
+    pub fn open_gpu(&self) -> Result<Gpu, NoGpu> {
+        Gpu::new(std::iter::once(self.trunk.gpu_weights()))
+    }
+
     /// A state at the start of a piece.
     pub fn state(&self) -> LineState {
         LineState {
@@ -132,10 +141,14 @@ impl LineNetwork {
 
     /// Reads all that waits in `scratch`. The state can only be copied when nothing waits.
     pub(crate) fn settle(&self, state: &mut LineState, scratch: &mut Scratch) {
-        let Scratch { x, y, waiting, .. } = scratch;
-        if !waiting.is_empty() {
-            self.trunk.run(waiting, &mut state.values, x, y);
-            waiting.clear();
+        let Scratch { x, y, waiting, accelerator, .. } = scratch;
+        if waiting.is_empty() {
+            return;
         }
+        match accelerator.run(waiting, &mut state.values) {
+            Some(gpu) => x[..self.trunk.width].copy_from_slice(gpu.output(0)),
+            None => self.trunk.run(waiting, &mut state.values, x, y),
+        }
+        waiting.clear();
     }
 }

@@ -2,6 +2,7 @@
 
 use multiversion::multiversion;
 
+use super::cuda::LayerWeights;
 use super::matrix::PackedMatrix;
 use crate::math;
 use crate::weights_file::Weights;
@@ -28,6 +29,12 @@ impl Lstm {
         2 * self.units
     }
 
+    /// The weights, for a GPU.
+    pub fn weights(&self, residual: bool) -> LayerWeights {
+        let (matrix, bias) = (self.matrix.unpacked(), self.matrix.bias().to_vec());
+        LayerWeights { inputs: self.inputs, units: self.units, residual, matrix, bias }
+    }
+
     /// Runs `count` steps. The front of `x`, (count, inputs), becomes the outputs, (count, units): the hidden vectors,
     /// and in a residual layer, which is as wide as its input, the input is added to them. `state` is the hidden and
     /// the cell vector; `gates` is scratch space of (count, 4 * units).
@@ -37,10 +44,16 @@ impl Lstm {
     pub fn run(&self, count: usize, residual: bool, state: &mut [f32], x: &mut [f32], gates: &mut [f32]) {
         let Self { matrix, inputs, units } = self;
         let (h, c) = state.split_at_mut(*units);
-        matrix.begin(count, gates);
-        matrix.add(0, *inputs, &x[..count * inputs], gates);
+        if count > 1 {
+            matrix.begin(count, gates);
+            matrix.add(0, *inputs, &x[..count * inputs], gates);
+        }
         for (n, gates) in gates[..count * 4 * units].chunks_exact_mut(4 * units).enumerate() {
-            matrix.add(*inputs, *units, h, gates);
+            if count > 1 {
+                matrix.add(*inputs, *units, h, gates);
+            } else {
+                matrix.multiply_parts([&x[..*inputs], h], gates);
+            }
             update_cell(gates, c, h);
             let out = &mut x[n * units..(n + 1) * units];
             if residual {

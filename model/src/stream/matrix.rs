@@ -39,9 +39,7 @@ impl PackedMatrix {
         let num_panels = outputs.div_ceil(PANEL);
         let mut packed = vec![f16::ZERO; num_panels * inputs * PANEL];
         for (n, &weight) in matrix.iter().enumerate() {
-            let (input, output) = (n / outputs, n % outputs);
-            let panel = output / PANEL;
-            packed[(panel * inputs + input) * PANEL + output % PANEL] = f16::from_f32(weight);
+            packed[position(n, inputs, outputs)] = f16::from_f32(weight);
         }
         let weights = match kernel {
             Kernel::Portable => Panels::Single(packed.to_f32_vec()),
@@ -55,11 +53,37 @@ impl PackedMatrix {
         self.outputs
     }
 
+    /// The bias, (outputs).
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// The matrix in row-major order, (inputs, outputs).
+    pub fn unpacked(&self) -> Vec<f16> {
+        let positions = (0..self.inputs * self.outputs).map(|n| position(n, self.inputs, self.outputs));
+        match &self.weights {
+            Panels::Half(_, packed) => positions.map(|n| packed[n]).collect(),
+            Panels::Single(packed) => positions.map(|n| f16::from_f32(packed[n])).collect(),
+        }
+    }
+
     /// Writes `x * matrix + bias`, (outputs), to the front of `out`. `x` is (inputs).
     pub fn multiply(&self, x: &[f32], out: &mut [f32]) {
-        assert_eq!(x.len(), self.inputs);
+        self.multiply_parts([x], out);
+    }
+
+    /// As [`Self::multiply`], for an `x` in parts.
+    pub fn multiply_parts<const N: usize>(&self, parts: [&[f32]; N], out: &mut [f32]) {
+        assert_eq!(parts.iter().map(|x| x.len()).sum::<usize>(), self.inputs);
         self.begin(1, out);
-        self.add(0, self.inputs, x, out);
+        // Panel by panel, as the weights lie.
+        for panel in 0..self.outputs.div_ceil(PANEL) {
+            let mut first = 0;
+            for x in parts.into_iter().filter(|x| !x.is_empty()) {
+                self.add_panel::<1>(panel, first, x, out);
+                first += x.len();
+            }
+        }
     }
 
     /// Writes the bias to each of `count` rows at the front of `out`, (count, outputs).
@@ -118,6 +142,12 @@ impl PackedMatrix {
             }
         }
     }
+}
+
+/// Where the panels hold entry `n` of a matrix in row-major order.
+fn position(n: usize, inputs: usize, outputs: usize) -> usize {
+    let (input, output) = (n / outputs, n % outputs);
+    (output / PANEL * inputs + input) * PANEL + output % PANEL
 }
 
 #[cfg(test)]

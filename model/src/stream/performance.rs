@@ -1,6 +1,7 @@
 //! The network of a performance model: the trunk runs once a note, the head once for each attribute of the next.
 
 use super::Scratch;
+use super::cuda::{Gpu, NoGpu};
 use super::head::Head;
 use super::matrix::PackedMatrix;
 use super::table::Table;
@@ -81,6 +82,14 @@ impl PerformanceNetwork {
         &self.config
     }
 
+    /// Opens a GPU for the trunk of a performance.
+    ///
+    /// # Errors
+    /// If there is no GPU that can run it.
+    pub fn open_gpu(&self) -> Result<Gpu, NoGpu> {
+        Gpu::new(std::iter::once(self.trunk.gpu_weights()))
+    }
+
     /// A state at the start of a piece.
     pub fn trunk_state(&self) -> TrunkState {
         TrunkState { values: vec![0.0; self.trunk.state_len], seen: vec![0.0; self.head.width()] }
@@ -102,12 +111,17 @@ impl PerformanceNetwork {
 
     /// Runs the trunk on all notes that wait in `scratch`. The state can only be copied when none waits.
     pub(crate) fn settle(&self, state: &mut TrunkState, scratch: &mut Scratch) {
-        let Scratch { x, y, waiting, .. } = scratch;
-        if !waiting.is_empty() {
+        let Scratch { x, y, waiting, accelerator, .. } = scratch;
+        if waiting.is_empty() {
+            return;
+        }
+        if let Some(gpu) = accelerator.run(waiting, &mut state.values) {
+            self.head.see(gpu.output(0), &mut state.seen);
+        } else {
             self.trunk.run(waiting, &mut state.values, x, y);
             self.head.see(&x[..self.trunk.width], &mut state.seen);
-            waiting.clear();
         }
+        waiting.clear();
     }
 
     /// The logits of an attribute of the next note, (vocabulary). `draft` has the attributes before it.

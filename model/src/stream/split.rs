@@ -1,10 +1,11 @@
 //! Split networks, one step and voice at a time: the trunk runs once a step, the head once a voice.
 
+use super::cuda::{Gpu, NoGpu};
 use super::head::Head;
 use super::matrix::PackedMatrix;
 use super::table::Table;
 use super::trunk::Trunk;
-use super::{GridLayers, Lookup, MAX_SLOTS, Rates, Scratch};
+use super::{GridLayers, MAX_SLOTS, Rates, Scratch};
 use crate::config::{EnsembleConfig, SplitConfig};
 use crate::tokeniser::GridReader;
 use crate::tokeniser::step_reader::{Controls, HEAD_SLOTS, INTERVALS, StepReader, relative_columns};
@@ -59,11 +60,20 @@ impl GridLayers for SplitLayers {
         reader.trunk_indices(&self.members[0].config.features, controls, scratch.wait());
     }
 
+    fn open_gpu(&self) -> Result<Gpu, NoGpu> {
+        Gpu::new(self.members.iter().map(|member| member.trunk.gpu_weights()))
+    }
+
     fn run(&self, values: &mut [f32], _: usize, scratch: &mut Scratch) {
-        let Scratch { x, y, waiting, trunk, .. } = scratch;
-        let parts = self.members.iter().zip(values.chunks_exact_mut(self.members[0].trunk.state_len));
-        for ((member, values), trunk) in parts.zip(trunk.chunks_exact_mut(self.members[0].head.width())) {
-            member.run_trunk(waiting, values, (x, y), trunk);
+        let Scratch { x, y, waiting, accelerator, trunk, .. } = scratch;
+        let seen = self.members.iter().zip(trunk.chunks_exact_mut(self.members[0].head.width()));
+        if let Some(gpu) = accelerator.run(waiting, values) {
+            seen.enumerate().for_each(|(n, (member, seen))| member.head.see(gpu.output(n), seen));
+            return;
+        }
+        for ((member, seen), values) in seen.zip(values.chunks_exact_mut(self.members[0].trunk.state_len)) {
+            member.trunk.run(waiting, values, x, y);
+            member.head.see(&x[..member.trunk.width], seen);
         }
     }
 
@@ -111,15 +121,8 @@ impl Member {
         })
     }
 
-    /// Runs the trunk on `lookups` and writes its last output for the head, (head), to `seen`. `values` is its
-    /// recurrent state; `x` and `y` are scratch space.
-    fn run_trunk(&self, lookups: &[Lookup], values: &mut [f32], (x, y): (&mut [f32], &mut [f32]), seen: &mut [f32]) {
-        self.trunk.run(lookups, values, x, y);
-        self.head.see(&x[..self.trunk.width], seen);
-    }
-
     /// Runs the head for `voice` and writes its logits, (vocab_size), to the front of `x`. `seen` is the output of
-    /// [`Self::run_trunk`], `y` scratch space.
+    /// the trunk, `y` scratch space.
     fn run_head(&self, reader: &StepReader, voice: usize, (x, y): (&mut [f32], &mut [f32]), seen: &[f32]) {
         let mut indices = [0; HEAD_SLOTS];
         reader.head_indices(voice, self.config.sees_echo(), &mut indices);

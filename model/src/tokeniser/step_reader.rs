@@ -15,7 +15,7 @@ const SOUNDS: usize = Vocabulary::GRID_WITHOUT_HOLD.size();
 /// Tokens of the vocabulary.
 const TOKENS: usize = Vocabulary::GRID.size();
 /// Intervals between two pitches of the vocabulary: from 45 semitones down to 45 up.
-pub(crate) const INTERVALS: usize = 2 * WIDEST + 1;
+pub const INTERVALS: usize = 2 * WIDEST + 1;
 const WIDEST: usize = SOUNDS - 2;
 /// Classes of the distance to the next fermata: 0 to 15 steps, and more.
 pub const FERMATA_CLASSES: usize = 17;

@@ -71,7 +71,7 @@ fn facts(status: &Status, shared: &Shared) -> [(&'static str, String); 6] {
     let (late, due) = (shared.late.load(Ordering::Relaxed), shared.due.load(Ordering::Relaxed));
     [
         ("weights", source(&status.path)),
-        ("runs on", "CPU".into()),
+        ("runs on", if status.device.is_empty() { "–".into() } else { status.device.clone() }),
         ("a 16th takes", microseconds(shared.step_p50_us.load(Ordering::Relaxed))),
         ("an answer takes", microseconds(shared.reply_p99_us.load(Ordering::Relaxed))),
         (LATE, if late == 0 { "0".into() } else { format!("{late} of {due}") }),
@@ -82,7 +82,7 @@ fn facts(status: &Status, shared: &Shared) -> [(&'static str, String); 6] {
 fn meaning(name: &str) -> &'static str {
     match name {
         "weights" => "The weights file of the network.",
-        "runs on" => "The device on which the network runs.",
+        "runs on" => "The device on which the network runs. Choose another on the Weights tab.",
         "a 16th takes" => "The median time to decide a 16th for all voices.",
         "an answer takes" => "The time from your note to the decision of its answer. 99 of 100 answers are faster.",
         LATE => "Steps that were decided a little late and played at once.",
@@ -196,7 +196,7 @@ mod tests {
         let shared = Shared::default();
         shared.misses.store(7, Ordering::Relaxed);
         shared.step_p50_us.store(41.3, Ordering::Relaxed);
-        let status = Status { path: "folder/folk.safetensors".into(), ..Status::default() };
+        let status = Status { path: "folder/folk.safetensors".into(), device: "CPU".into(), ..Status::default() };
         let values = || facts(&status, &shared).map(|(_, value)| value);
         assert_eq!(values(), ["folk.safetensors", "CPU", "41 µs", "–", "0", "7"]);
         shared.late.store(12, Ordering::Relaxed);

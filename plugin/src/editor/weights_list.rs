@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use egui::{Align2, CornerRadius, FontId, RichText, Sense, Ui, vec2};
+use nice_plug::prelude::ParamSetter;
 
 use super::card::Card;
 use super::control_rects;
@@ -12,8 +13,9 @@ use super::styles;
 use super::theme::Theme;
 use super::widgets::{self, button};
 use crate::folders;
+use crate::params::ContinuoParams;
 use crate::state::ChosenWeights;
-use crate::worker;
+use crate::worker::{self, Status};
 
 const ROW_HEIGHT: f32 = 26.0;
 
@@ -47,17 +49,19 @@ impl WeightsList {
         Self { reader: FolderReader::new(), typed: String::new(), selected: None, opened: false }
     }
 
-    /// Shows the list on the left, the card on the right. `plays` is the path of the weights that play, if any do.
-    /// Returns the path of the weights that the player chooses.
+    /// Shows the list on the left, the card and the choice of the device on the right. Returns the path
+    /// of the weights that the player chooses.
     pub fn show(
         &mut self,
         ui: &mut Ui,
         theme: &Theme,
-        weights: &Mutex<ChosenWeights>,
-        plays: Option<&str>,
+        setter: &ParamSetter,
+        params: &ContinuoParams,
+        status: &Status,
     ) -> Option<PathBuf> {
+        let weights = &*params.project.weights;
         let chosen = weights.lock().map(|weights| canonical(&weights.path)).unwrap_or_default();
-        let plays = plays.map(canonical);
+        let plays = Some(&status.path).filter(|_| !status.style.is_empty()).map(|path| canonical(path));
         if !std::mem::replace(&mut self.opened, true) {
             self.reader.open(first_folder(&chosen));
         }
@@ -77,6 +81,11 @@ impl WeightsList {
                     choose(weights, &shown);
                     taken = Some(shown.clone());
                 }
+                ui.add_space(12.0);
+                let text = "Where the network runs. Either plays the same notes. Auto: large networks on an NVIDIA \
+                            GPU, if there is one; the styles that come with Continuo are fastest on the CPU.";
+                widgets::choice(ui, theme, setter, &params.device, text);
+                ui.label(RichText::new(&status.device_notice).color(theme.faint_ink));
             });
         });
         match action {

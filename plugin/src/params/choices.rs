@@ -29,6 +29,22 @@ impl Mode {
     }
 }
 
+/// Where the network runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Device {
+    /// Large networks on a GPU, if there is one; others on the CPU.
+    #[id = "auto"]
+    Auto,
+    /// On the CPU.
+    #[id = "cpu"]
+    #[name = "CPU"]
+    Cpu,
+    /// On an NVIDIA GPU, if there is one.
+    #[id = "cuda"]
+    #[name = "CUDA"]
+    Cuda,
+}
+
 /// On which channels the player's notes go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum Input {

@@ -3,15 +3,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use continuo_tests::audio_thread::{self, Scheduling};
 use continuo_tests::bundles;
+use continuo_tests::busy::Busy;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
 use continuo_tests::host_clock::{HostClock, SAMPLE_RATE};
 use continuo_tests::live::{Verdict, quantile, tune};
@@ -79,36 +77,6 @@ fn script(options: &Options) -> Script {
     let beats = (options.notes as f64 * options.note_ms / (1000.0 * HostClock::AT_120.seconds(1.0)) + 1.0).ceil();
     let stretches = vec![Stretch::stand(STANDS), Stretch::play(0.0, beats), Stretch::stand(STANDS)];
     Script { stretches, ..Script::default() }.hands(1, &tune(options.notes, options.note_ms))
-}
-
-/// Threads that use all the time they get.
-struct Busy {
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Busy {
-    fn start(count: usize) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let spin = || {
-            let stop = stop.clone();
-            std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            })
-        };
-        Self { threads: (0..count).map(|_| spin()).collect(), stop }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-    }
 }
 
 /// Instances in Harmonise, ready to play.

@@ -11,6 +11,9 @@ use serde::Deserialize;
 pub struct Figures {
     /// The name of the weights that played.
     pub style: String,
+    /// The device on which they ran.
+    #[serde(default)]
+    pub device: String,
     /// What went wrong, or empty.
     pub problem: String,
     /// Steps that came too late to be played.
@@ -32,8 +35,8 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { misses, reply_p99_us, step_p50_us, .. } = self;
-        write!(f, "misses {misses}, reply_p99_us {reply_p99_us:.0}, step_p50_us {step_p50_us:.0}")
+        let Self { device, misses, reply_p99_us, step_p50_us, .. } = self;
+        write!(f, "misses {misses}, reply_p99_us {reply_p99_us:.0}, step_p50_us {step_p50_us:.0}, device {device}")
     }
 }
 
@@ -43,9 +46,12 @@ mod tests {
 
     #[test]
     fn the_line_is_what_the_report_says() {
-        let text = r#"{"style":"Chorale","problem":"","misses":2,"refused":0,"reply_p99_us":123.4,"step_p50_us":44.6}"#;
-        let figures: Figures = serde_json::from_str(text).unwrap();
-        assert_eq!(figures.to_string(), "misses 2, reply_p99_us 123, step_p50_us 45");
+        let figures = serde_json::json!({
+            "style": "Chorale", "device": "CPU", "problem": "", "misses": 2, "refused": 0, "reply_p99_us": 123.4,
+            "step_p50_us": 44.6
+        });
+        let figures: Figures = serde_json::from_value(figures).unwrap();
+        assert_eq!(figures.to_string(), "misses 2, reply_p99_us 123, step_p50_us 45, device CPU");
         assert!(Figures::read(Path::new("no/such/report")).unwrap_err().to_string().starts_with("no/such/report"));
     }
 }

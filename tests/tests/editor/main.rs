@@ -48,6 +48,9 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
             }
             session.click("Scale/Custom").context("a choice")?;
         }
+        if name == "Device" {
+            session.click("Weights")?;
+        }
         let first_choice = format!("{name}/{}", text(&session, 0.0)?);
         let choices = session.places()?;
         let unfolds = ["Key", "Scale", "Hear channel", "Swing"].contains(&name);
@@ -80,6 +83,9 @@ fn every_parameter_is_reached_with_the_mouse() -> Result<()> {
             }
         } else {
             drag_a_bar(&mut session, name).with_context(|| name.to_string())?;
+        }
+        if name == "Device" {
+            session.click("Play")?;
         }
     }
     Ok(())

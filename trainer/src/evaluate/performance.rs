@@ -128,6 +128,7 @@ mod tests {
     use super::*;
     use crate::preparation::four_voices::tests::piece;
     use continuo_model::generate::{Checkpoint, symbols_of};
+    use continuo_model::stream::cuda::Accelerator;
     use continuo_model::vocabulary::Symbol;
 
     /// Plays what is given, and records the steps.
@@ -150,6 +151,10 @@ mod tests {
 
         fn replay(&mut self, _: &mut dyn Iterator<Item = (Step, Decision)>) {
             unreachable!("nothing is replayed")
+        }
+
+        fn accelerator(&mut self) -> &mut Accelerator {
+            unreachable!("a recorder runs nowhere")
         }
 
         fn checkpoint(&self) -> Checkpoint {

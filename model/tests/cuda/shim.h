@@ -1,0 +1,40 @@
+// What the kernels need of CUDA, on a CPU: each thread is a fiber that runs until it comes to a barrier.
+#pragma once
+
+#include <math.h>
+#include <string.h>
+
+#define KERNEL extern "C" void
+#define DEVICE static inline
+#define BARRIER() shim::barrier()
+#define SHARED(type, name, len) type *name = (type *)shim::shared(__LINE__, sizeof(type) * (len))
+
+namespace shim {
+struct Position {
+    u32 thread, block, threads;
+};
+Position position();
+void barrier();
+void *shared(int line, unsigned long bytes);
+} // namespace shim
+
+// Compiled without contraction, so each is one rounding.
+DEVICE float fma_(float a, float b, float c) { return fmaf(a, b, c); }
+DEVICE float mul_(float a, float b) { return a * b; }
+DEVICE float add_(float a, float b) { return a + b; }
+DEVICE float sub_(float a, float b) { return a - b; }
+DEVICE float div_(float a, float b) { return a / b; }
+DEVICE float widened(half_bits h) {
+    _Float16 x;
+    memcpy(&x, &h, sizeof x);
+    return (float)x;
+}
+DEVICE int truncated(float x) { return (int)x; }
+DEVICE float from_bits(u32 b) {
+    float x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
+DEVICE u32 thread_idx() { return shim::position().thread; }
+DEVICE u32 num_threads() { return shim::position().threads; }
+DEVICE u32 block_idx() { return shim::position().block; }
