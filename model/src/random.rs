@@ -1,5 +1,8 @@
 //! Random numbers: a seeded stream for training, and counter-based numbers for playing.
 
+/// How far the state moves with each number: 2^64 divided by the golden ratio.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A stream of random numbers (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]
 pub struct SplitMix64(u64);
@@ -12,8 +15,13 @@ impl SplitMix64 {
 
     /// The next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
+    }
+
+    /// Passes over `count` numbers of 64 bits, as if they had been drawn.
+    pub fn skip(&mut self, count: usize) {
+        self.0 = self.0.wrapping_add(STEP.wrapping_mul(count as u64));
     }
 
     /// Uniform in [0, 1).
@@ -72,6 +80,14 @@ mod tests {
         let base = coin(1, 2, 3, 4);
         assert!([coin(0, 2, 3, 4), coin(1, 0, 3, 4), coin(1, 2, 0, 4), coin(1, 2, 3, 0)].iter().all(|c| *c != base));
         assert_eq!(base, coin(1, 2, 3, 4));
+    }
+
+    #[test]
+    fn a_stream_is_skipped_as_if_it_had_been_drawn() {
+        let [mut drawn, mut skipped] = [SplitMix64::new(9), SplitMix64::new(9)];
+        (0..1000).for_each(|_| _ = drawn.next_u64());
+        skipped.skip(1000);
+        assert_eq!(skipped.next_u64(), drawn.next_u64());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what a step of each shipped network costs, beside other frameworks; with `--stages` what each
-//! stage of the audio thread costs; with `--live` what a live host hears in time on a busy machine; with `--replies` how
-//! long answers take, how many instances a core carries and how soon a plugin plays; with `--memory` how much memory an
-//! instance takes; with `--keys` how much of what the network plays lies outside the player's key.
+//! stage of the audio thread costs; with `--live` what a live host hears in time on a busy machine; with `--replies`
+//! how long answers take, how many instances a core carries and how soon a plugin plays; with `--memory` how much
+//! memory an instance takes; with `--keys` how much of what the network plays lies outside the player's key.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -14,9 +14,9 @@ use crate::{bundle, programs};
 /// What is measured is what players get.
 const PROFILE: &str = "release";
 
-/// Builds a benchmark and runs it: on the bundles, if the first argument names `live`, `replies`, `memory` or `keys`; on
-/// the audio thread's stages, if it names `stages`; else the comparison with other frameworks, on the shipped weights or
-/// on those in `args`.
+/// Builds a benchmark and runs it: on the bundles, if the first argument names `live`, `replies`, `memory` or `keys`;
+/// on the audio thread's stages, if it names `stages`; else the comparison with other frameworks, on the shipped
+/// weights or on those in `args`.
 pub fn run(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     if let Some((first, args)) = args.split_first()
         && let Some(name) =

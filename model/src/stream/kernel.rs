@@ -164,8 +164,8 @@ pub(super) unsafe fn add_row(kernel: Kernel, row: &[f16], sums: &mut [f32]) {
 /// Defines a function that multiplies `$lanes` outputs at a time and keeps the sums of each row in registers, and one
 /// that adds a row to sums.
 macro_rules! kernel {
-    ($name:ident, $add_name:ident, $feature:literal, $vector:ty, $lanes:literal, $load:expr, $store:expr, $widen:expr, $fma:expr,
-     $fetch:expr, $add:expr) => {
+    ($name:ident, $add_name:ident, $feature:literal, $vector:ty, $lanes:literal, $load:expr, $store:expr,
+     $widen:expr, $fma:expr, $fetch:expr, $add:expr) => {
         /// # Safety
         /// The processor must have the features, and both slices must be of one length.
         #[target_feature(enable = $feature)]

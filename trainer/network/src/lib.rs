@@ -146,6 +146,9 @@ impl Network {
     }
 }
 
+/// The fewest random numbers that are worth a thread.
+const LEAST_DRAWS: usize = 1 << 16;
+
 /// Dropout: in training mode, zeroes a share `p` of the values and scales the others by 1 / (1 - p).
 fn drop_out(x: Tensor, p: f32, training: &mut Option<Training>) -> Result<Tensor> {
     let Some(training) = training.as_mut().filter(|_| p > 0.0) else { return Ok(x) };
@@ -163,7 +166,18 @@ fn drop_units(x: Tensor, p: f32, steps: usize, training: &mut Option<Training>) 
 
 fn mask(rng: &mut SplitMix64, len: usize, p: f32) -> Vec<f32> {
     let keep = 1.0 / (1.0 - p);
-    (0..len).map(|_| if rng.next_f32() < p { 0.0 } else { keep }).collect()
+    let mut mask = vec![0.0; len];
+    // Each thread draws its part of one stream, so the mask does not depend on how many there are.
+    let part = len.div_ceil(product::rayon_threads()).max(LEAST_DRAWS);
+    std::thread::scope(|scope| {
+        for mask in mask.chunks_mut(part) {
+            let mut own = rng.clone();
+            rng.skip(mask.len());
+            let draw = move || mask.iter_mut().for_each(|x| *x = if own.next_f32() < p { 0.0 } else { keep });
+            product::in_parallel(scope, len > part, draw);
+        }
+    });
+    mask
 }
 
 #[cfg(test)]

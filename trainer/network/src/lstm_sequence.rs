@@ -9,7 +9,10 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use continuo_model::math::{sigmoid, tanh};
 use multiversion::multiversion;
 
-use super::product::{Matrix, Output, contiguous, flat, multiply};
+use super::product::{Matrix, Output, contiguous, flat, in_parallel, multiply, rayon_threads};
+
+/// The fewest sequences that are worth a thread: with fewer, most of a product's time goes into reading its weights.
+const LEAST_ROWS: usize = 4;
 
 /// Runs the recurrence. `gates`, (steps, batch, 4 * units), is the input times its weights plus the bias, with gates in
 /// the order input, forget, cell, output; `w_hh` is (units, 4 * units). The state starts at zero. Returns the hidden
@@ -84,23 +87,15 @@ impl CustomOp2 for LstmSequence {
         let mut activations = gates.to_vec();
         let mut cells = vec![0.0; steps * batch * units];
         let mut hidden = vec![0.0; steps * batch * units];
-        for (step, z) in activations.chunks_exact_mut(batch * width).enumerate() {
-            let (cells_before, cells) = cells.split_at_mut(step * batch * units);
-            let (hidden_before, hidden) = hidden.split_at_mut(step * batch * units);
-            let c_before = cells_before.rchunks_exact(batch * units).next();
-            if let Some(h) = hidden_before.rchunks_exact(batch * units).next() {
-                multiply(Matrix::rows(h, batch, units), Matrix::rows(w_hh, units, width), z, Output::Add);
+        let rows = rows_of_thread(batch);
+        std::thread::scope(|scope| {
+            let shards = shards(&mut activations, batch * width, rows * width)
+                .zip(shards(&mut cells, batch * units, rows * units))
+                .zip(shards(&mut hidden, batch * units, rows * units));
+            for ((activations, cells), hidden) in shards {
+                in_parallel(scope, batch > rows, move || forward(activations, cells, hidden, w_hh, units));
             }
-            for row in 0..batch {
-                let state = row * units..(row + 1) * units;
-                forward_row(
-                    &mut z[row * width..(row + 1) * width],
-                    c_before.map(|c| &c[state.clone()]),
-                    &mut cells[state.clone()],
-                    &mut hidden[state],
-                );
-            }
-        }
+        });
         *self.trace.lock().expect("no thread panics with the trace") = Trace { activations, cells };
         Ok((CpuStorage::F32(hidden), (steps, batch, units).into()))
     }
@@ -117,29 +112,23 @@ impl CustomOp2 for LstmSequence {
         let trace = std::mem::take(&mut *self.trace.lock().expect("no thread panics with the trace"));
         let grad_hidden = flat(grad_hidden)?;
         let hidden = flat(hidden)?;
-        let w = flat(w_hh)?;
+        // Transposed once: a product with a transposed view copies it, and there is one for each step.
+        let w = flat(&w_hh.t()?)?; // (4 * units, units)
         let slab = batch * units;
         let mut grad_gates = trace.activations;
         let mut grad_h = vec![0.0_f32; slab];
         let mut grad_c = vec![0.0_f32; slab];
-        for step in (0..steps).rev() {
-            grad_h.iter_mut().zip(&grad_hidden[step * slab..]).for_each(|(a, b)| *a += b);
-            let dz = &mut grad_gates[step * batch * width..(step + 1) * batch * width];
-            for row in 0..batch {
-                let state = row * units..(row + 1) * units;
-                let at = |step: usize| &trace.cells[step * slab..][state.clone()];
-                backward_row(
-                    &mut dz[row * width..(row + 1) * width],
-                    at(step),
-                    step.checked_sub(1).map(at),
-                    &grad_h[state.clone()],
-                    &mut grad_c[state.clone()],
-                );
+        let rows = rows_of_thread(batch);
+        std::thread::scope(|scope| {
+            let shards = shards(&mut grad_gates, batch * width, rows * width)
+                .zip(shards_of(&trace.cells, slab, rows * units))
+                .zip(shards_of(&grad_hidden, slab, rows * units))
+                .zip(grad_h.chunks_mut(rows * units).zip(grad_c.chunks_mut(rows * units)));
+            for (((gates, cells), grad_hidden), (grad_h, grad_c)) in shards {
+                let w = &w;
+                in_parallel(scope, batch > rows, move || backward(gates, &cells, &grad_hidden, grad_h, grad_c, w));
             }
-            // The gradient for the previous step: dz, (batch, 4 * units), times w_hh transposed.
-            let w = Matrix::rows(&w, units, width).transposed();
-            multiply(Matrix::rows(dz, batch, width), w, &mut grad_h, Output::Overwrite);
-        }
+        });
         let mut grad_w = vec![0.0; units * width];
         if steps > 1 {
             let rows = (steps - 1) * batch;
@@ -150,6 +139,73 @@ impl CustomOp2 for LstmSequence {
             Some(Tensor::from_vec(grad_gates, gates.shape(), gates.device())?),
             Some(Tensor::from_vec(grad_w, w_hh.shape(), w_hh.device())?),
         ))
+    }
+}
+
+/// How many sequences of a batch a thread takes: all, unless there is more than one thread and enough for each.
+fn rows_of_thread(batch: usize) -> usize {
+    let threads = rayon_threads().min(batch / LEAST_ROWS).max(1);
+    batch.div_ceil(threads)
+}
+
+/// The parts of each step's numbers, (batch * width): for each thread a list with its part of every step.
+fn shards(numbers: &mut [f32], step: usize, part: usize) -> std::vec::IntoIter<Vec<&mut [f32]>> {
+    let mut shards: Vec<Vec<&mut [f32]>> = (0..step.div_ceil(part)).map(|_| Vec::new()).collect();
+    for numbers in numbers.chunks_exact_mut(step) {
+        numbers.chunks_mut(part).zip(&mut shards).for_each(|(part, shard)| shard.push(part));
+    }
+    shards.into_iter()
+}
+
+/// As [`shards`], for numbers that are only read.
+fn shards_of(numbers: &[f32], step: usize, part: usize) -> std::vec::IntoIter<Vec<&[f32]>> {
+    let mut shards: Vec<Vec<&[f32]>> = (0..step.div_ceil(part)).map(|_| Vec::new()).collect();
+    for numbers in numbers.chunks_exact(step) {
+        numbers.chunks(part).zip(&mut shards).for_each(|(part, shard)| shard.push(part));
+    }
+    shards.into_iter()
+}
+
+/// Runs the recurrence on some sequences. For each step: the gates, (rows, 4 * units), which receive their activations;
+/// the cells and the hidden states, both (rows, units).
+fn forward(gates: Vec<&mut [f32]>, cells: Vec<&mut [f32]>, hidden: Vec<&mut [f32]>, w_hh: &[f32], units: usize) {
+    let width = 4 * units;
+    let mut before: Option<(&[f32], &[f32])> = None;
+    for ((z, c), h) in gates.into_iter().zip(cells).zip(hidden) {
+        if let Some((_, h)) = before {
+            multiply(Matrix::rows(h, h.len() / units, units), Matrix::rows(w_hh, units, width), z, Output::Add);
+        }
+        let rows = z.chunks_exact_mut(width).zip(c.chunks_exact_mut(units).zip(h.chunks_exact_mut(units)));
+        for (row, (z, (c, h))) in rows.enumerate() {
+            forward_row(z, before.map(|(c, _)| &c[row * units..(row + 1) * units]), c, h);
+        }
+        before = Some((c, h));
+    }
+}
+
+/// Goes back through the recurrence on some sequences. For each step: the activations, (rows, 4 * units), which become
+/// the gradients of the gates; the cells, and the gradients of the hidden states that come from outside, both (rows,
+/// units). `grad_h` and `grad_c`, (rows, units), begin with zeros; `w`, (4 * units, units), is transposed.
+fn backward(
+    gates: Vec<&mut [f32]>,
+    cells: &[&[f32]],
+    grad_hidden: &[&[f32]],
+    grad_h: &mut [f32],
+    grad_c: &mut [f32],
+    w: &[f32],
+) {
+    // `w` has 4 * units^2 numbers.
+    let units = (w.len() / 4).isqrt();
+    let rows = grad_h.len() / units;
+    for (step, dz) in gates.into_iter().enumerate().rev() {
+        grad_h.iter_mut().zip(grad_hidden[step]).for_each(|(a, b)| *a += b);
+        let before = step.checked_sub(1).map(|step| cells[step]);
+        for (row, dz) in dz.chunks_exact_mut(4 * units).enumerate() {
+            let state = row * units..(row + 1) * units;
+            let c_before = before.map(|c| &c[state.clone()]);
+            backward_row(dz, &cells[step][state.clone()], c_before, &grad_h[state.clone()], &mut grad_c[state]);
+        }
+        multiply(Matrix::rows(dz, rows, 4 * units), Matrix::rows(w, 4 * units, units), grad_h, Output::Overwrite);
     }
 }
 

@@ -69,9 +69,23 @@ pub(crate) fn multiply(a: Matrix, b: Matrix, out: &mut [f32], output: Output) {
     }
 }
 
-fn rayon_threads() -> usize {
+/// How many threads compute.
+pub(crate) fn rayon_threads() -> usize {
     static THREADS: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
     *THREADS.get_or_init(candle_core::utils::get_num_threads)
+}
+
+/// Runs `work` on a thread of its own, or here.
+pub(crate) fn in_parallel<'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    is_shared: bool,
+    work: impl FnOnce() + Send + 'scope,
+) {
+    if is_shared {
+        scope.spawn(work);
+    } else {
+        work();
+    }
 }
 
 /// The numbers of a contiguous tensor, an argument of operation `op`.
