@@ -4,8 +4,8 @@
 //! Batch normalisation is folded into the convolutions, all gates of an LSTM are one matrix-vector product, and weights
 //! are 16-bit floats, which halves the memory that every step reads.
 //!
-//! What a recurrent network reads waits in the scratch space until its output is needed. So a phrase that is known is
-//! read in batches, which multiply each weight by several steps at once; the outcome is the same, to the bit.
+//! Table look-ups wait in the scratch space until the network's output is needed. So a recurrent network reads a phrase
+//! that is known in batches, which multiply each weight by several steps at once; the outcome is the same, to the bit.
 
 mod adaptation;
 pub mod cuda;
@@ -106,7 +106,8 @@ pub struct GridState<R> {
 }
 
 impl<R: GridReader> GridState<R> {
-    /// Copies `other`, a state of the same network. Does not allocate.
+    /// Copies `other`, a state of the same network, for which nothing waits in scratch space
+    /// ([`GridNetwork::settle`]). Does not allocate.
     pub fn copy_from(&mut self, other: &Self) {
         self.reader.copy_from(&other.reader);
         self.values.copy_from_slice(&other.values);
@@ -227,7 +228,7 @@ impl Scratch {
 
     /// Appends a lookup to what waits, for the caller to fill in. There must be room.
     fn wait(&mut self) -> &mut Lookup {
-        debug_assert!(!self.is_full(), "what waits is read before there is more than a batch");
+        assert!(!self.is_full(), "what waits is read before there is more than a batch");
         self.waiting.push([NO_INDEX; MAX_SLOTS]);
         self.waiting.last_mut().expect("one was just pushed")
     }
@@ -309,7 +310,7 @@ impl<L: GridLayers> GridNetwork<L> {
     }
 
     /// Reads all that waits in `scratch`. The state can only be copied when nothing waits.
-    pub(crate) fn settle(&self, state: &mut GridState<L::Reader>, scratch: &mut Scratch) {
+    pub fn settle(&self, state: &mut GridState<L::Reader>, scratch: &mut Scratch) {
         if !scratch.waiting.is_empty() {
             self.layers.run(&mut state.values, state.read, scratch);
             state.read += scratch.waiting.len();

@@ -4,6 +4,9 @@
 //! driver.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
+#[path = "cuda/stand_in.rs"]
+mod stand_in;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -11,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use continuo_model::config::{NetworkConfig, SplitConfig};
+use continuo_model::config::{EnsembleConfig, NetworkConfig, SplitConfig};
 use continuo_model::decision::{ANY_LANE, Decision, Given};
 use continuo_model::generate::{Hearing, Step, StepSettings, network};
 use continuo_model::math;
@@ -52,27 +55,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Compiles the stand-in; returns its library.
+/// The stand-in's library.
 fn stand_in() -> &'static Path {
     static STAND_IN: OnceLock<PathBuf> = OnceLock::new();
-    STAND_IN.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stand-in");
-        std::fs::create_dir_all(&folder).unwrap();
-        let library = folder.join("libcuda.so.1");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let output = Command::new("g++")
-            .args(["-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-DSTAND_IN", "-o"])
-            .arg(&library)
-            .arg("-I")
-            .arg(root.join("src/stream/cuda"))
-            .arg("-I")
-            .arg(root.join("tests/cuda"))
-            .arg(root.join("tests/cuda/stand_in.cpp"))
-            .output()
-            .expect("the stand-in is compiled with g++");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        library
-    })
+    let compile = || stand_in::compile(Path::new(env!("CARGO_MANIFEST_DIR")), Path::new(env!("CARGO_TARGET_TMPDIR")));
+    STAND_IN.get_or_init(compile)
 }
 
 /// Runs a case in a child process with the driver in `folder`. Returns how often each function and kernel ran.
@@ -103,9 +90,11 @@ fn check_pairs(counts: &BTreeMap<String, usize>, what: &str) {
         ("cuMemHostAlloc", "cuMemFreeHost"),
         ("cuStreamCreate", "cuStreamDestroy_v2"),
         ("cuStreamBeginCapture_v2", "cuStreamEndCapture"),
+        ("cuStreamEndCapture", "cuGraphDestroy"),
         ("cuGraphInstantiateWithFlags", "cuGraphExecDestroy"),
     ] {
-        assert_eq!(of(open), of(close), "{what}: {open} and {close}: {counts:?}");
+        let opened = of(open) - of(&format!("failed {open}"));
+        assert_eq!(opened, of(close), "{what}: {open} and {close}: {counts:?}");
     }
 }
 
@@ -116,9 +105,11 @@ fn child() {
     let expected = std::env::var("EXPECT").unwrap_or_default();
     match case.as_str() {
         "parity" => made_up().iter().for_each(|config| check_parity(config, None)),
+        "lost-ensemble" => check_parity(&made_up()[4], Some(&expected)),
+        "open" => drop(packed(&made_up()[4]).open_gpu().unwrap()),
         "shipped" => shipped().iter().for_each(|path| check_shipped(path)),
         "refused" => {
-            let network = packed(&made_up()[0]);
+            let network = packed(&made_up()[4]);
             assert_eq!(network.open_gpu().err().map(|error| error.to_string()), Some(expected));
             // A second try gives the same, and the CPU goes on.
             assert!(network.open_gpu().is_err());
@@ -151,11 +142,11 @@ fn made_up() -> Vec<NetworkConfig> {
         NetworkConfig::Split(split(64, &[64, 64])),
         NetworkConfig::Split(split(37, &[16])),
         NetworkConfig::Split(split(300, &[112, 80])),
+        NetworkConfig::Ensemble(EnsembleConfig { members: 3, member: split(24, &[32, 32]), adaptation: None }),
     ]
 }
 
 fn packed(config: &NetworkConfig) -> GridNetwork<SplitLayers> {
-    let NetworkConfig::Split(split) = config else { panic!("a split network") };
     let description = Description {
         format: FORMAT,
         name: "Test".into(),
@@ -168,7 +159,12 @@ fn packed(config: &NetworkConfig) -> GridNetwork<SplitLayers> {
         commit: String::new(),
         figures: Default::default(),
     };
-    split.pack(&Weights::untrained(description, 3).unwrap()).unwrap()
+    let weights = Weights::untrained(description, 3).unwrap();
+    match config {
+        NetworkConfig::Split(config) => config.pack(&weights).unwrap(),
+        NetworkConfig::Ensemble(config) => config.pack(&weights).unwrap(),
+        _ => panic!("a split network or several"),
+    }
 }
 
 /// Runs a network on the stand-in and on the CPU, in phrases of several lengths, and compares all bits. With `lost`,
@@ -208,7 +204,7 @@ fn shipped() -> Vec<PathBuf> {
     names.iter().map(|name| weights.join(format!("{name}.safetensors"))).collect()
 }
 
-/// A shipped style of each kind decides the same on the stand-in as on the CPU, and allocates on neither.
+/// A style of each kind that can run on a GPU decides the same on the stand-in as on the CPU, and allocates on neither.
 fn check_shipped(path: &Path) {
     let weights = Weights::read(path).unwrap();
     let network = network(&weights).unwrap();
@@ -280,9 +276,9 @@ fn the_gpu_computes_every_step_with_the_bits_of_the_cpu() {
     for order in ["0", "1", "2"] {
         let counts = run_case("parity", folder, &[("STAND_IN_ORDER", order)]);
         check_pairs(&counts, "parity");
-        // 51 steps of each network, with three, two, one and two layers.
-        assert_eq!(counts["kernel look_up"], 4 * 51);
-        assert_eq!(counts["kernel lstm"], (3 + 2 + 1 + 2) * 51);
+        // 51 steps of each network, with three, two, one and two layers, and of three members with two.
+        assert_eq!(counts["kernel look_up"], (4 + 3) * 51);
+        assert_eq!(counts["kernel lstm"], (3 + 2 + 1 + 2 + 3 * 2) * 51);
     }
     check_pairs(&run_case("shipped", folder, &[]), "shipped");
     run_case("activations", folder, &[]);
@@ -301,7 +297,7 @@ fn a_driver_that_is_missing_or_old_is_an_error() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-driver");
     std::fs::create_dir_all(&folder).unwrap();
     // A file of the driver's name that is no library: a driver elsewhere on the machine does not count.
-    std::fs::write(folder.join("libcuda.so.1"), "no library at all, but long enough for a header").unwrap();
+    std::fs::write(folder.join("libcuda.so.1"), [b'x'; 4096]).unwrap();
     run_case("refused", &folder, &[("EXPECT", "no NVIDIA driver: libcuda.so.1 is missing")]);
     let folder = stand_in().parent().unwrap();
     for (variable, value, expect) in [
@@ -314,7 +310,7 @@ fn a_driver_that_is_missing_or_old_is_an_error() {
     }
 }
 
-/// The functions that opening calls, in order, and from which call on they fail.
+/// The functions that opening calls, in order.
 const TO_OPEN: &[&str] = &[
     "cuInit",
     "cuDriverGetVersion",
@@ -328,6 +324,7 @@ const TO_OPEN: &[&str] = &[
     "cuModuleGetFunction",
     "cuMemAlloc_v2",
     "cuMemcpyHtoD_v2",
+    "cuStreamSynchronize",
     "cuStreamCreate",
     "cuMemHostAlloc",
     "cuStreamBeginCapture_v2",
@@ -340,7 +337,6 @@ const TO_OPEN: &[&str] = &[
 /// The functions that only running and closing call.
 const TO_RUN: &[&str] = &[
     "cuGraphLaunch",
-    "cuStreamSynchronize",
     "cuGraphExecDestroy",
     "cuGraphDestroy",
     "cuMemFree_v2",
@@ -377,21 +373,23 @@ fn each_function_that_the_driver_lacks_is_an_error() {
 #[test]
 fn each_call_that_fails_while_opening_is_an_error() {
     let folder = stand_in().parent().unwrap();
+    let opened = run_case("open", folder, &[]);
     for function in TO_OPEN {
+        let calls = match *function {
+            // Closing calls these too, and without a context nothing can be closed.
+            "cuCtxSetCurrent" => 1,
+            "cuStreamSynchronize" => 3,
+            function => opened[function],
+        };
         // A known code, and one that no list knows.
         for code in [700, 12_345] {
             let expect = NoGpu::Failed(function, Code(code)).to_string();
-            let fail = format!("{function}@1={code}");
-            let counts = run_case("refused", folder, &[("STAND_IN_FAIL", &fail), ("EXPECT", &expect)]);
-            // What failed to open has nothing to close.
-            let of = |name: &str| counts.get(name).copied().unwrap_or(0);
-            if !["cuMemAlloc_v2", "cuMemHostAlloc", "cuCtxSetCurrent"].contains(function) {
-                assert_eq!(of("cuMemAlloc_v2"), of("cuMemFree_v2"), "{fail}: {counts:?}");
-                assert_eq!(of("cuMemHostAlloc"), of("cuMemFreeHost"), "{fail}: {counts:?}");
-            }
-            if *function != "cuDevicePrimaryCtxRetain" {
-                let (retained, released) = (of("cuDevicePrimaryCtxRetain"), of("cuDevicePrimaryCtxRelease_v2"));
-                assert_eq!(retained, released, "{fail}: {counts:?}");
+            for call in 1..=calls {
+                let fail = format!("{function}@{call}={code}");
+                let counts = run_case("refused", folder, &[("STAND_IN_FAIL", &fail), ("EXPECT", &expect)]);
+                if *function != "cuCtxSetCurrent" {
+                    check_pairs(&counts, &fail);
+                }
             }
         }
     }
@@ -403,7 +401,7 @@ fn the_cpu_decides_the_step_in_which_the_gpu_is_lost() {
     for (function, call) in [
         ("cuGraphLaunch", 1),
         ("cuGraphLaunch", 4),
-        ("cuStreamSynchronize", 1),
+        ("cuStreamSynchronize", 2),
         ("cuStreamSynchronize", 6),
         // Phrases, after the calls that capture a step.
         ("cuMemcpyHtoDAsync_v2", 2),
@@ -418,5 +416,11 @@ fn the_cpu_decides_the_step_in_which_the_gpu_is_lost() {
         if function != "cuCtxSetCurrent" {
             check_pairs(&counts, &fail);
         }
+    }
+    // The second of three trunks, which run at once.
+    for (function, call) in [("cuGraphLaunch", 2), ("cuGraphLaunch", 5), ("cuStreamSynchronize", 5)] {
+        let fail = format!("{function}@{call}=719");
+        let expect = NoGpu::Failed(function, Code(719)).to_string();
+        check_pairs(&run_case("lost-ensemble", folder, &[("STAND_IN_FAIL", &fail), ("EXPECT", &expect)]), &fail);
     }
 }

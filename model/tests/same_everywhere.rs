@@ -12,7 +12,7 @@ use continuo_model::stream::Kernel;
 use continuo_model::weights_file::Weights;
 
 /// Stores what is played instead of comparing it.
-const BLESS_VARIABLE: &str = "CONTINUO_BLESS";
+const BLESS_VARIABLE: &str = "CONTINUO_BLESS_MUSIC";
 fn stored() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/same_everywhere.txt")
 }

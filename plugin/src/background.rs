@@ -1,5 +1,5 @@
-//! Work with files on a background thread, so that a slow disk delays neither the host nor an answer. For the editor
-//! and the worker.
+//! Slow work on a background thread, with files or with a GPU, so that it delays neither the host nor an answer. For
+//! the editor and the worker.
 
 use std::thread::JoinHandle;
 

@@ -2,6 +2,9 @@
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
+#[path = "../../model/tests/cuda/stand_in.rs"]
+mod stand_in;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -10,27 +13,12 @@ use anyhow::{Context, Result, bail, ensure};
 use continuo_tests::bundles;
 use continuo_tests::fake_host::Format;
 
-/// The folder of the stand-in, compiled from the sources in `model/tests/cuda`.
+/// The folder of the stand-in.
 fn stand_in() -> Result<&'static Path> {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(folder) = FOLDER.get() {
-        return Ok(folder);
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stand-in");
-    std::fs::create_dir_all(&folder)?;
+    static STAND_IN: OnceLock<PathBuf> = OnceLock::new();
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model");
-    let output = Command::new("g++")
-        .args(["-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-DSTAND_IN"])
-        .arg("-o")
-        .arg(folder.join("libcuda.so.1"))
-        .arg("-I")
-        .arg(model.join("src/stream/cuda"))
-        .arg("-I")
-        .arg(model.join("tests/cuda"))
-        .arg(model.join("tests/cuda/stand_in.cpp"))
-        .output()?;
-    ensure!(output.status.success(), "the stand-in: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(FOLDER.get_or_init(|| folder))
+    let compile = || stand_in::compile(&model, Path::new(env!("CARGO_TARGET_TMPDIR")));
+    STAND_IN.get_or_init(compile).parent().context("a library is in a folder")
 }
 
 /// A live jam with misses is repeated this often at most: the stand-in takes its time, and the machine may have

@@ -43,7 +43,7 @@ const SNAPPED: &[(&str, &str)] = &[("Mode", "Free"), ("Key", "C major"), ("Key s
 const CUSTOM: &[(&str, &str)] = &[("Mode", "Free"), ("Scale", "Custom"), ("Key snap", "On")];
 const CONTINUE: &[(&str, &str)] = &[("Mode", "Continue")];
 
-/// Changes nothing that is sent: `device.rs` tests it.
+/// Changes nothing that is sent: see `device.rs`.
 const DEVICE: &str = "Device";
 
 /// One row for each other parameter, in any order.

@@ -100,7 +100,7 @@ struct TrainArgs {
     /// shape. With --resume, give the same option again; training continues from the checkpoint.
     #[arg(long)]
     from: Option<PathBuf>,
-    /// The number of CPU threads; all by default. One thread is often nearly as fast and leaves the other cores free.
+    /// The number of CPU threads; all by default. Fewer leave the other cores free.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Resume from OUT.checkpoint. The final weights are the same as without the interruption.

@@ -1,4 +1,4 @@
-//! What predicts several tokens from one output of a trunk: embeddings and residual dense layers.
+//! Predicts several tokens from one output of a trunk: embeddings and residual dense layers.
 
 use super::matrix::PackedMatrix;
 use super::table::Table;

@@ -140,7 +140,7 @@ impl LineNetwork {
     }
 
     /// Reads all that waits in `scratch`. The state can only be copied when nothing waits.
-    pub(crate) fn settle(&self, state: &mut LineState, scratch: &mut Scratch) {
+    pub fn settle(&self, state: &mut LineState, scratch: &mut Scratch) {
         let Scratch { x, y, waiting, accelerator, .. } = scratch;
         if waiting.is_empty() {
             return;

@@ -110,7 +110,7 @@ impl PerformanceNetwork {
     }
 
     /// Runs the trunk on all notes that wait in `scratch`. The state can only be copied when none waits.
-    pub(crate) fn settle(&self, state: &mut TrunkState, scratch: &mut Scratch) {
+    pub fn settle(&self, state: &mut TrunkState, scratch: &mut Scratch) {
         let Scratch { x, y, waiting, accelerator, .. } = scratch;
         if waiting.is_empty() {
             return;

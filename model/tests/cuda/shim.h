@@ -1,4 +1,4 @@
-// What the kernels need of CUDA, on a CPU: each thread is a fiber that runs until it comes to a barrier.
+// CUDA's names on a CPU, for the kernels: each thread is a fiber that runs until it comes to a barrier.
 #pragma once
 
 #include <math.h>
@@ -25,9 +25,14 @@ DEVICE float add_(float a, float b) { return a + b; }
 DEVICE float sub_(float a, float b) { return a - b; }
 DEVICE float div_(float a, float b) { return a / b; }
 DEVICE float widened(half_bits h) {
-    _Float16 x;
-    memcpy(&x, &h, sizeof x);
-    return (float)x;
+    // By hand: not every compiler has 16-bit floats. Numbers below the normal range are whole multiples of 2^-24.
+    u32 sign = (u32)(h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 0x3ffu;
+    float x = (float)fraction * 0x1p-24f;
+    u32 bits = exponent == 31u ? 0x7f800000u | fraction << 13 : (exponent + 112u) << 23 | fraction << 13;
+    if (exponent == 0u) memcpy(&bits, &x, sizeof bits);
+    bits |= sign;
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 DEVICE int truncated(float x) { return (int)x; }
 DEVICE float from_bits(u32 b) {

@@ -98,13 +98,14 @@ static thread_local void *current_context;
 
 static int called(const char *name, bool needs_context) {
     int count = ++counts[name];
-    if (needs_context && !current_context) return 201;
+    int &failed = counts[std::string("failed ") + name];
+    if (needs_context && !current_context) return ++failed, 201;
     const char *fail = getenv("STAND_IN_FAIL");
     size_t len = strlen(name);
     if (!fail || strncmp(fail, name, len) != 0 || fail[len] != '@') return 0;
     char *code;
     long from = strtol(fail + len + 1, &code, 10);
-    return count >= from ? atoi(code + 1) : 0;
+    return count >= from ? ++failed, atoi(code + 1) : 0;
 }
 struct Log {
     ~Log() {
@@ -141,6 +142,14 @@ template <class... A> static Kernel kernel(const char *name, void (*f)(A...)) {
 }
 static std::map<std::string, Kernel> kernels = {{"look_up", kernel("look_up", look_up)}, {"lstm", kernel("lstm", lstm)}};
 
+// Copies without a stream. The driver may return before they have arrived.
+static Stream without_stream;
+static void arrive() {
+    auto waiting = std::move(without_stream.waiting);
+    without_stream.waiting.clear();
+    for (auto &work : waiting) work();
+}
+
 static void *fresh(size_t bytes) {
     void *memory = malloc(bytes);
     memset(memory, 0xff, bytes);
@@ -175,10 +184,15 @@ API(cuModuleGetFunction, void **function, void *, const char *name) {
     return 0;
 }
 API(cuMemAlloc_v2, void **memory, size_t bytes) { ENTER(true); *memory = fresh(bytes); return 0; }
-API(cuMemFree_v2, void *memory) { ENTER(true); free(memory); return 0; }
+API(cuMemFree_v2, void *memory) { ENTER(true); arrive(); free(memory); return 0; }
 API(cuMemHostAlloc, void **memory, size_t bytes, unsigned) { ENTER(true); *memory = fresh(bytes); return 0; }
 API(cuMemFreeHost, void *memory) { ENTER(true); free(memory); return 0; }
-API(cuMemcpyHtoD_v2, void *to, const void *from, size_t bytes) { ENTER(true); memcpy(to, from, bytes); return 0; }
+API(cuMemcpyHtoD_v2, void *to, const void *from, size_t bytes) {
+    ENTER(true);
+    std::vector<char> copy((const char *)from, (const char *)from + bytes);
+    without_stream.add([=] { memcpy(to, copy.data(), bytes); });
+    return 0;
+}
 API(cuMemcpyHtoDAsync_v2, void *to, const void *from, size_t bytes, Stream *stream) {
     ENTER(true);
     stream->add([=] { memcpy(to, from, bytes); });
@@ -193,6 +207,7 @@ API(cuStreamCreate, Stream **stream, unsigned) { ENTER(true); *stream = new Stre
 API(cuStreamDestroy_v2, Stream *stream) { ENTER(true); delete stream; return 0; }
 API(cuStreamSynchronize, Stream *stream) {
     ENTER(true);
+    if (!stream) return arrive(), 0;
     if (stream->capturing) return 900;
     auto waiting = std::move(stream->waiting);
     stream->waiting.clear();

@@ -83,7 +83,7 @@ impl WeightsList {
                 }
                 ui.add_space(12.0);
                 let text = "Where the network runs. Either plays the same notes. Auto: large networks on an NVIDIA \
-                            GPU, if there is one; the styles that come with Continuo are fastest on the CPU.";
+                            GPU, if there is one.";
                 widgets::choice(ui, theme, setter, &params.device, text);
                 ui.label(RichText::new(&status.device_notice).color(theme.faint_ink));
             });

@@ -13,9 +13,10 @@ use crate::params::Device;
 
 /// The environment variable that overrides the parameter *Device*.
 const DEVICE_VARIABLE: &str = "CONTINUO_DEVICE";
-/// From how many parameters on *Auto* runs a network on a GPU. An estimate, as long as none has been measured: a step
-/// on a GPU costs some 40 µs before it computes anything, and a network of this size takes twice that on a CPU.
-const AUTO_PARAMETERS: usize = 6_000_000;
+/// On *Auto*, networks whose LSTM layers have at least this many weights run on a GPU. An estimate, as long as none has
+/// been measured: a step on a GPU costs some 40 us before it computes anything, and these layers take twice that on a
+/// CPU.
+const AUTO_WEIGHTS: usize = 6_000_000;
 const CPU: &str = "CPU";
 
 /// The device that the player wants.
@@ -45,8 +46,13 @@ impl ChosenDevice {
         }
     }
 
-    fn problem(&self) -> String {
-        self.named.clone().and_then(Result::err).unwrap_or_default()
+    /// What the player should know about the choice; empty if nothing.
+    fn notice(&self) -> String {
+        match &self.named {
+            Some(Err(problem)) => problem.clone(),
+            Some(Ok(_)) => format!("{DEVICE_VARIABLE} is set: it decides, whatever you choose here."),
+            None => String::new(),
+        }
     }
 }
 
@@ -82,8 +88,8 @@ impl Devices {
             let is_for_this =
                 self.opening_for.take().is_some_and(|network| Arc::ptr_eq(&network, &performance.network));
             match opened {
-                Ok(Ok(gpu)) if is_for_this && self.wants_gpu(performance) => {
-                    shared.set_device(gpu.name(), String::new());
+                Ok(Ok(gpu)) if is_for_this && wants_gpu(self.chosen.get(), performance) => {
+                    shared.set_device(gpu.name(), self.chosen.notice());
                     performance.performer.accelerator().attach(Some(gpu));
                 }
                 Ok(Ok(_)) => {}
@@ -99,26 +105,33 @@ impl Devices {
         if is_settled || self.opening.is_busy() {
             return;
         }
-        if self.wants_gpu(performance) {
+        if wants_gpu(choice.0, performance) {
             let network = performance.network.clone();
             self.opening_for = Some(network.clone());
             let begun = self.opening.begin(move || {
                 super::priority::lower();
                 network.open_gpu()
             });
-            shared.set_device(CPU, begun.err().unwrap_or_else(|| self.chosen.problem()));
+            shared.set_device(CPU, begun.err().unwrap_or_else(|| "Opening the GPU; the CPU plays until then.".into()));
         } else {
             performance.performer.accelerator().attach(None);
-            shared.set_device(CPU, self.chosen.problem());
+            shared.set_device(CPU, self.chosen.notice());
         }
         self.settled = Some(choice);
     }
+}
 
-    fn wants_gpu(&self, performance: &Performance) -> bool {
-        match self.chosen.get() {
-            Device::Cpu => false,
-            Device::Cuda => true,
-            Device::Auto => performance.network.description().config.num_parameters() >= AUTO_PARAMETERS,
-        }
+fn wants_gpu(device: Device, performance: &Performance) -> bool {
+    match device {
+        Device::Cpu => false,
+        Device::Cuda => true,
+        Device::Auto => lstm_weights(&*performance.network) >= AUTO_WEIGHTS,
     }
+}
+
+/// How many weights the LSTM layers have, which alone run on a GPU.
+fn lstm_weights(network: &dyn Network) -> usize {
+    let tensors = network.description().config.tensors();
+    let lstm = tensors.iter().filter(|(name, _)| name.contains("lstm."));
+    lstm.map(|(_, shape)| shape.iter().product::<usize>()).sum()
 }

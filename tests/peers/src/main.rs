@@ -13,11 +13,11 @@ mod work;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use continuo_model::config::NetworkConfig;
 use continuo_model::decision::{ANY_LANE, Decision, Given};
-use continuo_model::generate::{self, Hearing, Performer, Step as Step16, StepSettings};
+use continuo_model::generate::{self, Hearing, Performer, StepSettings};
 use continuo_model::sampling::Sampler;
 use continuo_model::stream::Kernel;
 use continuo_model::tokeniser::grid::STEPS_PER_BEAT;
@@ -53,10 +53,13 @@ fn main() -> Result<()> {
         let kernel = Kernel::ALL.into_iter().find(|kernel| kernel.to_string() == *name && kernel.is_available());
         kernel.with_context(|| format!("this processor has no kernel {name}"))?.choose();
     }
+    let threads = candle_core::utils::get_num_threads();
+    ensure!(threads == 1, "candle would compute on {threads} threads; set RAYON_NUM_THREADS=1");
     println!("kernel {}, one thread, {} rounds; times in us\n", Kernel::chosen(), options.rounds);
     for path in &options.weights {
         let weights = Weights::read(path)?;
         if let NetworkConfig::Ensemble(_) = weights.description.config {
+            println!("{}: left out, as it holds several networks\n", path.display());
             continue;
         }
         compare(path, &weights, options.rounds).with_context(|| path.display().to_string())?;
@@ -70,9 +73,9 @@ fn compare(path: &Path, weights: &Weights, rounds: usize) -> Result<()> {
     // Each peer must compute what Continuo does before it is timed.
     let steps = work::check(&mut *work::own(weights)?, &plain, &mut candle, STEPS)?;
     work::check(&mut *work::own(weights)?, &plain, &mut tract, STEPS)?;
-    let floor = Floor::new(&steps[0].bytes(&plain));
+    let floor = Floor::new(&steps[0].reads(&plain));
     let mut own = work::own(weights)?;
-    let [mut replies, mut ten] = [Replies::new(weights)?, Replies::new(weights)?];
+    let [mut replies, mut chords] = [Replies::new(weights)?, Replies::new(weights)?];
     let mut contenders = vec![
         Contender::new("reading the same weights", || floor.read())?,
         Contender::new("**Continuo**", || own.step())?,
@@ -80,8 +83,8 @@ fn compare(path: &Path, weights: &Weights, rounds: usize) -> Result<()> {
         Contender::new("tract", repeating(&steps, &mut tract))?,
         Contender::new("Continuo, a whole reply", || _ = replies.next())?,
     ];
-    if ten.lane == ANY_LANE {
-        contenders.push(Contender::new("Continuo hears ten notes", || _ = ten.hear((0..10).map(|n| 40 + 4 * n)))?);
+    if chords.lane == ANY_LANE {
+        contenders.push(Contender::new("Continuo hears ten notes", || _ = chords.hear((0..10).map(|n| 40 + 4 * n)))?);
     }
     let title = format!("{}, {} parameters", work::name(path)?, weights.description.config.num_parameters());
     timing::compete(&title, &mut contenders, rounds)?;
@@ -127,13 +130,13 @@ impl Replies {
     }
 
     /// Two bars of 4/4 that the network has decided, to be heard as given.
-    fn phrase(&mut self) -> Vec<(Step16, Decision)> {
+    fn phrase(&mut self) -> Vec<(generate::Step, Decision)> {
         let decided = (0..32).map(|_| self.next());
-        decided.map(|(step, decision)| (Step16 { given: Given::all(decision), ..step }, decision)).collect()
+        decided.map(|(step, decision)| (generate::Step { given: Given::all(decision), ..step }, decision)).collect()
     }
 
     /// A step in which the player strikes a key. A line model plays once the player is silent.
-    fn next(&mut self) -> (Step16, Decision) {
+    fn next(&mut self) -> (generate::Step, Decision) {
         let mut given = Given::NOTHING;
         if self.performer.network().capabilities().harmonises {
             given.strike(self.lane, 67 + (self.step_idx % 5) as u8, 90);
@@ -142,16 +145,17 @@ impl Replies {
     }
 
     /// A step in which the player alone plays.
-    fn hear(&mut self, keys: impl Iterator<Item = u8>) -> (Step16, Decision) {
+    fn hear(&mut self, keys: impl Iterator<Item = u8>) -> (generate::Step, Decision) {
         let mut given = Given::all(Decision::SILENCE);
         keys.for_each(|key| given.strike(self.lane, key, 80));
         self.decide(given)
     }
 
-    fn decide(&mut self, given: Given) -> (Step16, Decision) {
+    fn decide(&mut self, given: Given) -> (generate::Step, Decision) {
         let settings = StepSettings { sampler: Sampler::CAREFUL, rng_seed: 1, strict: true, ..StepSettings::default() };
         let step_in_beat = self.step_idx as usize % STEPS_PER_BEAT;
-        let step = Step16 { step_idx: self.step_idx, step_in_beat, given, settings, ..Step16::default() };
+        let step =
+            generate::Step { step_idx: self.step_idx, step_in_beat, given, settings, ..generate::Step::default() };
         self.step_idx += 1;
         (step, black_box(self.performer.decide(&step)))
     }

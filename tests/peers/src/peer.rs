@@ -1,4 +1,4 @@
-//! What a framework has to do, and the memory of a convolution.
+//! The interface of a framework's network, and the memory of a convolution.
 
 use anyhow::Result;
 

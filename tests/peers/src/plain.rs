@@ -123,15 +123,17 @@ impl Plain {
         }
     }
 
-    /// The bytes of the matrices that `trunk_runs` runs of the trunk and these heads read, in 16 bits: how much each
-    /// run reads, in order.
-    pub fn bytes(&self, trunk_runs: usize, heads: &[usize]) -> Vec<usize> {
-        let trunk: usize = self.trunk.iter().map(|layer| layer.matrix().weights.len()).sum();
-        let head = |n: &usize| {
-            let head = &self.heads[*n];
-            head.layers.iter().chain([&head.out]).map(|matrix| matrix.weights.len()).sum::<usize>()
-        };
-        std::iter::repeat_n(trunk, trunk_runs).chain(heads.iter().map(head)).map(|weights| 2 * weights).collect()
+    /// What `trunk_runs` runs of the trunk and these heads read, in order: the number of the matrices, and their bytes
+    /// in 16 bits. The heads share their layers.
+    pub fn reads(&self, trunk_runs: usize, heads: &[usize]) -> Vec<(usize, usize)> {
+        let bytes = |matrices: &[&Matrix]| 2 * matrices.iter().map(|matrix| matrix.weights.len()).sum::<usize>();
+        let trunk: Vec<&Matrix> = self.trunk.iter().map(Layer::matrix).collect();
+        let mut reads = vec![(0, bytes(&trunk)); trunk_runs];
+        for &n in heads {
+            let Head { layers, out } = &self.heads[n];
+            reads.extend([(1, bytes(&layers.iter().collect::<Vec<_>>())), (2 + n, bytes(&[out]))]);
+        }
+        reads
     }
 }
 

@@ -71,19 +71,21 @@ pub fn compete(title: &str, contenders: &mut [Contender<'_>], rounds: usize) -> 
 
 /// The bytes that a step reads, in memory of their own: a network's step cannot take less than reading them.
 pub struct Floor {
+    /// By the number of the matrices.
     parts: Vec<Vec<u64>>,
     /// The parts in the order in which a step reads them.
     order: Vec<usize>,
 }
 
 impl Floor {
-    /// `reads` are the bytes that each run of a part reads; runs of one size read the same part.
-    pub fn new(reads: &[usize]) -> Self {
-        let mut sizes: Vec<usize> = reads.to_vec();
-        sizes.sort_unstable();
-        sizes.dedup();
-        let order = reads.iter().filter_map(|bytes| sizes.binary_search(bytes).ok()).collect();
-        Self { parts: sizes.iter().map(|bytes| vec![1; bytes / 8]).collect(), order }
+    /// `reads` are the numbers of matrices and their bytes, in the order in which a step reads them.
+    pub fn new(reads: &[(usize, usize)]) -> Self {
+        let mut parts = Vec::new();
+        for &(part, bytes) in reads {
+            parts.resize(parts.len().max(part + 1), Vec::new());
+            parts[part] = vec![1; bytes / 8];
+        }
+        Self { parts, order: reads.iter().map(|(part, _)| *part).collect() }
     }
 
     pub fn read(&self) {

@@ -1,4 +1,4 @@
-//! What a step of a network computes: Continuo's own step, and the inputs with which a peer computes the same.
+//! The work of a step: Continuo's own network, and the inputs with which a peer computes the same.
 
 use std::sync::Arc;
 
@@ -52,9 +52,9 @@ impl Step {
         Ok(outputs)
     }
 
-    /// The bytes that each run of the step reads, in order.
-    pub fn bytes(&self, plain: &Plain) -> Vec<usize> {
-        plain.bytes(self.trunk.len(), &self.heads.iter().map(|(head, _)| *head).collect::<Vec<_>>())
+    /// What the step reads: see [`Plain::reads`].
+    pub fn reads(&self, plain: &Plain) -> Vec<(usize, usize)> {
+        plain.reads(self.trunk.len(), &self.heads.iter().map(|(head, _)| *head).collect::<Vec<_>>())
     }
 
     /// The logits, from what a peer has put out.

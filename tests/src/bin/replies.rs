@@ -49,8 +49,8 @@ const CLOCK: HostClock = HostClock { sample_rate: SAMPLE_RATE, tempo_bpm: 300.0 
 const PERIOD_MS: f64 = 101.0;
 /// How long a key is held, ms.
 const HELD_MS: f64 = 55.0;
-/// A note without an answer after so long has none.
-const PATIENCE: Duration = Duration::from_millis(60);
+/// *Reply delay* on one core, ms: the plugin's default.
+const DELAY_MS: f64 = 25.0;
 /// How often a bundle is opened.
 const OPENINGS: usize = 20;
 
@@ -66,14 +66,16 @@ fn main() -> Result<()> {
         Scheduling::RealTime => "with real-time priority".into(),
         Scheduling::Ordinary(why) => format!("of ordinary priority ({why})"),
     };
-    println!("{cores} cores, {busy} busy threads, an audio thread {scheduling}; {format}, 48 kHz\n");
+    println!("{cores} cores, {busy} busy threads, an audio thread {scheduling}; {format}, 48 kHz");
+    println!("Reply delay 0 ms, {} bpm, a note of each instance every {PERIOD_MS} ms\n", CLOCK.tempo_bpm);
     println!("| block | instances | notes | answered in the same block | ms: p50 | p99 | p99.9 | worst | unanswered |");
     println!("|---|---|---|---|---|---|---|---|---|");
     let mut costs = Vec::new();
     for &block in &options.blocks {
         let _busy = Busy::start(busy);
-        let jam =
-            Jam { format, block, instances: options.instances, clock: CLOCK, period_ms: PERIOD_MS, delay_ms: 0.0 };
+        let (instances, clock) = (options.instances, CLOCK);
+        let (period_ms, held_ms) = (PERIOD_MS, HELD_MS);
+        let jam = Jam { format, block, instances, clock, period_ms, held_ms, delay_ms: 0.0 };
         let played = jam.play(options.notes)?;
         println!("{}", played.row(&jam));
         costs.push((block, played));
@@ -97,6 +99,7 @@ struct Jam {
     clock: HostClock,
     /// From a note of an instance to its next.
     period_ms: f64,
+    held_ms: f64,
     /// *Reply delay*.
     delay_ms: f64,
 }
@@ -108,7 +111,10 @@ struct Played {
     answers: Histogram<u64>,
     /// Answers in the call that brought the note.
     at_once: usize,
+    /// Notes of whose answer nothing had sounded when the next note came.
     unanswered: usize,
+    /// Answers that went out after the sample on which they were due.
+    late: usize,
     /// The durations of `process` calls.
     idle: Histogram<u64>,
     with_note: Histogram<u64>,
@@ -140,15 +146,18 @@ impl Jam {
             answers: histogram()?,
             at_once: 0,
             unanswered: 0,
+            late: 0,
             idle: histogram()?,
             with_note: histogram()?,
             latest: Duration::ZERO,
         };
         let samples = |ms: f64| (ms * 1e-3 * SAMPLE_RATE) as usize;
-        let (period, held) = (samples(self.period_ms), samples(HELD_MS));
+        let (period, held) = (samples(self.period_ms), samples(self.held_ms));
+        let delay = (self.delay_ms * 1e-3 * SAMPLE_RATE).round() as usize;
         // A second of silence first, and time for the last answers.
         let end = samples(1000.0) + (notes + 1) * period;
-        let mut waiting: Vec<Option<Instant>> = vec![None; plugins.len()];
+        // When a note came, and on which sample.
+        let mut waiting: Vec<Option<(Instant, usize)>> = vec![None; plugins.len()];
         let pacer = Pacer::start(Pace::Live);
         let mut pos = 0;
         while pos < end {
@@ -156,23 +165,23 @@ impl Jam {
             for (n, (plugin, waiting)) in plugins.iter_mut().zip(&mut waiting).enumerate() {
                 let first = samples(1000.0) + n * period / self.instances;
                 let events = events((pos, self.block), first, period, held, notes);
-                let brings_note = events.iter().any(|event| matches!(event.kind, EventKind::NoteOn { .. }));
+                let note = events.iter().find(|event| matches!(event.kind, EventKind::NoteOn { .. }));
                 let start = Instant::now();
-                if waiting.is_some_and(|since| brings_note || start - since > PATIENCE) {
-                    *waiting = None;
-                    played.unanswered += 1;
-                }
-                if brings_note {
-                    *waiting = Some(start);
+                if let Some(note) = note {
+                    played.unanswered += usize::from(waiting.is_some());
+                    *waiting = Some((start, pos + note.timing as usize));
                 }
                 let block = plugin.process(self.block, Some(&transport), &events, &[])?;
                 let duration = start.elapsed();
-                let times = if brings_note { &mut played.with_note } else { &mut played.idle };
+                let times = if note.is_some() { &mut played.with_note } else { &mut played.idle };
                 times.record(duration.as_nanos() as u64)?;
-                let answers = |event: &Event| matches!(event.kind, EventKind::NoteOn { channel, .. } if channel > 0);
-                if let Some(since) = waiting.take_if(|_| block.events.iter().any(answers)) {
+                let answers = |event: &&Event| matches!(event.kind, EventKind::NoteOn { channel, .. } if channel > 0);
+                if let Some(answer) = block.events.iter().find(answers)
+                    && let Some((since, sample)) = waiting.take()
+                {
                     played.answers.record((start + duration - since).as_nanos() as u64)?;
                     played.at_once += usize::from(since == start);
+                    played.late += usize::from(pos + answer.timing as usize > sample + delay);
                 }
             }
             pos += self.block;
@@ -252,17 +261,21 @@ fn on_one_core(counts: &[usize], format: Format) -> Result<()> {
         println!("\nInstances on one core: not measured ({why})");
         return Ok(());
     }
-    println!("\nInstances on one core, a note every half second in each, blocks of 512:\n");
     println!(
-        "| instances | notes | ms: p50 | p99 | worst | unanswered | latest block, ms |\n|---|---|---|---|---|---|---|"
+        "\nInstances on one core, in each a note of 420 ms every half second, Reply delay 25 ms, blocks of 512:\n"
+    );
+    println!(
+        "| instances | notes | ms: p50 | p99 | worst | late | unanswered | latest block, ms |\n\
+         |---|---|---|---|---|---|---|---|"
     );
     for &instances in counts {
-        let clock = HostClock::AT_120;
-        let jam = Jam { format, block: 512, instances, clock, period_ms: 500.0, delay_ms: 25.0 };
+        let (clock, period_ms, held_ms) = (HostClock::AT_120, 500.0, 420.0);
+        let jam = Jam { format, block: 512, instances, clock, period_ms, held_ms, delay_ms: DELAY_MS };
         let played = jam.play(40 * instances)?;
         let times = quantiles(&played.answers, 1e6, &[0.5, 0.99, 1.0]);
-        let (answered, latest) = (played.answers.len(), played.latest.as_secs_f64() * 1e3);
-        println!("| {instances} | {answered} | {times} | {} | {latest:.1} |", played.unanswered);
+        let Played { late, unanswered, .. } = played;
+        let (notes, latest) = (played.answers.len() as usize + unanswered, played.latest.as_secs_f64() * 1e3);
+        println!("| {instances} | {notes} | {times} | {late} | {unanswered} | {latest:.1} |");
     }
     Ok(())
 }

@@ -152,7 +152,7 @@ const LEAST_DRAWS: usize = 1 << 16;
 /// Dropout: in training mode, zeroes a share `p` of the values and scales the others by 1 / (1 - p).
 fn drop_out(x: Tensor, p: f32, training: &mut Option<Training>) -> Result<Tensor> {
     let Some(training) = training.as_mut().filter(|_| p > 0.0) else { return Ok(x) };
-    let mask = mask(training.rng, x.elem_count(), p);
+    let mask = mask(training.rng, x.elem_count(), p, product::rayon_threads());
     &x * Tensor::from_vec(mask, x.shape(), x.device())?
 }
 
@@ -160,15 +160,15 @@ fn drop_out(x: Tensor, p: f32, training: &mut Option<Training>) -> Result<Tensor
 /// theoretically grounded application of dropout in recurrent neural networks", 2016.)
 fn drop_units(x: Tensor, p: f32, steps: usize, training: &mut Option<Training>) -> Result<Tensor> {
     let Some(training) = training.as_mut().filter(|_| p > 0.0) else { return Ok(x) };
-    let mask = mask(training.rng, x.elem_count() / steps, p).repeat(steps);
+    let mask = mask(training.rng, x.elem_count() / steps, p, product::rayon_threads()).repeat(steps);
     &x * Tensor::from_vec(mask, x.shape(), x.device())?
 }
 
-fn mask(rng: &mut SplitMix64, len: usize, p: f32) -> Vec<f32> {
+fn mask(rng: &mut SplitMix64, len: usize, p: f32, threads: usize) -> Vec<f32> {
     let keep = 1.0 / (1.0 - p);
     let mut mask = vec![0.0; len];
     // Each thread draws its part of one stream, so the mask does not depend on how many there are.
-    let part = len.div_ceil(product::rayon_threads()).max(LEAST_DRAWS);
+    let part = len.div_ceil(threads).max(LEAST_DRAWS);
     std::thread::scope(|scope| {
         for mask in mask.chunks_mut(part) {
             let mut own = rng.clone();

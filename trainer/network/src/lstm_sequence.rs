@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use continuo_model::math::{sigmoid, tanh};
 use multiversion::multiversion;
 
-use super::product::{Matrix, Output, contiguous, flat, in_parallel, multiply, rayon_threads};
+use super::product::{Matrix, Output, contiguous, flat, in_parallel, multiply, multiply_alone, rayon_threads};
 
 /// The fewest sequences that are worth a thread: with fewer, most of a product's time goes into reading its weights.
 const LEAST_ROWS: usize = 4;
@@ -173,7 +173,7 @@ fn forward(gates: Vec<&mut [f32]>, cells: Vec<&mut [f32]>, hidden: Vec<&mut [f32
     let mut before: Option<(&[f32], &[f32])> = None;
     for ((z, c), h) in gates.into_iter().zip(cells).zip(hidden) {
         if let Some((_, h)) = before {
-            multiply(Matrix::rows(h, h.len() / units, units), Matrix::rows(w_hh, units, width), z, Output::Add);
+            multiply_alone(Matrix::rows(h, h.len() / units, units), Matrix::rows(w_hh, units, width), z, Output::Add);
         }
         let rows = z.chunks_exact_mut(width).zip(c.chunks_exact_mut(units).zip(h.chunks_exact_mut(units)));
         for (row, (z, (c, h))) in rows.enumerate() {
@@ -205,7 +205,7 @@ fn backward(
             let c_before = before.map(|c| &c[state.clone()]);
             backward_row(dz, &cells[step][state.clone()], c_before, &grad_h[state.clone()], &mut grad_c[state]);
         }
-        multiply(Matrix::rows(dz, rows, 4 * units), Matrix::rows(w, 4 * units, units), grad_h, Output::Overwrite);
+        multiply_alone(Matrix::rows(dz, rows, 4 * units), Matrix::rows(w, 4 * units, units), grad_h, Output::Overwrite);
     }
 }
 

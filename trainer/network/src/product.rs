@@ -37,11 +37,20 @@ pub(crate) enum Output {
 
 /// Writes `a * b`, (a.rows, b.cols), to the front of `out`, or adds it.
 pub(crate) fn multiply(a: Matrix, b: Matrix, out: &mut [f32], output: Output) {
+    let threads = rayon_threads();
+    let is_large = a.rows * a.cols * b.cols > 1 << 22;
+    let parallelism = if threads > 1 && is_large { Parallelism::Rayon(threads) } else { Parallelism::None };
+    multiply_with(parallelism, a, b, out, output);
+}
+
+/// As [`multiply`], on this thread alone.
+pub(crate) fn multiply_alone(a: Matrix, b: Matrix, out: &mut [f32], output: Output) {
+    multiply_with(Parallelism::None, a, b, out, output);
+}
+
+fn multiply_with(parallelism: Parallelism, a: Matrix, b: Matrix, out: &mut [f32], output: Output) {
     assert_eq!(a.cols, b.rows);
     assert!(out.len() >= a.rows * b.cols);
-    let threads = rayon_threads();
-    let work = a.rows * a.cols * b.cols;
-    let parallelism = if threads > 1 && work > 1 << 22 { Parallelism::Rayon(threads) } else { Parallelism::None };
     // SAFETY: `Matrix::rows` and the assertions above have checked that every element that these sizes and
     // strides reach lies inside its slice, and `out` is borrowed mutably, so nothing overlaps it.
     unsafe {
@@ -78,10 +87,10 @@ pub(crate) fn rayon_threads() -> usize {
 /// Runs `work` on a thread of its own, or here.
 pub(crate) fn in_parallel<'scope>(
     scope: &'scope std::thread::Scope<'scope, '_>,
-    is_shared: bool,
+    apart: bool,
     work: impl FnOnce() + Send + 'scope,
 ) {
-    if is_shared {
+    if apart {
         scope.spawn(work);
     } else {
         work();

@@ -31,6 +31,19 @@ fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32) {
 }
 
 #[test]
+fn a_dropout_mask_does_not_depend_on_the_number_of_threads() {
+    let drawn = |threads: usize| {
+        let mut rng = SplitMix64::new(4);
+        let mask = super::mask(&mut rng, 5 * super::LEAST_DRAWS + 3, 0.3, threads);
+        (mask, rng.state())
+    };
+    let one = drawn(1);
+    assert!((2..6).all(|threads| drawn(threads) == one));
+    let dropped = one.0.iter().filter(|x| **x == 0.0).count() as f64 / one.0.len() as f64;
+    assert!((dropped - 0.3).abs() < 0.01, "{dropped}");
+}
+
+#[test]
 fn the_fast_lstm_equals_the_plain_one_forwards_and_backwards() {
     let mut rng = SplitMix64::new(1);
     let gates = Var::from_tensor(&tensor(&mut rng, &[7, 3, 20])).unwrap();

@@ -233,6 +233,9 @@ impl GpuWeights {
                 residual: layer.residual.into(),
             });
         }
+        // Copies may still be under way, and the streams of trunks do not wait for them.
+        // SAFETY: null is the stream of the copies.
+        unsafe { driver.synchronise(null_mut())? };
         Ok(weights)
     }
 }
@@ -247,7 +250,7 @@ impl Drop for GpuWeights {
 
 /// A trunk of one performance: its stream, and memory for what goes up and comes back.
 ///
-/// What goes up is the recurrent state and then the lookups; what comes back is the state and then the output.
+/// The recurrent state and then the lookups go up; the state and then the output come back.
 pub struct GpuTrunk {
     weights: Arc<GpuWeights>,
     stream: Handle,
