@@ -175,7 +175,7 @@ pub trait Performer: Send {
     /// batches, so this takes less time than deciding the steps.
     fn replay(&mut self, past: &mut dyn Iterator<Item = (Step, Decision)>);
 
-    /// What runs the recurrent layers.
+    /// The device that runs the recurrent layers.
     fn accelerator(&mut self) -> &mut Accelerator;
 
     /// Copies the state into a new checkpoint.

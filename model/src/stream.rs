@@ -217,7 +217,7 @@ impl Scratch {
         }
     }
 
-    /// What runs the recurrent layers.
+    /// The device that runs the recurrent layers.
     pub fn accelerator(&mut self) -> &mut Accelerator {
         &mut self.accelerator
     }

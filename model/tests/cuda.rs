@@ -98,7 +98,7 @@ fn check_pairs(counts: &BTreeMap<String, usize>, what: &str) {
     }
 }
 
-/// What children do.
+/// Runs the case of a child process.
 #[test]
 fn child() {
     let Ok(case) = std::env::var(CASE_VARIABLE) else { return };

@@ -1,5 +1,6 @@
 //! Starts an audio thread like a DAW's: separate from the thread that loads the plugin, at real-time priority.
 
+use std::fmt::{self, Display, Formatter};
 use std::thread;
 
 use thread_priority::{
@@ -17,6 +18,15 @@ pub enum Scheduling {
     RealTime,
     /// Like any other thread, for this reason.
     Ordinary(String),
+}
+
+impl Display for Scheduling {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RealTime => f.write_str("with real-time priority"),
+            Self::Ordinary(why) => write!(f, "of ordinary priority ({why})"),
+        }
+    }
 }
 
 /// Runs `work` on a new thread and waits for it.

@@ -58,7 +58,7 @@ impl Gpu {
     }
 }
 
-/// What runs a performance's trunks: a GPU if one is attached, else the CPU.
+/// Runs a performance's trunks on a GPU, if one is attached.
 #[derive(Default)]
 pub struct Accelerator {
     gpu: Option<Gpu>,

@@ -100,7 +100,7 @@ pub(super) fn portable(x: &[f32], weights: &[f32], sums: &mut [f32; PANEL]) {
 fn fused(a: f32, b: f32, c: f32) -> f32 {
     let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
     let sum = product + c;
-    // What the sum lacks, exactly (Knuth, TwoSum).
+    // The rounding error of the sum, exactly (Knuth, TwoSum).
     let of_c = sum - product;
     let error = (product - (sum - of_c)) + (c - of_c);
     let bits = sum.to_bits();

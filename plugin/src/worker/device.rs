@@ -23,7 +23,7 @@ const CPU: &str = "CPU";
 #[derive(Clone)]
 pub struct ChosenDevice {
     param: Arc<EnumParam<Device>>,
-    /// What [`DEVICE_VARIABLE`] names.
+    /// The device that [`DEVICE_VARIABLE`] names.
     named: Option<Result<Device, String>>,
 }
 
@@ -46,7 +46,7 @@ impl ChosenDevice {
         }
     }
 
-    /// What the player should know about the choice; empty if nothing.
+    /// A hint about the choice for the player; empty if there is none.
     fn notice(&self) -> String {
         match &self.named {
             Some(Err(problem)) => problem.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use continuo_tests::audio_thread::{self, Scheduling};
+use continuo_tests::audio_thread;
 use continuo_tests::bundles;
 use continuo_tests::busy::Busy;
 use continuo_tests::fake_host::{Class, EventKind, Format, HostConfig, HostedPlugin};
@@ -65,10 +65,7 @@ fn main() -> Result<()> {
 
 fn describe(options: &Options) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let scheduling = match audio_thread::run_in_real_time(|scheduling| scheduling) {
-        Scheduling::RealTime => "with real-time priority".into(),
-        Scheduling::Ordinary(why) => format!("of ordinary priority ({why})"),
-    };
+    let scheduling = audio_thread::run_in_real_time(|scheduling| scheduling);
     let Options { busy, notes, note_ms, .. } = options;
     format!("{cores} cores, {busy} busy threads, an audio thread {scheduling}; {notes} notes of {note_ms} ms at 48 kHz")
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use continuo_tests::audio_thread::{self, Scheduling};
+use continuo_tests::audio_thread;
 use continuo_tests::bundles;
 use continuo_tests::busy::Busy;
 use continuo_tests::fake_host::{Class, Event, EventKind, Format, HostConfig, HostedPlugin};
@@ -62,10 +62,7 @@ fn main() -> Result<()> {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let busy = options.busy.unwrap_or(cores);
-    let scheduling = match audio_thread::run_in_real_time(|scheduling| scheduling) {
-        Scheduling::RealTime => "with real-time priority".into(),
-        Scheduling::Ordinary(why) => format!("of ordinary priority ({why})"),
-    };
+    let scheduling = audio_thread::run_in_real_time(|scheduling| scheduling);
     println!("{cores} cores, {busy} busy threads, an audio thread {scheduling}; {format}, 48 kHz");
     println!("Reply delay 0 ms, {} bpm, a note of each instance every {PERIOD_MS} ms\n", CLOCK.tempo_bpm);
     println!("| block | instances | notes | answered in the same block | ms: p50 | p99 | p99.9 | worst | unanswered |");
